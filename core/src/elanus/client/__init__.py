@@ -1,0 +1,9 @@
+"""Milvus's client API: arguments in, pymilvus-shaped results out."""
+
+from elanus.client._async import AsyncMilvusClient
+from elanus.client._client import MilvusClient
+from elanus.client._options import whole
+from elanus.client._results import Hit
+from elanus.client._worker import Worker, twin
+
+__all__ = ["AsyncMilvusClient", "Hit", "MilvusClient", "Worker", "twin", "whole"]

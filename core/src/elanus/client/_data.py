@@ -1,0 +1,338 @@
+"""Calls about rows: writing, reading and searching."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from elanus.client._base import BaseClient
+from elanus.client._options import check_options, check_partitions, whole
+from elanus.client._results import Hit, as_hits
+from elanus.engine import (
+    Leg,
+    check_keys,
+    count,
+    hybrid_search,
+    make_projection,
+    search,
+    select_keys,
+)
+from elanus.engine import select as select_rows
+from elanus.errors import ParamError
+from elanus.query import Expression
+from elanus.schema import as_ranker, as_search_params, make_batch, split_queries
+
+COUNT = "count(*)"
+
+
+class DataCalls(BaseClient):
+    """``insert``, ``search`` and their kin."""
+
+    def insert(
+        self,
+        /,
+        collection_name: str,
+        data: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+        timeout: float | None = None,
+        partition_name: str | None = "",
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        """Insert rows, all or none; a row whose key exists is replaced.
+
+        Args:
+            collection_name: the collection.
+            data: a dict of field names to values, or a list of them; as many as one likes.
+            timeout: accepted for compatibility.
+            partition_name: empty or ``"_default"``.
+            **kwargs: none that matters here.
+
+        Returns:
+            ``{"insert_count": n, "ids": [keys in the order of the rows], "cost": 0}``.
+
+        Raises:
+            DataNotMatchException: naming row, field, value and rule; nothing is written then.
+        """
+        check_options("insert", kwargs)
+        check_partitions("insert", partition_name)
+        keys = self._put(collection_name, data, "insert")
+        return {"insert_count": len(keys), "ids": keys, "cost": 0}
+
+    def upsert(
+        self,
+        /,
+        collection_name: str,
+        data: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+        timeout: float | None = None,
+        partition_name: str | None = "",
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        """Insert rows, or replace those whose keys exist, all or none; see ``insert``.
+
+        Returns:
+            ``{"upsert_count": n, "ids": [keys], "cost": 0}``.
+        """
+        check_options("upsert", kwargs)
+        check_partitions("upsert", partition_name)
+        keys = self._put(collection_name, data, "upsert")
+        return {"upsert_count": len(keys), "ids": keys, "cost": 0}
+
+    def _put(self, name: str, data: Any, operation: str) -> list[Any]:
+        rows = [data] if isinstance(data, Mapping) else data
+        if isinstance(rows, (str, bytes)) or not isinstance(rows, Sequence):
+            raise ParamError(
+                f"{operation}: data must be a dict or a list of dicts, got {type(data).__name__}"
+            )
+        upsert = operation == "upsert"
+        return self._database.put(
+            name, lambda schema: make_batch(schema, rows, upsert=upsert), operation
+        )
+
+    def delete(
+        self,
+        /,
+        collection_name: str,
+        ids: Any = None,
+        timeout: float | None = None,
+        filter: str | None = None,
+        partition_name: str | None = "",
+        **kwargs: Any,
+    ) -> dict[str, int]:
+        """Delete rows by primary key or by filter.
+
+        Args:
+            collection_name: the collection.
+            ids: a key or a list of keys; ``pks`` is another name for it.
+            timeout: accepted for compatibility.
+            filter: an expression; give either this or ``ids``.
+            partition_name: empty or ``"_default"``.
+            **kwargs: ``filter_params``, values of the filter's templates.
+
+        Returns:
+            ``{"delete_count": number of rows deleted, "cost": 0}``.
+
+        Raises:
+            ParamError: if neither or both are given.
+        """
+        params = kwargs.pop("filter_params", None)
+        pks = kwargs.pop("pks", None)
+        check_options("delete", kwargs)
+        check_partitions("delete", partition_name)
+        ids = pks if ids is None else ids
+        if (ids is None) == (not filter):
+            raise ParamError("delete: give either ids or a filter")
+        if ids is not None:
+            deleted = self._database.delete_keys(collection_name, _as_list(ids))
+        else:
+            filters = self._filters(filter, params)
+            deleted = self._database.delete_matching(collection_name, filters)
+        return {"delete_count": deleted, "cost": 0}
+
+    def get(
+        self,
+        /,
+        collection_name: str,
+        ids: Any,
+        output_fields: Sequence[str] | None = None,
+        timeout: float | None = None,
+        partition_names: Sequence[str] | None = None,
+        **kwargs: Any,
+    ) -> list[dict[str, Any]]:
+        """Rows by primary key, in the order of ``ids``; keys that do not exist are left out."""
+        check_options("get", kwargs)
+        check_partitions("get", partition_names)
+        return self._by_ids(collection_name, ids, output_fields)
+
+    def _by_ids(
+        self, name: str, ids: Any, output_fields: Sequence[str] | None
+    ) -> list[dict[str, Any]]:
+        keys = _as_list(ids)
+        return self._database.read(
+            name,
+            lambda s: select_keys(
+                s, check_keys(s.schema, keys), make_projection(s.schema, output_fields or ["*"])
+            ),
+        )
+
+    def query(
+        self,
+        /,
+        collection_name: str,
+        filter: str = "",
+        output_fields: Sequence[str] | None = None,
+        timeout: float | None = None,
+        ids: Any = None,
+        partition_names: Sequence[str] | None = None,
+        **kwargs: Any,
+    ) -> list[dict[str, Any]]:
+        """Rows that a filter lets pass, in the order of their primary keys.
+
+        Args:
+            collection_name: the collection.
+            filter: an expression; empty means every row.
+            output_fields: field names, dynamic keys, ``"*"`` (the default: all), or
+                ``["count(*)"]`` for ``[{"count(*)": n}]``.
+            timeout: accepted for compatibility.
+            ids: keys, instead of a filter.
+            partition_names: none, or ``["_default"]``.
+            **kwargs: ``limit``, ``offset``, ``filter_params``.
+
+        Raises:
+            FilterError: if the filter does not parse; the message points at the place.
+        """
+        params = kwargs.pop("filter_params", None)
+        limit, offset = kwargs.pop("limit", None), kwargs.pop("offset", 0) or 0
+        check_options("query", kwargs)
+        check_partitions("query", partition_names)
+        if filter and ids is not None:
+            raise ParamError("query: give either a filter or ids, not both")
+        if ids is not None:
+            return self._by_ids(collection_name, ids, output_fields)
+        filters = self._filters(filter, params)
+        if output_fields is not None and list(output_fields) == [COUNT]:
+            return [{COUNT: self._database.read(collection_name, lambda s: count(s, filters))}]
+        most = None if limit in (None, -1) else whole("limit", limit, 1)
+        first = whole("offset", offset, 0)
+        return self._database.read(
+            collection_name,
+            lambda s: select_rows(
+                s,
+                filters,
+                limit=most,
+                offset=first,
+                projection=make_projection(s.schema, output_fields or ["*"]),
+            ),
+        )
+
+    def search(
+        self,
+        /,
+        collection_name: str,
+        data: Any = None,
+        filter: str = "",
+        limit: int = 10,
+        output_fields: Sequence[str] | None = None,
+        search_params: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
+        partition_names: Sequence[str] | None = None,
+        anns_field: str | None = None,
+        **kwargs: Any,
+    ) -> list[list[Hit]]:
+        """The nearest rows for each query.
+
+        Args:
+            collection_name: the collection.
+            data: one vector or text a query: lists, numpy arrays, a matrix (n, dim), sparse dicts,
+                SciPy rows, or strings for a field that BM25 fills.
+            filter: an expression; every hit satisfies it, and there are min(limit, matches) hits.
+            limit: number of hits a query.
+            output_fields: fields of the hits; none by default.
+            search_params: ``{"metric_type": …, "params": {"ef": …}}``.
+            timeout: accepted for compatibility.
+            partition_names: none, or ``["_default"]``.
+            anns_field: the vector field; needed if there are several.
+            **kwargs: ``offset``, ``filter_params``, ``round_decimal``.
+
+        Returns:
+            For each query its hits, best first: ``{key field: key, "distance": …, "entity": {…}}``.
+            COSINE, IP and BM25: larger is better; L2 is the squared distance.
+
+        Raises:
+            ParamError: if an argument is wrong; FilterError: if the filter is.
+            DataNotMatchException: if a query does not fit the field.
+        """
+        options = dict(search_params or {})
+        offset = kwargs.pop("offset", options.pop("offset", 0)) or 0
+        params = kwargs.pop("filter_params", None)
+        digits = kwargs.pop("round_decimal", options.pop("round_decimal", -1))
+        check_options("search", kwargs)
+        check_partitions("search", partition_names)
+        if data is None:
+            raise ParamError("search: data is needed: one vector or text a query")
+        leg = Leg(
+            split_queries(data),
+            anns_field,
+            whole("limit", limit, 1),
+            as_search_params(options),
+            self._filters(filter, params),
+        )
+        first = whole("offset", offset, 0)
+        key, found = self._database.read(
+            collection_name,
+            lambda s: (
+                s.schema.primary.name,
+                search(s, leg, offset=first, projection=make_projection(s.schema, output_fields)),
+            ),
+        )
+        return as_hits(key, found, whole("round_decimal", digits, -1), explain=False)
+
+    def hybrid_search(
+        self,
+        /,
+        collection_name: str,
+        reqs: Sequence[Any],
+        ranker: Any = None,
+        limit: int = 10,
+        output_fields: Sequence[str] | None = None,
+        timeout: float | None = None,
+        partition_names: Sequence[str] | None = None,
+        **kwargs: Any,
+    ) -> list[list[Hit]]:
+        """Several searches fused into one ranking.
+
+        Args:
+            collection_name: the collection.
+            reqs: ``AnnSearchRequest`` objects, ours or pymilvus's; each brings its own limit.
+            ranker: ``RRFRanker`` (the default) or ``WeightedRanker``, ours or pymilvus's.
+            limit: number of hits a query.
+            output_fields: fields of the hits; none by default.
+            timeout: accepted for compatibility.
+            partition_names: none, or ``["_default"]``.
+            **kwargs: ``filter`` and ``filter_params`` (for every request, besides its own),
+                ``offset``, ``round_decimal``, and ``explain=True``, which adds to each hit an
+                ``"explanation"``: leg, score, rank and contribution of each leg that found it.
+
+        Returns:
+            As ``search``; ``distance`` is the fused score, larger is better.
+
+        Raises:
+            ParamError: if an argument is wrong.
+        """
+        offset, digits = kwargs.pop("offset", 0) or 0, kwargs.pop("round_decimal", -1)
+        explain = bool(kwargs.pop("explain", False))
+        common = self._filters(kwargs.pop("filter", ""), kwargs.pop("filter_params", None))
+        check_options("hybrid_search", kwargs)
+        check_partitions("hybrid_search", partition_names)
+        if isinstance(reqs, (str, Mapping)) or not reqs:
+            raise ParamError("hybrid_search: reqs must be a list of AnnSearchRequest")
+        legs = [self._leg(request, common) for request in reqs]
+        fusion, most, first = (
+            as_ranker(ranker),
+            whole("limit", limit, 1),
+            whole("offset", offset, 0),
+        )
+        key, found = self._database.read(
+            collection_name,
+            lambda s: (
+                s.schema.primary.name,
+                hybrid_search(
+                    s, legs, fusion, limit=most, offset=first,
+                    projection=make_projection(s.schema, output_fields),
+                ),
+            ),
+        )  # fmt: skip
+        return as_hits(key, found, whole("round_decimal", digits, -1), explain=explain)
+
+    def _leg(self, request: Any, common: tuple[Expression, ...]) -> Leg:
+        try:
+            own = self._filters(request.expr, request.expr_params)
+            data, field, limit, param = (
+                request.data, request.anns_field, request.limit, request.param
+            )  # fmt: skip
+        except AttributeError:
+            raise ParamError(f"hybrid_search: {request!r} is no AnnSearchRequest") from None
+        queries, most = split_queries(data), whole("limit", limit, 1)
+        return Leg(queries, field, most, as_search_params(param), (*common, *own))
+
+
+def _as_list(ids: Any) -> list[Any]:
+    return [ids] if isinstance(ids, (str, int)) else list(ids)

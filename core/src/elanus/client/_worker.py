@@ -1,0 +1,65 @@
+"""Coroutines for blocking calls: written once, for every class that has both forms."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Worker:
+    """Threads on which coroutines let blocking calls run; bound to no event loop.
+
+    Not asyncio's default executor: that one is shut down with its loop, and a client outlives it.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._threads = ThreadPoolExecutor((os.cpu_count() or 1) + 4, thread_name_prefix=name)
+
+    async def run(self, call: Callable[..., R], *args: Any, **kwargs: Any) -> R:
+        """Await a blocking call. Cancelling ends the wait, not the call."""
+        future: Future[R] = self._threads.submit(call, *args, **kwargs)
+        waiting = asyncio.wrap_future(future)
+        waiting.add_done_callback(_look_at_result)
+        return await asyncio.shield(waiting)
+
+    def close(self) -> None:
+        """Let the threads end when their calls have."""
+        self._threads.shutdown(wait=False)
+
+
+def _look_at_result(waiting: asyncio.Future[Any]) -> None:
+    """Keep asyncio from reporting the error of a call that nobody waits for any more."""
+    with contextlib.suppress(asyncio.CancelledError):
+        waiting.exception()
+
+
+class HasBlockingForm(Protocol):
+    """A class whose coroutines run the calls of another object, or its own, on a worker."""
+
+    @property
+    def blocking(self) -> Any:
+        """The object that has the blocking calls."""
+
+    @property
+    def worker(self) -> Worker:
+        """The threads that they run on."""
+
+
+def twin(
+    call: Callable[Concatenate[Any, P], R],
+) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, R]]:
+    """The coroutine of a blocking call: same arguments, same result."""
+
+    @wraps(call)
+    async def coroutine(self: HasBlockingForm, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return await self.worker.run(call, self.blocking, *args, **kwargs)
+
+    return coroutine

@@ -1,0 +1,100 @@
+"""How documents are laid out in a collection, and what a file says of the model that filled it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from elanus.client import MilvusClient
+from elanus.documents._values import EmbeddingFunction
+from elanus.errors import EmbeddingMismatchError, ParamError
+from elanus.schema import MAX_LENGTH, CollectionSchema, DataType, Function, FunctionType
+from elanus.text import build_analyzer
+
+ID, TEXT, METADATA, VECTOR, TERMS = "id", "text", "metadata", "vector", "terms"
+
+DEFAULT_ANALYZER = "english"
+"""Latin words are stemmed as English ones; all other scripts are treated as by ``standard``."""
+
+_MODEL, _DIM, _ANALYZER = "elanus.embedding", "elanus.dim", "elanus.analyzer"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What a collection of documents was made with.
+
+    Attributes:
+        model, dim: of the embedding; None if the collection has no vectors.
+    """
+
+    model: str | None
+    dim: int | None
+
+
+def open_collection(
+    client: MilvusClient, name: str, embedding: EmbeddingFunction | None, analyzer: Any
+) -> Layout:
+    """Find the collection, or make it; check that it fits embedding and analyzer.
+
+    Raises:
+        EmbeddingMismatchError: naming both models.
+        ParamError: if it was made with another analyzer, or by something else.
+    """
+    if not client.has_collection(name):
+        _create(client, name, embedding, analyzer or DEFAULT_ANALYZER)
+    properties = client.describe_collection(name)["properties"]
+    if _ANALYZER not in properties:
+        raise ParamError(f"collection {name!r} was not made by DocumentStore; choose another name")
+    _check_analyzer(name, properties, analyzer)
+    layout = Layout(properties.get(_MODEL), properties.get(_DIM))
+    if embedding is not None:
+        _check_embedding(name, layout, embedding)
+    return layout
+
+
+def _create(
+    client: MilvusClient, name: str, embedding: EmbeddingFunction | None, analyzer: Any
+) -> None:
+    schema = CollectionSchema(description="documents of an elanus DocumentStore")
+    schema.add_field(ID, DataType.VARCHAR, is_primary=True)
+    schema.add_field(
+        TEXT,
+        DataType.VARCHAR,
+        max_length=MAX_LENGTH,
+        enable_analyzer=True,
+        enable_match=True,
+        analyzer_params=analyzer,
+    )
+    schema.add_field(METADATA, DataType.JSON)
+    schema.add_field(TERMS, DataType.SPARSE_FLOAT_VECTOR)
+    schema.add_function(Function("bm25", FunctionType.BM25, [TEXT], [TERMS]))
+    indexes = client.prepare_index_params()
+    indexes.add_index(TERMS, "SPARSE_INVERTED_INDEX", metric_type="BM25")
+    properties: dict[str, Any] = {_ANALYZER: build_analyzer(analyzer).identity}
+    if embedding is not None:
+        schema.add_field(VECTOR, DataType.FLOAT_VECTOR, dim=embedding.dim)
+        indexes.add_index(VECTOR, "AUTOINDEX", metric_type="COSINE")
+        properties |= {_MODEL: embedding.name, _DIM: embedding.dim}
+    client.create_collection(name, schema=schema, index_params=indexes, properties=properties)
+
+
+def _check_analyzer(name: str, properties: Mapping[str, Any], analyzer: Any) -> None:
+    if analyzer is None:
+        return
+    asked = build_analyzer(analyzer).identity
+    if asked != properties[_ANALYZER]:
+        raise ParamError(
+            f"collection {name!r} was made with analyzer {properties[_ANALYZER]}, not {asked}; "
+            "leave analyzer out, or choose another collection"
+        )
+
+
+def _check_embedding(name: str, layout: Layout, embedding: EmbeddingFunction) -> None:
+    if (layout.model, layout.dim) != (embedding.name, embedding.dim):
+        stored = "no embedding" if layout.model is None else f"{layout.model!r} ({layout.dim} d)"
+        raise EmbeddingMismatchError(
+            f"collection {name!r} holds vectors of {stored}; it was opened with "
+            f"{embedding.name!r} ({embedding.dim} d): open it with the same model, or choose "
+            "another collection"
+        )

@@ -1,0 +1,76 @@
+"""What a document store takes and gives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elanus.schema import LegExplanation
+
+Mode = Literal["hybrid", "dense", "text"]
+MODES: tuple[Mode, ...] = ("hybrid", "dense", "text")
+
+
+@runtime_checkable
+class EmbeddingFunction(Protocol):
+    """Turns texts into vectors. Any object with these four members serves."""
+
+    @property
+    def name(self) -> str:
+        """Identifies the model; kept in the file."""
+
+    @property
+    def dim(self) -> int:
+        """Number of components of a vector."""
+
+    def encode_documents(self, texts: list[str], /) -> NDArray[np.float32]:
+        """Vectors (n, dim) of texts to be found."""
+
+    def encode_queries(self, texts: list[str], /) -> NDArray[np.float32]:
+        """Vectors (n, dim) of texts to search by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document as it was added.
+
+    Attributes:
+        id: its key.
+        text: its text.
+        metadata: JSON values under string keys.
+    """
+
+    id: str
+    text: str
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RankedDocument:
+    """A document that a search found.
+
+    Attributes:
+        id, text, metadata: as it was added.
+        score: larger is better; cosine (dense), BM25 (text), or the fused score (hybrid).
+        relevance: the score on a scale from 0 to 1; see ``docs/scores.md``.
+        explanation: with ``explain=True``, what each leg that found it said; else empty.
+    """
+
+    id: str
+    text: str
+    metadata: dict[str, Any]
+    score: float
+    relevance: float
+    explanation: tuple[LegExplanation, ...] = ()
+
+
+def relevance_of(contributions: float, best: float) -> float:
+    """A fused score as a share of the best that a hit could have, within [0, 1]."""
+    return min(1.0, max(0.0, contributions / best)) if best > 0 else 0.0
+
+
+Texts = Sequence[str]

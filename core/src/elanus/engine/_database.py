@@ -1,0 +1,347 @@
+"""A database: the file, its catalogue, and what this process keeps of its collections."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from elanus.engine._builder import GraphBuilder, needs_work
+from elanus.engine._check import view_faults
+from elanus.engine._parts import DenseKey
+from elanus.engine._search import load_parts
+from elanus.engine._snapshot import (
+    CollectionState,
+    OutdatedSnapshotError,
+    Snapshot,
+    make_analyzers,
+)
+from elanus.engine._write import Prepared, Writer, prepare
+from elanus.errors import CollectionExistsError, DataNotMatchException, ParamError
+from elanus.query import Expression
+from elanus.schema import Batch, IndexSpec, Rejected, Schema, check_name, converter
+from elanus.storage import (
+    Catalogue,
+    CollectionInfo,
+    DatabaseFile,
+    OpenOptions,
+    Tables,
+    add_collection,
+    bump,
+    faults,
+    load_catalogue,
+    next_generation,
+    put_index,
+    read_state,
+    remove_collection,
+    remove_index,
+    rename_collection,
+)
+
+T = TypeVar("T")
+
+
+class Database:
+    """An open database.
+
+    Args:
+        path: the file, or ``:memory:``.
+        options: how to open it.
+
+    Raises:
+        StorageError: if it cannot be opened.
+    """
+
+    def __init__(self, path: str, options: OpenOptions | None = None) -> None:
+        self.file = DatabaseFile(path, options or OpenOptions())
+        self._lock = threading.Lock()
+        self._catalogue = Catalogue(-1, {})
+        self._states: dict[int, CollectionState] = {}
+        self._builder = GraphBuilder()
+
+    def close(self) -> None:
+        """Release the file and all memory; a second call does nothing."""
+        self._builder.close()
+        self.file.close()
+        self._states.clear()
+
+    def verify(self) -> list[str]:
+        """Check the file against itself, and the newest views against the file."""
+        with self.file.read() as db:
+            found = list(faults(db))
+        for name in self.catalogue().collections:
+            found += self.read(name, view_faults)
+        return found
+
+    def backup(self, target: str) -> None:
+        """Copy the file as of now to a path that does not exist.
+
+        Raises:
+            ParamError: if it exists.
+        """
+        if Path(target).exists():
+            raise ParamError(f"backup: {target} exists already; give a new path")
+        self.file.backup(target)
+
+    # --- snapshots -------------------------------------------------------------------------
+
+    def catalogue(self) -> Catalogue:
+        """The catalogue as of now."""
+        with self.file.read() as db:
+            return self._catalogue_of(db, read_state(db)[1])
+
+    def _catalogue_of(self, db: sqlite3.Connection, version: int) -> Catalogue:
+        known = self._catalogue
+        if known.version == version:
+            return known
+        found = load_catalogue(db)
+        with self._lock:
+            if found.version > self._catalogue.version:
+                self._catalogue = found
+        return found
+
+    def _state_of(self, info: CollectionInfo) -> CollectionState:
+        state = self._states.get(info.number)
+        if state is None:
+            with self._lock:
+                state = self._states.get(info.number)
+                if state is None:
+                    state = self._states[info.number] = CollectionState(info, self._builder.request)
+        return state
+
+    def _snapshot(self, db: sqlite3.Connection, name: str) -> Snapshot:
+        seq, version = read_state(db)
+        info = self._catalogue_of(db, version).collection(name)
+        return Snapshot(db, seq, info, self._state_of(info))
+
+    def read(self, name: str, action: Callable[[Snapshot], T]) -> T:
+        """Run ``action`` on the newest snapshot of a collection; all it reads is of one commit.
+
+        Raises:
+            CollectionNotFoundError: if there is no such collection.
+        """
+        while True:
+            try:
+                with self.file.read() as db:
+                    return action(self._snapshot(db, name))
+            except OutdatedSnapshotError:
+                continue
+
+    # --- collections -----------------------------------------------------------------------
+
+    def create_collection(
+        self,
+        name: str,
+        schema: Schema,
+        indexes: Iterable[IndexSpec] = (),
+        properties: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Create a collection with its indexes. Creating the same one again does nothing.
+
+        Raises:
+            CollectionExistsError: if one of this name has another schema.
+        """
+        check_name(name, "collection")
+        identities = {n: a.identity for n, a in make_analyzers(schema).items()}
+        with self.file.write(f"create collection {name!r}") as db:
+            existing = load_catalogue(db).collections.get(name)
+            if existing is not None:
+                if existing.schema != schema:
+                    raise CollectionExistsError(
+                        f"collection {name!r} exists with another schema; drop it first"
+                    )
+                return
+            number = add_collection(db, name, schema, identities, properties or {})
+            Tables(number, schema).create(db)
+            for spec in indexes:
+                put_index(db, number, spec)
+            bump(db, catalogue=True)
+
+    def drop_collection(self, name: str) -> bool:
+        """Drop a collection; False if there was none."""
+        with self.file.write(f"drop collection {name!r}") as db:
+            info = load_catalogue(db).collections.get(name)
+            if info is None:
+                return False
+            Tables(info.number, info.schema).drop(db)
+            remove_collection(db, info.number)
+            bump(db, catalogue=True)
+        self._states.pop(info.number, None)
+        return True
+
+    def rename_collection(self, old: str, new: str) -> None:
+        """Give a collection another name.
+
+        Raises:
+            CollectionNotFoundError, CollectionExistsError: if one name is missing or taken.
+        """
+        check_name(new, "collection")
+        with self.file.write(f"rename collection {old!r}") as db:
+            rename_collection(db, load_catalogue(db).collection(old).number, new)
+            bump(db, catalogue=True)
+
+    def truncate_collection(self, name: str) -> None:
+        """Delete all rows of a collection."""
+        with self.file.write(f"truncate collection {name!r}") as db:
+            info = load_catalogue(db).collection(name)
+            Tables(info.number, info.schema).clear(db)
+            next_generation(db, info.number)
+            bump(db, catalogue=True)
+
+    def create_index(self, name: str, specs: Sequence[IndexSpec]) -> None:
+        """Add indexes; one that exists unchanged stays.
+
+        Raises:
+            ParamError: if a field has another index already.
+        """
+        with self.file.write(f"create an index on {name!r}") as db:
+            info = load_catalogue(db).collection(name)
+            for spec in specs:
+                old = info.index_on(spec.field) or info.indexes.get(spec.name)
+                if old is not None and old != spec:
+                    raise ParamError(
+                        f"field {spec.field!r} of {name!r} has index {old.name!r} already, with "
+                        "other parameters; drop it first"
+                    )
+                put_index(db, info.number, spec)
+            bump(db, catalogue=True)
+
+    def drop_index(self, name: str, index: str) -> None:
+        """Drop an index; one that does not exist is no error, as in Milvus."""
+        with self.file.write(f"drop an index of {name!r}") as db:
+            remove_index(db, load_catalogue(db).collection(name).number, index)
+            bump(db, catalogue=True)
+
+    def release(self, name: str) -> None:
+        """Drop what this process keeps of a collection in memory."""
+        info = self.catalogue().collection(name)
+        state = self._states.get(info.number)
+        if state is not None:
+            state.forget()
+            state.is_loaded = False
+
+    def load(self, name: str) -> None:
+        """Read all that searches need into memory; wait for graphs that are still to be built."""
+        waiting = self.read(name, self._load_parts)
+        for state, key in waiting:
+            self._builder.wait(state, key)
+
+    def _load_parts(self, snapshot: Snapshot) -> list[tuple[CollectionState, DenseKey]]:
+        snapshot.state.is_loaded = True
+        return [(snapshot.state, key) for key in load_parts(snapshot)]
+
+    def is_loaded(self, info: CollectionInfo) -> bool:
+        """Whether a collection was not released since it was last used."""
+        return self._state_of(info).is_loaded
+
+    def index_coverage(self, name: str, spec: IndexSpec) -> tuple[int, int]:
+        """Rows of a collection, and how many of them an index covers by more than a scan."""
+
+        def coverage(snapshot: Snapshot) -> tuple[int, int]:
+            view = snapshot.view
+            for key, part in view.parts.items():
+                if (
+                    isinstance(key, DenseKey)
+                    and key.field == spec.field
+                    and needs_work(view, part, spec)
+                ):
+                    covered = part.graph.covered if part.graph else 0
+                    return view.count, int(np.count_nonzero(view.alive[:covered]))
+            return view.count, view.count
+
+        return self.read(name, coverage)
+
+    # --- rows ------------------------------------------------------------------------------
+
+    def put(self, name: str, make: Callable[[Schema], Batch], operation: str) -> list[Any]:
+        """Write rows atomically, replacing those whose keys exist; their keys in order.
+
+        Args:
+            name: the collection.
+            make: makes the checked batch for the collection's schema.
+            operation: for the error text of whoever has to wait.
+        """
+        info = self.catalogue().collection(name)
+        state = self._state_of(info)
+        batch = make(info.schema)
+        parts = prepare(info.schema, state.analyzers, batch)
+        return self._write(info, f"{operation} {batch.count} rows", batch.count, parts)
+
+    def _write(
+        self, info: CollectionInfo, operation: str, count: int, parts: Sequence[Prepared]
+    ) -> list[Any]:
+        state = self._state_of(info)
+        keys: list[Any] = []
+
+        def finish(committed: bool) -> None:
+            for vocabulary in state.vocabularies.values():
+                vocabulary.finish(committed=committed)
+
+        with self.file.write(operation, rows=count, after=finish) as db:
+            self._check_unchanged(db, info)
+            writer = Writer(db, info.number, info.schema, state.tables, state.vocabularies)
+            for part in parts:
+                keys += writer.put(part)
+            bump(db)
+        return keys
+
+    def _check_unchanged(self, db: sqlite3.Connection, info: CollectionInfo) -> None:
+        """Rows were prepared for a collection that may have been dropped or renamed since."""
+        current = (
+            load_catalogue(db) if read_state(db)[1] != self._catalogue.version else self._catalogue
+        )
+        if not any(c.number == info.number for c in current.collections.values()):
+            current.collection(info.name)
+            raise CollectionExistsError(
+                f"collection {info.name!r} was dropped and created again meanwhile; try again"
+            )
+
+    def delete_keys(self, name: str, keys: Sequence[Any]) -> int:
+        """Delete rows by primary key; how many there were."""
+        with self.file.write(f"delete from {name!r}", rows=len(keys)) as db:
+            info = load_catalogue(db).collection(name)
+            state = self._state_of(info)
+            checked = check_keys(info.schema, keys)
+            writer = Writer(db, info.number, info.schema, state.tables, state.vocabularies)
+            count = writer.remove(state.tables.rows_of(db, checked).values())
+            bump(db)
+        return count
+
+    def delete_matching(self, name: str, filters: tuple[Expression, ...]) -> int:
+        """Delete the rows that a filter selects, as of the moment of deletion; how many."""
+        while True:
+            try:
+                with self.file.write(f"delete from {name!r}") as db:
+                    snapshot = self._snapshot(db, name)
+                    mask = snapshot.eligible(*filters)
+                    view, state = snapshot.view, snapshot.state
+                    rows = view.rows if mask is None else view.rows[np.flatnonzero(mask)]
+                    number, schema = snapshot.info.number, snapshot.schema
+                    writer = Writer(db, number, schema, state.tables, state.vocabularies)
+                    count = writer.remove(rows.tolist())
+                    bump(db)
+                return count
+            except OutdatedSnapshotError:
+                continue
+
+
+def check_keys(schema: Schema, keys: Sequence[Any]) -> list[Any]:
+    """Primary keys, checked against the key's type.
+
+    Raises:
+        DataNotMatchException: if one has another type.
+    """
+    convert = converter(schema.primary)
+    checked = []
+    for key in keys:
+        try:
+            checked.append(convert(key))
+        except Rejected as rule:
+            raise DataNotMatchException(
+                f"primary key {schema.primary.name!r}: {rule}; got {key!r}"
+            ) from None
+    return checked

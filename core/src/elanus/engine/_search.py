@@ -1,0 +1,276 @@
+"""Searching one snapshot: legs, fusion, and the hits that come of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elanus.engine._builder import needs_work
+from elanus.engine._parts import DenseKey, SparseKey, TextPart
+from elanus.engine._project import Projection, fetch
+from elanus.engine._snapshot import Snapshot
+from elanus.errors import DataNotMatchException, ParamError
+from elanus.index import DenseIndex
+from elanus.query import Expression, Fused, RankedLeg, fuse
+from elanus.schema import (
+    DataType,
+    FieldSchema,
+    LegExplanation,
+    Metric,
+    Rejected,
+    RRFRanker,
+    SearchParams,
+    WeightedRanker,
+    dense_vector,
+    metrics_for,
+    sparse_vector,
+)
+
+DEFAULT_EF = 64
+
+Ranking = tuple[NDArray[np.intp], NDArray[np.float64]]
+"""Slots and scores, best first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One vector search.
+
+    Attributes:
+        data: one vector or text a query.
+        field: the vector field; None if the collection has only one.
+        limit: number of hits a query.
+        params: metric and effort.
+        filters: each hit passes all of them.
+    """
+
+    data: Sequence[Any]
+    field: str | None
+    limit: int
+    params: SearchParams
+    filters: tuple[Expression, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A row that was found.
+
+    Attributes:
+        key: its primary key.
+        score: its distance or fused score.
+        entity: the fields that were asked for.
+        legs: what each leg said, for fused hits.
+    """
+
+    key: Any
+    score: float
+    entity: dict[str, Any]
+    legs: tuple[LegExplanation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """The field that a leg searches, and by which metric."""
+
+    field: FieldSchema
+    metric: Metric
+
+
+def _target(snapshot: Snapshot, leg: Leg) -> _Target:
+    f = _vector_field(snapshot, leg.field)
+    index = snapshot.info.index_on(f.name)
+    allowed = metrics_for(snapshot.schema, f)
+    metric = index.metric if index is not None and index.metric is not None else None
+    asked = None if leg.params.metric is None else Metric.of(leg.params.metric)
+    if metric is None:
+        metric = asked or allowed[0]
+    if metric not in allowed or asked not in (None, metric):
+        expected = metric if metric in allowed else allowed[0]
+        raise ParamError(
+            f"field {f.name!r}: metric type not match: expected={expected.value}, "
+            f"actual={leg.params.metric}"
+        )
+    return _Target(f, metric)
+
+
+def _vector_field(snapshot: Snapshot, name: str | None) -> FieldSchema:
+    vectors = snapshot.schema.vectors
+    names = ", ".join(f.name for f in vectors)
+    if not name:
+        if len(vectors) == 1:
+            return vectors[0]
+        raise ParamError(f"anns_field is needed: the vector fields are {names or 'none'}")
+    for f in vectors:
+        if f.name == name:
+            return f
+    raise ParamError(f"anns_field {name!r} is no vector field; vector fields: {names or 'none'}")
+
+
+def rank(snapshot: Snapshot, leg: Leg, limit: int) -> tuple[Metric, list[Ranking]]:
+    """The best ``limit`` slots for each query of a leg, with their metric."""
+    target = _target(snapshot, leg)
+    mask = snapshot.eligible(*leg.filters)
+    if target.field.dtype is DataType.FLOAT_VECTOR:
+        return target.metric, _rank_dense(snapshot, leg, target, mask, limit)
+    if target.metric is Metric.BM25:
+        return target.metric, _rank_text(snapshot, leg, target, mask, limit)
+    return target.metric, _rank_sparse(snapshot, leg, target, mask, limit)
+
+
+def _rank_dense(
+    snapshot: Snapshot, leg: Leg, target: _Target, mask: NDArray[np.bool_] | None, limit: int
+) -> list[Ranking]:
+    dim = target.field.dim or 0
+    queries = [_checked(dense_vector, q, i, target, dim) for i, q in enumerate(leg.data)]
+    index = dense_index(snapshot, DenseKey(target.field.name, dim, target.metric))
+    keys = snapshot.view.keys
+    ef = leg.params.ef or _default_ef(snapshot, target.field.name)
+    if len(queries) == 1:
+        return [index.search(queries[0], limit, mask=mask, keys=keys, ef=ef)]
+    found: list[Ranking] = index.search_many(np.stack(queries), limit, mask=mask, keys=keys, ef=ef)
+    return found
+
+
+def dense_index(snapshot: Snapshot, key: DenseKey) -> DenseIndex:
+    """The index of a dense field; a graph that it lacks is asked for in the background."""
+    index: DenseIndex = snapshot.part(key)
+    spec = snapshot.info.index_on(key.field)
+    if spec is not None and spec.metric is key.metric and needs_work(snapshot.view, index, spec):
+        snapshot.state.request_graph(snapshot.state, key, spec)
+    return index
+
+
+def load_parts(snapshot: Snapshot) -> list[DenseKey]:
+    """Bring everything that searches by the collection's indexes need into memory."""
+    schema = snapshot.schema
+    keys = []
+    for spec in snapshot.info.indexes.values():
+        f = schema.by_name[spec.field]
+        if f.dtype is DataType.FLOAT_VECTOR:
+            assert spec.metric is not None
+            keys.append(DenseKey(f.name, f.dim or 0, spec.metric))
+            dense_index(snapshot, keys[-1])
+    for f in schema.analysed:
+        snapshot.part(snapshot.text_key(f.name))
+    for f in schema.sparse:
+        snapshot.part(SparseKey(f.name))
+    return keys
+
+
+def _default_ef(snapshot: Snapshot, field: str) -> int:
+    index = snapshot.info.index_on(field)
+    return int(index.params.get("ef", DEFAULT_EF)) if index else DEFAULT_EF
+
+
+def _checked(convert: Any, value: Any, number: int, target: _Target, *more: Any) -> Any:
+    try:
+        return convert(value, *more)
+    except Rejected as rule:
+        text = " (a text searches a field that a BM25 function fills)" * isinstance(value, str)
+        raise DataNotMatchException(
+            f"query {number} on field {target.field.name!r}: {rule}{text}"
+        ) from None
+
+
+def _rank_text(
+    snapshot: Snapshot, leg: Leg, target: _Target, mask: NDArray[np.bool_] | None, limit: int
+) -> list[Ranking]:
+    source = snapshot.schema.bm25_inputs[target.field.name]
+    part: TextPart = snapshot.part(snapshot.text_key(source))
+    queries = [_query_terms(snapshot, source, q, i) for i, q in enumerate(leg.data)]
+    keys = snapshot.view.keys
+    if len(queries) == 1:
+        return [part.index.search(queries[0], limit, mask=mask, keys=keys)]
+    return list(part.index.search_many(queries, limit, mask=mask, keys=keys))
+
+
+def _query_terms(snapshot: Snapshot, field: str, text: Any, number: int) -> list[tuple[int, int]]:
+    """Term numbers and counts of a query, in the order of the terms' text."""
+    if not isinstance(text, str):
+        raise DataNotMatchException(
+            f"query {number}: a BM25 search takes texts, got {type(text).__name__}"
+        )
+    counts = Counter(snapshot.state.analyzers[field].tokens(text))
+    numbers = snapshot.state.vocabularies[field].find(snapshot.db, counts)
+    return [(numbers[term], counts[term]) for term in sorted(counts) if term in numbers]
+
+
+def _rank_sparse(
+    snapshot: Snapshot, leg: Leg, target: _Target, mask: NDArray[np.bool_] | None, limit: int
+) -> list[Ranking]:
+    queries = [_checked(sparse_vector, q, i, target) for i, q in enumerate(leg.data)]
+    index = snapshot.part(SparseKey(target.field.name))
+    keys = snapshot.view.keys
+    return [index.search(i, v, limit, mask=mask, keys=keys) for i, v in queries]
+
+
+def search(snapshot: Snapshot, leg: Leg, *, offset: int, projection: Projection) -> list[list[Hit]]:
+    """The hits of each query of one leg."""
+    _, rankings = rank(snapshot, leg, offset + leg.limit)
+    return _hits(
+        snapshot, [(slots[offset:], scores[offset:]) for slots, scores in rankings], projection
+    )
+
+
+def _hits(
+    snapshot: Snapshot, rankings: Sequence[Ranking], projection: Projection
+) -> list[list[Hit]]:
+    slots = np.concatenate([s for s, _ in rankings]) if rankings else np.zeros(0, dtype=np.intp)
+    view = snapshot.view
+    keys = view.keys[slots].tolist()
+    entities = fetch(snapshot, projection, view.rows[slots].tolist(), keys)
+    scores = [score for _, found in rankings for score in found.tolist()]
+    hits = iter(map(Hit, keys, scores, entities))
+    return [[next(hits) for _ in found] for found, _ in rankings]
+
+
+def hybrid_search(
+    snapshot: Snapshot,
+    legs: Sequence[Leg],
+    ranker: RRFRanker | WeightedRanker,
+    *,
+    limit: int,
+    offset: int,
+    projection: Projection,
+) -> list[list[Hit]]:
+    """The fused hits of each query; all legs have the same number of queries.
+
+    Raises:
+        ParamError: if they have not.
+    """
+    counts = {len(leg.data) for leg in legs}
+    if len(counts) != 1:
+        raise ParamError(
+            f"hybrid_search: every request needs as many queries, got {sorted(counts)}"
+        )
+    ranked = [rank(snapshot, leg, leg.limit) for leg in legs]
+    names = [leg.field or snapshot.schema.vectors[0].name for leg in legs]
+    results = []
+    for query in range(counts.pop()):
+        parts = [
+            RankedLeg(name, metric, rankings[query][0].tolist(), rankings[query][1].tolist())
+            for name, (metric, rankings) in zip(names, ranked, strict=True)
+        ]
+        fused = _in_order(snapshot, fuse(parts, ranker))[offset : offset + limit]
+        results.append(_fused_hits(snapshot, fused, projection))
+    return results
+
+
+def _in_order(snapshot: Snapshot, fused: list[Fused]) -> list[Fused]:
+    keys = snapshot.view.keys
+    return sorted(fused, key=lambda hit: (-hit.score, keys[hit.id]))
+
+
+def _fused_hits(snapshot: Snapshot, fused: Sequence[Fused], projection: Projection) -> list[Hit]:
+    slots = np.array([hit.id for hit in fused], dtype=np.intp)
+    keys = snapshot.view.keys[slots].tolist()
+    entities = fetch(snapshot, projection, snapshot.view.rows[slots].tolist(), keys)
+    return [
+        Hit(key, hit.score, entity, hit.legs)
+        for key, hit, entity in zip(keys, fused, entities, strict=True)
+    ]

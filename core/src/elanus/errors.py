@@ -1,0 +1,202 @@
+"""Every error that Elanus raises, and what each one lets a caller catch.
+
+    ElanusError (= MilvusException: has .code and .message)
+    ├── ParamError (ValueError)                  an argument is wrong
+    │   ├── FilterError                          a filter does not parse or fit the schema
+    │   └── UnsupportedError (NotImplementedError)  a feature of Milvus not here
+    ├── SchemaError (ValueError)                 it contradicts itself  (= SchemaNotReadyException)
+    │   ├── PrimaryKeyException                  … about its primary key
+    │   └── DataTypeNotSupportException          … about a data type
+    ├── DataNotMatchException (ValueError)       a row does not fit the schema
+    ├── CollectionNotFoundError (KeyError)       (= CollectionNotExistException)
+    ├── CollectionExistsError (ValueError)
+    ├── IndexNotFoundError (KeyError)            (= IndexNotExistException)
+    ├── EmbeddingMismatchError (ValueError)      a file was written with another embedding model
+    ├── MissingExtraError (ImportError)          an optional package is not installed
+    └── StorageError (OSError)                   the file cannot do what was asked
+        ├── DatabaseNotFoundError (FileNotFoundError)
+        ├── DatabaseFormatError                  not an Elanus file, or of a newer format
+        ├── DatabaseCorruptError                 truncated or damaged
+        ├── DatabaseLockedError (TimeoutError)   another writer held the lock too long
+        ├── DatabaseFullError                    the disk is full
+        ├── DatabaseReplacedError                the file was replaced or deleted while open
+        ├── ReadOnlyError (PermissionError)      a write to a read-only handle or medium
+        └── ClosedError                          it is closed  (= ConnectionNotExistException)
+            └── ForkedHandleError                the handle was opened before a fork
+
+The names on the right of ``=`` are those that pymilvus users catch already; they are the same
+classes, so a change of import is enough. Codes are Milvus's where Milvus has one.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ErrorCode(IntEnum):
+    """Milvus's error codes, as far as client code looks at them."""
+
+    SUCCESS = 0
+    UNEXPECTED_ERROR = 1
+    COLLECTION_NOT_FOUND = 100
+    COLLECTION_NOT_LOADED = 101
+    INDEX_NOT_FOUND = 700
+    DATABASE_NOT_FOUND = 800
+    INVALID_PARAMETER = 1100
+
+
+class ElanusError(Exception):
+    """Base of every error; ``code`` and ``message`` as in pymilvus's ``MilvusException``.
+
+    The message comes first, as in other Python exceptions; pymilvus's form
+    ``MilvusException(code=…, message=…)`` works too.
+    """
+
+    default_code: int = ErrorCode.UNEXPECTED_ERROR
+
+    def __init__(self, message: str = "", code: int | None = None) -> None:
+        super().__init__(message)
+        self._message = message
+        self._code = int(self.default_code if code is None else code)
+
+    @property
+    def code(self) -> int:
+        """Milvus's numeric code of the error."""
+        return self._code
+
+    @property
+    def message(self) -> str:
+        """What happened, to what, and what to do."""
+        return self._message
+
+    def __str__(self) -> str:
+        # KeyError would show the message in quotes.
+        return self._message
+
+
+MilvusException = ElanusError
+
+
+class ParamError(ElanusError, ValueError):
+    """An argument has a wrong name, type or value."""
+
+    default_code = ErrorCode.INVALID_PARAMETER
+
+
+class FilterError(ParamError):
+    """A filter expression does not parse, or does not fit the schema.
+
+    Attributes:
+        expression: the filter as given.
+        position: offset of the offending character, or None if the whole is meant.
+    """
+
+    def __init__(self, reason: str, expression: str = "", position: int | None = None) -> None:
+        self.expression = expression
+        self.position = position
+        super().__init__(_point_at(reason, expression, position))
+
+
+def _point_at(reason: str, expression: str, position: int | None) -> str:
+    if position is None:
+        return f"filter {expression!r}: {reason}" if expression else reason
+    # A long filter (an `in` list of thousands) is shown around the place only.
+    start, end = max(0, position - 60), position + 40
+    shown = expression[start:end].replace("\n", " ").replace("\t", " ")
+    return f"filter, at position {position}: {reason}\n  {shown}\n  {' ' * (position - start)}^"
+
+
+class UnsupportedError(ParamError, NotImplementedError):
+    """A feature of Milvus that this engine does not have; the message names it."""
+
+
+class SchemaError(ElanusError, ValueError):
+    """A schema contradicts itself."""
+
+    default_code = ErrorCode.INVALID_PARAMETER
+
+
+class PrimaryKeyException(SchemaError):
+    """The primary key of a schema is missing, doubled or of a wrong type."""
+
+
+class DataTypeNotSupportException(SchemaError):
+    """A data type that does not exist, or does not exist here."""
+
+
+class DataNotMatchException(ElanusError, ValueError):
+    """A row does not fit the schema; the message names row, field, value and rule."""
+
+    default_code = ErrorCode.INVALID_PARAMETER
+
+
+class CollectionNotFoundError(ElanusError, KeyError):
+    """No collection of that name."""
+
+    default_code = ErrorCode.COLLECTION_NOT_FOUND
+
+
+class CollectionExistsError(ElanusError, ValueError):
+    """A collection of that name exists, and is another one."""
+
+    default_code = ErrorCode.INVALID_PARAMETER
+
+
+class IndexNotFoundError(ElanusError, KeyError):
+    """No index of that name."""
+
+    default_code = ErrorCode.INDEX_NOT_FOUND
+
+
+class EmbeddingMismatchError(ElanusError, ValueError):
+    """The file holds vectors of another embedding model than the one given."""
+
+
+class MissingExtraError(ElanusError, ImportError):
+    """An optional package is not installed; the message names the extra."""
+
+
+class StorageError(ElanusError, OSError):
+    """The database file cannot do what was asked."""
+
+
+class DatabaseNotFoundError(StorageError, FileNotFoundError):
+    """The file, or the folder that it should be in, does not exist."""
+
+
+class DatabaseFormatError(StorageError):
+    """The file is not an Elanus database, or of a newer format than this version reads."""
+
+
+class DatabaseCorruptError(StorageError):
+    """The file is truncated or damaged."""
+
+
+class DatabaseLockedError(StorageError, TimeoutError):
+    """Another writer held the file for longer than the timeout."""
+
+
+class DatabaseFullError(StorageError):
+    """The disk is full; the write was rolled back."""
+
+
+class DatabaseReplacedError(StorageError):
+    """The file was replaced or deleted while it was open."""
+
+
+class ReadOnlyError(StorageError, PermissionError):
+    """A write to a handle or a medium that is read-only."""
+
+
+class ClosedError(StorageError):
+    """The handle is closed."""
+
+
+class ForkedHandleError(ClosedError):
+    """The handle was opened before a fork; open the file again in the child."""
+
+
+SchemaNotReadyException = SchemaError
+CollectionNotExistException = CollectionNotFoundError
+IndexNotExistException = IndexNotFoundError
+ConnectionNotExistException = ClosedError

@@ -1,0 +1,34 @@
+"""Arrays that answer which slots are nearest, and the scalar columns that filters read."""
+
+from elanus.index._bm25 import Bm25Index
+from elanus.index._columns import Column, extract_path
+from elanus.index._columns_kinds import MISSING, FieldKind, FieldType, ValueType
+from elanus.index._columns_strings import Strings
+from elanus.index._dense import DenseIndex, IndexType, wants_graph
+from elanus.index._graph import Graph, GraphParams
+from elanus.index._metric import Metric, canonical_scores
+from elanus.index._order import Keys, top_order
+from elanus.index._postings import SparseRows
+from elanus.index._sparse import SparseIndex
+
+__all__ = [
+    "MISSING",
+    "Bm25Index",
+    "Column",
+    "DenseIndex",
+    "FieldKind",
+    "FieldType",
+    "Graph",
+    "GraphParams",
+    "IndexType",
+    "Keys",
+    "Metric",
+    "SparseIndex",
+    "SparseRows",
+    "Strings",
+    "ValueType",
+    "canonical_scores",
+    "extract_path",
+    "top_order",
+    "wants_graph",
+]

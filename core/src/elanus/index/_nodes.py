@@ -1,0 +1,135 @@
+"""Which slots a node of the graph stands for: equal vectors share one node.
+
+Without that, 64 candidates of 500 equal vectors would be 64 of them by chance, and the ones with
+the smallest keys, which are the answer, would be lost; and their links would lead nowhere else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from elanus.index._metric import Float32s, Metric, Slots
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from elanus.index._rows import Rows
+
+_CHUNK_BYTES = 1 << 20
+
+
+def node_vectors(rows: Rows, slots: Slots, scale: float) -> Float32s:
+    """What the graph holds for the vectors at ``slots``: unit length for COSINE, else scaled."""
+    # The zero added turns -0.0 into 0.0, so that equal numbers are equal bytes.
+    zero = np.float32(0.0)
+    taken = rows.take(slots)
+    if rows.metric is not Metric.COSINE:
+        scaled: Float32s = taken * np.float32(scale) + zero
+        return scaled
+    lengths = np.sqrt(rows.squares[slots])
+    inverse = np.divide(1.0, lengths, out=np.zeros_like(lengths), where=lengths > 0)
+    units = np.multiply(taken, inverse[:, np.newaxis], dtype=np.float64).astype(np.float32)
+    units += zero
+    return units
+
+
+def node_blocks(rows: Rows, slots: Slots, scale: float) -> Iterator[tuple[int, Float32s]]:
+    """`node_vectors` of many slots in pieces that stay in the cache, each with its offset."""
+    step = max(1, _CHUNK_BYTES // (8 * rows.dim))
+    for start in range(0, len(slots), step):
+        yield start, node_vectors(rows, slots[start : start + step], scale)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NodeTable:
+    """Slots by node, as compressed rows: node ``i`` has ``slots[start[i]:start[i + 1]]``.
+
+    Attributes:
+        start: shape ``(nodes + 1,)``.
+        slots: shape ``(start[-1],)``.
+    """
+
+    start: Slots
+    slots: Slots
+
+    @classmethod
+    def empty(cls) -> NodeTable:
+        """A table without nodes."""
+        return cls(np.zeros(1, dtype=np.intp), np.empty(0, dtype=np.intp))
+
+    def __len__(self) -> int:
+        return len(self.start) - 1
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of both arrays."""
+        return int(self.start.nbytes + self.slots.nbytes)
+
+    @property
+    def leaders(self) -> Slots:
+        """One slot of each node, shape ``(nodes,)``."""
+        leaders: Slots = self.slots.take(self.start[:-1])
+        return leaders
+
+    def expand(self, nodes: NDArray[np.int64], values: Float32s) -> tuple[Slots, Float32s]:
+        """All slots of the given nodes, in their order, each with the value of its node."""
+        if len(self.slots) == len(self):
+            return self.slots.take(nodes), values
+        starts = self.start.take(nodes)
+        counts = self.start.take(nodes + 1) - starts
+        ends = counts.cumsum()
+        if ends[-1] == len(nodes):
+            return self.slots.take(starts), values
+        places = np.arange(ends[-1]) + np.repeat(starts - (ends - counts), counts)
+        return self.slots.take(places), np.repeat(values, counts)
+
+    def with_slots(self, rows: Rows, fresh: Slots, scale: float) -> tuple[NodeTable, Slots]:
+        """Give every fresh slot a node: that of an equal vector, or a new one at the end.
+
+        Returns:
+            The table, and one slot for each new node, in the order of the nodes.
+        """
+        known = len(self)
+        everyone = np.concatenate([self.leaders, fresh])
+        first = _first_equal(rows, everyone, scale)
+        is_new = first == np.arange(len(everyone))
+        is_new[:known] = False
+        number = np.arange(len(everyone))
+        number[is_new] = np.arange(known, known + np.count_nonzero(is_new))
+        counts = np.diff(self.start)
+        owners = np.concatenate([np.repeat(np.arange(known), counts), number[first[known:]]])
+        slots = np.concatenate([self.slots, fresh])[np.argsort(owners, kind="stable")]
+        added = everyone[is_new]
+        start = np.zeros(known + len(added) + 1, dtype=np.intp)
+        np.cumsum(np.bincount(owners, minlength=known + len(added)), out=start[1:])
+        return NodeTable(start, slots), added
+
+
+def _first_equal(rows: Rows, slots: Slots, scale: float) -> Slots:
+    """For every position, the first position whose node vector has the same bytes.
+
+    Rows are sorted by a 64-bit hash, and neighbours of one hash compared in full. Should two
+    hashes collide, equal rows may end in two nodes, which costs a little speed and nothing else.
+    """
+    hashes = np.empty(len(slots), dtype=np.uint64)
+    # Odd random weights, modulo 2**64; a fixed seed, so that equal data gives equal graphs.
+    weights = np.random.default_rng(0).integers(2**63, size=rows.dim, dtype=np.uint64) * 2 + 1
+    for start, block in node_blocks(rows, slots, scale):
+        products = block.view(np.uint32) * weights
+        hashes[start : start + len(block)] = products.sum(axis=1)
+    order = np.argsort(hashes, kind="stable")
+    leads = np.ones(len(slots), dtype=np.bool_)
+    twins = np.flatnonzero(hashes[order[1:]] == hashes[order[:-1]])
+    lefts = node_blocks(rows, slots[order[twins]], scale)
+    rights = node_blocks(rows, slots[order[twins + 1]], scale)
+    for (start, left), (_, right) in zip(lefts, rights, strict=True):
+        leads[twins[start : start + len(left)] + 1] = (left != right).any(axis=1)
+    groups = np.cumsum(leads) - 1
+    first: Slots = np.empty(len(slots), dtype=np.intp)
+    first[order] = order[leads][groups]
+    return first

@@ -1,0 +1,27 @@
+"""Pure functions over queries: the filter language, and what is done with results."""
+
+from elanus.query._filter_bind import bind
+from elanus.query._filter_check import ColumnPath, KindOf, check, columns_of
+from elanus.query._filter_dict import filter_from_dict
+from elanus.query._filter_evaluate import ColumnSource, evaluate
+from elanus.query._filter_parser import parse_filter
+from elanus.query._filter_rewrite import rebase_names
+from elanus.query._filter_tree import Expression
+from elanus.query._fusion import Fused, RankedLeg, fuse
+
+__all__ = [
+    "ColumnPath",
+    "ColumnSource",
+    "Expression",
+    "Fused",
+    "KindOf",
+    "RankedLeg",
+    "bind",
+    "check",
+    "columns_of",
+    "evaluate",
+    "filter_from_dict",
+    "fuse",
+    "parse_filter",
+    "rebase_names",
+]

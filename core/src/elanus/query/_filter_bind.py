@@ -1,0 +1,107 @@
+"""Values for the templates of a filter."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from elanus.errors import FilterError
+from elanus.query import _filter_tree as tree
+from elanus.query._filter_lexer import is_encodable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_MAX_NESTING: Final = 16
+
+
+def bind(expression: tree.Expression, params: Mapping[str, Any] | None) -> tree.Expression:
+    """Put values in the place of the templates ``{name}``.
+
+    Args:
+        expression: a parsed filter.
+        params: a bool, int, float, str, or a list of such, for each template; numpy's scalars
+            and arrays are taken too. Names that the filter does not use are allowed, so that
+            one set of values can serve several filters.
+
+    Returns:
+        A filter without templates; the same object if it had none.
+
+    Raises:
+        FilterError: a template has no value, or a value that a filter cannot compare with.
+    """
+    if not expression.templates:
+        return expression
+    values = params or {}
+
+    def change(node: tree.Node) -> tree.Node:
+        if isinstance(node, tree.Template):
+            return _bound(node, values, expression.text)
+        node = node.with_children(change)
+        return _collected(node) if isinstance(node, tree.ListDisplay) else node
+
+    return tree.Expression(expression.text, change(expression.root))
+
+
+def _bound(node: tree.Template, values: Mapping[str, Any], text: str) -> tree.Node:
+    if node.name not in values:
+        raise FilterError(
+            f"template {{{node.name}}} has no value; pass filter_params={{{node.name!r}: …}}",
+            text,
+            node.position,
+        )
+    try:
+        value = plain_value(values[node.name])
+    except TypeError as error:
+        reason = f"the value of template {{{node.name}}} {error}"
+        raise FilterError(reason, text, node.position) from None
+    literal = tree.ListLiteral if isinstance(value, tuple) else tree.Literal
+    return literal(node.position, value)
+
+
+def _collected(display: tree.ListDisplay) -> tree.Node:
+    values = tuple(
+        item.values if isinstance(item, tree.ListLiteral) else item.value  # type: ignore[attr-defined]  # the parser admits these two only
+        for item in display.items
+    )
+    return tree.ListLiteral(display.position, values)
+
+
+def plain_value(value: Any, nesting: int = 0) -> Any:
+    """Return a value as bool, int, float, str or a tuple of such.
+
+    Raises:
+        TypeError: it is none of these; the message goes behind "the value of … ".
+    """
+    if isinstance(value, (np.generic, np.ndarray)):
+        value = value.tolist()
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return _plain_list(value, nesting)
+    if isinstance(value, str):
+        return _plain_text(value)
+    for number in (bool, int, float):
+        if isinstance(value, number):
+            return number(value)
+    hint = "; ask for null by `is null`" if value is None else ""
+    raise TypeError(
+        f"is {value!r:.60}, of type {type(value).__name__}; give a bool, int, float, str or "
+        f"a list of them{hint}"
+    )
+
+
+def _plain_text(value: str) -> str:
+    if not is_encodable(value):
+        raise TypeError(f"is {value!r:.60}, which holds half of a surrogate pair")
+    return str.__str__(value)  # of an enum's member str() gives the name, this gives the value
+
+
+def _plain_list(values: Any, nesting: int) -> tuple[Any, ...]:
+    if nesting >= _MAX_NESTING:
+        raise TypeError(f"has lists in lists, more than {_MAX_NESTING} deep")
+    types = set(map(type, values))
+    if types <= {bool, int, float}:
+        return tuple(values)  # long lists of keys need no look at each
+    if types == {str} and is_encodable("".join(values)):
+        return tuple(values)
+    return tuple(plain_value(value, nesting + 1) for value in values)

@@ -1,0 +1,160 @@
+"""Rows on the way in: from the caller's dicts to checked columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from elanus.errors import DataNotMatchException
+from elanus.schema._collection import DYNAMIC, Schema
+from elanus.schema._fields import FieldSchema
+from elanus.schema._values import Rejected, convert_column, reject, to_json
+from elanus.schema._vectors import DenseColumn, SparseColumn, dense_column, sparse_column
+
+_MISSING: Any = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows of one write, checked against a schema.
+
+    Attributes:
+        count: number of rows.
+        keys: their primary keys, None where the engine is to make one.
+        rows: scalar fields of each row as JSON values, dynamic keys under ``"$meta"``.
+        dense: dense vectors by field.
+        sparse: sparse vectors by field, those filled by functions left out.
+        texts: texts to analyse, by field; None is null.
+    """
+
+    count: int
+    keys: list[Any]
+    rows: list[dict[str, Any]]
+    dense: dict[str, DenseColumn]
+    sparse: dict[str, SparseColumn]
+    texts: dict[str, list[str | None]]
+
+
+def make_batch(schema: Schema, rows: Sequence[Mapping[str, Any]], *, upsert: bool = False) -> Batch:
+    """Check rows against a schema and turn them into columns.
+
+    Args:
+        schema: the schema of the collection.
+        rows: one mapping a row, field name to value.
+        upsert: whether a key may be given although the engine makes keys.
+
+    Raises:
+        DataNotMatchException: naming row, field, value and the rule broken.
+    """
+    for number, row in enumerate(rows):
+        if not isinstance(row, Mapping):
+            raise DataNotMatchException(
+                f"row {number}: a row must be a dict of field names to values, "
+                f"got {type(row).__name__}"
+            )
+    dynamic = _dynamic_parts(schema, rows)
+    scalars = {f.name: _scalar_column(f, rows) for f in schema.scalars}
+    return Batch(
+        count=len(rows),
+        keys=_keys(schema.primary, rows, upsert=upsert),
+        rows=_join_rows(len(rows), scalars, dynamic),
+        dense={f.name: dense_column(f.name, f.dim or 0, _column(f, rows)) for f in schema.dense},
+        sparse={f.name: sparse_column(f.name, _column(f, rows)) for f in schema.sparse},
+        texts={
+            f.name: scalars[f.name] if f.name in scalars else _keys(f, rows, upsert=upsert)
+            for f in schema.analysed
+        },
+    )
+
+
+def _column(f: FieldSchema, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """A field's values with defaults filled in.
+
+    Raises:
+        DataNotMatchException: if a row lacks a value that it must have.
+    """
+    try:
+        values = [row[f.name] for row in rows]
+    except KeyError:
+        values = [row.get(f.name, _MISSING) for row in rows]
+    filler = f.default_value
+    if f.nullable or filler is not None:
+        return [filler if v is None or v is _MISSING else v for v in values]
+    for number, value in enumerate(values):
+        if value is _MISSING:
+            raise DataNotMatchException(
+                f"row {number}: field {f.name!r} is missing (it is not nullable and has no default)"
+            )
+        if value is None:
+            reject(number, f.name, None, "the field is not nullable")
+    return values
+
+
+def _scalar_column(f: FieldSchema, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
+    return convert_column(f, _column(f, rows))
+
+
+def _keys(f: FieldSchema, rows: Sequence[Mapping[str, Any]], *, upsert: bool) -> list[Any]:
+    if not f.auto_id:
+        return _scalar_column(f, rows)
+    given = [row.get(f.name) for row in rows]
+    for number, key in enumerate(given):
+        if key is not None and not upsert:
+            reject(number, f.name, key, "the collection makes its own keys (auto_id=True)")
+    return convert_column(f, given)
+
+
+def _dynamic_parts(
+    schema: Schema, rows: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]] | None:
+    """The keys of each row that are no fields; None if no row has any.
+
+    Raises:
+        DataNotMatchException: if a row has such keys and the schema does not take them.
+    """
+    names = schema.by_name.keys()
+    if all(row.keys() <= names for row in rows):
+        parts: list[dict[str, Any]] | None = None
+    else:
+        parts = [_dynamic_part(schema, i, row) for i, row in enumerate(rows)]
+    outputs = [f.name for f in schema.fields if f.is_function_output]
+    for name in outputs:
+        for number, row in enumerate(rows):
+            if row.get(name) is not None:
+                reject(number, name, row[name], "the field is filled by a function; leave it out")
+    return parts
+
+
+def _dynamic_part(schema: Schema, number: int, row: Mapping[str, Any]) -> dict[str, Any]:
+    part = {k: v for k, v in row.items() if k not in schema.by_name}
+    if part and not schema.enable_dynamic_field:
+        raise DataNotMatchException(
+            f"row {number}: unknown field {next(iter(part))!r} (the collection has no dynamic "
+            f"field); fields: {', '.join(map(str, schema.by_name))}"
+        )
+    nested = part.pop(DYNAMIC, None)
+    if isinstance(nested, dict):
+        part = {**nested, **part}
+    elif nested is not None:
+        reject(number, DYNAMIC, nested, "dynamic keys must be given as a dict")
+    try:
+        return dict(to_json(part))
+    except Rejected as rule:
+        raise DataNotMatchException(f"row {number}, dynamic field {rule}") from None
+
+
+def _join_rows(
+    count: int, scalars: Mapping[str, list[Any]], dynamic: list[dict[str, Any]] | None
+) -> list[dict[str, Any]]:
+    names = list(scalars)
+    columns = list(scalars.values())
+    if not columns:
+        rows: list[dict[str, Any]] = [{} for _ in range(count)]
+    else:
+        rows = [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
+    if dynamic is not None:
+        for row, part in zip(rows, dynamic, strict=True):
+            if part:
+                row[DYNAMIC] = part
+    return rows

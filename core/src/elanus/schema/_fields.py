@@ -1,0 +1,248 @@
+"""Fields and functions of a collection."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from elanus.errors import (
+    DataTypeNotSupportException,
+    ParamError,
+    PrimaryKeyException,
+    SchemaError,
+    UnsupportedError,
+)
+from elanus.schema._types import ELEMENT_TYPES, DataType, FunctionType
+
+MAX_DIM = 32768
+"""Milvus's largest dimension of a dense vector."""
+
+MAX_LENGTH = 2**30
+"""Longest string in bytes of UTF-8. Milvus stops at 65,535; SQLite would take about this much."""
+
+DEFAULT_LENGTH = 65535
+DEFAULT_CAPACITY = 4096
+_NAME = re.compile(r"[^\W\d]\w*\Z")
+
+# Milvus's hints about where a cluster keeps a field. They change no result, are kept, and shown
+# by describe_collection.
+_HINTS = frozenset({"mmap_enabled", "mmap.enabled", "warmup", "is_clustering_key"})
+_NOT_YET = frozenset(
+    {"is_partition_key", "multi_analyzer_params", "struct_schema", "external_field"}
+)
+
+
+def check_name(name: object, what: str) -> str:
+    """``name`` if it may name a field, collection or index (letters, digits, ``_``).
+
+    Raises:
+        ParamError: if it may not.
+    """
+    if not isinstance(name, str) or not _NAME.match(name) or len(name) > 255:
+        raise ParamError(
+            f"{what} name {name!r} is invalid: use at most 255 letters, digits and underscores, "
+            "not starting with a digit"
+        )
+    return name
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSchema:
+    """One field of a collection; the arguments are those of pymilvus's class of this name.
+
+    Attributes:
+        dim: number of components, for FLOAT_VECTOR.
+        max_length: longest value in bytes of UTF-8, for VARCHAR.
+        element_type, max_capacity: of an ARRAY.
+        nullable, default_value: what a row may leave out, and what it then holds.
+        enable_analyzer, enable_match, analyzer_params: whether and how text is analysed.
+    """
+
+    name: str
+    dtype: DataType
+    description: str = ""
+    is_primary: bool = False
+    auto_id: bool = False
+    dim: int | None = None
+    max_length: int | None = None
+    element_type: DataType | None = None
+    max_capacity: int | None = None
+    nullable: bool = False
+    default_value: Any = None
+    enable_analyzer: bool = False
+    enable_match: bool = False
+    analyzer_params: Any = None
+    is_function_output: bool = False
+    hints: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "dtype", DataType.of(self.dtype))
+        _check_field(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The attributes that are set, as JSON values."""
+        # A default of 0 or False is a value; an option of 0 or False is the default.
+        return {
+            k: v for k, v in asdict(self).items() if v or (k == "default_value" and v is not None)
+        }
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> FieldSchema:
+        """The inverse of :meth:`to_dict`."""
+        return make_field(**raw)
+
+
+_FIELD_ARGUMENTS = frozenset(f.name for f in fields(FieldSchema))
+
+
+def make_field(name: str, dtype: Any, description: str = "", **options: Any) -> FieldSchema:
+    """A field from keyword options, as ``add_field`` takes them.
+
+    Raises:
+        ParamError: if an option is unknown or has a wrong value.
+        UnsupportedError: if it is an option of Milvus that this engine does not have.
+    """
+    description = options.pop("desc", description)
+    hints = dict(options.pop("hints", {}))
+    hints |= {k: options.pop(k) for k in list(options) if k in _HINTS and options[k]}
+    for key in _NOT_YET & options.keys():
+        if options.pop(key):
+            raise UnsupportedError(f"field {name!r}: {key} is not supported")
+    unknown = options.keys() - _FIELD_ARGUMENTS - _HINTS
+    if unknown:
+        raise ParamError(
+            f"field {name!r}: unknown option {sorted(unknown)}; "
+            f"known: {', '.join(sorted(_FIELD_ARGUMENTS - {'hints', 'is_function_output'}))}"
+        )
+    options = {k: v for k, v in options.items() if k not in _HINTS and v is not None}
+    dtype = DataType.of(dtype)
+    for key in ("dim", "max_length", "max_capacity"):
+        if key in options:
+            options[key] = _integer(name, key, options[key])
+    if dtype is DataType.VARCHAR:
+        options.setdefault("max_length", DEFAULT_LENGTH)
+    if dtype is DataType.ARRAY:
+        options.setdefault("max_capacity", DEFAULT_CAPACITY)
+        if options.get("element_type") == DataType.VARCHAR:
+            options.setdefault("max_length", DEFAULT_LENGTH)
+    if "element_type" in options:
+        options["element_type"] = DataType.of(options["element_type"])
+    return FieldSchema(name=name, dtype=dtype, description=description, hints=hints, **options)
+
+
+def _integer(name: str, key: str, value: Any) -> int:
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        raise ParamError(f"field {name!r}: {key} must be an integer, got {value!r}") from None
+
+
+def _check_field(f: FieldSchema) -> None:
+    check_name(f.name, "field")
+    _check_shape(f)
+    if f.is_primary:
+        _check_primary(f)
+    elif f.auto_id:
+        raise PrimaryKeyException(f"field {f.name!r}: auto_id is for the primary key only")
+    if (f.enable_analyzer or f.enable_match) and f.dtype is not DataType.VARCHAR:
+        raise ParamError(f"field {f.name!r}: only VARCHAR text is analysed, not {f.dtype.name}")
+    if f.enable_match and not f.enable_analyzer:
+        raise ParamError(f"field {f.name!r}: enable_match needs enable_analyzer=True")
+
+
+def _check_shape(f: FieldSchema) -> None:
+    if f.dtype is DataType.FLOAT_VECTOR:
+        _check_range(f.name, "dim", f.dim, MAX_DIM)
+    if f.dtype is DataType.VARCHAR:
+        _check_range(f.name, "max_length", f.max_length, MAX_LENGTH)
+    if f.dtype is DataType.ARRAY:
+        _check_range(f.name, "max_capacity", f.max_capacity, DEFAULT_CAPACITY)
+        if f.element_type not in ELEMENT_TYPES:
+            raise DataTypeNotSupportException(
+                f"field {f.name!r}: an ARRAY needs element_type BOOL, INT8 to INT64, FLOAT, "
+                f"DOUBLE or VARCHAR, got {f.element_type!r}"
+            )
+
+
+def _check_range(name: str, key: str, value: int | None, most: int) -> None:
+    if value is None or not 1 <= value <= most:
+        raise ParamError(f"field {name!r}: {key} must be between 1 and {most}, got {value!r}")
+
+
+def _check_primary(f: FieldSchema) -> None:
+    if f.dtype not in (DataType.INT64, DataType.VARCHAR):
+        raise PrimaryKeyException(
+            f"field {f.name!r}: a primary key is INT64 or VARCHAR, not {f.dtype.name}"
+        )
+    if f.nullable or f.default_value is not None:
+        raise PrimaryKeyException(f"field {f.name!r}: a primary key has no null and no default")
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function that fills a field from others: ``FunctionType.BM25`` from text.
+
+    Raises:
+        ParamError: if the function type does not exist or a field name is no string.
+        UnsupportedError: for other types than BM25, when the schema is verified.
+    """
+
+    name: str
+    function_type: FunctionType
+    input_field_names: list[str] = field(default_factory=list)
+    output_field_names: list[str] = field(default_factory=list)
+    description: str = ""
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        try:
+            object.__setattr__(self, "function_type", FunctionType(int(self.function_type)))
+        except (TypeError, ValueError):
+            raise ParamError(
+                f"function {self.name!r}: unknown type {self.function_type!r}"
+            ) from None
+        for side in ("input_field_names", "output_field_names"):
+            names = getattr(self, side)
+            names = [names] if isinstance(names, str) else list(names or [])
+            if not all(isinstance(n, str) for n in names):
+                raise ParamError(f"function {self.name!r}: {side} must be strings, got {names!r}")
+            object.__setattr__(self, side, names)
+        object.__setattr__(self, "params", dict(self.params or {}))
+
+    @property
+    def type(self) -> FunctionType:
+        """The function type, under pymilvus's other name for it."""
+        return self.function_type
+
+    def to_dict(self) -> dict[str, Any]:
+        """The attributes as JSON values."""
+        return asdict(self)
+
+
+def check_bm25(function: Function, by_name: Mapping[str, FieldSchema]) -> None:
+    """Check that a BM25 function reads one analysed text and fills one sparse vector.
+
+    Raises:
+        SchemaError: if it does not.
+        UnsupportedError: if it is another kind of function.
+    """
+    what = f"function {function.name!r}"
+    if function.function_type is not FunctionType.BM25:
+        raise UnsupportedError(
+            f"{what}: FunctionType.{function.function_type.name} is not supported"
+        )
+    if len(function.input_field_names) != 1 or len(function.output_field_names) != 1:
+        raise SchemaError(f"{what}: BM25 takes one input field and one output field")
+    for name in (*function.input_field_names, *function.output_field_names):
+        if name not in by_name:
+            raise SchemaError(f"{what}: no field {name!r}; fields: {', '.join(by_name)}")
+    source = by_name[function.input_field_names[0]]
+    target = by_name[function.output_field_names[0]]
+    if not source.enable_analyzer:
+        raise SchemaError(f"{what}: field {source.name!r} needs VARCHAR and enable_analyzer=True")
+    if source.nullable:
+        raise SchemaError(f"{what}: field {source.name!r} must not be nullable")
+    if target.dtype is not DataType.SPARSE_FLOAT_VECTOR:
+        raise SchemaError(f"{what}: field {target.name!r} must be SPARSE_FLOAT_VECTOR")

@@ -1,0 +1,223 @@
+"""Index parameters: what users ask for, and the checked value behind it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from elanus.errors import ParamError, UnsupportedError
+from elanus.schema._collection import Schema
+from elanus.schema._fields import FieldSchema, check_name
+from elanus.schema._types import VECTOR_TYPES, DataType, Metric
+
+
+class IndexParam:
+    """One index asked for; ``params={…}`` and plain keywords mean the same."""
+
+    def __init__(
+        self, field_name: str, index_type: str = "", index_name: str = "", **options: Any
+    ) -> None:
+        self.field_name = field_name
+        self.index_type = index_type
+        self.index_name = index_name
+        nested = options.pop("params", None) or {}
+        if not isinstance(nested, Mapping):
+            raise ParamError(f"index on {field_name!r}: params must be a dict, got {nested!r}")
+        self.configs: dict[str, Any] = {**nested, **options}
+
+    def to_dict(self) -> dict[str, Any]:
+        """All that was asked for."""
+        return {
+            "field_name": self.field_name,
+            "index_type": self.index_type,
+            "index_name": self.index_name,
+            **self.configs,
+        }
+
+    def __repr__(self) -> str:
+        return f"IndexParam({self.to_dict()})"
+
+
+class IndexParams(list[IndexParam]):
+    """The indexes of a collection, as ``MilvusClient.prepare_index_params`` returns them."""
+
+    def add_index(
+        self, field_name: str, index_type: str = "", index_name: str = "", **options: Any
+    ) -> None:
+        """Ask for an index.
+
+        Args:
+            field_name: the field to index.
+            index_type: FLAT, HNSW or AUTOINDEX for dense vectors, SPARSE_INVERTED_INDEX or
+                AUTOINDEX for sparse ones; empty means AUTOINDEX.
+            index_name: the name it gets; empty means the field's name.
+            **options: ``metric_type`` and the parameters of the index type, plain or in
+                ``params={…}``.
+        """
+        self.append(IndexParam(field_name, index_type, index_name, **options))
+
+
+@dataclass(frozen=True, slots=True)
+class IndexSpec:
+    """A checked index: its field, type, metric and parameters."""
+
+    name: str
+    field: str
+    index_type: str
+    metric: Metric | None = None
+    params: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The attributes as JSON values."""
+        return {
+            "name": self.name,
+            "field": self.field,
+            "index_type": self.index_type,
+            "metric": self.metric.value if self.metric else None,
+            "params": dict(self.params),
+        }
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> IndexSpec:
+        """The inverse of :meth:`to_dict`."""
+        metric = Metric.of(raw["metric"]) if raw["metric"] else None
+        return cls(raw["name"], raw["field"], raw["index_type"], metric, raw["params"])
+
+
+def _whole(low: int, high: int) -> Callable[[Any], int]:
+    def check(value: Any) -> int:
+        number = int(value)
+        if isinstance(value, bool) or number != float(value) or not low <= number <= high:
+            raise ValueError(f"an integer from {low} to {high}")
+        return number
+
+    return check
+
+
+def _real(low: float, high: float) -> Callable[[Any], float]:
+    def check(value: Any) -> float:
+        number = float(value)
+        if isinstance(value, bool) or not low <= number <= high:
+            raise ValueError(f"a number from {low} to {high}")
+        return number
+
+    return check
+
+
+Rules = Mapping[str, Callable[[Any], Any]]
+
+_BM25: Rules = {"bm25_k1": _real(0.0, 3.0), "bm25_b": _real(0.0, 1.0)}
+_HNSW: Rules = {"M": _whole(2, 2048), "efConstruction": _whole(1, 65536), "ef": _whole(1, 65536)}
+# These choose an algorithm or an approximation of Milvus's sparse index. Ours is exact whatever
+# they say, which each of them allows.
+_SPARSE: Rules = {"inverted_index_algo": str, "drop_ratio_build": _real(0.0, 0.999), **_BM25}
+_HINTS: Rules = {"mmap.enabled": bool, "mmap_enabled": bool, "warmup": str}
+
+DENSE_TYPES: dict[str, Rules] = {
+    "FLAT": {},
+    "HNSW": _HNSW,
+    "AUTOINDEX": _HNSW,
+}
+SPARSE_TYPES: dict[str, Rules] = {
+    "SPARSE_INVERTED_INDEX": _SPARSE,
+    "SPARSE_WAND": _SPARSE,
+    "AUTOINDEX": _SPARSE,
+}
+# Filters read typed columns, whatever index a scalar field has; so each of these is exact.
+SCALAR_TYPES: dict[str, Rules] = {
+    "AUTOINDEX": {},
+    "INVERTED": {"json_path": str, "json_cast_type": str},
+    "STL_SORT": {},
+    "TRIE": {},
+    "BITMAP": {},
+}
+
+
+def as_index_specs(params: Any, schema: Schema) -> list[IndexSpec]:
+    """Check index parameters, ours or pymilvus's, against a schema.
+
+    Raises:
+        ParamError: if a field, metric or parameter is unknown or wrong.
+        UnsupportedError: if the index type is one that this engine does not have.
+    """
+    if params is None:
+        return []
+    items = [params] if hasattr(params, "field_name") or isinstance(params, Mapping) else params
+    if not isinstance(items, (list, tuple)):
+        raise ParamError(f"index_params must come from prepare_index_params(), got {params!r}")
+    return [_as_spec(p, schema) for p in items]
+
+
+def _as_spec(param: Any, schema: Schema) -> IndexSpec:
+    raw = param if isinstance(param, Mapping) else getattr(param, "to_dict", dict)()
+    options = IndexParam(**{"field_name": "", **raw})
+    name = options.field_name
+    if name not in schema.by_name:
+        raise ParamError(f"index: no field {name!r}; fields: {', '.join(schema.by_name)}")
+    return make_spec(schema, schema.by_name[name], options)
+
+
+def make_spec(schema: Schema, f: FieldSchema, options: IndexParam) -> IndexSpec:
+    """The checked form of what was asked for one field; see :func:`as_index_specs`."""
+    types = _types_for(f)
+    index_type = (
+        options.index_type or options.configs.pop("index_type", "") or "AUTOINDEX"
+    ).upper()
+    if index_type not in types:
+        raise UnsupportedError(
+            f"index on {f.name!r}: index_type {index_type!r} is not supported for "
+            f"{f.dtype.name}; supported: {', '.join(types)}"
+        )
+    configs = dict(options.configs)
+    metric = _metric_for(schema, f, configs.pop("metric_type", None))
+    params = _check_params(f.name, index_type, configs, {**types[index_type], **_HINTS})
+    name = check_name(options.index_name or f.name, "index")
+    return IndexSpec(name, f.name, index_type, metric, params)
+
+
+def _types_for(f: FieldSchema) -> Mapping[str, Rules]:
+    if f.dtype is DataType.FLOAT_VECTOR:
+        return DENSE_TYPES
+    return SPARSE_TYPES if f.dtype is DataType.SPARSE_FLOAT_VECTOR else SCALAR_TYPES
+
+
+def metrics_for(schema: Schema, f: FieldSchema) -> tuple[Metric, ...]:
+    """The metrics that a field can be searched by, the default one first."""
+    if f.dtype is DataType.FLOAT_VECTOR:
+        return (Metric.COSINE, Metric.IP, Metric.L2)
+    if f.dtype is DataType.SPARSE_FLOAT_VECTOR:
+        return (Metric.BM25,) if f.name in schema.bm25_inputs else (Metric.IP,)
+    return ()
+
+
+def _metric_for(schema: Schema, f: FieldSchema, asked: Any) -> Metric | None:
+    allowed = metrics_for(schema, f)
+    if f.dtype not in VECTOR_TYPES:
+        return None
+    metric = Metric.of(asked) if asked else allowed[0]
+    if metric not in allowed:
+        names = ", ".join(m.value for m in allowed)
+        raise ParamError(f"index on {f.name!r}: metric_type {metric.value!r}; allowed: {names}")
+    return metric
+
+
+def _check_params(
+    name: str,
+    index_type: str,
+    configs: Mapping[str, Any],
+    rules: Rules,
+) -> dict[str, Any]:
+    checked = {}
+    for key, value in configs.items():
+        if key not in rules:
+            known = ", ".join(k for k in rules if k not in _HINTS) or "none"
+            raise ParamError(
+                f"index on {name!r}: {index_type} has no parameter {key!r}; known: {known}"
+            )
+        try:
+            checked[key] = rules[key](value)
+        except (TypeError, ValueError) as error:
+            raise ParamError(f"index on {name!r}: {key}={value!r} must be {error}") from None
+    return checked

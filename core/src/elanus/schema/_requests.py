@@ -1,0 +1,213 @@
+"""Search requests and rankers: what ``hybrid_search`` takes, ours or pymilvus's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from elanus.errors import ParamError, UnsupportedError
+
+
+class AnnSearchRequest:
+    """One leg of a hybrid search.
+
+    Args:
+        data: query vectors or texts, one a query.
+        anns_field: the vector field to search.
+        param: search parameters, as ``search_params`` of a search.
+        limit: how many hits this leg gives to the fusion.
+        expr: filter of this leg; ``filter`` is another name for it.
+        expr_params: values for the filter's templates.
+
+    Raises:
+        ParamError: if both ``expr`` and ``filter`` are given, or the filter is no string.
+    """
+
+    def __init__(
+        self,
+        data: Any,
+        anns_field: str,
+        param: Mapping[str, Any],
+        limit: int,
+        expr: str | None = None,
+        expr_params: Mapping[str, Any] | None = None,
+        filter: str | None = None,
+    ) -> None:
+        if expr is not None and filter is not None:
+            raise ParamError("AnnSearchRequest: give expr or filter, not both")
+        self.data = data
+        self.anns_field = anns_field
+        self.param = param
+        self.limit = limit
+        resolved: Any = expr if filter is None else filter
+        if not (resolved is None or isinstance(resolved, str)):
+            raise ParamError(f"AnnSearchRequest: filter must be a string, got {resolved!r}")
+        self.expr: str | None = resolved
+        self.expr_params = expr_params
+
+    @property
+    def filter(self) -> str | None:
+        """The filter of this leg."""
+        return self.expr
+
+
+@dataclass(frozen=True, slots=True)
+class RRFRanker:
+    """Reciprocal rank fusion: a hit scores Σ wᵢ / (k + rankᵢ), ranks counted from 1.
+
+    Cormack, Clarke and Büttcher, SIGIR 2009.
+
+    Attributes:
+        k: how flat the score falls with the rank; 0 < k < 16384.
+        weights: one a leg, or none for 1 each.
+    """
+
+    k: float = 60
+    weights: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        k: Any = self.k
+        if _is_no_number(k) or not 0 < k < 16384:
+            raise ParamError(f"RRFRanker: k must be between 0 and 16384 (exclusive), got {k!r}")
+        object.__setattr__(self, "weights", _weights("RRFRanker", self.weights))
+
+    def dict(self) -> dict[str, Any]:
+        """The ranker as pymilvus writes it."""
+        return {"strategy": "rrf", "params": {"k": self.k}}
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class WeightedRanker:
+    """Weighted sum of the legs' scores, each normalised as Milvus does.
+
+    Attributes:
+        weights: one a leg, each from 0 to 1.
+        norm_score: whether scores are mapped to [0, 1] first.
+    """
+
+    weights: tuple[float, ...]
+    norm_score: bool = True
+
+    def __init__(self, *weights: float, norm_score: bool = True) -> None:
+        object.__setattr__(self, "weights", _weights("WeightedRanker", weights))
+        object.__setattr__(self, "norm_score", bool(norm_score))
+        if not weights or any(w > 1 for w in self.weights):
+            raise ParamError(f"WeightedRanker: weights must be from 0 to 1, got {weights!r}")
+
+    def dict(self) -> dict[str, Any]:
+        """The ranker as pymilvus writes it."""
+        params = {"weights": list(self.weights), "norm_score": self.norm_score}
+        return {"strategy": "weighted", "params": params}
+
+
+def _is_no_number(value: Any) -> bool:
+    return isinstance(value, bool) or not isinstance(value, (int, float))
+
+
+def _weights(what: str, weights: Any) -> tuple[float, ...]:
+    for w in weights:
+        if _is_no_number(w) or not 0 <= w < float("inf"):
+            raise ParamError(f"{what}: a weight must be a number of at least 0, got {w!r}")
+    return tuple(float(w) for w in weights)
+
+
+def as_ranker(ranker: Any) -> RRFRanker | WeightedRanker:
+    """Our form of a ranker: ours, or any object with pymilvus's ``dict()``.
+
+    Raises:
+        ParamError: if it is none, or its parameters are wrong.
+        UnsupportedError: if it asks for another strategy.
+    """
+    if ranker is None:
+        return RRFRanker()
+    if isinstance(ranker, (RRFRanker, WeightedRanker)):
+        return ranker
+    try:
+        raw = ranker.dict()
+        strategy, params = raw["strategy"], raw["params"]
+    except (AttributeError, KeyError, TypeError):
+        raise ParamError(
+            f"ranker must be an RRFRanker or a WeightedRanker, got {ranker!r}"
+        ) from None
+    if strategy == "rrf":
+        return RRFRanker(params.get("k", 60))
+    if strategy == "weighted":
+        return WeightedRanker(*params["weights"], norm_score=params.get("norm_score", True))
+    raise UnsupportedError(f"ranker strategy {strategy!r} is not supported; use rrf or weighted")
+
+
+@dataclass(frozen=True, slots=True)
+class SearchParams:
+    """The checked parameters of a vector search.
+
+    Attributes:
+        metric: name of the metric that the caller expects, or None.
+        ef: how many candidates a graph search looks at.
+    """
+
+    metric: str | None = None
+    ef: int | None = None
+
+
+# Parameters of other index types: Milvus lets one pass them to any, where they mean nothing.
+_OTHER_INDEXES = frozenset(
+    {"nprobe", "reorder_k", "search_list", "level", "drop_ratio_search", "drop_ratio_build",
+     "dim_max_score_ratio", "inverted_index_algo", "itopk_size", "max_empty_result_buckets",
+     "bm25_k1", "bm25_b", "analyzer_name", "M", "efConstruction", "nlist", "hints"}
+)  # fmt: skip
+_LATER = frozenset({"radius", "range_filter", "group_by_field", "group_size", "strict_group_size"})
+
+
+def as_search_params(raw: Mapping[str, Any] | None) -> SearchParams:
+    """Check ``search_params``; nested ``params`` and plain keys mean the same.
+
+    Raises:
+        ParamError: if a parameter is unknown or wrong.
+        UnsupportedError: if it is a feature of Milvus that this engine does not have.
+    """
+    if not raw:
+        return SearchParams()
+    if not isinstance(raw, Mapping):
+        raise ParamError(f"search_params must be a dict, got {raw!r}")
+    options = {**raw, **(raw.get("params") or {})}
+    options.pop("params", None)
+    metric = options.pop("metric_type", None)
+    ef = options.pop("ef", None)
+    for key, value in options.items():
+        if key in _LATER:
+            if value is not None:
+                raise UnsupportedError(f"search parameter {key!r} is not supported")
+        elif key not in _OTHER_INDEXES:
+            known = ", ".join(sorted({"metric_type", "ef"} | _OTHER_INDEXES))
+            raise ParamError(f"unknown search parameter {key!r}; known: {known}")
+    return SearchParams(str(metric).upper() if metric else None, _check_ef(ef))
+
+
+def _check_ef(ef: Any) -> int | None:
+    if ef is None:
+        return None
+    try:
+        number = int(ef)
+    except (TypeError, ValueError):
+        number = 0
+    if isinstance(ef, bool) or not 1 <= number <= 65536:
+        raise ParamError(f"search parameter ef must be an integer from 1 to 65536, got {ef!r}")
+    return number
+
+
+@dataclass(frozen=True, slots=True)
+class LegExplanation:
+    """What one leg of a hybrid search said of a hit.
+
+    Attributes:
+        leg: the vector field searched, or the name that the caller gave the leg.
+        score: the leg's own score, in its metric.
+        rank: place among the leg's hits, from 1.
+        contribution: what the leg added to the fused score.
+    """
+
+    leg: str
+    score: float
+    rank: int
+    contribution: float

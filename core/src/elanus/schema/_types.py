@@ -1,0 +1,133 @@
+"""Enumerations of Milvus's client API, equal in names and numbers to pymilvus's."""
+
+from __future__ import annotations
+
+from enum import Enum, IntEnum
+
+from elanus.errors import DataTypeNotSupportException, ParamError
+
+
+class DataType(IntEnum):
+    """Data types of fields, with Milvus's numbers. Not all of them can be stored here yet."""
+
+    NONE = 0
+    BOOL = 1
+    INT8 = 2
+    INT16 = 3
+    INT32 = 4
+    INT64 = 5
+    FLOAT = 10
+    DOUBLE = 11
+    STRING = 20
+    VARCHAR = 21
+    ARRAY = 22
+    JSON = 23
+    GEOMETRY = 24
+    TEXT = 25
+    TIMESTAMPTZ = 26
+    BINARY_VECTOR = 100
+    FLOAT_VECTOR = 101
+    FLOAT16_VECTOR = 102
+    BFLOAT16_VECTOR = 103
+    SPARSE_FLOAT_VECTOR = 104
+    INT8_VECTOR = 105
+    STRUCT = 201
+    UNKNOWN = 999
+
+    def __str__(self) -> str:
+        # Python 3.10 would give the name; pymilvus's users see the number.
+        return str(self.value)
+
+    @classmethod
+    def of(cls, value: object) -> DataType:
+        """The type that ``value`` (ours, pymilvus's or a number) stands for.
+
+        Raises:
+            DataTypeNotSupportException: if there is no such type, or it cannot be stored.
+        """
+        try:
+            found = cls(int(value))  # type: ignore[call-overload]  # any int-like, or an error below
+        except (TypeError, ValueError):
+            raise DataTypeNotSupportException(
+                f"{value!r} is no data type; use a member of DataType"
+            ) from None
+        if found not in STORED_TYPES:
+            names = ", ".join(t.name for t in STORED_TYPES)
+            raise DataTypeNotSupportException(
+                f"DataType.{found.name} cannot be stored; supported: {names}"
+            )
+        return found
+
+
+INTEGER_BITS = {DataType.INT8: 8, DataType.INT16: 16, DataType.INT32: 32, DataType.INT64: 64}
+INTEGER_TYPES = frozenset(INTEGER_BITS)
+FLOAT_TYPES = frozenset({DataType.FLOAT, DataType.DOUBLE})
+VECTOR_TYPES = frozenset({DataType.FLOAT_VECTOR, DataType.SPARSE_FLOAT_VECTOR})
+ELEMENT_TYPES = INTEGER_TYPES | FLOAT_TYPES | {DataType.BOOL, DataType.VARCHAR}
+STORED_TYPES = (
+    DataType.BOOL,
+    *INTEGER_BITS,
+    DataType.FLOAT,
+    DataType.DOUBLE,
+    DataType.VARCHAR,
+    DataType.JSON,
+    DataType.ARRAY,
+    DataType.FLOAT_VECTOR,
+    DataType.SPARSE_FLOAT_VECTOR,
+)
+
+
+class FunctionType(IntEnum):
+    """Kinds of functions that a schema may hold."""
+
+    UNKNOWN = 0
+    BM25 = 1
+    TEXTEMBEDDING = 2
+    RERANK = 3
+    MINHASH = 4
+
+
+class LoadState(IntEnum):
+    """Whether a collection is in memory."""
+
+    NotExist = 0
+    NotLoad = 1
+    Loading = 2
+    Loaded = 3
+
+    def __repr__(self) -> str:
+        return f"<LoadState: {self.name}>"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Metric(str, Enum):
+    """How two vectors are compared.
+
+    COSINE, IP (inner product) and BM25: larger is better. L2: the *squared* Euclidean distance,
+    smaller is better.
+    """
+
+    COSINE = "COSINE"
+    IP = "IP"
+    L2 = "L2"
+    BM25 = "BM25"
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Whether a larger value means a nearer vector."""
+        return self is not Metric.L2
+
+    @classmethod
+    def of(cls, value: object) -> Metric:
+        """The metric of a name in any case.
+
+        Raises:
+            ParamError: if there is no such metric.
+        """
+        try:
+            return cls(str(getattr(value, "value", value)).upper())
+        except ValueError:
+            names = ", ".join(m.value for m in cls)
+            raise ParamError(f"unknown metric_type {value!r}; known: {names}") from None

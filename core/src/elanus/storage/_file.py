@@ -1,0 +1,349 @@
+"""The database file: connections, transactions, and what may happen to a file under a program.
+
+Only ``sqlite3`` touches the database files. Closing any other descriptor of them would drop
+SQLite's POSIX locks, and acknowledged commits with them; so identity is asked of ``os.stat``,
+versions of PRAGMAs, and copies of the backup API.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from elanus.errors import (
+    ClosedError,
+    DatabaseLockedError,
+    DatabaseNotFoundError,
+    DatabaseReplacedError,
+    ForkedHandleError,
+    ParamError,
+    ReadOnlyError,
+    StorageError,
+)
+from elanus.storage._errors import sqlite_errors, translate
+from elanus.storage._layout import PAGE_SIZE, prepare
+from elanus.storage._lock import WriterLock
+
+MEMORY = ":memory:"
+_SYNCHRONOUS = {"full": "FULL", "normal": "NORMAL"}
+_JOURNALS = ("wal", "delete")
+_WAL_LIMIT = 64 * 1024 * 1024
+_LARGE_BATCH = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class OpenOptions:
+    """How a file is opened.
+
+    Attributes:
+        read_only: nothing is ever written.
+        durability: ``"full"``: an acknowledged write is on disk, also after a power cut.
+            ``"normal"``: it survives the process, but a power cut may take the last ones.
+        timeout: seconds that a writer waits for another.
+        journal: ``"wal"``; ``"delete"`` where shared memory is missing (network file systems).
+    """
+
+    read_only: bool = False
+    durability: str = "full"
+    timeout: float = 30.0
+    journal: str = "wal"
+
+    def __post_init__(self) -> None:
+        if self.durability not in _SYNCHRONOUS:
+            raise ParamError(f"durability must be 'full' or 'normal', got {self.durability!r}")
+        if self.journal not in _JOURNALS:
+            raise ParamError(f"journal must be 'wal' or 'delete', got {self.journal!r}")
+        if not self.timeout >= 0:
+            raise ParamError(f"timeout must be a number of seconds, got {self.timeout!r}")
+
+
+class DatabaseFile:
+    """An open database file with a pool of connections.
+
+    Args:
+        path: the file, or ``:memory:``.
+        options: how to open it.
+
+    Raises:
+        StorageError: if the file cannot be opened, is not ours, or is damaged.
+    """
+
+    def __init__(self, path: str, options: OpenOptions) -> None:
+        self.path = path
+        self.options = options
+        self.in_memory = path == MEMORY
+        self.cache_folder = None if self.in_memory else Path(f"{path}-cache")
+        self._process = os.getpid()
+        self._closed = False
+        self._immutable = False
+        self._idle: list[sqlite3.Connection] = []
+        self._all: set[sqlite3.Connection] = set()
+        self._pool = threading.Lock()
+        # One connection, one lock: shared caches of :memory: fail at once instead of waiting.
+        self._memory_lock = threading.RLock()
+        lock_file = None if self.cache_folder is None else self.cache_folder / "writer.lock"
+        self._writers = WriterLock(None if options.read_only else lock_file)
+        self._check_folder()
+        self._idle.append(self._open_first())
+        self._inode = self._current_inode()
+        self._looked = time.monotonic()
+
+    def _check_folder(self) -> None:
+        if self.in_memory:
+            return
+        parent = Path(self.path).parent
+        if not parent.is_dir():
+            raise DatabaseNotFoundError(f"cannot open {self.path}: no folder {parent}")
+        if Path(self.path).is_dir():
+            raise StorageError(f"cannot open {self.path}: it is a folder; give the path of a file")
+        if self.options.read_only and not Path(self.path).exists():
+            raise DatabaseNotFoundError(f"cannot open {self.path} read-only: no such file")
+
+    # --- connections -----------------------------------------------------------------------
+
+    def _open_first(self) -> sqlite3.Connection:
+        try:
+            return self._connect(new=True)
+        except sqlite3.Error as error:
+            if not self.options.read_only or "unable to open" not in str(error):
+                raise translate(error, self.path) from error
+        # Read-only media: SQLite cannot make its shared memory. Ignoring the log is right only
+        # when there is none; otherwise its commits would be missing without a word.
+        with suppress(OSError):
+            if os.stat(self.path + "-wal").st_size:  # noqa: PTH116  # never opened: see above
+                raise StorageError(
+                    f"cannot open {self.path} read-only: its folder cannot be written and "
+                    f"{self.path}-wal holds commits; copy both to a folder that can be written"
+                )
+        self._immutable = True
+        with sqlite_errors(self.path):
+            return self._connect(new=True)
+
+    def _connect(self, *, new: bool = False) -> sqlite3.Connection:
+        db = sqlite3.connect(
+            self._uri(),
+            uri=True,
+            timeout=self.options.timeout,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=512,
+        )
+        try:
+            self._configure(db, new=new)
+        except BaseException:
+            db.close()
+            raise
+        with self._pool:
+            self._all.add(db)
+        return db
+
+    def _uri(self) -> str:
+        if self.in_memory:
+            return "file::memory:"
+        address = Path(self.path).absolute().as_uri()
+        if self._immutable:
+            return address + "?immutable=1"
+        return address + ("?mode=ro" if self.options.read_only else "?mode=rwc")
+
+    def _configure(self, db: sqlite3.Connection, *, new: bool) -> None:
+        db.execute("PRAGMA trusted_schema=OFF")
+        if not self.options.read_only:
+            db.execute(f"PRAGMA page_size={PAGE_SIZE}")
+            db.execute(f"PRAGMA synchronous={_SYNCHRONOUS[self.options.durability]}")
+            db.execute(f"PRAGMA journal_size_limit={_WAL_LIMIT}")
+        if new:
+            prepare_first = db.execute("PRAGMA schema_version").fetchone()[0] == 0
+            if prepare_first and not self.options.read_only:
+                self._set_journal(db)
+            prepare(db, self.path, read_only=self.options.read_only)
+            if not prepare_first and not self.options.read_only:
+                self._set_journal(db)
+
+    def _set_journal(self, db: sqlite3.Connection) -> None:
+        if self.in_memory:
+            return
+        got = db.execute(f"PRAGMA journal_mode={self.options.journal}").fetchone()[0]
+        if got != self.options.journal:
+            raise StorageError(
+                f"{self.path}: the file system does not support SQLite's write-ahead log "
+                f"(journal mode is {got!r}); open it with journal='delete', from one host at a time"
+            )
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        self._check_usable()
+        if self.in_memory:
+            with self._memory_lock:
+                self._check_usable()
+                yield self._idle[0]
+            return
+        try:
+            db = self._idle.pop()
+        except IndexError:
+            with sqlite_errors(self.path):
+                db = self._connect()
+        try:
+            yield db
+        finally:
+            self._idle.append(db)
+            if self._closed:
+                self._close_idle()
+
+    def _check_usable(self) -> None:
+        if os.getpid() != self._process:
+            raise ForkedHandleError(
+                f"{self.path} was opened before a fork, by process {self._process}; "
+                "open it again in this process"
+            )
+        if self._closed:
+            raise ClosedError(f"{self.path} is closed; open it again")
+        if not self.in_memory and time.monotonic() - self._looked > 1.0:
+            self._check_identity()
+
+    def _check_identity(self) -> None:
+        if self._current_inode() != self._inode:
+            raise DatabaseReplacedError(
+                f"{self.path} was replaced or deleted while it was open; close it and open it again"
+            )
+        self._looked = time.monotonic()
+
+    def _current_inode(self) -> tuple[int, int] | None:
+        if self.in_memory:
+            return None
+        try:
+            found = os.stat(self.path)  # noqa: PTH116  # one system call, and it never opens the file
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+    # --- transactions ----------------------------------------------------------------------
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """One read transaction: all that is read inside is of one commit.
+
+        Raises:
+            ClosedError: if the file is closed.
+            DatabaseReplacedError: if another file stands in its place.
+        """
+        with self._connection() as db:
+            with sqlite_errors(self.path):
+                nested = db.in_transaction
+                if not nested:
+                    db.execute("BEGIN")
+            try:
+                with sqlite_errors(self.path):
+                    yield db
+            finally:
+                if not nested and db.in_transaction:
+                    db.execute("ROLLBACK")
+
+    @contextmanager
+    def write(
+        self, operation: str, rows: int = 0, after: Callable[[bool], None] | None = None
+    ) -> Iterator[sqlite3.Connection]:
+        """One write transaction: committed at the end of the block, or rolled back by an error.
+
+        Args:
+            operation: what is being done, for the error text of whoever waits.
+            rows: about how many rows are written; after many, the log is folded into the file.
+            after: told whether the transaction was committed, while the lock is still held.
+
+        Raises:
+            ReadOnlyError: if the file was opened read-only.
+            DatabaseLockedError: if another writer held it for longer than the timeout.
+        """
+        self._check_usable()
+        if self.options.read_only:
+            raise ReadOnlyError(f"{self.path} is open read-only: cannot {operation}")
+        if not self._writers.acquire(self.options.timeout, operation):
+            raise DatabaseLockedError(
+                f"waited {self.options.timeout:g} s to {operation} in {self.path}: "
+                f"{self._writers.holder()} is writing"
+            )
+        try:
+            with self._connection() as db:
+                with sqlite_errors(self.path):
+                    db.execute("BEGIN IMMEDIATE")
+                try:
+                    with sqlite_errors(self.path):
+                        yield db
+                        db.execute("COMMIT")
+                except BaseException:
+                    # SQLite has rolled back by itself after a full disk or an I/O error.
+                    if db.in_transaction:
+                        db.execute("ROLLBACK")
+                    if after is not None:
+                        after(False)
+                    raise
+                if after is not None:
+                    after(True)
+                if rows >= _LARGE_BATCH:
+                    self._fold_log(db)
+        finally:
+            self._writers.release()
+
+    def _fold_log(self, db: sqlite3.Connection) -> None:
+        """Checkpoint. Its failure is no failed write: the commit is in the log, and stays."""
+        with suppress(sqlite3.Error):
+            db.execute("PRAGMA busy_timeout=0")
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        with suppress(sqlite3.Error):
+            db.execute(f"PRAGMA busy_timeout={int(self.options.timeout * 1000)}")
+
+    # --- the whole file --------------------------------------------------------------------
+
+    def vacuum(self) -> None:
+        """Give unused space back to the file system; row numbers stay.
+
+        Raises:
+            DatabaseLockedError: if another process is writing.
+        """
+        self._check_usable()
+        if self.options.read_only:
+            raise ReadOnlyError(f"{self.path} is open read-only: cannot compact")
+        if not self._writers.acquire(self.options.timeout, "compact"):
+            raise DatabaseLockedError(f"cannot compact {self.path}: {self._writers.holder()}")
+        try:
+            with self._connection() as db, sqlite_errors(self.path):
+                db.execute("VACUUM")
+                if not self.in_memory:
+                    self._fold_log(db)
+        finally:
+            self._writers.release()
+
+    def backup(self, target: str) -> None:
+        """Copy the file as of now to ``target``, while others go on reading and writing."""
+        with self._connection() as db, sqlite_errors(target):
+            copy = sqlite3.connect(target)
+            try:
+                db.backup(copy)
+            finally:
+                copy.close()
+
+    def close(self) -> None:
+        """Close all connections; a second call does nothing. A call still running finishes."""
+        if self._closed or os.getpid() != self._process:
+            self._closed = True
+            return
+        self._closed = True
+        with self._memory_lock:
+            self._close_idle()
+        self._writers.close()
+
+    def _close_idle(self) -> None:
+        with suppress(IndexError):
+            while True:
+                db = self._idle.pop()
+                with self._pool:
+                    self._all.discard(db)
+                    last = not self._all
+                if last and not self.in_memory and not self.options.read_only:
+                    self._fold_log(db)
+                db.close()

@@ -1,0 +1,110 @@
+"""The tables of a database file, its mark, and its format version."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import uuid
+
+from elanus.errors import DatabaseCorruptError, DatabaseFormatError
+
+APPLICATION_ID = 0x454C414E
+"""``ELAN`` in ASCII: marks the file as ours (``PRAGMA application_id``)."""
+
+FORMAT_VERSION = 1
+"""Raised by one with every change of the tables (``PRAGMA user_version``)."""
+
+PAGE_SIZE = 16384
+
+_TABLES = (
+    """CREATE TABLE state(
+        only INTEGER PRIMARY KEY CHECK (only = 0),
+        seq INTEGER NOT NULL,        -- number of the last commit
+        catalogue INTEGER NOT NULL,  -- number of the last change of the two tables below
+        identity TEXT NOT NULL)""",
+    """CREATE TABLE collections(
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        name TEXT NOT NULL UNIQUE,
+        definition TEXT NOT NULL,      -- JSON: schema, analyzers, properties
+        generation INTEGER NOT NULL,   -- raised by truncate: whoever knows an older one rebuilds
+        floor INTEGER NOT NULL,        -- deletes up to this number are gone from the log
+        next_id INTEGER NOT NULL,      -- next key of an auto_id collection
+        created INTEGER NOT NULL)""",
+    """CREATE TABLE indexes(
+        collection INTEGER NOT NULL,
+        name TEXT NOT NULL,
+        definition TEXT NOT NULL,
+        PRIMARY KEY (collection, name))""",
+    """CREATE TABLE snapshots(
+        id TEXT PRIMARY KEY,
+        collection INTEGER NOT NULL,
+        generation INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        last_row INTEGER NOT NULL,
+        last_delete INTEGER NOT NULL,
+        bytes INTEGER NOT NULL,
+        checksum INTEGER NOT NULL)""",
+)
+
+
+def prepare(db: sqlite3.Connection, path: str, *, read_only: bool) -> None:
+    """Check that the file is ours and of a format that this version reads; lay out a new one.
+
+    Raises:
+        DatabaseFormatError: if it is another program's file, or of a newer format.
+        DatabaseCorruptError: if it is shorter than it says.
+    """
+    mark = db.execute("PRAGMA application_id").fetchone()[0]
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if mark == APPLICATION_ID:
+        if version > FORMAT_VERSION:
+            raise DatabaseFormatError(
+                f"{path} has format {version}, newer than this version of elanus reads "
+                f"(up to {FORMAT_VERSION}); install a newer elanus"
+            )
+        _check_length(db, path)
+        return
+    if mark or db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        raise DatabaseFormatError(f"{path} is a database of another program, not an Elanus file")
+    if read_only:
+        raise DatabaseFormatError(f"{path} is empty, and opened read-only")
+    _create(db)
+
+
+def _create(db: sqlite3.Connection) -> None:
+    """Lay out an empty file, unless another process just did."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        if not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            for statement in _TABLES:
+                db.execute(statement)
+            db.execute("INSERT INTO state VALUES (0, 0, 0, ?)", (uuid.uuid4().hex,))
+            db.execute(f"PRAGMA application_id={APPLICATION_ID}")
+            db.execute(f"PRAGMA user_version={FORMAT_VERSION}")
+        db.execute("COMMIT")
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
+
+
+def _check_length(db: sqlite3.Connection, path: str) -> None:
+    """Notice a truncated file at once, not at the first read of a missing page.
+
+    The size is asked of ``os.stat``: opening the file would, on closing, drop SQLite's locks.
+    """
+    try:
+        if os.stat(path + "-wal").st_size:  # noqa: PTH116  # the file may grow by what the log holds
+            return
+    except OSError:
+        pass
+    try:
+        size = os.stat(path).st_size  # noqa: PTH116  # as above
+    except OSError:
+        return
+    pages = db.execute("PRAGMA page_count").fetchone()[0]
+    expected = pages * db.execute("PRAGMA page_size").fetchone()[0]
+    if size < expected:
+        raise DatabaseCorruptError(
+            f"{path} is truncated: {size} bytes of {expected}; restore it from a backup"
+        )

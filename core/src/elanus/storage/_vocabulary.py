@@ -1,0 +1,69 @@
+"""Vocabulary: the number of each term of an analysed field."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+
+from elanus.storage._tables import Tables
+
+_AT_ONCE = 500
+
+
+class Vocabulary:
+    """Numbers of terms, with those seen kept in memory. Numbers count from 0 and never change.
+
+    A number is remembered only when it is known to be committed: see ``finish``.
+    """
+
+    def __init__(self, tables: Tables, field: str) -> None:
+        self._table = tables.words(field)
+        self._known: dict[str, int] = {}
+        self._pending: dict[str, int] = {}
+
+    def find(self, db: sqlite3.Connection, terms: Iterable[str]) -> dict[str, int]:
+        """Numbers of those terms that have one."""
+        found: dict[str, int] = {}
+        unknown = []
+        for term in terms:
+            number = self._known.get(term)
+            if number is None:
+                unknown.append(term)
+            else:
+                found[term] = number
+        if unknown:
+            read = self._read(db, unknown)
+            self._known.update(read)
+            found.update(read)
+        return found
+
+    def _read(self, db: sqlite3.Connection, terms: Sequence[str]) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for start in range(0, len(terms), _AT_ONCE):
+            chunk = terms[start : start + _AT_ONCE]
+            marks = ",".join("?" * len(chunk))
+            found.update(
+                db.execute(f"SELECT text, number FROM {self._table} WHERE text IN ({marks})", chunk)
+            )
+        return found
+
+    def number(self, db: sqlite3.Connection, terms: Sequence[str]) -> list[int]:
+        """Numbers of all terms, in a writing transaction; new ones are entered."""
+        known, pending = self._known, self._pending
+        unknown = [t for t in terms if t not in known and t not in pending]
+        if unknown:
+            pending.update(self._read(db, unknown))
+            new = [t for t in unknown if t not in pending]
+            (first,) = db.execute(
+                f"SELECT ifnull(max(number) + 1, 0) FROM {self._table}"
+            ).fetchone()
+            entries = list(enumerate(new, first))
+            db.executemany(f"INSERT INTO {self._table} VALUES (?, ?)", entries)
+            pending.update((text, number) for number, text in entries)
+        return [known[t] if t in known else pending[t] for t in terms]
+
+    def finish(self, *, committed: bool) -> None:
+        """Remember the numbers given in a transaction if it was committed; forget them if not."""
+        if committed:
+            self._known.update(self._pending)
+        self._pending = {}

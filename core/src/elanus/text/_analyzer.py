@@ -1,0 +1,170 @@
+"""The analyzer: text to terms, one text at a time or counted over a batch."""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import chain, count
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elanus.errors import ParamError
+from elanus.text._filters import TokenFilter
+
+# Beyond it a token is cut, as a key of a vocabulary must end somewhere (base64, minified code).
+LONGEST_TOKEN = 255
+# About 25 MB when full. Forgetting all of it costs less than keeping an order of use.
+_REMEMBERED_WORDS = 100_000
+_REMEMBERED_TOKENS = 50_000
+# A clause of Chinese has dozens of terms and will not come again.
+_REMEMBERED_TERMS = 8
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class AnalyzedBatch:
+    """Terms and counts of a batch of m texts, in compressed sparse rows.
+
+    Row i has the terms ``vocabulary[t] for t in terms[offsets[i]:offsets[i + 1]]``.
+
+    Attributes:
+        vocabulary: the distinct terms of the batch.
+        offsets: shape (m + 1,).
+        terms: positions in `vocabulary`, ascending and unique within a row.
+        counts: how often each of `terms` occurs in its row, 1 or more.
+    """
+
+    vocabulary: list[str]
+    offsets: NDArray[np.int64]
+    terms: NDArray[np.uint32]
+    counts: NDArray[np.uint32]
+
+
+@dataclass(frozen=True, slots=True)
+class Analyzer:
+    """A tokenizer and its filters; made by `build_analyzer`, safe to share between threads.
+
+    Every term is at most 255 characters long when the filters see it (a longer word is cut) and
+    can be encoded in UTF-8 (a lone surrogate becomes U+FFFD).
+
+    Attributes:
+        identity: canonical JSON of the tokenizer, the filters and the version of the rules. Equal
+            identities give equal terms; `build_analyzer` takes it back. It does not cover the
+            Unicode tables of Python, nor the dictionaries of the Snowball and jieba packages.
+    """
+
+    identity: str
+    _split: Callable[[str], list[str]] = field(repr=False, compare=False)
+    _expand: Callable[[str], Iterable[str]] = field(repr=False, compare=False)
+    _filter: Callable[[str], tuple[str, ...]] = field(repr=False, compare=False)
+    _memory: dict[str, tuple[str, ...]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    def tokens(self, text: str) -> list[str]:
+        """The terms of one text, in order, repeated as often as they occur.
+
+        Raises:
+            ParamError: `text` is not a string.
+        """
+        return list(chain.from_iterable(self._terms(self._words(text))))
+
+    def analyze(self, texts: Sequence[str]) -> AnalyzedBatch:
+        """The terms of many texts, counted: for each text the counts of `tokens`.
+
+        Working memory is about 100 bytes per word, so a few thousand texts at a time are best.
+
+        Raises:
+            ParamError: `texts` is one string, or an element is not a string.
+        """
+        if isinstance(texts, str):
+            raise ParamError("analyze takes a list of texts, got one string; use tokens for one")
+        numbers = _numbering()
+        words, ends = array("I"), array("q", [0])
+        for row, text in enumerate(texts):
+            words.extend(map(numbers.__getitem__, self._words(text, row)))
+            ends.append(len(words))
+        offsets = np.asarray(ends, dtype=np.int64)
+        rows = np.repeat(np.arange(offsets.size - 1), offsets[1:] - offsets[:-1])
+        terms = self._terms(numbers)
+        return _count(rows, np.asarray(words, dtype=np.uint32), terms, offsets.size - 1)
+
+    def _words(self, text: object, row: int | None = None) -> list[str]:
+        if not isinstance(text, str):
+            name = "text" if row is None else f"texts[{row}]"
+            raise ParamError(f"{name} must be a string to be analyzed, got {text!r}")
+        return self._split(text)
+
+    def _terms(self, words: Iterable[str]) -> list[tuple[str, ...]]:
+        recall = self._memory.get
+        # Single reads and writes of a dict are atomic; two threads at worst do the same work.
+        return [self._derive(word) if (known := recall(word)) is None else known for word in words]
+
+    def _derive(self, word: str) -> tuple[str, ...]:
+        tokens = (token[:LONGEST_TOKEN] for token in self._expand(word))
+        terms = tuple(chain.from_iterable(map(self._filter, tokens)))
+        if len(terms) <= _REMEMBERED_TERMS and len(word) <= LONGEST_TOKEN:
+            if len(self._memory) >= _REMEMBERED_WORDS:
+                self._memory.clear()
+            self._memory[word] = terms
+        return terms
+
+
+def chain_filters(filters: Sequence[TokenFilter]) -> Callable[[str], tuple[str, ...]]:
+    """One function from a token to the terms that `filters` make of it, in turn.
+
+    It remembers its answers: words without spaces between them share their pairs of characters.
+    """
+
+    @lru_cache(maxsize=_REMEMBERED_TOKENS)
+    def apply(token: str) -> tuple[str, ...]:
+        terms: Iterable[str] = (_SURROGATE.sub("\ufffd", token),)
+        for step in filters:
+            terms = chain.from_iterable(map(step, terms))
+        return tuple(filter(None, terms))
+
+    return apply
+
+
+def _numbering() -> defaultdict[str, int]:
+    """A dict that numbers its keys in the order in which they are first asked for."""
+    return defaultdict(count().__next__)
+
+
+def _count(
+    rows: NDArray[np.int64],
+    words: NDArray[np.uint32],
+    terms: Sequence[tuple[str, ...]],
+    height: int,
+) -> AnalyzedBatch:
+    """Replace words by their terms, and count each term in each row.
+
+    Args:
+        rows: (n,) row of each word, ascending.
+        words: (n,) number of each word.
+        terms: for each number, the terms of that word.
+        height: number of rows.
+    """
+    numbers = _numbering()
+    flat = np.fromiter(map(numbers.__getitem__, chain.from_iterable(terms)), dtype=np.int64)
+    sizes = np.fromiter(map(len, terms), dtype=np.int64, count=len(terms))
+    starts = np.cumsum(sizes) - sizes
+    widths = sizes[words]
+    ends = np.cumsum(widths)
+    # The j-th term of a word stands at starts[word] + j; j is what the running position exceeds
+    # the word's first position by.
+    at = np.arange(ends[-1] if ends.size else 0) + np.repeat(starts[words] - ends + widths, widths)
+    keys, counts = np.unique(np.repeat(rows, widths) << 32 | flat[at], return_counts=True)
+    offsets = np.searchsorted(keys, np.arange(height + 1, dtype=np.int64) << 32)
+    return AnalyzedBatch(
+        vocabulary=list(numbers),
+        offsets=offsets.astype(np.int64),
+        terms=(keys & 0xFFFFFFFF).astype(np.uint32),
+        counts=counts.astype(np.uint32),
+    )

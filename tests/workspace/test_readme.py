@@ -1,0 +1,61 @@
+"""The code blocks of the READMEs run as they stand, and print what the page says."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = ("README.md", "core/README.md", "embeddings/README.md")
+# A python block, and the output block that may follow it directly.
+BLOCK = re.compile(r"```python\n(.*?)```\n(?:\n```text\n(.*?)```)?", re.DOTALL)
+
+
+class Example(NamedTuple):
+    name: str
+    code: str
+    output: str
+
+
+def examples():
+    for page in PAGES:
+        text = (ROOT / page).read_text(encoding="utf-8")
+        for match in BLOCK.finditer(text):
+            line = text.count("\n", 0, match.start()) + 1
+            yield Example(f"{page}:{line}", match[1], match[2])
+
+
+@pytest.mark.parametrize("example", list(examples()), ids=lambda example: example.name)
+def test_a_readme_example_runs_and_prints_what_the_page_says(example, tmp_path):
+    script = tmp_path / "example.py"
+    script.write_text(example.code, encoding="utf-8")
+    run = subprocess.run(
+        [sys.executable, "-W", "error", script.name],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=120,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stderr == ""
+    if example.output is not None:
+        assert run.stdout == example.output
+
+
+def test_the_readme_shows_the_three_ways_in():
+    code = "\n".join(e.code for e in examples() if e.name.startswith("README.md"))
+    for name in ("DocumentStore", "MilvusClient", "AsyncMilvusClient"):
+        assert re.search(rf"\b{name}\(", code), f"README.md has no runnable example of {name}"
+
+
+def test_the_readme_links_to_files_that_exist():
+    links = re.findall(r"\]\(([^)#:]+)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []

@@ -316,7 +316,7 @@ class DataCalls(BaseClient):
                 s.schema.primary.name,
                 hybrid_search(
                     s, legs, fusion, limit=most, offset=first,
-                    projection=make_projection(s.schema, output_fields),
+                    projection=make_projection(s.schema, output_fields), explain=explain,
                 ),
             ),
         )  # fmt: skip

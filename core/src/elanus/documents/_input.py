@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from elanus.client import whole
+from elanus.documents._values import EmbeddingFunction
 from elanus.errors import DataNotMatchException, ParamError
 from elanus.schema import Rejected, to_json, to_text
 
@@ -32,20 +34,21 @@ def checked_documents(
     """Documents from parallel lists.
 
     Raises:
-        ParamError: if the lists differ in length.
+        ParamError: if one is no list, or they differ in length.
         DataNotMatchException: naming the first document that breaks a rule.
     """
-    if isinstance(texts, (str, bytes)):
-        raise ParamError("texts must be a list of strings, not one string")
-    texts = list(texts)
+    columns = [_as_list("texts", texts)]
     for name, other in (("metadatas", metadatas), ("ids", ids)):
-        if isinstance(other, (str, bytes)):
-            raise ParamError(f"{name} must be a list, got {other!r}")
-        if other is not None and len(other) != len(texts):
-            raise ParamError(f"{len(texts)} texts, but {len(other)} {name}")
-    nothing = [None] * len(texts)
-    lists = zip(texts, metadatas or nothing, ids or nothing, strict=True)
-    return [_checked(i, text, metadata, key) for i, (text, metadata, key) in enumerate(lists)]
+        columns.append([None] * len(columns[0]) if other is None else _as_list(name, other))
+        if len(columns[-1]) != len(columns[0]):
+            raise ParamError(f"{len(columns[0])} texts, but {len(columns[-1])} {name}")
+    return [_checked(i, *parts) for i, parts in enumerate(zip(*columns, strict=True))]
+
+
+def _as_list(name: str, values: Any) -> list[Any]:
+    if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
+        raise ParamError(f"{name} must be a list with one entry a document, got {values!r:.80}")
+    return list(values)
 
 
 def _checked(number: int, text: Any, metadata: Any, key: Any) -> NewDocument:
@@ -62,6 +65,32 @@ def _checked(number: int, text: Any, metadata: Any, key: Any) -> NewDocument:
         raise DataNotMatchException(f"document {number}, {part}: {rule}") from None
 
 
+def check_embedding(embedding: Any) -> None:
+    """Check that an object can serve as an embedding function.
+
+    Raises:
+        ParamError: if a member is missing, or its name or dimension could not be kept.
+    """
+    if not isinstance(embedding, EmbeddingFunction):
+        raise ParamError(
+            f"embedding {embedding!r} needs encode_documents, encode_queries, dim and name"
+        )
+    if not isinstance(embedding.name, str) or not embedding.name:
+        raise ParamError(f"embedding {embedding!r}: name must be a string, got {embedding.name!r}")
+    whole(f"embedding {embedding.name!r}: dim", embedding.dim, 1)
+
+
+def check_min_relevance(value: Any) -> None:
+    """Check a threshold.
+
+    Raises:
+        ParamError: if it is no number from 0 to 1.
+    """
+    is_number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+    if value is not None and not (is_number and 0.0 <= value <= 1.0):
+        raise ParamError(f"min_relevance must be a number from 0 to 1, got {value!r}")
+
+
 def checked_vectors(vectors: Any, count: int, dim: int) -> NDArray[np.float32]:
     """Vectors as one matrix (count, dim).
 
@@ -69,11 +98,15 @@ def checked_vectors(vectors: Any, count: int, dim: int) -> NDArray[np.float32]:
         DataNotMatchException: if they have another shape, or are no finite numbers.
     """
     try:
-        matrix = np.asarray(vectors, dtype=np.float32)
+        found = np.asarray(vectors)
     except (TypeError, ValueError):
-        raise DataNotMatchException(f"vectors do not form {count} rows of {dim} numbers") from None
+        found = np.asarray(None)
+    if found.dtype.kind not in "fiu":
+        raise DataNotMatchException(f"vectors do not form {count} rows of {dim} numbers")
+    with np.errstate(over="ignore"):
+        matrix = found.astype(np.float32, copy=False)
     if matrix.shape != (count, dim):
         raise DataNotMatchException(f"vectors have shape {matrix.shape}, expected ({count}, {dim})")
     if not np.isfinite(matrix).all():
-        raise DataNotMatchException("vectors must be finite, without NaN or infinity")
+        raise DataNotMatchException("vectors must be finite in single precision, without NaN or infinity")
     return matrix

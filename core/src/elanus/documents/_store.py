@@ -22,7 +22,12 @@ from elanus.documents._collection import (
     VECTOR,
     open_collection,
 )
-from elanus.documents._input import checked_documents, checked_vectors
+from elanus.documents._input import (
+    check_embedding,
+    check_min_relevance,
+    checked_documents,
+    checked_vectors,
+)
 from elanus.documents._progress import ProgressBar
 from elanus.documents._values import (
     MODES,
@@ -79,10 +84,10 @@ class DocumentStore:
         client: MilvusClient | None = None,
         **options: Any,
     ) -> None:
-        if embedding is not None and not isinstance(embedding, EmbeddingFunction):
-            raise ParamError(
-                f"embedding {embedding!r} needs encode_documents, encode_queries, dim and name"
-            )
+        if embedding is not None:
+            check_embedding(embedding)
+        if client is not None and options:
+            raise ParamError(f"give a client or the options {sorted(options)}, not both")
         self._owns_client = client is None
         self._client = MilvusClient(uri, **options) if client is None else client
         self._collection = collection
@@ -159,7 +164,8 @@ class DocumentStore:
         """
         documents = checked_documents(texts, metadatas, ids)
         rows = [
-            {ID: d.id or uuid.uuid4().hex, TEXT: d.text, METADATA: d.metadata} for d in documents
+            {ID: uuid.uuid4().hex if d.id is None else d.id, TEXT: d.text, METADATA: d.metadata}
+            for d in documents
         ]
         if vectors is None and self._layout.model is not None:
             self._add_embedding(rows, progress=progress)
@@ -272,8 +278,7 @@ class DocumentStore:
             raise ParamError(f"mode must be one of {', '.join(MODES)}; got {mode!r}")
         if not isinstance(query, str):
             raise ParamError(f"query must be a string, got {query!r}")
-        if min_relevance is not None and not 0.0 <= min_relevance <= 1.0:
-            raise ParamError(f"min_relevance must be from 0 to 1, got {min_relevance!r}")
+        check_min_relevance(min_relevance)
         k = whole("k", k, 1)
         text, params = _expression(filter)
         scope = {"filter": text, "filter_params": params}

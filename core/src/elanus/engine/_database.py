@@ -10,8 +10,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from elanus.engine._builder import GraphBuilder, needs_work
+from elanus.engine._background import Background
+from elanus.engine._cache import SnapshotCache
 from elanus.engine._check import view_faults
+from elanus.engine._graphs import needs_work
 from elanus.engine._parts import DenseKey
 from elanus.engine._search import load_parts
 from elanus.engine._snapshot import (
@@ -25,6 +27,7 @@ from elanus.errors import CollectionExistsError, DataNotMatchException, ParamErr
 from elanus.query import Expression
 from elanus.schema import Batch, IndexSpec, Rejected, Schema, check_name, converter
 from elanus.storage import (
+    CacheFolder,
     Catalogue,
     CollectionInfo,
     DatabaseFile,
@@ -61,12 +64,16 @@ class Database:
         self._lock = threading.Lock()
         self._catalogue = Catalogue(-1, {})
         self._states: dict[int, CollectionState] = {}
-        self._builder = GraphBuilder()
+        self._background = Background()
+        folder = self.file.cache_folder
+        self._cache = None if folder is None else SnapshotCache(self.file, CacheFolder(folder))
 
     def close(self) -> None:
         """Release the file and all memory; a second call does nothing."""
-        self._builder.close()
+        self._background.close()
         self.file.close()
+        if self._cache is not None:
+            self._cache.folder.close()
         self._states.clear()
 
     def verify(self) -> list[str]:
@@ -110,7 +117,9 @@ class Database:
             with self._lock:
                 state = self._states.get(info.number)
                 if state is None:
-                    state = self._states[info.number] = CollectionState(info, self._builder.request)
+                    state = self._states[info.number] = CollectionState(
+                        info, self._background, self._cache
+                    )
         return state
 
     def _snapshot(self, db: sqlite3.Connection, name: str) -> Snapshot:
@@ -225,10 +234,13 @@ class Database:
             state.is_loaded = False
 
     def load(self, name: str) -> None:
-        """Read all that searches need into memory; wait for graphs that are still to be built."""
+        """Read vectors into memory, and wait for graphs that are still to be built.
+
+        Terms and columns are read by the first search that needs them.
+        """
         waiting = self.read(name, self._load_parts)
         for state, key in waiting:
-            self._builder.wait(state, key)
+            state.wait_for_graph(key)
 
     def _load_parts(self, snapshot: Snapshot) -> list[tuple[CollectionState, DenseKey]]:
         snapshot.state.is_loaded = True

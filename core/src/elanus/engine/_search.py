@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from elanus.engine._builder import needs_work
+from elanus.engine._graphs import needs_work
 from elanus.engine._parts import DenseKey, SparseKey, TextPart
 from elanus.engine._project import Projection, fetch
 from elanus.engine._snapshot import Snapshot
 from elanus.errors import DataNotMatchException, ParamError
-from elanus.index import DenseIndex
-from elanus.query import Expression, Fused, RankedLeg, fuse
+from elanus.index import DenseIndex, top_order
+from elanus.query import Expression, Fusion, RankedLeg, fuse
 from elanus.schema import (
     DataType,
     FieldSchema,
@@ -141,12 +141,12 @@ def dense_index(snapshot: Snapshot, key: DenseKey) -> DenseIndex:
     index: DenseIndex = snapshot.part(key)
     spec = snapshot.info.index_on(key.field)
     if spec is not None and spec.metric is key.metric and needs_work(snapshot.view, index, spec):
-        snapshot.state.request_graph(snapshot.state, key, spec)
+        snapshot.state.request_graph(key, spec)
     return index
 
 
 def load_parts(snapshot: Snapshot) -> list[DenseKey]:
-    """Bring everything that searches by the collection's indexes need into memory."""
+    """Bring the vectors of the collection's indexes into memory; the keys of their parts."""
     schema = snapshot.schema
     keys = []
     for spec in snapshot.info.indexes.values():
@@ -155,10 +155,6 @@ def load_parts(snapshot: Snapshot) -> list[DenseKey]:
             assert spec.metric is not None
             keys.append(DenseKey(f.name, f.dim or 0, spec.metric))
             dense_index(snapshot, keys[-1])
-    for f in schema.analysed:
-        snapshot.part(snapshot.text_key(f.name))
-    for f in schema.sparse:
-        snapshot.part(SparseKey(f.name))
     return keys
 
 
@@ -237,6 +233,7 @@ def hybrid_search(
     limit: int,
     offset: int,
     projection: Projection,
+    explain: bool,
 ) -> list[list[Hit]]:
     """The fused hits of each query; all legs have the same number of queries.
 
@@ -256,21 +253,28 @@ def hybrid_search(
             RankedLeg(name, metric, rankings[query][0].tolist(), rankings[query][1].tolist())
             for name, (metric, rankings) in zip(names, ranked, strict=True)
         ]
-        fused = _in_order(snapshot, fuse(parts, ranker))[offset : offset + limit]
-        results.append(_fused_hits(snapshot, fused, projection))
+        fusion = fuse(parts, ranker)
+        best = _best(snapshot, fusion.scores, offset + limit)[offset:]
+        results.append(_fused_hits(snapshot, fusion, best, projection, explain=explain))
     return results
 
 
-def _in_order(snapshot: Snapshot, fused: list[Fused]) -> list[Fused]:
-    keys = snapshot.view.keys
-    return sorted(fused, key=lambda hit: (-hit.score, keys[hit.id]))
+def _best(snapshot: Snapshot, scores: Mapping[int, float], count: int) -> list[int]:
+    """The slots of the best fused scores; equal scores by primary key."""
+    slots = np.fromiter(scores, dtype=np.intp, count=len(scores))
+    values = np.fromiter(scores.values(), dtype=np.float64, count=len(scores))
+    order = top_order(values, snapshot.view.keys[slots])
+    best: list[int] = slots[order[:count]].tolist()
+    return best
 
 
-def _fused_hits(snapshot: Snapshot, fused: Sequence[Fused], projection: Projection) -> list[Hit]:
-    slots = np.array([hit.id for hit in fused], dtype=np.intp)
-    keys = snapshot.view.keys[slots].tolist()
-    entities = fetch(snapshot, projection, snapshot.view.rows[slots].tolist(), keys)
+def _fused_hits(
+    snapshot: Snapshot, fusion: Fusion, slots: list[int], projection: Projection, *, explain: bool
+) -> list[Hit]:
+    view = snapshot.view
+    keys = view.keys[slots].tolist()
+    entities = fetch(snapshot, projection, view.rows[slots].tolist(), keys)
     return [
-        Hit(key, hit.score, entity, hit.legs)
-        for key, hit, entity in zip(keys, fused, entities, strict=True)
+        Hit(key, fusion.scores[slot], entity, fusion.explain(slot) if explain else ())
+        for key, slot, entity in zip(keys, slots, entities, strict=True)
     ]

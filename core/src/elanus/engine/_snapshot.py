@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from elanus.engine._background import Background
+from elanus.engine._cache import Restored, SavedMatrix, SnapshotCache
+from elanus.engine._graphs import make_graph
 from elanus.engine._parts import (
     DenseKey,
     PartKey,
@@ -24,7 +27,7 @@ from elanus.errors import DatabaseFormatError
 from elanus.index import Column, FieldKind, Graph
 from elanus.query import Expression, evaluate
 from elanus.schema import DataType, IndexSpec, Schema
-from elanus.storage import CollectionInfo, Tables, Vocabulary
+from elanus.storage import CollectionInfo, Container, Tables, Vocabulary
 from elanus.text import Analyzer, build_analyzer
 
 DEFAULT_K1, DEFAULT_B = 1.2, 0.75
@@ -38,17 +41,19 @@ class CollectionState:
     """What a process keeps of a collection between calls: the newest view, and vocabularies."""
 
     def __init__(
-        self,
-        info: CollectionInfo,
-        request_graph: Callable[[CollectionState, DenseKey, IndexSpec], None],
+        self, info: CollectionInfo, background: Background, cache: SnapshotCache | None
     ) -> None:
-        self.request_graph = request_graph
-        self.is_loaded = True
+        self.number = info.number
         self.tables = Tables(info.number, info.schema)
         self.analyzers = _analyzers(info)
         self.vocabularies = {name: Vocabulary(self.tables, name) for name in self.analyzers}
         self.kinds: Mapping[str, FieldKind] = field_kinds(info.schema)
         self.lock = threading.RLock()
+        self.is_loaded = True
+        self.matrices: Mapping[DenseKey, SavedMatrix] = {}
+        self._background = background
+        self._cache = cache
+        self._saved_graphs: dict[DenseKey, Container] = {}
         self._text_keys = info.schema.primary.dtype is DataType.VARCHAR
         self._view = empty_view(info.generation, text_keys=self._text_keys)
 
@@ -67,36 +72,75 @@ class CollectionState:
         if view.seq == seq:
             return view
         with self.lock:
-            view = self._not_newer(seq)
-            if view.seq != seq:
-                view = self._view = follow(db, info, self.tables, view, seq)
+            view = self._view = self._followed(db, info, seq)
             return view
 
-    def _not_newer(self, seq: int) -> View:
-        if self._view.seq > seq:
+    def _followed(self, db: sqlite3.Connection, info: CollectionInfo, seq: int) -> View:
+        view = self._view
+        if view.seq > seq:
             raise OutdatedSnapshotError
-        return self._view
+        if view.seq < 0 and self._cache is not None:
+            view = self._taken_over(self._cache.restore(db, info)) or view
+        return view if view.seq == seq else follow(db, info, self.tables, view, seq)
 
-    def with_part(self, db: sqlite3.Connection, seq: int, key: PartKey) -> View:
+    def _taken_over(self, restored: Restored | None) -> View | None:
+        if restored is None:
+            return None
+        self._saved_graphs = dict(restored.graphs)
+        self.matrices = restored.matrices
+        return restored.view
+
+    def with_part(
+        self, db: sqlite3.Connection, info: CollectionInfo, seq: int, key: PartKey
+    ) -> View:
         """The view of commit ``seq`` with one part brought up to it.
 
         Raises:
             OutdatedSnapshotError: if a newer view was published meanwhile.
         """
         with self.lock:
-            view = self._not_newer(seq)
+            view = self._followed(db, info, seq)
             part = view.parts.get(key)
             if part is None or not key.is_current(part, view):
                 part = key.follow(db, self.tables, view, part)
-                view = self._view = view.with_part(key, part)
+                view = view.with_part(key, part)
+            self._view = view
             return view
+
+    # --- graphs ----------------------------------------------------------------------------
+
+    def request_graph(self, key: DenseKey, spec: IndexSpec) -> None:
+        """Ask for the graph that an index lacks; it is made in the background."""
+        self._background.request(
+            (self.number, key), lambda stop: make_graph(self, key, spec, self._cache, stop)
+        )
+
+    def wait_for_graph(self, key: DenseKey) -> None:
+        """Wait for a graph that must be built; one that was saved is not waited for."""
+        if key not in self._saved_graphs:
+            self._background.wait((self.number, key))
+
+    def take_saved_graph(self, key: DenseKey) -> Container | None:
+        """The saved arrays of a graph, once."""
+        return self._saved_graphs.pop(key, None)
+
+    def adopt(self, cache: SnapshotCache) -> bool:
+        """Take over what another process saved since; whether there was anything."""
+        restored = cache.restore_newest(self.number)
+        if restored is None or restored.view.lineage == self._view.lineage:
+            return False
+        with self.lock:
+            view = self._taken_over(restored)
+            assert view is not None
+            self._view = view
+        return True
 
     def publish_graph(self, built_from: View, key: DenseKey, graph: Graph) -> bool:
         """Put a graph that was built in the background in place, if its slots are still those."""
         with self.lock:
             view = self._view
             index = view.parts.get(key)
-            if view.lineage != built_from.lineage or index is None:
+            if view.lineage != built_from.lineage or index is None or index.n < graph.covered:
                 return False
             self._view = view.with_part(key, index.with_graph(graph))
             return True
@@ -105,6 +149,7 @@ class CollectionState:
         """Drop all that can be read again."""
         with self.lock:
             self._view = empty_view(self._view.generation, text_keys=self._text_keys)
+            self._saved_graphs = {}
 
 
 def _analyzers(info: CollectionInfo) -> dict[str, Analyzer]:
@@ -161,7 +206,7 @@ class Snapshot:
         """An index or column, covering every slot of the view."""
         part = self._view.parts.get(key)
         if part is None or not key.is_current(part, self._view):
-            self._view = self.state.with_part(self.db, self._view.seq, key)
+            self._view = self.state.with_part(self.db, self.info, self._view.seq, key)
             part = self._view.parts[key]
         return part
 

@@ -7,13 +7,13 @@ from elanus.query._filter_evaluate import ColumnSource, evaluate
 from elanus.query._filter_parser import parse_filter
 from elanus.query._filter_rewrite import rebase_names
 from elanus.query._filter_tree import Expression
-from elanus.query._fusion import Fused, RankedLeg, fuse
+from elanus.query._fusion import Fusion, RankedLeg, fuse
 
 __all__ = [
     "ColumnPath",
     "ColumnSource",
     "Expression",
-    "Fused",
+    "Fusion",
     "KindOf",
     "RankedLeg",
     "bind",

@@ -43,7 +43,7 @@ def filter_from_dict(query: Mapping[str, Any], root: str) -> tuple[str, dict[str
         FilterError: an operator that does not exist, or a value that it cannot take.
     """
     translation = _Translation(root)
-    if isinstance(query, Mapping) and not query:
+    if query == {}:
         return "", {}
     text = translation.conditions(query, negated=False, nesting=0)
     return text, translation.params

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from elanus.errors import ParamError
@@ -28,18 +28,28 @@ class RankedLeg:
 
 
 @dataclass(frozen=True, slots=True)
-class Fused:
-    """A hit of a fused ranking.
+class Fusion:
+    """Several rankings made one.
 
     Attributes:
-        id: its identity.
-        score: its fused score; larger is better.
-        legs: what each leg that found it said.
+        legs: the rankings.
+        parts: what each leg's hits contribute, in the order of the hits.
+        scores: fused score by identity; larger is better.
     """
 
-    id: int
-    score: float
-    legs: tuple[LegExplanation, ...]
+    legs: Sequence[RankedLeg]
+    parts: Sequence[Sequence[float]]
+    scores: Mapping[int, float]
+
+    def explain(self, id_: int) -> tuple[LegExplanation, ...]:
+        """What each leg that found a hit said of it; the contributions add up to its score."""
+        said = []
+        for leg, parts in zip(self.legs, self.parts, strict=True):
+            if id_ in leg.ids:
+                place = leg.ids.index(id_)
+                score = leg.scores[place]
+                said.append(LegExplanation(leg.name, score, place + 1, parts[place]))
+        return tuple(said)
 
 
 def _normal_cosine(score: float) -> float:
@@ -67,8 +77,8 @@ NORMALISE: dict[Metric, Callable[[float], float]] = {
 """A score of each metric mapped to [0, 1], larger is better, as Milvus's weighted ranker does."""
 
 
-def fuse(legs: Sequence[RankedLeg], ranker: RRFRanker | WeightedRanker) -> list[Fused]:
-    """Fuse legs into one ranking, in no particular order.
+def fuse(legs: Sequence[RankedLeg], ranker: RRFRanker | WeightedRanker) -> Fusion:
+    """Fuse legs into one ranking.
 
     RRF gives Σ wᵢ / (k + rankᵢ) with ranks from 1 (Cormack, Clarke and Büttcher, SIGIR 2009);
     the weighted ranker Σ wᵢ · normalised score. A leg that did not find a hit adds nothing.
@@ -81,30 +91,35 @@ def fuse(legs: Sequence[RankedLeg], ranker: RRFRanker | WeightedRanker) -> list[
         raise ParamError(
             f"{type(ranker).__name__}: {len(weights)} weights for {len(legs)} requests"
         )
-    found: dict[int, list[LegExplanation]] = {}
-    for leg, weight, part in zip(legs, weights, _parts(legs, ranker), strict=True):
-        for rank, (id_, score) in enumerate(zip(leg.ids, leg.scores, strict=True), 1):
-            said = LegExplanation(leg.name, score, rank, weight * part(rank, score))
-            found.setdefault(id_, []).append(said)
-    return [Fused(i, sum(s.contribution for s in said), tuple(said)) for i, said in found.items()]
-
-
-def _parts(
-    legs: Sequence[RankedLeg], ranker: RRFRanker | WeightedRanker
-) -> list[Callable[[int, float], float]]:
-    """For each leg, what rank and score are worth before the weight."""
     if isinstance(ranker, RRFRanker):
-        k = ranker.k
-        return [lambda rank, _: 1.0 / (k + rank)] * len(legs)
+        parts = [_by_rank(leg, w, ranker.k) for leg, w in zip(legs, weights, strict=True)]
+    else:
+        parts = _by_score(legs, weights, normalised=ranker.norm_score)
+    scores: dict[int, float] = {}
+    for leg, contributed in zip(legs, parts, strict=True):
+        for id_, part in zip(leg.ids, contributed, strict=True):
+            scores[id_] = scores.get(id_, 0.0) + part
+    return Fusion(legs, parts, scores)
+
+
+def _by_rank(leg: RankedLeg, weight: float, k: float) -> list[float]:
+    return [weight / (k + rank) for rank in range(1, len(leg.ids) + 1)]
+
+
+def _by_score(
+    legs: Sequence[RankedLeg], weights: Sequence[float], *, normalised: bool
+) -> list[list[float]]:
     mixed = len({leg.metric.higher_is_better for leg in legs}) > 1
-    return [_by_score(leg.metric, normalised=ranker.norm_score, mixed=mixed) for leg in legs]
+    parts = []
+    for leg, weight in zip(legs, weights, strict=True):
+        value = _worth(leg.metric, normalised=normalised, mixed=mixed)
+        parts.append([weight * value(score) for score in leg.scores])
+    return parts
 
 
-def _by_score(metric: Metric, *, normalised: bool, mixed: bool) -> Callable[[int, float], float]:
-    if normalised:
-        normal = NORMALISE[metric]
-        return lambda _, score: normal(score)
-    if metric is Metric.L2:
-        # Raw distances among themselves: smaller is better. Beside similarities: turned round.
-        return (lambda _, score: _normal_l2(score)) if mixed else (lambda _, score: -score)
-    return lambda _, score: score
+def _worth(metric: Metric, *, normalised: bool, mixed: bool) -> Callable[[float], float]:
+    """What a score is worth before the weight."""
+    if normalised or (metric is Metric.L2 and mixed):
+        return NORMALISE[metric]
+    # Raw distances among themselves: smaller is better, so they are turned round.
+    return float.__neg__ if metric is Metric.L2 else float

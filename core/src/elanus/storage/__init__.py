@@ -1,5 +1,6 @@
 """The database file: tables, transactions, locks. No idea of ranking here."""
 
+from elanus.storage._cache import CacheFolder, SnapshotRow, find_snapshots, register
 from elanus.storage._catalogue import (
     Catalogue,
     CollectionInfo,
@@ -23,19 +24,30 @@ from elanus.storage._codec import (
     encode_sparse,
     encode_terms,
 )
+from elanus.storage._container import (
+    Container,
+    Written,
+    extend_matrix,
+    map_matrix,
+    write_arrays,
+)
 from elanus.storage._file import DatabaseFile, OpenOptions
 from elanus.storage._tables import NewRows, Tables
 from elanus.storage._verify import faults
 from elanus.storage._vocabulary import Vocabulary
 
 __all__ = [
+    "CacheFolder",
     "Catalogue",
     "CollectionInfo",
+    "Container",
     "DatabaseFile",
     "NewRows",
     "OpenOptions",
+    "SnapshotRow",
     "Tables",
     "Vocabulary",
+    "Written",
     "add_collection",
     "bump",
     "decode_dense",
@@ -44,14 +56,19 @@ __all__ = [
     "encode_dense",
     "encode_sparse",
     "encode_terms",
+    "extend_matrix",
     "faults",
+    "find_snapshots",
     "load_catalogue",
+    "map_matrix",
     "next_generation",
     "put_index",
     "raise_next_id",
     "read_state",
+    "register",
     "remove_collection",
     "remove_index",
     "rename_collection",
     "take_ids",
+    "write_arrays",
 ]

@@ -1,0 +1,102 @@
+"""When a graph is needed, and how one comes about: adopted, assembled, extended or built."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from elanus.index import DenseIndex, Graph, GraphParams, wants_graph
+
+if TYPE_CHECKING:
+    from elanus.engine._background import Stop
+    from elanus.engine._cache import SnapshotCache
+    from elanus.engine._parts import DenseKey
+    from elanus.engine._snapshot import CollectionState
+    from elanus.engine._view import View
+    from elanus.schema import IndexSpec
+
+_LONGEST_TAIL = 10_000
+_MOST_DEAD = 0.25
+_POLL_SECONDS = 0.1
+
+
+def needs_work(view: View, index: DenseIndex, spec: IndexSpec | None) -> bool:
+    """Whether a graph is missing, covers too little, or holds too many dead rows."""
+    if spec is None or spec.index_type == "FLAT":
+        return False
+    if index.graph is None:
+        # Both graph types switch at the same size; see `wants_graph`.
+        return wants_graph(view.count, index.dim, "HNSW")
+    # The tail is scanned at every search: fold it in when that starts to be felt.
+    return index.n - index.graph.covered > _LONGEST_TAIL or _is_mostly_stale(view, index.graph)
+
+
+def _is_mostly_stale(view: View, graph: Graph) -> bool:
+    return view.n - view.count > _MOST_DEAD * max(graph.covered, 1)
+
+
+def make_graph(
+    state: CollectionState, key: DenseKey, spec: IndexSpec, cache: SnapshotCache | None, stop: Stop
+) -> None:
+    """Give a dense index the graph that it lacks.
+
+    One process at a time does so for a file; the others wait, scanning meanwhile, and adopt what
+    it saved.
+    """
+    if _assembled(state, key, spec):
+        return
+    if cache is None:
+        _build(state, key, spec, stop)
+        return
+    while not cache.folder.try_lock():
+        if stop() or not cache.folder.can_be_locked():
+            break
+        time.sleep(_POLL_SECONDS)
+    else:
+        try:
+            if state.adopt(cache) and _assembled(state, key, spec):
+                return
+            if _build(state, key, spec, stop):
+                cache.save(state)
+        finally:
+            cache.folder.unlock()
+        return
+    if not stop():
+        _build(state, key, spec, stop)
+
+
+def _assembled(state: CollectionState, key: DenseKey, spec: IndexSpec) -> bool:
+    """Put a saved graph in place; whether nothing more is needed then."""
+    saved = state.take_saved_graph(key)
+    if saved is None:
+        return False
+    view = state.view
+    index = view.parts.get(key)
+    if index is None or index.graph is not None:
+        return False
+    saved.check()
+    state.publish_graph(view, key, Graph.from_arrays(saved.arrays, index))
+    view = state.view
+    return not needs_work(view, view.parts[key], spec)
+
+
+def _build(state: CollectionState, key: DenseKey, spec: IndexSpec, stop: Stop) -> bool:
+    """Build or extend from the newest view, and publish; whether that was done."""
+    view = state.view
+    index = view.parts.get(key)
+    if index is None or not needs_work(view, index, spec):
+        return False
+    old = index.graph
+    if old is None or _is_mostly_stale(view, old):
+        graph = Graph.build(index, _params(spec), mask=view.mask, stop=stop)
+    else:
+        graph = old.extend(index, mask=view.mask, stop=stop)
+    return graph is not None and state.publish_graph(view, key, graph)
+
+
+def _params(spec: IndexSpec) -> GraphParams:
+    usual = GraphParams()
+    return GraphParams(
+        m=int(spec.params.get("M", usual.m)),
+        ef_construction=int(spec.params.get("efConstruction", usual.ef_construction)),
+    )

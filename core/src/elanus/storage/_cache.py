@@ -1,0 +1,117 @@
+"""The cache folder: what can be computed again. Deleting it loses nothing.
+
+A file counts only if a row of the table ``snapshots`` registers it, by a name that is never used
+again; so a database that was restored from a copy never trusts a file that it did not make.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from elanus.storage._container import Container, Written, read_arrays
+from elanus.storage._lock import WriterLock
+
+_LOCKS = frozenset({"writer.lock", "cache.lock"})
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotRow:
+    """A registered file: which part of a collection it holds, as of which commit."""
+
+    id: str
+    collection: int
+    generation: int
+    kind: str
+    seq: int
+    last_row: int
+    last_delete: int
+    written: Written
+
+
+def find_snapshots(db: sqlite3.Connection, collection: int) -> dict[str, SnapshotRow]:
+    """The registered files of a collection by kind."""
+    found = {}
+    for row in db.execute("SELECT * FROM snapshots WHERE collection = ?", (collection,)):
+        name, number, generation, kind, seq, last_row, last_delete, size, checksum = row
+        written = Written(size, checksum)
+        found[kind] = SnapshotRow(
+            name, number, generation, kind, seq, last_row, last_delete, written
+        )
+    return found
+
+
+def register(db: sqlite3.Connection, row: SnapshotRow) -> None:
+    """Register a file in place of the one of its kind."""
+    db.execute(
+        "DELETE FROM snapshots WHERE collection = ? AND kind = ?", (row.collection, row.kind)
+    )
+    db.execute(
+        "INSERT INTO snapshots VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (row.id, row.collection, row.generation, row.kind, row.seq, row.last_row, row.last_delete,
+         row.written.size, row.written.checksum),
+    )  # fmt: skip
+
+
+def unregister(db: sqlite3.Connection, collection: int) -> None:
+    """Forget the files of a collection."""
+    db.execute("DELETE FROM snapshots WHERE collection = ?", (collection,))
+
+
+class CacheFolder:
+    """The files beside a database, and the lock of whoever writes them."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = WriterLock(path / "cache.lock")
+
+    def try_lock(self) -> bool:
+        """Become the one who writes here; False if another process is, or nobody can."""
+        if not self._lock.acquire(0.0, "write the cache"):
+            return False
+        if self.path.is_dir():
+            return True
+        self._lock.release()
+        return False
+
+    def can_be_locked(self) -> bool:
+        """Whether there is a place for the lock at all."""
+        return self.path.is_dir()
+
+    def unlock(self) -> None:
+        """Let another process write."""
+        self._lock.release()
+
+    def new_name(self) -> str:
+        """A name that no file had or will have."""
+        return uuid.uuid4().hex
+
+    def arrays(self, name: str) -> Path:
+        """The path of a file of arrays."""
+        return self.path / f"{name}.arrays"
+
+    def matrix(self, name: str) -> Path:
+        """The path of a raw matrix."""
+        return self.path / f"{name}.f32"
+
+    def open(self, row: SnapshotRow) -> Container:
+        """Map a registered file.
+
+        Raises:
+            OSError, DatabaseCorruptError: if it is gone, or is not what was registered.
+        """
+        return read_arrays(self.arrays(row.id), row.written)
+
+    def sweep(self, keep: set[str]) -> None:
+        """Remove the files that are not listed; one that is mapped elsewhere may stay for now."""
+        for file in list(self.path.iterdir()):
+            if file.name not in _LOCKS and file.stem not in keep:
+                with suppress(OSError):
+                    file.unlink()
+
+    def close(self) -> None:
+        """Close the lock file."""
+        self._lock.close()

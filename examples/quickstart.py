@@ -10,7 +10,9 @@ run that was interrupted while indexing goes on where it stopped. Delete the fil
 from __future__ import annotations
 
 import argparse
+import os
 import platform
+import sys
 import textwrap
 import time
 from typing import TYPE_CHECKING
@@ -24,13 +26,16 @@ if TYPE_CHECKING:
     from elanus import RankedDocument
 
 QUESTIONS = (
-    "run a command and stop it after a timeout",
+    "measure how long a small piece of code takes",
     "find the longest common prefix of several file paths",
-    "keep only the last N items that were added",
-    "how do I pick random elements without repetition?",
-    "ThreadPoolExecutor.map",
+    "compare two texts and show the differences",
+    "how do I cache the result of a function?",
+    "shlex.quote",
 )
 SHOWN = 3  # hits a question
+LEGEND = """
+Each passage was looked for by meaning (dense) and by words (text). Its score adds what the two
+ranks give; a relevance of 1 means that both put it first."""
 
 
 def main() -> None:
@@ -47,9 +52,12 @@ def main() -> None:
     with DocumentStore(arguments.file, embedding=embedding, analyzer="english") as store:
         index(store, arguments.limit)
         print(f"{store.count()} passages in {arguments.file}")
+        print(LEGEND)
         own = " ".join(arguments.question)
         for question in [own] if own else QUESTIONS:
             answer(store, question)
+        if not own:
+            print(f'\nAsk your own: {os.path.relpath(sys.executable)} {sys.argv[0]} "your question"')
 
 
 def index(store: DocumentStore, limit: int | None) -> None:
@@ -62,7 +70,11 @@ def index(store: DocumentStore, limit: int | None) -> None:
     passages = stdlib_passages()[:limit]
     known = {document.id for document in store.get([passage.name for passage in passages])}
     missing = [passage for passage in passages if passage.name not in known]
-    print(f"Indexing {len(missing)} passages of Python {platform.python_version()}")
+    print(
+        f"Indexing {len(missing)} passages about the library of Python {platform.python_version()}."
+        " Only the first run does this.",
+        flush=True,
+    )
     store.add(
         [passage.text for passage in missing],
         metadatas=[passage.metadata for passage in missing],

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from elanus.index import DenseIndex, Graph, GraphParams, Metric
+from elanus.index import DENSE_METRICS, DenseIndex, Graph, GraphParams
+from elanus.schema import Metric
 
 
 def naive_score(metric, row, query):
@@ -59,7 +60,7 @@ def big():
     matrix[twins] = matrix[twins[0]]
     keys = rng.permutation(5000).astype(np.int64)
     graphs = {}
-    for metric in Metric:
+    for metric in DENSE_METRICS:
         index = DenseIndex.from_matrix(matrix, None, metric)
         graphs[metric] = index.with_graph(Graph.build(index, GraphParams(16, 100)))
     queries = clustered(60, 24, seed=3)

@@ -8,15 +8,16 @@ import pytest
 
 from elanus.errors import ParamError
 from elanus.index import (
+    DENSE_METRICS,
     DenseIndex,
     Graph,
     GraphParams,
-    Metric,
     canonical_scores,
     wants_graph,
 )
 from elanus.index import _dense as dense
 from elanus.index._metric import Query
+from elanus.schema import Metric
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def same_hits(left, right):
     return all(np.array_equal(a, b) for a, b in zip(left, right, strict=True))
 
 
-@pytest.mark.parametrize("metric", Metric)
+@pytest.mark.parametrize("metric", DENSE_METRICS)
 def test_a_graph_finds_nearly_all_and_scores_canonically(metric, big, no_scan):
     index = big.graphs[metric]
     found = 0
@@ -69,12 +70,12 @@ def test_vectors_of_one_direction_share_a_node_under_cosine_only():
     matrix = np.concatenate([matrix, matrix * np.float32(4)])
     nodes = {
         metric: len(Graph.build(DenseIndex.from_matrix(matrix, None, metric), GraphParams()).nodes)
-        for metric in Metric
+        for metric in DENSE_METRICS
     }
     assert nodes == {Metric.COSINE: 40, Metric.IP: 80, Metric.L2: 80}
 
 
-@pytest.mark.parametrize("metric", Metric)
+@pytest.mark.parametrize("metric", DENSE_METRICS)
 @pytest.mark.parametrize("share", [1.0, 0.5, 0.1, 0.01, 0.001])
 def test_a_filter_gives_exactly_the_wanted_number_of_matches(metric, share, big):
     rng, index = np.random.default_rng(int(share * 1000)), big.graphs[metric]
@@ -125,7 +126,7 @@ def test_a_graph_that_reaches_too_few_nodes_is_passed_over(big):
     assert slots.tolist() == exact_slots(Metric.COSINE, big.matrix, big.queries[0], 10, big.keys)
 
 
-@pytest.mark.parametrize("metric", Metric)
+@pytest.mark.parametrize("metric", DENSE_METRICS)
 def test_a_batch_through_the_graph_answers_like_its_queries_one_by_one(metric, big):
     index = big.graphs[metric]
     for mask in (None, np.arange(5000) % 3 > 0, np.arange(5000) % 50 == 0):
@@ -134,7 +135,7 @@ def test_a_batch_through_the_graph_answers_like_its_queries_one_by_one(metric, b
             assert same_hits(hits, index.search(query, 7, mask=mask, keys=big.keys))
 
 
-@pytest.mark.parametrize("metric", Metric)
+@pytest.mark.parametrize("metric", DENSE_METRICS)
 def test_rows_behind_the_graph_are_found_at_once(metric, big):
     old = big.graphs[metric]
     before = [old.search(q, 10, mask=None, keys=big.keys) for q in big.queries[:10]]
@@ -155,7 +156,7 @@ def test_rows_behind_the_graph_are_found_at_once(metric, big):
     assert all(same_hits(a, b) for a, b in zip(before, after, strict=True))
 
 
-@pytest.mark.parametrize("metric", Metric)
+@pytest.mark.parametrize("metric", DENSE_METRICS)
 def test_an_extended_graph_covers_the_new_rows_and_leaves_the_old_graph_alone(metric, big, no_scan):
     old = big.graphs[metric]
     before = {name: array.tobytes() for name, array in old.graph.to_arrays().items()}
@@ -186,7 +187,7 @@ def test_masked_and_null_rows_are_left_out_of_a_graph():
     assert graph.covered == 100
 
 
-@pytest.mark.parametrize("metric", Metric)
+@pytest.mark.parametrize("metric", DENSE_METRICS)
 @pytest.mark.parametrize("scale", [1e-30, 1e-9, 1e9, 1e30])
 def test_the_size_of_the_numbers_does_not_matter(metric, scale):
     rng = np.random.default_rng(3)

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
-from elanus.client._options import check_options, local_path
+from elanus.client._options import as_dict, check_options, local_path
 from elanus.engine import Database
-from elanus.errors import UnsupportedError
+from elanus.errors import ParamError, UnsupportedError
 from elanus.query import Expression, bind, parse_filter
 from elanus.schema import CollectionSchema, FieldSchema, IndexParams, make_field
 from elanus.storage import OpenOptions
@@ -50,7 +50,9 @@ class BaseClient:
         check_options("MilvusClient", kwargs)
         if db_name not in ("", "default", None):
             raise UnsupportedError(f"db_name {db_name!r}: a file is one database, named 'default'")
-        wait = 30.0 if timeout is None else timeout
+        wait: Any = 30.0 if timeout is None else timeout
+        if isinstance(wait, bool) or not isinstance(wait, (int, float)):
+            raise ParamError(f"timeout must be a number of seconds, got {timeout!r}")
         options = OpenOptions(read_only, durability, wait, journal)
         self._database = Database(local_path(uri), options)
 
@@ -121,4 +123,4 @@ class BaseClient:
         """
         if expression is None or expression == "":
             return ()
-        return (bind(parse_filter(expression), params),)
+        return (bind(parse_filter(expression), as_dict("filter_params", params)),)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from elanus.client._base import BaseClient
-from elanus.client._options import check_options, check_partitions, whole
+from elanus.client._options import as_dict, check_options, check_partitions, text, whole
 from elanus.client._results import describe
 from elanus.engine import count
 from elanus.errors import ParamError
@@ -15,9 +15,11 @@ from elanus.schema import (
     DataType,
     IndexParams,
     LoadState,
+    Rejected,
     Schema,
     as_index_specs,
     as_schema,
+    to_json,
 )
 
 
@@ -61,7 +63,7 @@ class CollectionCalls(BaseClient):
             SchemaError: if the schema contradicts itself.
             ParamError: if an argument is wrong.
         """
-        properties = kwargs.pop("properties", None) or {}
+        properties = _as_properties(kwargs.pop("properties", None))
         quick = {k: kwargs.pop(k) for k in ("max_length", "enable_dynamic_field") if k in kwargs}
         description = kwargs.pop("description", "")
         check_options("create_collection", kwargs)
@@ -85,7 +87,7 @@ class CollectionCalls(BaseClient):
     ) -> bool:
         """Whether there is a collection of this name."""
         check_options("has_collection", kwargs)
-        return collection_name in self._database.catalogue().collections
+        return text("collection_name", collection_name) in self._database.catalogue().collections
 
     def list_collections(self, /, timeout: float | None = None, **kwargs: Any) -> list[str]:
         """The names of all collections."""
@@ -108,7 +110,7 @@ class CollectionCalls(BaseClient):
     ) -> None:
         """Drop a collection with all its rows; one that does not exist is no error."""
         check_options("drop_collection", kwargs)
-        self._database.drop_collection(collection_name)
+        self._database.drop_collection(text("collection_name", collection_name))
 
     def rename_collection(
         self,
@@ -158,6 +160,8 @@ class CollectionCalls(BaseClient):
             UnsupportedError: if the index type is none of ours.
         """
         check_options("create_index", kwargs)
+        if index_params is None:
+            raise ParamError("create_index: index_params is needed, from prepare_index_params()")
         schema = self._database.catalogue().collection(collection_name).schema
         self._database.create_index(collection_name, as_index_specs(index_params, schema))
 
@@ -174,7 +178,8 @@ class CollectionCalls(BaseClient):
     ) -> dict[str, Any] | None:
         """Type, metric, parameters and coverage of an index; None if there is none."""
         check_options("describe_index", kwargs)
-        spec = self._database.catalogue().collection(collection_name).indexes.get(index_name)
+        indexes = self._database.catalogue().collection(collection_name).indexes
+        spec = indexes.get(text("index_name", index_name))
         if spec is None:
             return None
         total, indexed = self._database.index_coverage(collection_name, spec)
@@ -197,7 +202,7 @@ class CollectionCalls(BaseClient):
     ) -> None:
         """Drop an index; searches of its field stay possible, and become exact."""
         check_options("drop_index", kwargs)
-        self._database.drop_index(collection_name, index_name)
+        self._database.drop_index(collection_name, text("index_name", index_name))
 
     # --- loading ---------------------------------------------------------------------------
 
@@ -235,7 +240,8 @@ class CollectionCalls(BaseClient):
         """``{"state": LoadState}``: Loaded unless released or missing."""
         check_options("get_load_state", kwargs)
         check_partitions("get_load_state", partition_name)
-        info = self._database.catalogue().collections.get(collection_name)
+        name = text("collection_name", collection_name)
+        info = self._database.catalogue().collections.get(name)
         if info is None:
             return {"state": LoadState.NotExist}
         loaded = self._database.is_loaded(info)
@@ -279,6 +285,13 @@ class CollectionCalls(BaseClient):
         return f"elanus {__version__}"
 
 
+def _as_properties(given: Any) -> dict[str, Any]:
+    try:
+        return dict(to_json(as_dict("properties", given)))
+    except Rejected as rule:
+        raise ParamError(f"create_collection: properties: {rule}") from None
+
+
 def _quick_schema(
     key: str,
     id_type: Any,
@@ -293,7 +306,7 @@ def _quick_schema(
     types = {"int": DataType.INT64, "integer": DataType.INT64, "str": DataType.VARCHAR,
              "string": DataType.VARCHAR, DataType.INT64: DataType.INT64,
              DataType.VARCHAR: DataType.VARCHAR}  # fmt: skip
-    if id_type not in types:
+    if not isinstance(id_type, (str, int)) or id_type not in types:
         raise ParamError(f"id_type must be 'int' or 'string', got {id_type!r}")
     schema = CollectionSchema(description=description, enable_dynamic_field=enable_dynamic_field)
     options: Mapping[str, Any] = {} if max_length is None else {"max_length": max_length}

@@ -6,7 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from elanus.client._base import BaseClient
-from elanus.client._options import check_options, check_partitions, whole
+from elanus.client._options import (
+    COUNT,
+    as_dict,
+    as_list,
+    check_options,
+    check_partitions,
+    field_names,
+    whole,
+)
 from elanus.client._results import Hit, as_hits
 from elanus.engine import (
     Leg,
@@ -21,8 +29,6 @@ from elanus.engine import select as select_rows
 from elanus.errors import ParamError
 from elanus.query import Expression
 from elanus.schema import as_ranker, as_search_params, make_batch, split_queries
-
-COUNT = "count(*)"
 
 
 class DataCalls(BaseClient):
@@ -121,7 +127,7 @@ class DataCalls(BaseClient):
         if (ids is None) == (not filter):
             raise ParamError("delete: give either ids or a filter")
         if ids is not None:
-            deleted = self._database.delete_keys(collection_name, _as_list(ids))
+            deleted = self._database.delete_keys(collection_name, as_list(ids))
         else:
             filters = self._filters(filter, params)
             deleted = self._database.delete_matching(collection_name, filters)
@@ -140,17 +146,13 @@ class DataCalls(BaseClient):
         """Rows by primary key, in the order of ``ids``; keys that do not exist are left out."""
         check_options("get", kwargs)
         check_partitions("get", partition_names)
-        return self._by_ids(collection_name, ids, output_fields)
+        return self._by_ids(collection_name, ids, field_names(output_fields) or ["*"])
 
-    def _by_ids(
-        self, name: str, ids: Any, output_fields: Sequence[str] | None
-    ) -> list[dict[str, Any]]:
-        keys = _as_list(ids)
+    def _by_ids(self, name: str, ids: Any, names: Sequence[str]) -> list[dict[str, Any]]:
+        keys = as_list(ids)
         return self._database.read(
             name,
-            lambda s: select_keys(
-                s, check_keys(s.schema, keys), make_projection(s.schema, output_fields or ["*"])
-            ),
+            lambda s: select_keys(s, check_keys(s.schema, keys), make_projection(s.schema, names)),
         )
 
     def query(
@@ -185,13 +187,18 @@ class DataCalls(BaseClient):
         check_partitions("query", partition_names)
         if filter and ids is not None:
             raise ParamError("query: give either a filter or ids, not both")
-        if ids is not None:
-            return self._by_ids(collection_name, ids, output_fields)
-        filters = self._filters(filter, params)
-        if output_fields is not None and list(output_fields) == [COUNT]:
-            return [{COUNT: self._database.read(collection_name, lambda s: count(s, filters))}]
+        names = field_names(output_fields, counting=True) or ["*"]
         most = None if limit in (None, -1) else whole("limit", limit, 1)
         first = whole("offset", offset, 0)
+        if COUNT in names and (len(names) > 1 or most is not None or first):
+            raise ParamError("query: count(*) goes without other output_fields, limit and offset")
+        if ids is not None:
+            rows = self._by_ids(collection_name, ids, [] if names == [COUNT] else names)
+            end = None if most is None else first + most
+            return [{COUNT: len(rows)}] if names == [COUNT] else rows[first:end]
+        filters = self._filters(filter, params)
+        if names == [COUNT]:
+            return [{COUNT: self._database.read(collection_name, lambda s: count(s, filters))}]
         return self._database.read(
             collection_name,
             lambda s: select_rows(
@@ -199,7 +206,7 @@ class DataCalls(BaseClient):
                 filters,
                 limit=most,
                 offset=first,
-                projection=make_projection(s.schema, output_fields or ["*"]),
+                projection=make_projection(s.schema, names),
             ),
         )
 
@@ -240,7 +247,7 @@ class DataCalls(BaseClient):
             ParamError: if an argument is wrong; FilterError: if the filter is.
             DataNotMatchException: if a query does not fit the field.
         """
-        options = dict(search_params or {})
+        options = as_dict("search_params", search_params)
         offset = kwargs.pop("offset", options.pop("offset", 0)) or 0
         params = kwargs.pop("filter_params", None)
         digits = kwargs.pop("round_decimal", options.pop("round_decimal", -1))
@@ -255,12 +262,12 @@ class DataCalls(BaseClient):
             as_search_params(options),
             self._filters(filter, params),
         )
-        first = whole("offset", offset, 0)
+        first, names = whole("offset", offset, 0), field_names(output_fields)
         key, found = self._database.read(
             collection_name,
             lambda s: (
                 s.schema.primary.name,
-                search(s, leg, offset=first, projection=make_projection(s.schema, output_fields)),
+                search(s, leg, offset=first, projection=make_projection(s.schema, names)),
             ),
         )
         return as_hits(key, found, whole("round_decimal", digits, -1), explain=False)
@@ -302,9 +309,10 @@ class DataCalls(BaseClient):
         common = self._filters(kwargs.pop("filter", ""), kwargs.pop("filter_params", None))
         check_options("hybrid_search", kwargs)
         check_partitions("hybrid_search", partition_names)
-        if isinstance(reqs, (str, Mapping)) or not reqs:
+        if not isinstance(reqs, (list, tuple)) or not reqs:
             raise ParamError("hybrid_search: reqs must be a list of AnnSearchRequest")
         legs = [self._leg(request, common) for request in reqs]
+        names = field_names(output_fields)
         fusion, most, first = (
             as_ranker(ranker),
             whole("limit", limit, 1),
@@ -316,7 +324,7 @@ class DataCalls(BaseClient):
                 s.schema.primary.name,
                 hybrid_search(
                     s, legs, fusion, limit=most, offset=first,
-                    projection=make_projection(s.schema, output_fields), explain=explain,
+                    projection=make_projection(s.schema, names), explain=explain,
                 ),
             ),
         )  # fmt: skip
@@ -332,7 +340,3 @@ class DataCalls(BaseClient):
             raise ParamError(f"hybrid_search: {request!r} is no AnnSearchRequest") from None
         queries, most = split_queries(data), whole("limit", limit, 1)
         return Leg(queries, field, most, as_search_params(param), (*common, *own))
-
-
-def _as_list(ids: Any) -> list[Any]:
-    return [ids] if isinstance(ids, (str, int)) else list(ids)

@@ -10,6 +10,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
+from elanus.errors import ClosedError
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -24,8 +26,15 @@ class Worker:
         self._threads = ThreadPoolExecutor((os.cpu_count() or 1) + 4, thread_name_prefix=name)
 
     async def run(self, call: Callable[..., R], *args: Any, **kwargs: Any) -> R:
-        """Await a blocking call. Cancelling ends the wait, not the call."""
-        future: Future[R] = self._threads.submit(call, *args, **kwargs)
+        """Await a blocking call. Cancelling ends the wait, not the call.
+
+        Raises:
+            ClosedError: if the worker is closed.
+        """
+        try:
+            future: Future[R] = self._threads.submit(call, *args, **kwargs)
+        except RuntimeError as error:
+            raise ClosedError(f"cannot {call.__name__}: it is closed; open it again") from error
         waiting = asyncio.wrap_future(future)
         waiting.add_done_callback(_look_at_result)
         return await asyncio.shield(waiting)

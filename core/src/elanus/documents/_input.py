@@ -75,9 +75,10 @@ def check_embedding(embedding: Any) -> None:
         raise ParamError(
             f"embedding {embedding!r} needs encode_documents, encode_queries, dim and name"
         )
-    if not isinstance(embedding.name, str) or not embedding.name:
-        raise ParamError(f"embedding {embedding!r}: name must be a string, got {embedding.name!r}")
-    whole(f"embedding {embedding.name!r}: dim", embedding.dim, 1)
+    name: Any = embedding.name
+    if not isinstance(name, str) or not name:
+        raise ParamError(f"embedding {embedding!r}: name must be a string, got {name!r}")
+    whole(f"embedding {name!r}: dim", embedding.dim, 1)
 
 
 def check_min_relevance(value: Any) -> None:
@@ -108,5 +109,7 @@ def checked_vectors(vectors: Any, count: int, dim: int) -> NDArray[np.float32]:
     if matrix.shape != (count, dim):
         raise DataNotMatchException(f"vectors have shape {matrix.shape}, expected ({count}, {dim})")
     if not np.isfinite(matrix).all():
-        raise DataNotMatchException("vectors must be finite in single precision, without NaN or infinity")
+        raise DataNotMatchException(
+            "vectors must be finite in single precision, without NaN or infinity"
+        )
     return matrix

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import os
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -29,17 +28,17 @@ from elanus.documents._input import (
     checked_vectors,
 )
 from elanus.documents._progress import ProgressBar
-from elanus.documents._values import (
-    MODES,
-    Document,
-    EmbeddingFunction,
-    Mode,
-    RankedDocument,
-    relevance_of,
+from elanus.documents._results import (
+    as_document,
+    best_score,
+    ranked_by_both,
+    ranked_by_one,
+    without_explanation,
 )
+from elanus.documents._values import MODES, Document, EmbeddingFunction, Mode, RankedDocument
 from elanus.errors import EmbeddingMismatchError, ParamError
 from elanus.query import filter_from_dict, rebase_names
-from elanus.schema import AnnSearchRequest, LegExplanation, RRFRanker, WeightedRanker, as_ranker
+from elanus.schema import AnnSearchRequest, as_ranker
 
 Filter = str | Mapping[str, Any] | None
 
@@ -211,7 +210,7 @@ class DocumentStore:
 
     def get(self, ids: Sequence[str] | str) -> list[Document]:
         """Documents by id, in the order of ``ids``; those that do not exist are left out."""
-        return [_document(row) for row in self._client.get(self._collection, ids, _FIELDS)]
+        return [as_document(row) for row in self._client.get(self._collection, ids, _FIELDS)]
 
     def count(self, filter: Filter = None) -> int:
         """Number of documents, or of those that a filter lets pass."""
@@ -242,7 +241,7 @@ class DocumentStore:
             filter_params=None if after is None else {"after": after},
             limit=_READ_AT_ONCE,
         )
-        return [_document(row) for row in rows]
+        return [as_document(row) for row in rows]
 
     def search(
         self,
@@ -289,7 +288,7 @@ class DocumentStore:
         else:
             hits = self._search_one(TERMS, [query], k, scope)
         if not explain:
-            hits = [_without_explanation(hit) for hit in hits]
+            hits = [without_explanation(hit) for hit in hits]
         return [h for h in hits if min_relevance is None or h.relevance >= min_relevance]
 
     def _query_vector(self, query: str, vector: Any) -> NDArray[np.float32]:
@@ -305,12 +304,7 @@ class DocumentStore:
         (found,) = self._client.search(
             self._collection, data, limit=k, output_fields=_FIELDS, anns_field=field, **scope
         )
-        leg = _LEG_NAMES[field]
-        return [
-            _ranked(hit.entity, hit.distance, _RELEVANCE[field](hit.distance),
-                    (LegExplanation(leg, hit.distance, rank, hit.distance),))
-            for rank, hit in enumerate(found, 1)
-        ]  # fmt: skip
+        return [ranked_by_one(field, rank, hit) for rank, hit in enumerate(found, 1)]
 
     def _search_both(
         self, query: str, vector: Any, k: int, ranker: Any, scope: Mapping[str, Any]
@@ -324,16 +318,8 @@ class DocumentStore:
         (found,) = self._client.hybrid_search(
             self._collection, requests, fusion, k, _FIELDS, explain=True, **scope
         )
-        best = _best_score(fusion, len(requests))
-        return [
-            _ranked(
-                hit.entity,
-                hit.distance,
-                relevance_of(hit.distance, best),
-                tuple(_named(LegExplanation(**said)) for said in hit["explanation"]),
-            )
-            for hit in found
-        ]
+        best = best_score(fusion, len(requests))
+        return [ranked_by_both(hit, best) for hit in found]
 
     # --- asynchronous twins ----------------------------------------------------------------
 
@@ -398,26 +384,6 @@ class DocumentStore:
         return self._layout.dim
 
 
-_LEG_NAMES = {VECTOR: "dense", TERMS: "text"}
-
-
-def _cosine_relevance(score: float) -> float:
-    return relevance_of(1.0 + score, 2.0)
-
-
-def _bm25_relevance(score: float) -> float:
-    return 2.0 * math.atan(max(score, 0.0)) / math.pi
-
-
-_RELEVANCE = {VECTOR: _cosine_relevance, TERMS: _bm25_relevance}
-
-
-def _best_score(ranker: RRFRanker | WeightedRanker, legs: int) -> float:
-    """The score of a hit that every leg ranks first."""
-    weight = sum(ranker.weights) if ranker.weights else float(legs)
-    return weight / (ranker.k + 1.0) if isinstance(ranker, RRFRanker) else weight
-
-
 def _expression(filter: Filter) -> tuple[str, dict[str, Any]]:
     """The client's filter for one over metadata keys."""
     if filter is None or filter == "":
@@ -427,21 +393,3 @@ def _expression(filter: Filter) -> tuple[str, dict[str, Any]]:
     if isinstance(filter, Mapping):
         return filter_from_dict(filter, METADATA)
     raise ParamError(f"filter must be an expression or a dict, got {filter!r}")
-
-
-def _document(row: Mapping[str, Any]) -> Document:
-    return Document(row[ID], row[TEXT], row[METADATA])
-
-
-def _ranked(
-    row: Mapping[str, Any], score: float, relevance: float, said: tuple[LegExplanation, ...]
-) -> RankedDocument:
-    return RankedDocument(row[ID], row[TEXT], row[METADATA], score, relevance, said)
-
-
-def _without_explanation(hit: RankedDocument) -> RankedDocument:
-    return RankedDocument(hit.id, hit.text, hit.metadata, hit.score, hit.relevance)
-
-
-def _named(said: LegExplanation) -> LegExplanation:
-    return LegExplanation(_LEG_NAMES[said.leg], said.score, said.rank, said.contribution)

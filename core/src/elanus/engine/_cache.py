@@ -16,7 +16,6 @@ from elanus.engine._parts import DenseKey
 from elanus.engine._view import Keys, View, as_keys
 from elanus.errors import DatabaseCorruptError
 from elanus.index import DenseIndex, Graph
-from elanus.index import Metric as IndexMetric
 from elanus.schema import Metric
 from elanus.storage import (
     CacheFolder,
@@ -118,7 +117,7 @@ class SnapshotCache:
         return DenseIndex.from_matrix(
             matrix,
             slots.arrays.get(_name("present", key)),
-            IndexMetric(key.metric.value),
+            key.metric,
             squares=slots.arrays[_name("squares", key)],
         )
 

@@ -280,6 +280,8 @@ class Database:
         info = self.catalogue().collection(name)
         state = self._state_of(info)
         batch = make(info.schema)
+        if not batch.count:
+            return []
         parts = prepare(info.schema, state.analyzers, batch)
         return self._write(info, f"{operation} {batch.count} rows", batch.count, parts)
 

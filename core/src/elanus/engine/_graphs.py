@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from elanus.errors import DatabaseCorruptError
 from elanus.index import DenseIndex, Graph, GraphParams, wants_graph
 
 if TYPE_CHECKING:
@@ -14,6 +18,8 @@ if TYPE_CHECKING:
     from elanus.engine._snapshot import CollectionState
     from elanus.engine._view import View
     from elanus.schema import IndexSpec
+
+_log = logging.getLogger("elanus")
 
 _LONGEST_TAIL = 10_000
 _MOST_DEAD = 0.25
@@ -28,11 +34,26 @@ def needs_work(view: View, index: DenseIndex, spec: IndexSpec | None) -> bool:
         # Both graph types switch at the same size; see `wants_graph`.
         return wants_graph(view.count, index.dim, "HNSW")
     # The tail is scanned at every search: fold it in when that starts to be felt.
-    return index.n - index.graph.covered > _LONGEST_TAIL or _is_mostly_stale(view, index.graph)
+    return index.n - index.graph.covered > _LONGEST_TAIL or _is_unfit(view, index, spec)
 
 
-def _is_mostly_stale(view: View, graph: Graph) -> bool:
-    return view.n - view.count > _MOST_DEAD * max(graph.covered, 1)
+def _is_unfit(view: View, index: DenseIndex, spec: IndexSpec) -> bool:
+    """Whether the graph must be built afresh."""
+    assert index.graph is not None
+    # Another index may have stood on the field when it was built.
+    return index.graph.params != _params(spec) or _is_mostly_stale(view, index)
+
+
+def _is_mostly_stale(view: View, index: DenseIndex) -> bool:
+    """Whether too many of the slots that the graph links are dead.
+
+    Slots that were dead before it was built keep their numbers, but are not in it.
+    """
+    assert index.graph is not None
+    covered, present = index.graph.covered, index.rows.present
+    linked = len(index.graph.nodes.slots) + len(index.graph.stragglers)
+    alive = view.alive[:covered] if present is None else view.alive[:covered] & present[:covered]
+    return linked - int(np.count_nonzero(alive)) > _MOST_DEAD * linked
 
 
 def make_graph(
@@ -67,15 +88,21 @@ def make_graph(
 
 def _assembled(state: CollectionState, key: DenseKey, spec: IndexSpec) -> bool:
     """Put a saved graph in place; whether nothing more is needed then."""
-    saved = state.take_saved_graph(key)
+    saved = state.saved_graph(key)
     if saved is None:
         return False
-    view = state.view
-    index = view.parts.get(key)
-    if index is None or index.graph is not None:
+    try:
+        view = state.view
+        index = view.parts.get(key)
+        if index is None or index.graph is not None:
+            return False
+        saved.check()
+        state.publish_graph(view, key, Graph.from_arrays(saved.arrays, index))
+    except DatabaseCorruptError as error:
+        _log.warning("ignoring a saved graph, and building another: %s", error)
         return False
-    saved.check()
-    state.publish_graph(view, key, Graph.from_arrays(saved.arrays, index))
+    finally:
+        state.drop_saved_graph(key)
     view = state.view
     return not needs_work(view, view.parts[key], spec)
 
@@ -87,7 +114,7 @@ def _build(state: CollectionState, key: DenseKey, spec: IndexSpec, stop: Stop) -
     if index is None or not needs_work(view, index, spec):
         return False
     old = index.graph
-    if old is None or _is_mostly_stale(view, old):
+    if old is None or _is_unfit(view, index, spec):
         graph = Graph.build(index, _params(spec), mask=view.mask, stop=stop)
     else:
         graph = old.extend(index, mask=view.mask, stop=stop)

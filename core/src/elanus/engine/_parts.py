@@ -27,7 +27,6 @@ from elanus.index import (
     SparseRows,
     extract_path,
 )
-from elanus.index import Metric as IndexMetric
 from elanus.schema import DYNAMIC, INTEGER_TYPES, DataType, FieldSchema, Metric, Schema
 from elanus.storage import Tables, decode_dense, decode_sparse, decode_terms
 
@@ -65,7 +64,7 @@ class DenseKey(PartKey):
         self, db: sqlite3.Connection, tables: Tables, view: View, part: DenseIndex | None
     ) -> DenseIndex:
         """See `PartKey`."""
-        index = DenseIndex.empty(self.dim, IndexMetric(self.metric.value)) if part is None else part
+        index = DenseIndex.empty(self.dim, self.metric) if part is None else part
         rows, blobs = tables.vectors_since(db, self.field, _last_covered(view, index.n))
         places = _places(view, index.n, rows)
         filled = np.array([blob is not None for blob in blobs], dtype=bool)
@@ -125,6 +124,9 @@ class TextKey(PartKey):
         self, db: sqlite3.Connection, tables: Tables, view: View, part: TextPart | None
     ) -> TextPart:
         """See `PartKey`."""
+        if part is not None and part.last_delete < view.last_delete:
+            # The log may have been trimmed since: then it no longer says which terms are gone.
+            part = part if part.last_delete >= tables.floor(db) else None
         if part is None:
             part = TextPart(Bm25Index.empty(k1=self.k1, b=self.b), view.last_delete)
         index = part.index

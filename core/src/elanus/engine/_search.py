@@ -130,6 +130,8 @@ def _rank_dense(
     index = dense_index(snapshot, DenseKey(target.field.name, dim, target.metric))
     keys = snapshot.view.keys
     ef = leg.params.ef or _default_ef(snapshot, target.field.name)
+    if not queries:
+        return []
     if len(queries) == 1:
         return [index.search(queries[0], limit, mask=mask, keys=keys, ef=ef)]
     found: list[Ranking] = index.search_many(np.stack(queries), limit, mask=mask, keys=keys, ef=ef)
@@ -140,7 +142,10 @@ def dense_index(snapshot: Snapshot, key: DenseKey) -> DenseIndex:
     """The index of a dense field; a graph that it lacks is asked for in the background."""
     index: DenseIndex = snapshot.part(key)
     spec = snapshot.info.index_on(key.field)
-    if spec is not None and spec.metric is key.metric and needs_work(snapshot.view, index, spec):
+    if spec is None or spec.index_type == "FLAT":
+        # A graph may be left from an index that was dropped: without one, answers are exact.
+        return index if index.graph is None else index.with_graph(None)
+    if spec.metric is key.metric and needs_work(snapshot.view, index, spec):
         snapshot.state.request_graph(key, spec)
     return index
 

@@ -120,9 +120,13 @@ class CollectionState:
         if key not in self._saved_graphs:
             self._background.wait((self.number, key))
 
-    def take_saved_graph(self, key: DenseKey) -> Container | None:
-        """The saved arrays of a graph, once."""
-        return self._saved_graphs.pop(key, None)
+    def saved_graph(self, key: DenseKey) -> Container | None:
+        """The saved arrays of a graph that is not assembled yet."""
+        return self._saved_graphs.get(key)
+
+    def drop_saved_graph(self, key: DenseKey) -> None:
+        """Say that a saved graph was assembled, or is of no use."""
+        self._saved_graphs.pop(key, None)
 
     def adopt(self, cache: SnapshotCache) -> bool:
         """Take over what another process saved since; whether there was anything."""
@@ -206,8 +210,12 @@ class Snapshot:
         """An index or column, covering every slot of the view."""
         part = self._view.parts.get(key)
         if part is None or not key.is_current(part, self._view):
-            self._view = self.state.with_part(self.db, self.info, self._view.seq, key)
-            part = self._view.parts[key]
+            view = self.state.with_part(self.db, self.info, self._view.seq, key)
+            if view.lineage != self._view.lineage:
+                # Slots were numbered afresh meanwhile: masks and slots known so far are void.
+                raise OutdatedSnapshotError
+            self._view = view
+            part = view.parts[key]
         return part
 
     # --- column source of filters ----------------------------------------------------------

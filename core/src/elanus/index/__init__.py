@@ -6,12 +6,13 @@ from elanus.index._columns_kinds import MISSING, FieldKind, FieldType, ValueType
 from elanus.index._columns_strings import Strings
 from elanus.index._dense import DenseIndex, IndexType, wants_graph
 from elanus.index._graph import Graph, GraphParams
-from elanus.index._metric import Metric, canonical_scores
+from elanus.index._metric import DENSE_METRICS, canonical_scores
 from elanus.index._order import Keys, top_order
 from elanus.index._postings import SparseRows
 from elanus.index._sparse import SparseIndex
 
 __all__ = [
+    "DENSE_METRICS",
     "MISSING",
     "Bm25Index",
     "Column",
@@ -22,7 +23,6 @@ __all__ = [
     "GraphParams",
     "IndexType",
     "Keys",
-    "Metric",
     "SparseIndex",
     "SparseRows",
     "Strings",

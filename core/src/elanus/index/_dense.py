@@ -9,9 +9,10 @@ import numpy as np
 
 from elanus.errors import ParamError
 from elanus.index._flat import GATHER_COST, Hits, Pool, scan
-from elanus.index._metric import Float32s, Float64s, Metric, Query, Slots
+from elanus.index._metric import DENSE_METRICS, Float32s, Float64s, Query, Slots
 from elanus.index._order import Keys, top_hits
 from elanus.index._rows import Rows
+from elanus.schema import Metric
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,10 +73,12 @@ class DenseIndex:
         """An index without rows.
 
         Raises:
-            ParamError: ``dim`` is not positive.
+            ParamError: ``dim`` is not positive, or the metric is not for dense vectors.
         """
         if dim < 1:
             raise ParamError(f"dimension is {dim}: pass at least 1")
+        if metric not in DENSE_METRICS:
+            raise ParamError(f"metric {metric.value} does not compare dense vectors")
         return cls(Rows.of(np.empty((0, dim), dtype=np.float32), None, metric))
 
     @classmethod

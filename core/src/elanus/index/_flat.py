@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from elanus.index._metric import Float32s, Float64s, Metric, Query, Slots
+from elanus.index._metric import Float32s, Float64s, Query, Slots
 from elanus.index._order import Keys, top_hits
+from elanus.schema import Metric
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -21,8 +21,9 @@ from elanus.index._graph_arrays import (
     hnsw_from_arrays,
     hnsw_to_arrays,
 )
-from elanus.index._metric import TAME_MAX, Float32s, Metric, Query, Slots
+from elanus.index._metric import TAME_MAX, Float32s, Query, Slots
 from elanus.index._nodes import NodeTable, node_blocks, node_vectors
+from elanus.schema import Metric
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from enum import Enum
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from elanus.errors import ParamError
+from elanus.schema import Metric
 
 Float32s: TypeAlias = NDArray[np.float32]
 Float64s: TypeAlias = NDArray[np.float64]
@@ -21,17 +21,8 @@ TAME_MIN, TAME_MAX = 2.0**-40, 2.0**40
 """Lengths between which float32 products neither overflow nor lose bits to underflow."""
 
 
-class Metric(str, Enum):
-    """How two dense vectors are compared, under Milvus's names."""
-
-    COSINE = "COSINE"
-    IP = "IP"
-    L2 = "L2"
-
-    @property
-    def higher_is_better(self) -> bool:
-        """True for similarities, False for distances."""
-        return self is not Metric.L2
+DENSE_METRICS = (Metric.COSINE, Metric.IP, Metric.L2)
+"""The metrics by which dense vectors are compared."""
 
 
 @dataclass(frozen=True, slots=True)

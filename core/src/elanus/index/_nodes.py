@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from elanus.index._metric import Float32s, Metric, Slots
+from elanus.index._metric import Float32s, Slots
+from elanus.schema import Metric
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

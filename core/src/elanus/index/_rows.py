@@ -13,12 +13,12 @@ from elanus.index._metric import (
     TAME_MIN,
     Float32s,
     Float64s,
-    Metric,
     Query,
     Slots,
     score_rows,
     squared_norms,
 )
+from elanus.schema import Metric
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

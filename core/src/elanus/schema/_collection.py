@@ -183,19 +183,20 @@ def check_schema(schema: Schema) -> Schema:
     outputs = [n for f in schema.functions for n in f.output_field_names]
     if len(set(outputs)) != len(outputs):
         raise SchemaError(f"schema: a field is filled by two functions: {outputs}")
-    for f in schema.fields:
-        _check_default(f)
-    marked = tuple(replace(f, is_function_output=f.name in outputs) for f in schema.fields)
+    marked = tuple(
+        replace(f, is_function_output=f.name in outputs, default_value=_checked_default(f))
+        for f in schema.fields
+    )
     return replace(schema, fields=marked)
 
 
-def _check_default(f: FieldSchema) -> None:
+def _checked_default(f: FieldSchema) -> Any:
     if f.default_value is None:
-        return
+        return None
     if f.dtype in VECTOR_TYPES:
         raise SchemaError(f"field {f.name!r}: a vector has no default value")
     try:
-        converter(f)(f.default_value)
+        return converter(f)(f.default_value)
     except Rejected as rule:
         raise SchemaError(f"field {f.name!r}: default_value: {rule}") from None
 

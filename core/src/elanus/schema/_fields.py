@@ -117,6 +117,8 @@ def make_field(name: str, dtype: Any, description: str = "", **options: Any) -> 
             f"known: {', '.join(sorted(_FIELD_ARGUMENTS - {'hints', 'is_function_output'}))}"
         )
     options = {k: v for k, v in options.items() if k not in _HINTS and v is not None}
+    if "analyzer_params" in options:
+        options["analyzer_params"] = _as_json(options["analyzer_params"]) or None
     dtype = DataType.of(dtype)
     for key in ("dim", "max_length", "max_capacity"):
         if key in options:
@@ -132,11 +134,24 @@ def make_field(name: str, dtype: Any, description: str = "", **options: Any) -> 
     return FieldSchema(name=name, dtype=dtype, description=description, hints=hints, **options)
 
 
+def _as_json(value: Any) -> Any:
+    """Analyzer parameters as JSON gives them back, so that a schema equals its stored form."""
+    if isinstance(value, Mapping):
+        return {k: _as_json(v) for k, v in value.items()}
+    if isinstance(value, (set, frozenset)):
+        return sorted(map(_as_json, value))
+    return [_as_json(v) for v in value] if isinstance(value, (list, tuple)) else value
+
+
 def _integer(name: str, key: str, value: Any) -> int:
     try:
-        return int(value)
-    except (TypeError, ValueError):
-        raise ParamError(f"field {name!r}: {key} must be an integer, got {value!r}") from None
+        number = int(value)
+        is_whole = number == float(value) and not isinstance(value, bool)
+    except (TypeError, ValueError, OverflowError):
+        is_whole = False
+    if not is_whole:
+        raise ParamError(f"field {name!r}: {key} must be an integer, got {value!r}")
+    return number
 
 
 def _check_field(f: FieldSchema) -> None:

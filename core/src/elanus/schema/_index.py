@@ -153,8 +153,8 @@ def as_index_specs(params: Any, schema: Schema) -> list[IndexSpec]:
 def _as_spec(param: Any, schema: Schema) -> IndexSpec:
     raw = param if isinstance(param, Mapping) else getattr(param, "to_dict", dict)()
     options = IndexParam(**{"field_name": "", **raw})
-    name = options.field_name
-    if name not in schema.by_name:
+    name: Any = options.field_name
+    if not isinstance(name, str) or name not in schema.by_name:
         raise ParamError(f"index: no field {name!r}; fields: {', '.join(schema.by_name)}")
     return make_spec(schema, schema.by_name[name], options)
 
@@ -162,9 +162,8 @@ def _as_spec(param: Any, schema: Schema) -> IndexSpec:
 def make_spec(schema: Schema, f: FieldSchema, options: IndexParam) -> IndexSpec:
     """The checked form of what was asked for one field; see :func:`as_index_specs`."""
     types = _types_for(f)
-    index_type = (
-        options.index_type or options.configs.pop("index_type", "") or "AUTOINDEX"
-    ).upper()
+    asked = options.index_type or options.configs.pop("index_type", "") or "AUTOINDEX"
+    index_type = str(asked).upper()
     if index_type not in types:
         raise UnsupportedError(
             f"index on {f.name!r}: index_type {index_type!r} is not supported for "

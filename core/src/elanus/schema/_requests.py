@@ -170,7 +170,10 @@ def as_search_params(raw: Mapping[str, Any] | None) -> SearchParams:
         return SearchParams()
     if not isinstance(raw, Mapping):
         raise ParamError(f"search_params must be a dict, got {raw!r}")
-    options = {**raw, **(raw.get("params") or {})}
+    nested = raw.get("params") or {}
+    if not isinstance(nested, Mapping):
+        raise ParamError(f"search_params: params must be a dict, got {nested!r}")
+    options = {**raw, **nested}
     options.pop("params", None)
     metric = options.pop("metric_type", None)
     ef = options.pop("ef", None)

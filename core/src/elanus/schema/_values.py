@@ -13,7 +13,8 @@ from elanus.schema._fields import FieldSchema
 from elanus.schema._types import FLOAT_TYPES, INTEGER_BITS, DataType
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
-MAX_JSON_DEPTH = 200
+# Each level takes four of Python's 1000 frames, of which the caller needs some.
+MAX_JSON_DEPTH = 100
 _SHOWN = 80
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from elanus.errors import DataNotMatchException
+from elanus.errors import DataNotMatchException, ParamError
 from elanus.schema._values import Rejected, reject
 
 MAX_DIMENSION_NUMBER = 2**32 - 2
@@ -74,7 +74,11 @@ def _as_matrix(values: Any, dim: int) -> NDArray[np.float32] | None:
         array = np.concatenate(values).reshape(len(values), dim)
     else:
         try:
-            array = np.array([np.asarray(v) for v in values])
+            arrays = [np.asarray(v) for v in values]
+            # Joined with numbers, bools would pass for numbers.
+            if {v.dtype.kind for v in arrays} - set("fiu"):
+                return None
+            array = np.array(arrays).reshape(len(values), -1 if len(values) else dim)
         except (TypeError, ValueError):
             return None
     if array.shape != (len(values), dim) or array.dtype.kind not in "fiu":
@@ -175,7 +179,8 @@ def _checked_sparse(numbers: Any, weights: Any) -> tuple[NDArray[np.uint32], NDA
         indices, values = np.asarray(numbers), np.asarray(weights)
     except (OverflowError, ValueError):
         raise Rejected("a sparse vector needs integer indices and numbers") from None
-    if indices.dtype.kind not in "iu" or values.dtype.kind not in "fiu" or values.ndim != 1:
+    flat = indices.ndim == values.ndim == 1
+    if not flat or indices.dtype.kind not in "iu" or values.dtype.kind not in "fiu":
         raise Rejected("a sparse vector needs integer indices and numbers as values")
     if indices.min() < 0 or indices.max() > MAX_DIMENSION_NUMBER:
         raise Rejected(f"an index must be from 0 to {MAX_DIMENSION_NUMBER}")
@@ -192,7 +197,11 @@ def _checked_sparse(numbers: Any, weights: Any) -> tuple[NDArray[np.uint32], NDA
 
 
 def split_queries(data: Any) -> list[Any]:
-    """Query data as a list of one entry a query: a single vector, text or row counts as one."""
+    """Query data as a list of one entry a query: a single vector, text or row counts as one.
+
+    Raises:
+        ParamError: if it is neither a list nor one of these.
+    """
     if hasattr(data, "tocsr"):
         rows = data.tocsr()
         return [rows[[i]] for i in range(rows.shape[0])] if rows.ndim == 2 else [rows]
@@ -200,6 +209,10 @@ def split_queries(data: Any) -> list[Any]:
         return [data]
     if isinstance(data, np.ndarray):
         return [data] if data.ndim == 1 and data.dtype.kind in "fiu" else list(data)
+    if isinstance(data, (bytes, bytearray)) or not isinstance(data, Iterable):
+        raise ParamError(
+            f"search data must be a list of vectors or texts, got {type(data).__name__}"
+        )
     items = list(data)
     if items and isinstance(items[0], (int, float, np.integer, np.floating)):
         return [items]

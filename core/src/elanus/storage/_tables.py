@@ -156,6 +156,13 @@ class Tables:
         (first,) = db.execute(f"SELECT min(number) FROM {self.deletes}").fetchone()
         return 0 if first is None else self.last_delete(db) - int(first) + 1
 
+    def floor(self, db: sqlite3.Connection) -> int:
+        """Number of the last delete that was trimmed from the log."""
+        (floor,) = db.execute(
+            "SELECT floor FROM collections WHERE number = ?", (self._number,)
+        ).fetchone()
+        return int(floor)
+
     def last_row(self, db: sqlite3.Connection) -> int:
         """Largest row number ever given."""
         return self._last(db, self.rows)

@@ -1,0 +1,63 @@
+"""From a client's hits to ranked documents, and what their scores are worth."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from elanus.documents._collection import ID, METADATA, TERMS, TEXT, VECTOR
+from elanus.documents._values import Document, RankedDocument, relevance_of
+from elanus.schema import LegExplanation, RRFRanker, WeightedRanker
+
+_LEG_NAMES = {VECTOR: "dense", TERMS: "text"}
+
+
+def _cosine_relevance(score: float) -> float:
+    return relevance_of(1.0 + score, 2.0)
+
+
+def _bm25_relevance(score: float) -> float:
+    return 2.0 * math.atan(max(score, 0.0)) / math.pi
+
+
+_RELEVANCE = {VECTOR: _cosine_relevance, TERMS: _bm25_relevance}
+
+
+def as_document(row: Mapping[str, Any]) -> Document:
+    """A row as a document."""
+    return Document(row[ID], row[TEXT], row[METADATA])
+
+
+def ranked_by_one(field: str, rank: int, hit: Any) -> RankedDocument:
+    """A hit of a search of one field, at its place from 1."""
+    score = hit.distance
+    said = LegExplanation(_LEG_NAMES[field], score, rank, score)
+    return _ranked(hit.entity, score, _RELEVANCE[field](score), (said,))
+
+
+def ranked_by_both(hit: Any, best: float) -> RankedDocument:
+    """A fused hit; ``best`` is the score of one that every leg ranks first."""
+    said = (LegExplanation(**each) for each in hit["explanation"])
+    legs = tuple(
+        LegExplanation(_LEG_NAMES[each.leg], each.score, each.rank, each.contribution)
+        for each in said
+    )
+    return _ranked(hit.entity, hit.distance, relevance_of(hit.distance, best), legs)
+
+
+def best_score(ranker: RRFRanker | WeightedRanker, legs: int) -> float:
+    """The score of a hit that every leg ranks first."""
+    weight = sum(ranker.weights) if ranker.weights else float(legs)
+    return weight / (ranker.k + 1.0) if isinstance(ranker, RRFRanker) else weight
+
+
+def without_explanation(hit: RankedDocument) -> RankedDocument:
+    """The same hit, silent about its legs."""
+    return RankedDocument(hit.id, hit.text, hit.metadata, hit.score, hit.relevance)
+
+
+def _ranked(
+    row: Mapping[str, Any], score: float, relevance: float, said: tuple[LegExplanation, ...]
+) -> RankedDocument:
+    return RankedDocument(row[ID], row[TEXT], row[METADATA], score, relevance, said)

@@ -1,0 +1,459 @@
+"""Adding, replacing, getting, deleting, counting and walking through documents."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import numpy as np
+import pytest
+
+from elanus import Document, DocumentStore
+from elanus.errors import (
+    ClosedError,
+    DataNotMatchException,
+    ElanusError,
+    EmbeddingMismatchError,
+    ParamError,
+    ReadOnlyError,
+    UnsupportedError,
+)
+
+BATCH = 128  # documents embedded and committed at once
+
+
+def texts_of(count):
+    return [f"document number {i}" for i in range(count)]
+
+
+def names_of(count):
+    return [f"n{i:05}" for i in range(count)]
+
+
+# --- adding ------------------------------------------------------------------------------------
+
+
+def test_ids_come_back_in_the_order_of_the_texts(store):
+    assert store.add(["one", "two"], ids=["b", "a"]) == ["b", "a"]
+
+
+def test_ids_that_are_not_given_are_made_and_are_distinct_strings(store):
+    ids = store.add(["same"] * 5, ids=[None, "mine", None, None, None])
+    assert ids[1] == "mine"
+    assert len(set(ids)) == 5
+    assert all(isinstance(name, str) and name for name in ids)
+    assert [document.id for document in store.get(ids)] == ids
+
+
+def test_adding_the_same_documents_again_changes_nothing(birds):
+    before = list(birds)
+    birds.add([d.text for d in before], [d.metadata for d in before], [d.id for d in before])
+    assert list(birds) == before
+
+
+def test_an_existing_id_is_replaced_whole(birds):
+    birds.add(["Now a fish."], ids=["owl"])
+    assert birds.get("owl") == [Document("owl", "Now a fish.", {})]
+    assert birds.count() == 5
+    assert [h.id for h in birds.search("mice", mode="text")] == []
+    assert [h.id for h in birds.search("fish", mode="text")] == ["owl", "penguin"]
+
+
+def test_the_last_of_two_documents_of_one_id_wins(store):
+    assert store.add(["first", "second"], ids=["x", "x"]) == ["x", "x"]
+    assert [d.text for d in store] == ["second"]
+
+
+def test_an_empty_list_adds_nothing_and_embeds_nothing(store, embedding):
+    assert store.add([]) == []
+    assert (store.count(), embedding.document_calls) == (0, 0)
+
+
+@pytest.mark.parametrize("name", ["", " ", "a'b", 'a"b', "a\\b", "a\0b", "ü—字🦅", "x" * 4000, "{p0}"])
+def test_any_string_is_an_id(store, name):
+    store.add(["text", "other"], ids=[name, "neighbour"])
+    assert store.get([name]) == [Document(name, "text", {})]
+    assert store.search("text", mode="text")[0].id == name
+    assert store.delete(name) == 1
+    assert [d.id for d in store] == ["neighbour"]
+
+
+@pytest.mark.parametrize("text", ["", " ", "\0", "a\0b", "Überraschung 驚き 🦅", "\r\n\t", "x" * 100_000])
+def test_any_text_comes_back_as_it_was(store, text):
+    store.add([text], ids=["a"])
+    assert store.get("a")[0].text == text
+
+
+def test_lists_may_be_any_iterables_of_the_same_length(store):
+    store.add(
+        (t for t in ["one", "two"]), metadatas=({"n": n} for n in (1, 2)), ids=np.array(["a", "b"])
+    )
+    assert [(d.id, d.text, d.metadata) for d in store] == [
+        ("a", "one", {"n": 1}),
+        ("b", "two", {"n": 2}),
+    ]
+
+
+def test_the_callers_metadata_is_neither_changed_nor_kept(store):
+    metadata = {"tags": ["a"]}
+    store.add(["text"], [metadata], ids=["x"])
+    metadata["tags"].append("b")
+    assert store.get("x")[0].metadata == {"tags": ["a"]}
+    assert metadata == {"tags": ["a", "b"]}
+
+
+# --- validation --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "says"),
+    [
+        ({"texts": "one string"}, ParamError, "texts must be a list"),
+        ({"texts": None}, ParamError, "texts must be a list"),
+        ({"texts": {"a": 1}}, ParamError, "texts must be a list"),
+        ({"texts": ["a"], "ids": "a"}, ParamError, "ids must be a list"),
+        ({"texts": ["a"], "metadatas": {"a": 1}}, ParamError, "metadatas must be a list"),
+        ({"texts": ["a"], "ids": ["a", "b"]}, ParamError, "1 texts, but 2 ids"),
+        ({"texts": ["a"], "ids": []}, ParamError, "1 texts, but 0 ids"),
+        ({"texts": ["a"], "metadatas": [{}, {}]}, ParamError, "1 texts, but 2 metadatas"),
+        ({"texts": ["a", 5]}, DataNotMatchException, "document 1, text: .* must be a string"),
+        ({"texts": ["a", None]}, DataNotMatchException, "document 1, text"),
+        ({"texts": ["a\ud800"]}, DataNotMatchException, "document 0, text: .*surrogates"),
+        ({"texts": ["a"], "ids": [7]}, DataNotMatchException, "document 0, id"),
+        ({"texts": ["a"], "ids": ["x" * 70_000]}, DataNotMatchException, "document 0, id: .*bytes"),
+        ({"texts": ["a"], "metadatas": [["k"]]}, DataNotMatchException, "metadata must be a dict"),
+        ({"texts": ["a"], "metadatas": [{1: 2}]}, DataNotMatchException, "key must be a string"),
+        ({"texts": ["a"], "metadatas": [{"k": {1}}]}, DataNotMatchException, "at 'k': set"),
+        ({"texts": ["a"], "metadatas": [{"k": float("nan")}]}, DataNotMatchException, "finite"),
+        ({"texts": ["a"], "metadatas": [{"k": 2**63}]}, DataNotMatchException, "INT64"),
+    ],
+)
+def test_a_bad_document_is_named_before_anything_is_embedded(
+    store, embedding, arguments, error, says
+):
+    store.add(["sentinel"], ids=["s"])
+    calls = embedding.document_calls
+    good = [f"good {i}" for i in range(300)]
+    if isinstance(arguments["texts"], list) and len(arguments) == 1:
+        # The bad one comes last, far behind the first batch.
+        says = says.replace("document 1", "document 301").replace("document 0", "document 300")
+        arguments = {"texts": [*good, *arguments["texts"]]}
+    with pytest.raises(error, match=says):
+        store.add(**arguments)
+    assert embedding.document_calls == calls
+    assert [d.id for d in store] == ["s"]
+
+
+@pytest.mark.parametrize(
+    ("result", "says"),
+    [
+        (lambda n: np.zeros((n, 31)), r"shape \(\d, 31\), expected \(\d, 32\)"),
+        (lambda n: np.zeros((n + 1, 32)), r"expected \(2, 32\)"),
+        (lambda n: np.zeros(32), "shape"),
+        (lambda n: [[0.0] * 32, [0.0] * 31][:n], "do not form|shape"),
+        (lambda n: np.full((n, 32), np.nan), "finite"),
+        (lambda n: [[1e39] * 32] * n, "finite"),
+        (lambda n: [["1"] * 32] * n, "do not form"),
+        (lambda n: None, "do not form"),
+    ],
+)
+def test_vectors_of_a_wrong_shape_are_refused_wherever_they_come_from(
+    store, embedding, result, says
+):
+    with pytest.raises(DataNotMatchException, match=says):
+        store.add(["a", "b"], vectors=result(2))
+    embedding.encode_documents = lambda texts: result(len(texts))
+    with pytest.raises(DataNotMatchException, match=says):
+        store.add(["a", "b"])
+    embedding.encode_queries = lambda texts: result(1)
+    with pytest.raises(DataNotMatchException):
+        store.search("a")
+    assert store.count() == 0
+
+
+def test_given_vectors_are_taken_and_nothing_is_embedded(store, embedding):
+    vectors = np.eye(32)[:3]
+    store.add(["a", "b", "c"], ids=["a", "b", "c"], vectors=vectors)
+    assert embedding.document_calls == 0
+    hits = store.search("anything", k=1, mode="dense", vector=vectors[1])
+    assert [(h.id, h.score) for h in hits] == [("b", 1.0)]
+    assert embedding.query_calls == 0
+
+
+# --- interruption and progress -----------------------------------------------------------------
+
+
+def test_an_interrupted_add_keeps_the_batches_before_it_and_no_part_of_one(
+    open_store, make_embedding, tmp_path
+):
+    file = tmp_path / "kb.db"
+    store = open_store(file, make_embedding(fail_at=3))
+    with pytest.raises(RuntimeError, match="the model is gone"):
+        store.add(texts_of(3 * BATCH), ids=names_of(3 * BATCH))
+    assert [d.id for d in store] == names_of(2 * BATCH)
+    store.close()
+    store = open_store(file, make_embedding())
+    assert [d.id for d in store] == names_of(2 * BATCH)
+    # Adding all of them again completes the store.
+    store.add(texts_of(3 * BATCH), ids=names_of(3 * BATCH))
+    assert [d.id for d in store] == names_of(3 * BATCH)
+
+
+def test_given_vectors_are_written_all_or_none(store, embedding):
+    vectors = embedding.encode_documents(texts_of(2 * BATCH))
+    vectors[-1, 0] = np.inf
+    with pytest.raises(DataNotMatchException, match="finite"):
+        store.add(texts_of(2 * BATCH), vectors=vectors)
+    assert store.count() == 0
+
+
+def test_progress_is_shown_on_standard_error_only_when_asked(store, capfd):
+    store.add(texts_of(300))
+    assert capfd.readouterr() == ("", "")
+    store.add(texts_of(300), progress=True)
+    shown = capfd.readouterr()
+    assert shown.out == ""
+    assert shown.err.endswith("300 of 300 documents,    0 s left\n")
+    store.add([], progress=True)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_progress_can_be_shown_where_standard_error_is_captured(store, monkeypatch, capsys):
+    assert sys.stderr.isatty() is False
+    store.add(["one"], progress=True)
+    assert "1 of 1 documents" in capsys.readouterr().err
+
+
+# --- getting, deleting, counting ---------------------------------------------------------------
+
+
+def test_get_keeps_the_order_and_leaves_out_what_does_not_exist(birds):
+    assert [d.id for d in birds.get(["owl", "dodo", "kite"])] == ["owl", "kite"]
+    assert birds.get([]) == []
+    assert birds.get("dodo") == []
+
+
+def test_delete_says_how_many_documents_there_were(birds):
+    assert birds.delete(["owl", "dodo"]) == 1
+    assert birds.delete("owl") == 0
+    assert birds.delete([]) == 0
+    assert [d.id for d in birds] == ["elanus", "falcon", "kite", "penguin"]
+
+
+def test_delete_by_filter_deletes_what_the_filter_finds(birds):
+    assert birds.delete(filter="grams >= 900") == 2
+    assert birds.delete(filter={"genus": {"$in": ["Tyto", "Bubo"]}}) == 1
+    assert [d.id for d in birds] == ["elanus", "penguin"]
+
+
+@pytest.mark.parametrize("arguments", [{}, {"filter": ""}, {"filter": {}}, {"ids": ["owl"], "filter": "x == 1"}])
+def test_delete_needs_exactly_one_way_to_choose(birds, arguments):
+    with pytest.raises(ParamError, match="either ids or a filter"):
+        birds.delete(**arguments)
+    assert birds.count() == 5
+
+
+def test_count_and_len_agree_and_an_empty_store_is_true(store):
+    assert (store.count(), len(store), bool(store)) == (0, 0, True)
+    store.add(["one", "two"], [{"n": 1}, {"n": 2}])
+    assert (store.count(), len(store)) == (2, 2)
+    assert store.count("n > 1") == store.count({"n": {"$gt": 1}}) == 1
+
+
+def test_walking_gives_every_document_once_in_the_order_of_ids(open_store):
+    store = open_store()
+    names = [f"{prefix}{i}" for i in range(700) for prefix in ("a", "Z", "ü", "字")]
+    store.add(names, ids=names)
+    assert [d.id for d in store] == sorted(names)
+
+
+def test_writing_while_walking_is_no_error(open_store):
+    store = open_store()
+    store.add(texts_of(1500), ids=names_of(1500))
+    seen = []
+    for document in store:
+        if not seen:
+            store.delete("n01400")
+        seen.append(document.id)
+    assert seen == [name for name in names_of(1500) if name != "n01400"]
+
+
+# --- asynchronous twins ------------------------------------------------------------------------
+
+
+def test_the_coroutines_do_what_the_calls_do(embedding):
+    async def use():
+        async with DocumentStore(":memory:", embedding) as store:
+            assert await store.aadd(["one bird", "two fish"], ids=["a", "b"]) == ["a", "b"]
+            assert await store.acount() == 2
+            assert await store.aget("a") == store.get("a")
+            assert await store.asearch("fish", k=1) == store.search("fish", k=1)
+            assert [d.id async for d in store] == ["a", "b"]
+            found = await asyncio.gather(*(store.asearch("bird", mode="text") for _ in range(20)))
+            assert {tuple(h.id for h in hits) for hits in found} == {("a",)}
+            assert await store.adelete(filter="id == 'a'") == 0
+            assert await store.adelete(["a"]) == 1
+            assert await store.averify() == []
+        return store
+
+    store = asyncio.run(use())
+    with pytest.raises(ClosedError):
+        store.count()
+
+
+def test_one_store_serves_one_event_loop_after_another(store):
+    assert asyncio.run(store.aadd(["one"], ids=["a"])) == ["a"]
+    assert asyncio.run(store.acount()) == 1
+
+
+def test_an_error_reaches_the_coroutine(store):
+    with pytest.raises(ParamError, match="mode"):
+        asyncio.run(store.asearch("x", mode="magic"))
+
+
+def test_a_closed_store_says_so_in_both_forms(embedding):
+    store = DocumentStore(":memory:", embedding)
+    store.close()
+    store.close()
+    for call in (store.count, lambda: store.add(["x"]), lambda: store.search("x"), store.verify):
+        with pytest.raises(ClosedError):
+            call()
+    with pytest.raises(ClosedError, match="closed"):
+        asyncio.run(store.asearch("x"))
+
+
+# --- opening -----------------------------------------------------------------------------------
+
+
+def test_another_model_is_refused_naming_both(open_store, make_embedding, tmp_path):
+    file = tmp_path / "kb.db"
+    open_store(file, make_embedding(name="model-a")).add(["text"])
+    with pytest.raises(EmbeddingMismatchError, match=r"'model-a' \(32 d\).*'model-b' \(32 d\)"):
+        DocumentStore(file, make_embedding(name="model-b"))
+    with pytest.raises(EmbeddingMismatchError, match=r"'model-a' \(32 d\).*'model-a' \(16 d\)"):
+        DocumentStore(file, make_embedding(name="model-a", dim=16))
+
+
+def test_without_its_model_a_store_is_searched_by_words_and_by_given_vectors(
+    open_store, embedding, tmp_path
+):
+    file = tmp_path / "kb.db"
+    open_store(file, embedding).add(["a bird", "a fish"], ids=["bird", "fish"])
+    store = open_store(file)
+    assert store.embedding is None
+    assert [h.id for h in store.search("fish", mode="text")] == ["fish"]
+    vector = embedding.encode_queries(["a bird"])[0]
+    assert store.search("", k=1, mode="dense", vector=vector)[0].id == "bird"
+    assert store.search("fish", k=1, vector=vector)[0].id in {"bird", "fish"}
+    store.add(["a stone"], ids=["stone"], vectors=[vector])
+    assert store.count() == 3
+    for call in (
+        lambda: store.search("bird"),
+        lambda: store.search("bird", mode="dense"),
+        lambda: store.add(["a tree"]),
+    ):
+        with pytest.raises(EmbeddingMismatchError, match="'hashing'"):
+            call()
+    assert store.count() == 3
+
+
+def test_a_store_made_without_a_model_has_no_vectors(open_store, embedding, tmp_path):
+    file = tmp_path / "kb.db"
+    store = open_store(file)
+    store.add(["a bird", "a fish"], ids=["bird", "fish"])
+    assert [h.id for h in store.search("birds", mode="text")] == ["bird"]
+    with pytest.raises(EmbeddingMismatchError, match="mode='text'"):
+        store.search("bird")
+    with pytest.raises(EmbeddingMismatchError, match="no vectors"):
+        store.search("bird", mode="dense", vector=[1.0])
+    with pytest.raises(EmbeddingMismatchError, match="no vectors"):
+        store.add(["x"], vectors=[[1.0]])
+    with pytest.raises(EmbeddingMismatchError, match="no embedding.*'hashing'"):
+        DocumentStore(file, embedding)
+
+
+def test_a_collection_made_by_something_else_is_refused(open_store, embedding):
+    store = open_store(embedding=embedding)
+    store.client.create_collection("others", dimension=4)
+    with pytest.raises(ParamError, match="'others' was not made by DocumentStore"):
+        DocumentStore(client=store.client, collection="others")
+
+
+def test_another_analyzer_is_refused_and_none_takes_the_stored_one(open_store, tmp_path):
+    file = tmp_path / "kb.db"
+    open_store(file, analyzer="standard").add(["running birds"], ids=["a"])
+    with pytest.raises(ParamError, match="analyzer"):
+        DocumentStore(file, analyzer="english")
+    again = open_store(file)
+    assert [h.id for h in again.search("running", mode="text")] == ["a"]
+    assert again.search("run", mode="text") == []
+    assert open_store(file, analyzer={"type": "standard"}).count() == 1
+
+
+def test_the_default_analyzer_stems_english(open_store):
+    store = open_store()
+    store.add(["running birds"], ids=["a"])
+    assert [h.id for h in store.search("bird runs", mode="text")] == ["a"]
+
+
+def test_read_only_finds_and_never_writes(open_store, embedding, tmp_path):
+    file = tmp_path / "kb.db"
+    open_store(file, embedding).add(["a bird"], ids=["bird"])
+    store = open_store(file, embedding, read_only=True)
+    assert [h.id for h in store.search("bird")] == ["bird"]
+    with pytest.raises(ReadOnlyError, match="read-only"):
+        store.add(["x"])
+    with pytest.raises(ReadOnlyError):
+        store.delete("bird")
+    with pytest.raises(ReadOnlyError):
+        DocumentStore(file, collection="missing", read_only=True)
+
+
+def test_two_stores_in_one_file_do_not_see_each_other(open_store, make_embedding, tmp_path):
+    file = tmp_path / "kb.db"
+    first = open_store(file, make_embedding(name="a"), collection="first")
+    second = open_store(file, make_embedding(name="b", dim=8), collection="second")
+    first.add(["a bird"], ids=["x"])
+    second.add(["a fish"], ids=["x"])
+    assert [d.text for d in first] == ["a bird"]
+    assert [d.text for d in second] == ["a fish"]
+    assert first.search("fish", mode="text") == []
+
+
+def test_a_shared_client_outlives_the_store(open_store, embedding):
+    owner = open_store(embedding=embedding)
+    with DocumentStore(client=owner.client, collection="second") as guest:
+        guest.add(["x"])
+    assert owner.client.has_collection("second")
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "says"),
+    [
+        ({"uri": "http://localhost:19530"}, UnsupportedError, "server's address"),
+        ({"uri": ""}, ParamError, "uri"),
+        ({"collection": "a b"}, ParamError, "collection name"),
+        ({"analyzer": "klingon"}, ParamError, "klingon"),
+        ({"embedding": object()}, ParamError, "needs encode_documents"),
+        ({"wrong_option": 1}, UnsupportedError, "wrong_option"),
+    ],
+)
+def test_a_store_that_cannot_be_opened_says_why(options, error, says):
+    with pytest.raises(error, match=says):
+        DocumentStore(**{"uri": ":memory:", **options})
+
+
+@pytest.mark.parametrize(("name", "dim"), [(None, 4), ("", 4), (5, 4), ("m", 0), ("m", "4"), ("m", None)])
+def test_an_embedding_that_cannot_be_kept_is_refused(make_embedding, name, dim):
+    with pytest.raises(ParamError, match="name|dim"):
+        DocumentStore(":memory:", make_embedding(name=name, dim=dim))
+
+
+def test_options_beside_a_client_are_not_dropped_in_silence(open_store):
+    with pytest.raises(ParamError, match="read_only"):
+        DocumentStore(client=open_store().client, read_only=True)
+
+
+def test_every_error_is_an_elanus_error(store):
+    with pytest.raises(ElanusError):
+        store.search("x", k=-1)

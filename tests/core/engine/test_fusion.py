@@ -1,0 +1,214 @@
+"""Hybrid search against naive fusion of its legs, computed from the formulas."""
+
+import math
+from itertools import product
+
+import pytest
+
+from elanus import MilvusClient, ParamError, RRFRanker, WeightedRanker
+
+QUERY = [3, -1, 2, 0]
+TEXT = "red sea fox"
+SPARSE = {1: 1.0, 2: -0.5, 4: 2.0}
+
+# As Milvus has them: the value of a score under the weighted ranker with norm_score.
+NORMAL = {
+    "COSINE": lambda s: (1 + s) / 2,
+    "IP": lambda s: 0.5 + math.atan(s) / math.pi,
+    "BM25": lambda s: 2 * math.atan(s) / math.pi,
+    "L2": lambda s: 1 - 2 * math.atan(s) / math.pi,
+}
+
+
+@pytest.fixture(scope="module")
+def rows(world):
+    words = ["red", "sea", "fox", "blue", "the"]
+    made = {}
+    for i in range(60):
+        v = [(i * 7) % 5 - 2, (i * 3) % 4 - 1, i % 3, 1]
+        made[i] = world.row(
+            i,
+            text=" ".join(words[(i * j) % 5] for j in range(i % 6)),
+            v=v,
+            w=None if i % 9 == 0 else v[::-1],
+            s={i % 5: 1.0, 5: 0.5} if i % 4 else {},
+            n=None if i % 10 == 0 else i % 7,
+        )
+    return made
+
+
+@pytest.fixture(scope="module", params=list(product(["COSINE", "IP", "L2"], ["L2", "IP"])))
+def searched(request, world, rows):
+    """A client whose fields have these metrics, and the metric of each field."""
+    v, w = request.param
+    with MilvusClient(":memory:") as client:
+        world.create(client, v=("FLAT", v), w=("HNSW", w))
+        client.insert(world.NAME, list(rows.values()))
+        yield client, {"v": v, "w": w, "bm": "BM25", "s": "IP"}
+
+
+@pytest.fixture
+def fused(world, rows, searched):
+    """Runs a hybrid search, and says what each leg had to give."""
+    client, metrics = searched
+
+    def run(fields, ranker, limit=10, offset=0, depth=20, keeps=None, **options):
+        reqs, legs = [], []
+        for place, field in enumerate(fields):
+            expr, keep = (keeps or {}).get(place, (None, world.everything))
+            most = depth + place
+            query = {"bm": TEXT, "s": SPARSE}.get(field, QUERY)
+            reqs.append(world.request(field, query, most, expr=expr))
+            if field == "bm":
+                leg = world.text(rows, "text", TEXT, keep)
+            elif field == "s":
+                leg = world.sparse(rows, "s", SPARSE, keep)
+            else:
+                leg = world.dense(rows, field, metrics[field], QUERY, keep)
+            legs.append((metrics[field], leg[:most]))
+        [hits] = client.hybrid_search(
+            world.NAME, reqs, ranker, limit=limit, offset=offset, **options
+        )
+        return hits, legs
+
+    return run
+
+
+def weighted(legs, weights, *, norm):
+    """Σ weight · value; without norm_score, raw scores, distances turned round."""
+    mixed = len({metric == "L2" for metric, _ in legs}) > 1
+    total = {}
+    for (metric, leg), weight in zip(legs, weights, strict=True):
+        for key, score in leg:
+            if norm or (metric == "L2" and mixed):
+                value = NORMAL[metric](score)
+            else:
+                value = -score if metric == "L2" else score
+            total[key] = total.get(key, 0.0) + weight * value
+    return sorted(total.items(), key=lambda hit: (-hit[1], hit[0]))
+
+
+ALL = ["v", "w", "bm", "s"]
+SOME = [["v", "bm"], ["v", "w"], ["s", "bm"], ALL, ["v"], ["v", "v"]]
+
+
+@pytest.mark.parametrize("fields", SOME)
+@pytest.mark.parametrize("k", [60, 1, 0.5, 16383])
+def test_rrf_equals_the_formula(world, fused, fields, k):
+    hits, legs = fused(fields, RRFRanker(k), limit=100)
+    assert world.pairs(hits) == world.rrf([leg for _, leg in legs], k)
+
+
+def test_rrf_is_the_default_ranker_with_k_60(world, fused):
+    assert world.pairs(fused(ALL, None)[0]) == world.pairs(fused(ALL, RRFRanker(60))[0])
+
+
+def test_rrf_takes_a_weight_for_each_leg(world, fused):
+    hits, legs = fused(["v", "bm"], RRFRanker(10, (0.25, 3.0)), limit=100)
+    total = {}
+    for weight, (_, leg) in zip((0.25, 3.0), legs, strict=True):
+        for rank, (key, _) in enumerate(leg, 1):
+            total[key] = total.get(key, 0.0) + weight / (10 + rank)
+    assert world.pairs(hits) == world.in_order(total.items())
+
+
+@pytest.mark.parametrize("fields", SOME)
+@pytest.mark.parametrize("norm", [True, False])
+def test_weighted_equals_the_formula_for_every_metric(world, fused, fields, norm):
+    weights = [0.7, 0.3, 1.0, 0.0][: len(fields)]
+    hits, legs = fused(fields, WeightedRanker(*weights, norm_score=norm), limit=100)
+    assert world.pairs(hits) == weighted(legs, weights, norm=norm)
+
+
+def test_offset_skips_the_first_fused_hits(world, fused):
+    everything, _ = fused(ALL, RRFRanker(), limit=100)
+    for offset, limit in [(0, 3), (2, 5), (len(everything) - 1, 10), (1000, 10)]:
+        page, _ = fused(ALL, RRFRanker(), limit=limit, offset=offset)
+        assert page == everything[offset : offset + limit]
+
+
+def test_equal_fused_scores_are_in_the_order_of_their_keys(world, fused):
+    hits, legs = fused(ALL, WeightedRanker(0.0, 0.0, 0.0, 0.0), limit=100)
+    assert {hit["distance"] for hit in hits} == {0.0}
+    assert [hit["id"] for hit in hits] == sorted({key for _, leg in legs for key, _ in leg})
+
+
+@pytest.mark.parametrize("ranker", [RRFRanker(), WeightedRanker(0.5, 0.2, 0.9, 1.0)])
+def test_explanations_name_rank_and_score_of_each_leg_and_add_up(fused, ranker):
+    hits, legs = fused(ALL, ranker, limit=100, explain=True)
+    ranks = {field: {k: i for i, (k, _) in enumerate(leg, 1)}
+             for field, (_, leg) in zip(ALL, legs, strict=True)}  # fmt: skip
+    scores = {field: dict(leg) for field, (_, leg) in zip(ALL, legs, strict=True)}
+    for hit in hits:
+        said = hit["explanation"]
+        assert sum(leg["contribution"] for leg in said) == hit["distance"]
+        assert [leg["leg"] for leg in said] == [f for f in ALL if hit["id"] in ranks[f]]
+        for leg in said:
+            assert leg["rank"] == ranks[leg["leg"]][hit["id"]]
+            assert leg["score"] == scores[leg["leg"]][hit["id"]]
+
+
+def test_without_explain_hits_have_no_explanation(fused):
+    hits, _ = fused(ALL, RRFRanker())
+    assert all(list(hit) == ["id", "distance", "entity"] for hit in hits)
+
+
+def test_each_request_has_its_own_filter_and_limit(world, fused):
+    keeps = {
+        0: ("n > 3", lambda r: r["n"] is not None and r["n"] > 3),
+        1: ("n <= 3", lambda r: r["n"] is not None and r["n"] <= 3),
+    }
+    hits, legs = fused(["v", "bm"], RRFRanker(), limit=100, depth=4, keeps=keeps)
+    assert [len(leg) for _, leg in legs] == [4, 5]
+    assert world.pairs(hits) == world.rrf([leg for _, leg in legs])
+
+
+def test_the_common_filter_holds_for_every_request_besides_its_own(world, rows, searched):
+    client, metrics = searched
+    reqs = [world.request("v", QUERY, 9, expr="n < 5"), world.request("bm", TEXT, 9)]
+    [hits] = client.hybrid_search(
+        world.NAME, reqs, limit=50, filter="n >= {least}", filter_params={"least": 2}
+    )
+
+    def common(row):
+        return row["n"] is not None and row["n"] >= 2
+
+    legs = [
+        world.dense(rows, "v", metrics["v"], QUERY, lambda r: common(r) and r["n"] < 5)[:9],
+        world.text(rows, "text", TEXT, common)[:9],
+    ]
+    assert world.pairs(hits) == world.rrf(legs)
+
+
+def test_several_queries_are_fused_one_by_one(world, rows, searched):
+    client, _ = searched
+    queries, texts = [QUERY, [0, 1, 0, 1], [-1, 0, 0, 2]], ["red", "fox", "nothing"]
+    both = [
+        world.AnnSearchRequest(queries, "v", {}, 12),
+        world.AnnSearchRequest(texts, "bm", {}, 12),
+    ]
+    together = client.hybrid_search(world.NAME, both, limit=8)
+    for i, hits in enumerate(together):
+        reqs = [world.request("v", queries[i], 12), world.request("bm", texts[i], 12)]
+        assert client.hybrid_search(world.NAME, reqs, limit=8) == [hits]
+
+
+@pytest.mark.parametrize("ranker", [WeightedRanker(0.5), WeightedRanker(0.5, 0.5, 0.5)])
+def test_another_number_of_weights_than_requests_is_an_error(fused, ranker):
+    with pytest.raises(ParamError, match="weights for 2 requests"):
+        fused(["v", "bm"], ranker)
+
+
+def test_requests_with_different_numbers_of_queries_are_an_error(world, searched):
+    client, _ = searched
+    reqs = [world.AnnSearchRequest([QUERY, QUERY], "v", {}, 5), world.request("bm", TEXT, 5)]
+    with pytest.raises(ParamError, match="as many queries"):
+        client.hybrid_search(world.NAME, reqs)
+
+
+def test_output_fields_come_with_fused_hits(world, rows, searched):
+    client, _ = searched
+    reqs = [world.request("v", QUERY, 5), world.request("bm", TEXT, 5)]
+    [hits] = client.hybrid_search(world.NAME, reqs, output_fields=["n", "v"])
+    for hit in hits:
+        assert hit["entity"] == {"n": rows[hit["id"]]["n"], "v": rows[hit["id"]]["v"]}

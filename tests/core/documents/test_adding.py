@@ -12,11 +12,7 @@ from elanus import Document, DocumentStore
 from elanus.errors import (
     ClosedError,
     DataNotMatchException,
-    ElanusError,
-    EmbeddingMismatchError,
     ParamError,
-    ReadOnlyError,
-    UnsupportedError,
 )
 
 BATCH = 128  # documents embedded and committed at once
@@ -69,7 +65,9 @@ def test_an_empty_list_adds_nothing_and_embeds_nothing(store, embedding):
     assert (store.count(), embedding.document_calls) == (0, 0)
 
 
-@pytest.mark.parametrize("name", ["", " ", "a'b", 'a"b', "a\\b", "a\0b", "ü—字🦅", "x" * 4000, "{p0}"])
+@pytest.mark.parametrize(
+    "name", ["", " ", "a'b", 'a"b', "a\\b", "a\0b", "ü—字🦅", "x" * 4000, "{p0}"]
+)
 def test_any_string_is_an_id(store, name):
     store.add(["text", "other"], ids=[name, "neighbour"])
     assert store.get([name]) == [Document(name, "text", {})]
@@ -78,7 +76,9 @@ def test_any_string_is_an_id(store, name):
     assert [d.id for d in store] == ["neighbour"]
 
 
-@pytest.mark.parametrize("text", ["", " ", "\0", "a\0b", "Überraschung 驚き 🦅", "\r\n\t", "x" * 100_000])
+@pytest.mark.parametrize(
+    "text", ["", " ", "\0", "a\0b", "Überraschung 驚き 🦅", "\r\n\t", "x" * 100_000]
+)
 def test_any_text_comes_back_as_it_was(store, text):
     store.add([text], ids=["a"])
     assert store.get("a")[0].text == text
@@ -150,11 +150,11 @@ def test_a_bad_document_is_named_before_anything_is_embedded(
         (lambda n: np.zeros((n, 31)), r"shape \(\d, 31\), expected \(\d, 32\)"),
         (lambda n: np.zeros((n + 1, 32)), r"expected \(2, 32\)"),
         (lambda n: np.zeros(32), "shape"),
-        (lambda n: [[0.0] * 32, [0.0] * 31][:n], "do not form|shape"),
+        (lambda n: [[0.0] * 31, [0.0] * 32][:n], "do not form"),
         (lambda n: np.full((n, 32), np.nan), "finite"),
         (lambda n: [[1e39] * 32] * n, "finite"),
         (lambda n: [["1"] * 32] * n, "do not form"),
-        (lambda n: None, "do not form"),
+        (lambda n: object(), "do not form"),
     ],
 )
 def test_vectors_of_a_wrong_shape_are_refused_wherever_they_come_from(
@@ -246,7 +246,9 @@ def test_delete_by_filter_deletes_what_the_filter_finds(birds):
     assert [d.id for d in birds] == ["elanus", "penguin"]
 
 
-@pytest.mark.parametrize("arguments", [{}, {"filter": ""}, {"filter": {}}, {"ids": ["owl"], "filter": "x == 1"}])
+@pytest.mark.parametrize(
+    "arguments", [{}, {"filter": ""}, {"filter": {}}, {"ids": ["owl"], "filter": "x == 1"}]
+)
 def test_delete_needs_exactly_one_way_to_choose(birds, arguments):
     with pytest.raises(ParamError, match="either ids or a filter"):
         birds.delete(**arguments)
@@ -320,140 +322,3 @@ def test_a_closed_store_says_so_in_both_forms(embedding):
             call()
     with pytest.raises(ClosedError, match="closed"):
         asyncio.run(store.asearch("x"))
-
-
-# --- opening -----------------------------------------------------------------------------------
-
-
-def test_another_model_is_refused_naming_both(open_store, make_embedding, tmp_path):
-    file = tmp_path / "kb.db"
-    open_store(file, make_embedding(name="model-a")).add(["text"])
-    with pytest.raises(EmbeddingMismatchError, match=r"'model-a' \(32 d\).*'model-b' \(32 d\)"):
-        DocumentStore(file, make_embedding(name="model-b"))
-    with pytest.raises(EmbeddingMismatchError, match=r"'model-a' \(32 d\).*'model-a' \(16 d\)"):
-        DocumentStore(file, make_embedding(name="model-a", dim=16))
-
-
-def test_without_its_model_a_store_is_searched_by_words_and_by_given_vectors(
-    open_store, embedding, tmp_path
-):
-    file = tmp_path / "kb.db"
-    open_store(file, embedding).add(["a bird", "a fish"], ids=["bird", "fish"])
-    store = open_store(file)
-    assert store.embedding is None
-    assert [h.id for h in store.search("fish", mode="text")] == ["fish"]
-    vector = embedding.encode_queries(["a bird"])[0]
-    assert store.search("", k=1, mode="dense", vector=vector)[0].id == "bird"
-    assert store.search("fish", k=1, vector=vector)[0].id in {"bird", "fish"}
-    store.add(["a stone"], ids=["stone"], vectors=[vector])
-    assert store.count() == 3
-    for call in (
-        lambda: store.search("bird"),
-        lambda: store.search("bird", mode="dense"),
-        lambda: store.add(["a tree"]),
-    ):
-        with pytest.raises(EmbeddingMismatchError, match="'hashing'"):
-            call()
-    assert store.count() == 3
-
-
-def test_a_store_made_without_a_model_has_no_vectors(open_store, embedding, tmp_path):
-    file = tmp_path / "kb.db"
-    store = open_store(file)
-    store.add(["a bird", "a fish"], ids=["bird", "fish"])
-    assert [h.id for h in store.search("birds", mode="text")] == ["bird"]
-    with pytest.raises(EmbeddingMismatchError, match="mode='text'"):
-        store.search("bird")
-    with pytest.raises(EmbeddingMismatchError, match="no vectors"):
-        store.search("bird", mode="dense", vector=[1.0])
-    with pytest.raises(EmbeddingMismatchError, match="no vectors"):
-        store.add(["x"], vectors=[[1.0]])
-    with pytest.raises(EmbeddingMismatchError, match="no embedding.*'hashing'"):
-        DocumentStore(file, embedding)
-
-
-def test_a_collection_made_by_something_else_is_refused(open_store, embedding):
-    store = open_store(embedding=embedding)
-    store.client.create_collection("others", dimension=4)
-    with pytest.raises(ParamError, match="'others' was not made by DocumentStore"):
-        DocumentStore(client=store.client, collection="others")
-
-
-def test_another_analyzer_is_refused_and_none_takes_the_stored_one(open_store, tmp_path):
-    file = tmp_path / "kb.db"
-    open_store(file, analyzer="standard").add(["running birds"], ids=["a"])
-    with pytest.raises(ParamError, match="analyzer"):
-        DocumentStore(file, analyzer="english")
-    again = open_store(file)
-    assert [h.id for h in again.search("running", mode="text")] == ["a"]
-    assert again.search("run", mode="text") == []
-    assert open_store(file, analyzer={"type": "standard"}).count() == 1
-
-
-def test_the_default_analyzer_stems_english(open_store):
-    store = open_store()
-    store.add(["running birds"], ids=["a"])
-    assert [h.id for h in store.search("bird runs", mode="text")] == ["a"]
-
-
-def test_read_only_finds_and_never_writes(open_store, embedding, tmp_path):
-    file = tmp_path / "kb.db"
-    open_store(file, embedding).add(["a bird"], ids=["bird"])
-    store = open_store(file, embedding, read_only=True)
-    assert [h.id for h in store.search("bird")] == ["bird"]
-    with pytest.raises(ReadOnlyError, match="read-only"):
-        store.add(["x"])
-    with pytest.raises(ReadOnlyError):
-        store.delete("bird")
-    with pytest.raises(ReadOnlyError):
-        DocumentStore(file, collection="missing", read_only=True)
-
-
-def test_two_stores_in_one_file_do_not_see_each_other(open_store, make_embedding, tmp_path):
-    file = tmp_path / "kb.db"
-    first = open_store(file, make_embedding(name="a"), collection="first")
-    second = open_store(file, make_embedding(name="b", dim=8), collection="second")
-    first.add(["a bird"], ids=["x"])
-    second.add(["a fish"], ids=["x"])
-    assert [d.text for d in first] == ["a bird"]
-    assert [d.text for d in second] == ["a fish"]
-    assert first.search("fish", mode="text") == []
-
-
-def test_a_shared_client_outlives_the_store(open_store, embedding):
-    owner = open_store(embedding=embedding)
-    with DocumentStore(client=owner.client, collection="second") as guest:
-        guest.add(["x"])
-    assert owner.client.has_collection("second")
-
-
-@pytest.mark.parametrize(
-    ("options", "error", "says"),
-    [
-        ({"uri": "http://localhost:19530"}, UnsupportedError, "server's address"),
-        ({"uri": ""}, ParamError, "uri"),
-        ({"collection": "a b"}, ParamError, "collection name"),
-        ({"analyzer": "klingon"}, ParamError, "klingon"),
-        ({"embedding": object()}, ParamError, "needs encode_documents"),
-        ({"wrong_option": 1}, UnsupportedError, "wrong_option"),
-    ],
-)
-def test_a_store_that_cannot_be_opened_says_why(options, error, says):
-    with pytest.raises(error, match=says):
-        DocumentStore(**{"uri": ":memory:", **options})
-
-
-@pytest.mark.parametrize(("name", "dim"), [(None, 4), ("", 4), (5, 4), ("m", 0), ("m", "4"), ("m", None)])
-def test_an_embedding_that_cannot_be_kept_is_refused(make_embedding, name, dim):
-    with pytest.raises(ParamError, match="name|dim"):
-        DocumentStore(":memory:", make_embedding(name=name, dim=dim))
-
-
-def test_options_beside_a_client_are_not_dropped_in_silence(open_store):
-    with pytest.raises(ParamError, match="read_only"):
-        DocumentStore(client=open_store().client, read_only=True)
-
-
-def test_every_error_is_an_elanus_error(store):
-    with pytest.raises(ElanusError):
-        store.search("x", k=-1)

@@ -18,6 +18,7 @@ from elanus.client._options import (
 from elanus.client._results import Hit, as_hits
 from elanus.engine import (
     Leg,
+    Projection,
     check_keys,
     count,
     hybrid_search,
@@ -28,7 +29,7 @@ from elanus.engine import (
 from elanus.engine import select as select_rows
 from elanus.errors import ParamError
 from elanus.query import Expression
-from elanus.schema import as_ranker, as_search_params, make_batch, split_queries
+from elanus.schema import Schema, as_ranker, as_search_params, make_batch, split_queries
 
 
 class DataCalls(BaseClient):
@@ -152,7 +153,7 @@ class DataCalls(BaseClient):
         keys = as_list(ids)
         return self._database.read(
             name,
-            lambda s: select_keys(s, check_keys(s.schema, keys), make_projection(s.schema, names)),
+            lambda s: select_keys(s, check_keys(s.schema, keys), _with_key(s.schema, names)),
         )
 
     def query(
@@ -206,7 +207,7 @@ class DataCalls(BaseClient):
                 filters,
                 limit=most,
                 offset=first,
-                projection=make_projection(s.schema, names),
+                projection=_with_key(s.schema, names),
             ),
         )
 
@@ -340,3 +341,8 @@ class DataCalls(BaseClient):
             raise ParamError(f"hybrid_search: {request!r} is no AnnSearchRequest") from None
         queries, most = split_queries(data), whole("limit", limit, 1)
         return Leg(queries, field, most, as_search_params(param), (*common, *own))
+
+
+def _with_key(schema: Schema, names: Sequence[str]) -> Projection:
+    """The projection of a query: as in Milvus, its rows always carry their primary key."""
+    return make_projection(schema, [schema.primary.name, *names])

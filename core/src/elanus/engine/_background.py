@@ -6,8 +6,6 @@ import logging
 import threading
 from collections.abc import Callable, Hashable
 
-from elanus.errors import ElanusError
-
 Stop = Callable[[], bool]
 Work = Callable[[Stop], None]
 
@@ -62,9 +60,8 @@ class Background:
                 name, work = next(iter(self._waiting.items()))
             try:
                 work(lambda: self._closed)
-            except (ElanusError, OSError):
-                # Searches stay right without it: they scan. The next one asks again.
-                _log.warning("background work %r failed", name, exc_info=not self._closed)
+            except Exception:  # noqa: BLE001  # searches stay right without it: they scan, and ask again
+                _log.exception("background work %r failed", name)
             finally:
                 with self._change:
                     self._waiting.pop(name, None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -29,15 +30,21 @@ from elanus.storage import (
     load_catalogue,
     map_matrix,
     register,
+    unregister,
     write_arrays,
 )
 
 if TYPE_CHECKING:
+    from elanus.engine._background import Stop
     from elanus.engine._snapshot import CollectionState
 
 _SLOTS = "slots"
 _AT_ONCE = 16_384
 _log = logging.getLogger("elanus")
+
+
+Block = tuple[int, int, int]
+"""First row, row after the last, CRC-32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +58,15 @@ class Restored:
 
 @dataclass(frozen=True, slots=True)
 class SavedMatrix:
-    """A raw file of vectors, and how many rows of it are registered."""
+    """A raw file of vectors, of which so many rows are registered.
+
+    Attributes:
+        blocks: row ranges of the file with the CRC-32 of each.
+    """
 
     name: str
     rows: int
+    blocks: tuple[Block, ...] = ()
 
 
 class SnapshotCache:
@@ -102,7 +114,8 @@ class SnapshotCache:
             key = DenseKey(entry["field"], entry["dim"], Metric(entry["metric"]))
             if key.field not in info.schema.by_name:
                 continue
-            matrices[key] = SavedMatrix(entry["matrix"], entry["rows"])
+            blocks = tuple((a, b, crc) for a, b, crc in entry["blocks"])
+            matrices[key] = SavedMatrix(entry["matrix"], entry["rows"], blocks)
             view = view.with_part(key, self._open_index(key, entry, slots))
         graphs = {}
         for key in matrices:
@@ -152,11 +165,45 @@ class SnapshotCache:
         if saved is not None:
             path, width = self.folder.matrix(saved.name), index.dim * 4
             if path.exists() and path.stat().st_size == saved.rows * width:
-                _append(self, saved.name, index, saved.rows)
-                return SavedMatrix(saved.name, index.n)
-        name = self.folder.new_name()
-        _append(self, name, index, 0)
-        return SavedMatrix(name, index.n)
+                return self._append(saved, index)
+        return self._append(SavedMatrix(self.folder.new_name(), 0), index)
+
+    def _append(self, saved: SavedMatrix, index: DenseIndex) -> SavedMatrix:
+        path, width = self.folder.matrix(saved.name), index.dim * 4
+        blocks = list(saved.blocks)
+        for first in range(saved.rows, index.n, _AT_ONCE):
+            last = min(first + _AT_ONCE, index.n)
+            rows = index.vectors(np.arange(first, last))
+            if not extend_matrix(path, first * width, rows):
+                raise DatabaseCorruptError(f"{path} was changed by someone else")
+            blocks.append((first, last, zlib.crc32(rows.data)))
+        return SavedMatrix(saved.name, index.n, tuple(blocks))
+
+    # --- checking --------------------------------------------------------------------------
+
+    def check(self, state: CollectionState, stop: Stop) -> None:
+        """Compare the vectors that a restored view maps with their checksums.
+
+        Opening does not, since that would take as long as reading them. A damaged file is
+        forgotten, and the vectors are read from the database again.
+        """
+        for key, saved in state.matrices.items():
+            if not self._is_sound(key, saved, stop) and not stop():
+                _log.warning("the saved vectors of %r are damaged: reading them again", key.field)
+                with self._file.write("forget a snapshot") as db:
+                    unregister(db, state.number)
+                state.forget()
+                return
+
+    def _is_sound(self, key: DenseKey, saved: SavedMatrix, stop: Stop) -> bool:
+        try:
+            matrix = map_matrix(self.folder.matrix(saved.name), saved.rows, key.dim)
+        except (OSError, DatabaseCorruptError):
+            return False
+        return all(
+            not stop() and zlib.crc32(np.ascontiguousarray(matrix[a:b]).data) == crc
+            for a, b, crc in saved.blocks
+        )
 
     def _save_graph(
         self, view: View, key: DenseKey, graph: Graph, state: CollectionState
@@ -212,14 +259,6 @@ class SnapshotCache:
             return {}
 
 
-def _append(cache: SnapshotCache, name: str, index: DenseIndex, start: int) -> None:
-    path, width = cache.folder.matrix(name), index.dim * 4
-    for first in range(start, index.n, _AT_ONCE):
-        last = min(first + _AT_ONCE, index.n)
-        if not extend_matrix(path, first * width, index.vectors(np.arange(first, last))):
-            raise DatabaseCorruptError(f"{path} was changed by someone else")
-
-
 def _graph_kind(key: DenseKey) -> str:
     return f"graph:{key.field}:{key.metric.value}"
 
@@ -235,6 +274,7 @@ def _entry(key: DenseKey, matrix: SavedMatrix) -> dict[str, Any]:
         "metric": key.metric.value,
         "matrix": matrix.name,
         "rows": matrix.rows,
+        "blocks": matrix.blocks,
     }
 
 

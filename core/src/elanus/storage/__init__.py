@@ -1,6 +1,6 @@
 """The database file: tables, transactions, locks. No idea of ranking here."""
 
-from elanus.storage._cache import CacheFolder, SnapshotRow, find_snapshots, register
+from elanus.storage._cache import CacheFolder, SnapshotRow, find_snapshots, register, unregister
 from elanus.storage._catalogue import (
     Catalogue,
     CollectionInfo,
@@ -70,5 +70,6 @@ __all__ = [
     "remove_index",
     "rename_collection",
     "take_ids",
+    "unregister",
     "write_arrays",
 ]

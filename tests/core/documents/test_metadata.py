@@ -1,0 +1,227 @@
+"""Metadata comes back exactly, whatever its keys, and filters reach every key."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from elanus import DocumentStore
+from elanus.errors import FilterError
+
+KEYS = (
+    "id", "text", "vector", "metadata", "terms", "$meta", "$eq", "a.b", "a", 'with "quotes"',
+    "with 'quotes'", "back\\slash", "", " ", "new\nline", "tab\t", "\0", "{p0}", "über", "字", "🦅",
+    "like", "and", "true", "count(*)", "*", "distance", "score", "pk", "entity", "x] or [",
+)  # fmt: skip
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | TEXT
+)
+NAMES = st.sampled_from(KEYS) | TEXT
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
+    max_leaves=8,
+)
+METADATA = st.dictionaries(NAMES, VALUES, max_size=5)
+
+
+def exactly(value):
+    """A value with its types, since ``1 == 1.0 == True`` to Python."""
+    if isinstance(value, dict):
+        return {key: exactly(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [exactly(inner) for inner in value]
+    return type(value).__name__, repr(value)
+
+
+def ids_of(documents):
+    return sorted(document.id for document in documents)
+
+
+def found(store, filter):
+    """The ids that a filter finds: the same in every mode, and as counted."""
+    ids = {
+        mode: ids_of(store.search("document", k=100, mode=mode, filter=filter))
+        for mode in ("hybrid", "dense", "text")
+    }
+    assert ids["hybrid"] == ids["dense"] == ids["text"]
+    assert store.count(filter) == len(ids["hybrid"])
+    return ids["hybrid"]
+
+
+@pytest.fixture(scope="module")
+def shared(module_embedding):
+    store = DocumentStore(":memory:", module_embedding)
+    yield store
+    assert store.verify() == []
+    store.close()
+
+
+@given(METADATA)
+def test_metadata_comes_back_exactly_by_every_way(shared, metadata):
+    shared.add(["document"], [metadata], ["x"])
+    expected = exactly(metadata)
+    assert exactly(shared.get("x")[0].metadata) == expected
+    assert exactly(next(iter(shared)).metadata) == expected
+    for mode in ("hybrid", "dense", "text"):
+        assert exactly(shared.search("document", mode=mode)[0].metadata) == expected
+
+
+def test_metadata_survives_the_file(open_store, embedding, tmp_path):
+    metadata = {key: {key: [key, None, True, 1, 1.0, -0.0, 2**53 + 1, {}, []]} for key in KEYS}
+    first = open_store(tmp_path / "kb.db", embedding)
+    first.add(["document"], [metadata], ["x"])
+    first.close()
+    again = open_store(tmp_path / "kb.db", embedding)
+    assert exactly(again.get("x")[0].metadata) == exactly(metadata)
+
+
+@pytest.mark.parametrize("key", [key for key in KEYS if not key.startswith("$")])
+def test_a_dict_filter_reaches_any_key_but_an_operators(store, key):
+    store.add(["document"] * 3, [{key: 1}, {key: 2}, {"else": 1}], ["one", "two", "none"])
+    assert found(store, {key: 1}) == ["one"]
+    assert found(store, {key: {"$gte": 1}}) == ["one", "two"]
+    assert found(store, {key: {"$exists": False}}) == ["none"]
+
+
+@pytest.mark.parametrize(
+    "name", ["id", "text", "vector", "metadata", "terms", "über", "字", "pk", "distance"]
+)
+def test_a_bare_name_is_a_metadata_key_even_if_a_field_has_that_name(store, name):
+    store.add(["document"] * 2, [{name: "a"}, {name: "b"}], ["b", "a"])
+    assert found(store, f"{name} == 'a'") == ["b"]
+    assert found(store, f"{name} in ['b', 'c']") == ["a"]
+
+
+def test_a_path_reaches_into_metadata(store):
+    store.add(["document"] * 2, [{"a": {"b": [1, {"c": "x"}]}}, {"a.b": 1}], ["deep", "flat"])
+    assert found(store, "a['b'][1]['c'] == 'x'") == ["deep"]
+    assert found(store, "a['b'][0] == 1") == ["deep"]
+    assert found(store, {"a.b": 1}) == ["flat"]
+
+
+FILTERS = [
+    ("n > 1", ["c", "d"]),
+    ("n == 1", ["b"]),
+    ("n != 1", ["a", "c", "d"]),
+    ("n in [0, 3]", ["a", "d"]),
+    ("not (n in [0, 3])", ["b", "c"]),
+    ("0 < n <= 2", ["b", "c"]),
+    ("n % 2 == 1 and lang == 'en'", ["d"]),
+    ("lang like 'e%' or n == 1", ["a", "b", "d"]),
+    ("lang is null", ["c", "e"]),
+    ("exists tags", ["a", "e"]),
+    ("json_contains(tags, 'x')", ["a"]),
+    ("array_length(tags) == 2", ["a"]),
+    ("flag == true", ["b"]),
+    ("text_match(text, 'second')", ["b"]),
+    ("text_match(text, 'second') or n == 3", ["b", "d"]),
+    ({"n": 1}, ["b"]),
+    ({"n": {"$ne": 1}}, ["a", "c", "d", "e"]),
+    ({"n": {"$gt": 0, "$lte": 2}}, ["b", "c"]),
+    ({"lang": None}, ["c", "e"]),
+    ({"lang": {"$in": ["en", None]}}, ["a", "c", "d", "e"]),
+    ({"lang": {"$nin": ["en"]}}, ["b", "c", "e"]),
+    ({"lang": {"$like": "e%"}}, ["a", "d"]),
+    ({"tags": {"$contains": "x"}}, ["a"]),
+    ({"tags": {"$exists": True}}, ["a", "e"]),
+    ({"n": {"$not": {"$gt": 1}}}, ["a", "b", "e"]),
+    ({"$or": [{"n": 0}, {"$and": [{"lang": "en"}, {"n": {"$gte": 3}}]}]}, ["a", "d"]),
+    (
+        {"$or": [{"$or": [{"n": 0}, {"n": 2}]}, {"$nor": [{"n": {"$exists": True}}]}]},
+        ["a", "c", "e"],
+    ),
+    ({"$not": {"$or": [{"n": 0}, {"lang": "de"}]}}, ["c", "d", "e"]),
+    ({"lang": "en", "$or": [{"n": 0}, {"n": 1}]}, ["a"]),
+]
+
+
+@pytest.mark.parametrize(("filter", "expected"), FILTERS, ids=[str(f) for f, _ in FILTERS])
+def test_a_filter_finds_what_it_says(store, filter, expected):
+    store.add(
+        ["document first", "document second", "document", "document", "document"],
+        [
+            {"n": 0, "lang": "en", "tags": ["x", "y"]},
+            {"n": 1, "lang": "de", "flag": True},
+            {"n": 2, "flag": False},
+            {"n": 3, "lang": "en", "flag": None},
+            {"tags": []},
+        ],
+        list("abcde"),
+    )
+    assert found(store, filter) == expected
+
+
+@pytest.mark.parametrize("filter", [None, "", {}])
+def test_no_filter_finds_everything(store, filter):
+    store.add(["document"] * 3, ids=list("abc"))
+    assert found(store, filter) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    ['" or n >= 0 or "', "' or n >= 0 or '", "\\", '\\" or true == true or \\"', "{p0}", "x\ny", "\0",
+     "*/ or 1 == 1 --", "字'字", "%", "_", "$meta"],
+)  # fmt: skip
+def test_a_value_is_never_read_as_part_of_the_filter(store, value):
+    store.add(["document"] * 2, [{"k": value, "n": 1}, {"k": "other", "n": 2}], ["a", "b"])
+    assert found(store, {"k": value}) == ["a"]
+    assert found(store, {"k": {"$ne": value}}) == ["b"]
+    assert found(store, {"k": {"$in": [value]}}) == ["a"]
+    assert found(store, {"$or": [{"k": value}, {"k": {"$eq": value}}]}) == ["a"]
+
+
+def test_a_key_is_never_read_as_part_of_the_filter(store):
+    store.add(["document"], [{"n": 1}], ["a"])
+    assert found(store, {'x"] == 1 or metadata["n': 1}) == []
+
+
+@pytest.mark.parametrize(
+    ("filter", "says"),
+    [
+        ("n = 1", "=="),
+        ("n >", "position"),
+        ("text_match(title, 'x')", "analysed fields only, here: text"),
+        ("$meta['n'] == 1", "meta"),
+        ({"n": {"$regex": "x"}}, r"unknown operator '\$regex'"),
+        ({"$xor": [{"n": 1}]}, r"unknown operator '\$xor'"),
+        ({"$or": {"n": 1}}, "list of filter dicts"),
+        ({"$or": []}, "list of filter dicts"),
+        ({"n": {}}, "no operator"),
+        ({"n": {"$gt": None}}, "number or a string"),
+        ({"n": {"$in": 5}}, "need a list"),
+        ({5: 1}, "key of a filter dict is a string"),
+        ({"n": object()}, "'n'"),
+    ],
+)
+def test_a_wrong_filter_is_an_error_that_points_at_the_fault(store, filter, says):
+    store.add(["document"], [{"n": 1}])
+    for call in (
+        store.count,
+        lambda f: store.search("x", filter=f),
+        lambda f: store.delete(filter=f),
+    ):
+        with pytest.raises(FilterError, match=says):
+            call(filter)
+    assert store.count() == 1
+
+
+@given(metadata=METADATA, data=st.data())
+def test_an_equality_filter_on_any_scalar_finds_its_document(shared, metadata, data):
+    scalars = {
+        k: v
+        for k, v in metadata.items()
+        if isinstance(v, str | int | float) and not k.startswith("$")
+    }
+    shared.add(["document"], [metadata], ["x"])
+    if scalars:
+        key = data.draw(st.sampled_from(sorted(scalars)))
+        assert shared.count({key: scalars[key]}) == 1
+        assert shared.count({key: {"$ne": scalars[key]}}) == 0

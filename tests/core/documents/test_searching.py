@@ -1,0 +1,336 @@
+"""Searching documents: modes, relevance, explanations, rankers."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from elanus import DocumentStore, RankedDocument, RRFRanker, WeightedRanker
+from elanus.errors import FilterError, ParamError
+from elanus_embeddings import MiniLMEmbeddingFunction
+
+MODES = ("hybrid", "dense", "text")
+RANKERS = (
+    None,
+    RRFRanker(),
+    RRFRanker(k=1),
+    RRFRanker(k=10, weights=(3.0, 0.5)),
+    WeightedRanker(0.7, 0.3),
+    WeightedRanker(1.0, 1.0, norm_score=False),
+    WeightedRanker(0.0, 0.0),
+)
+WORDS = ["red", "kite", "soars", "over", "hills", "owl", "hunts", "mice", "fish", "ice", "the"]
+
+
+@pytest.fixture(scope="module")
+def corpus(request):
+    """Sixty documents of random words."""
+    embedding = request.getfixturevalue("module_embedding")
+    rng = np.random.default_rng(3)
+    store = DocumentStore(":memory:", embedding)
+    texts = [" ".join(rng.choice(WORDS, rng.integers(1, 12))) for _ in range(60)]
+    store.add(texts, [{"n": i} for i in range(60)], [f"d{i:02}" for i in range(60)])
+    yield store
+    assert store.verify() == []
+    store.close()
+
+
+# --- modes -------------------------------------------------------------------------------------
+
+
+def test_hybrid_is_the_default_mode(birds):
+    assert birds.search("owl mice") == birds.search("owl mice", mode="hybrid")
+
+
+def test_text_mode_finds_documents_that_hold_a_word_and_no_others(birds):
+    assert [h.id for h in birds.search("dives", mode="text")] == ["falcon", "penguin"]
+    assert birds.search("zebra", mode="text") == []
+
+
+def test_dense_mode_gives_exactly_k_documents_by_cosine(birds, embedding):
+    query = embedding.encode_queries(["black kite"])[0].astype(np.float64)
+    texts = {d.id: d.text for d in birds}
+    expected = {
+        name: float(np.dot(embedding.encode_documents([text])[0].astype(np.float64), query))
+        for name, text in texts.items()
+    }
+    hits = birds.search("black kite", k=4, mode="dense")
+    assert len(hits) == 4
+    assert hits[0].id == "elanus"
+    assert {h.id: h.score for h in hits} == pytest.approx(
+        {h.id: expected[h.id] for h in hits}, abs=1e-6
+    )
+    assert min(h.score for h in hits) >= sorted(expected.values())[1] - 1e-6
+
+
+def test_a_hit_carries_the_document_as_it_was_added(birds):
+    (hit,) = birds.search("owl", k=1)
+    assert isinstance(hit, RankedDocument)
+    (document,) = birds.get("owl")
+    assert (hit.id, hit.text, hit.metadata) == (document.id, document.text, document.metadata)
+
+
+def test_a_query_vector_replaces_the_query_text_in_the_dense_leg(birds, embedding):
+    calls = embedding.query_calls
+    vector = embedding._encode(["The barn owl hunts mice at night."])[0]
+    assert birds.search("penguin", k=1, mode="dense", vector=vector)[0].id == "owl"
+    hits = birds.search("penguin", k=2, vector=vector)
+    assert {h.id for h in hits} == {"owl", "penguin"}
+    assert embedding.query_calls == calls
+
+
+def test_text_mode_embeds_nothing(birds, embedding):
+    birds.search("owl", mode="text")
+    assert embedding.query_calls == 0
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("k", [1, 3, 1000, 100_000])
+def test_k_is_the_most_there_are(birds, mode, k):
+    hits = birds.search("kite owl dives", k=k, mode=mode)
+    assert len(hits) == min(k, 5)
+    assert hits == birds.search("kite owl dives", k=100, mode=mode)[:k]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_empty_store_answers_nothing(store, mode):
+    assert store.search("anything", mode=mode) == []
+    assert store.search("anything", mode=mode, filter="a == 1", explain=True) == []
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    "query",
+    [
+        "",
+        " ",
+        "\0",
+        "?!",
+        "the of and",
+        "OR AND NOT",
+        'a:b (c) "d" *',
+        "' OR 1=1 --",
+        "{x}",
+        "猛禽 🦅",
+        "x" * 50_000,
+    ],
+)
+def test_any_string_is_a_query(birds, mode, query):
+    hits = birds.search(query, mode=mode)
+    # Words that no document holds, and stop words, are found by nobody; every vector has a cosine.
+    assert len(hits) == (0 if mode == "text" else 5)
+
+
+def test_an_empty_document_is_found_by_filters_and_never_by_words(store):
+    store.add(["", "the the", "bird"], ids=["empty", "stop", "bird"])
+    assert [h.id for h in store.search("the bird", mode="text")] == ["bird"]
+    assert len(store.search("the bird", mode="dense")) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"query": 5}, "query must be a string"),
+        ({"query": None}, "query must be a string"),
+        ({"mode": "magic"}, "hybrid, dense, text"),
+        ({"mode": None}, "hybrid, dense, text"),
+        ({"k": 0}, "k must be an integer of at least 1"),
+        ({"k": 2.0}, "k must be an integer"),
+        ({"k": True}, "k must be an integer"),
+        ({"min_relevance": -0.1}, "from 0 to 1"),
+        ({"min_relevance": 1.5}, "from 0 to 1"),
+        ({"min_relevance": math.nan}, "from 0 to 1"),
+        ({"min_relevance": "0.5"}, "from 0 to 1"),
+        ({"ranker": "rrf"}, "RRFRanker or a WeightedRanker"),
+        ({"ranker": WeightedRanker(1.0)}, "1 weights for 2"),
+        ({"filter": 5}, "filter must be an expression or a dict"),
+    ],
+)
+def test_a_wrong_argument_is_named(birds, arguments, says):
+    with pytest.raises(ParamError, match=says):
+        birds.search(**{"query": "bird", **arguments})
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_filter_that_does_not_parse_is_an_error_in_every_mode(birds, mode):
+    with pytest.raises(FilterError):
+        birds.search("bird", mode=mode, filter="grams >")
+
+
+# --- relevance ---------------------------------------------------------------------------------
+
+
+@given(
+    query=st.lists(st.sampled_from([*WORDS, "zebra"]), max_size=5).map(" ".join),
+    mode=st.sampled_from(MODES),
+    ranker=st.sampled_from(RANKERS),
+    k=st.integers(1, 80),
+)
+def test_relevance_is_from_0_to_1_and_falls_with_the_score(corpus, query, mode, ranker, k):
+    hits = corpus.search(query, k=k, mode=mode, ranker=ranker)
+    assert all(0.0 <= h.relevance <= 1.0 for h in hits)
+    assert all(a.score >= b.score and a.relevance >= b.relevance for a, b in pairwise(hits))
+    assert len({h.id for h in hits}) == len(hits) <= k
+    # Equal scores stand in the order of their ids.
+    assert all(a.id < b.id for a, b in pairwise(hits) if a.score == b.score)
+
+
+def test_relevance_in_dense_mode_is_the_cosine_moved_to_0_to_1(store):
+    plus = np.eye(32)[0]
+    store.add(
+        ["a", "b", "c"], ids=["same", "across", "opposite"], vectors=[plus, np.eye(32)[1], -plus]
+    )
+    hits = store.search("", mode="dense", vector=plus)
+    assert [(h.id, h.score, h.relevance) for h in hits] == [
+        ("same", 1.0, 1.0),
+        ("across", 0.0, 0.5),
+        ("opposite", -1.0, 0.0),
+    ]
+
+
+def test_relevance_in_text_mode_is_the_arctangent_of_the_score(birds):
+    for hit in birds.search("kite over the hills", mode="text"):
+        assert hit.relevance == pytest.approx(2 * math.atan(hit.score) / math.pi)
+
+
+def test_a_document_that_both_legs_rank_first_is_wholly_relevant(birds):
+    best = birds.search("barn owl hunts mice at night", k=5)[0]
+    assert (best.id, best.relevance) == ("owl", 1.0)
+    assert best.score == pytest.approx(2 / 61)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_min_relevance_leaves_out_the_lesser_ones_and_keeps_equal_ones(birds, mode):
+    hits = birds.search("kite dives for fish", mode=mode)
+    for threshold in (0.0, hits[1].relevance, hits[0].relevance, 1.0):
+        kept = birds.search("kite dives for fish", mode=mode, min_relevance=threshold)
+        assert kept == [h for h in hits if h.relevance >= threshold]
+    assert len(birds.search("kite dives for fish", mode=mode, min_relevance=hits[1].relevance)) >= 2
+
+
+# --- explanations and rankers ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_without_explain_a_hit_says_nothing_of_its_legs_and_is_else_the_same(birds, mode):
+    plain = birds.search("kite", mode=mode)
+    told = birds.search("kite", mode=mode, explain=True)
+    assert all(h.explanation == () for h in plain)
+    assert all(h.explanation for h in told)
+    assert [(h.id, h.score, h.relevance) for h in plain] == [
+        (h.id, h.score, h.relevance) for h in told
+    ]
+
+
+@pytest.mark.parametrize("ranker", RANKERS)
+def test_contributions_add_up_to_the_score(corpus, ranker):
+    for hit in corpus.search("red owl on ice", k=60, ranker=ranker, explain=True):
+        assert hit.score == pytest.approx(sum(leg.contribution for leg in hit.explanation))
+
+
+@pytest.mark.parametrize(("mode", "leg"), [("dense", "dense"), ("text", "text")])
+def test_one_leg_explains_its_own_ranking(corpus, mode, leg):
+    hits = corpus.search("red owl on ice", k=20, mode=mode, explain=True)
+    assert [[e.leg for e in h.explanation] for h in hits] == [[leg]] * len(hits)
+    assert [h.explanation[0].rank for h in hits] == list(range(1, len(hits) + 1))
+    assert [h.explanation[0].score for h in hits] == [h.score for h in hits]
+
+
+def test_a_hybrid_explanation_shows_the_scores_and_ranks_of_the_single_searches(corpus):
+    query = "red owl on ice"
+    alone = {
+        mode: {
+            h.id: (rank, h.score)
+            for rank, h in enumerate(corpus.search(query, k=100, mode=mode), 1)
+        }
+        for mode in ("dense", "text")
+    }
+    for hit in corpus.search(query, k=20, explain=True):
+        assert {e.leg for e in hit.explanation} == {m for m in alone if hit.id in alone[m]}
+        for said in hit.explanation:
+            assert (said.rank, said.score) == alone[said.leg][hit.id]
+
+
+@pytest.mark.parametrize(
+    ("ranker", "k", "weights"),
+    [(None, 60, (1, 1)), (RRFRanker(5), 5, (1, 1)), (RRFRanker(60, (2.0, 0.25)), 60, (2, 0.25))],
+)
+def test_rrf_is_the_sum_of_reciprocal_ranks(corpus, ranker, k, weights):
+    query = "hunts prey at night"
+    expected = {}
+    for mode, weight in zip(("dense", "text"), weights, strict=True):
+        for rank, hit in enumerate(corpus.search(query, k=100, mode=mode), 1):
+            expected[hit.id] = expected.get(hit.id, 0.0) + weight / (k + rank)
+    order = sorted(expected, key=lambda name: (-expected[name], name))[:10]
+    hits = corpus.search(query, k=10, ranker=ranker)
+    assert [h.id for h in hits] == order
+    assert [h.score for h in hits] == pytest.approx([expected[name] for name in order])
+
+
+@pytest.mark.parametrize("weights", [(0.7, 0.3), (1.0, 0.0), (0.0, 1.0)])
+def test_weighted_is_the_weighted_sum_of_normalised_scores(corpus, weights):
+    query = "hunts prey at night"
+    expected = dict.fromkeys((d.id for d in corpus), 0.0)
+    for hit in corpus.search(query, k=100, mode="dense"):
+        expected[hit.id] += weights[0] * (1 + hit.score) / 2
+    for hit in corpus.search(query, k=100, mode="text"):
+        expected[hit.id] += weights[1] * 2 * math.atan(hit.score) / math.pi
+    order = sorted(expected, key=lambda name: (-expected[name], name))[:10]
+    hits = corpus.search(query, k=10, ranker=WeightedRanker(*weights))
+    assert [h.score for h in hits] == pytest.approx([expected[name] for name in order])
+    assert [h.relevance for h in hits] == pytest.approx([h.score / sum(weights) for h in hits])
+
+
+def test_bm25_scores_follow_the_formula(open_store):
+    store = open_store(analyzer="standard")
+    texts = {"a": "ice ice fish", "b": "ice", "c": "owl mice owl mice owl", "d": "fish"}
+    store.add(list(texts.values()), ids=list(texts))
+    words = {name: text.split() for name, text in texts.items()}
+    average = sum(map(len, words.values())) / 4
+    expected = dict.fromkeys("abd", 0.0)
+    for term in ("ice", "fish"):
+        holding = [name for name in words if term in words[name]]
+        idf = math.log(1 + (4 - len(holding) + 0.5) / (len(holding) + 0.5))
+        for name in holding:
+            tf = words[name].count(term)
+            norm = 1.2 * (0.25 + 0.75 * len(words[name]) / average)
+            expected[name] += idf * tf * 2.2 / (tf + norm)
+    hits = store.search("ice fish", mode="text")
+    assert {h.id: h.score for h in hits} == pytest.approx(expected, rel=1e-6)
+
+
+# --- a real model ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def minilm():
+    return MiniLMEmbeddingFunction()
+
+
+def test_a_real_model_finds_what_shares_no_word_with_the_query(open_store, minilm):
+    store = open_store(embedding=minilm)
+    store.add(
+        [
+            "The cat sat on the mat.",
+            "Interest rates were raised by the central bank.",
+            "Fresh bread needs flour, water, yeast and patience.",
+        ],
+        ids=["cat", "bank", "bread"],
+    )
+    assert store.search("baking a loaf", k=1)[0].id == "bread"
+    assert store.search("monetary policy", k=1, mode="dense")[0].id == "bank"
+    assert store.search("monetary policy", mode="text") == []
+
+
+def test_a_real_models_vectors_survive_reopening(open_store, minilm, tmp_path):
+    file = tmp_path / "kb.db"
+    first = open_store(file, minilm)
+    first.add(["Kites glide on warm air.", "Owls hunt at night."], ids=["kite", "owl"])
+    before = first.search("soaring bird", explain=True)
+    first.close()
+    assert open_store(file, minilm).search("soaring bird", explain=True) == before

@@ -159,7 +159,7 @@ def test_damaged_vectors_are_noticed_and_read_again(path, fill, query, caplog):
     caplog.set_level(logging.CRITICAL, "elanus")
     with MilvusClient(path) as client:
         _search(client, query)
-        client._database._background.wait((_state(client).number, "check"))
+        client._database._upkeep.background.wait((_state(client).number, "check"))
         assert _search(client, query, k=600) == before
         assert client.verify() == []
 
@@ -238,7 +238,7 @@ def test_a_read_only_handle_uses_what_was_saved_and_writes_nothing(path, fill, q
 def test_another_process_adopts_the_graph_that_this_one_saves(path, fill, query):
     """Two processes see 600 rows without a graph; one builds it, the other takes it over."""
     with fill(path) as client:
-        folder = client._database._cache.folder
+        folder = client._database._upkeep.cache.folder
         with sqlite3.connect(path) as db:
             db.execute("DELETE FROM snapshots")
         db.close()
@@ -267,7 +267,7 @@ def test_another_process_adopts_the_graph_that_this_one_saves(path, fill, query)
         )
         child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
         assert child.stdout.readline() == "waiting None\n"
-        client._database._cache.save(_state(client))
+        client._database._upkeep.cache.save(_state(client))
         folder.unlock()
         output, _ = child.communicate(timeout=60)
     assert output == "600 []\n"

@@ -149,12 +149,12 @@ def test_a_bad_document_is_named_before_anything_is_embedded(
     [
         (lambda n: np.zeros((n, 31)), r"shape \(\d, 31\), expected \(\d, 32\)"),
         (lambda n: np.zeros((n + 1, 32)), r"expected \(2, 32\)"),
-        (lambda n: np.zeros(32), "shape"),
+        (lambda n: np.zeros(32 * n), "shape"),
         (lambda n: [[0.0] * 31, [0.0] * 32][:n], "do not form"),
         (lambda n: np.full((n, 32), np.nan), "finite"),
         (lambda n: [[1e39] * 32] * n, "finite"),
         (lambda n: [["1"] * 32] * n, "do not form"),
-        (lambda n: object(), "do not form"),
+        (lambda n: {"rows": n}, "do not form"),
     ],
 )
 def test_vectors_of_a_wrong_shape_are_refused_wherever_they_come_from(
@@ -165,7 +165,7 @@ def test_vectors_of_a_wrong_shape_are_refused_wherever_they_come_from(
     embedding.encode_documents = lambda texts: result(len(texts))
     with pytest.raises(DataNotMatchException, match=says):
         store.add(["a", "b"])
-    embedding.encode_queries = lambda texts: result(1)
+    embedding.encode_queries = lambda texts: result(len(texts))
     with pytest.raises(DataNotMatchException):
         store.search("a")
     assert store.count() == 0

@@ -57,7 +57,7 @@ def test_a_store_made_without_a_model_has_no_vectors(open_store, embedding, tmp_
         store.search("bird", mode="dense", vector=[1.0])
     with pytest.raises(EmbeddingMismatchError, match="no vectors"):
         store.add(["x"], vectors=[[1.0]])
-    with pytest.raises(EmbeddingMismatchError, match="no embedding.*'hashing'"):
+    with pytest.raises(EmbeddingMismatchError, match=r"no embedding.*'hashing'"):
         DocumentStore(file, embedding)
 
 
@@ -136,7 +136,7 @@ def test_a_store_that_cannot_be_opened_says_why(options, error, says):
     ("name", "dim"), [(None, 4), ("", 4), (5, 4), ("m", 0), ("m", "4"), ("m", None)]
 )
 def test_an_embedding_that_cannot_be_kept_is_refused(make_embedding, name, dim):
-    with pytest.raises(ParamError, match="name|dim"):
+    with pytest.raises(ParamError, match=r"name|dim"):
         DocumentStore(":memory:", make_embedding(name=name, dim=dim))
 
 

@@ -173,7 +173,7 @@ class DataCalls(BaseClient):
             collection_name: the collection.
             filter: an expression; empty means every row.
             output_fields: field names, dynamic keys, ``"*"`` (the default: all), or
-                ``["count(*)"]`` for ``[{"count(*)": n}]``.
+                ``["count(*)"]`` for ``[{"count(*)": n}]``. The primary key always comes along.
             timeout: accepted for compatibility.
             ids: keys, instead of a filter.
             partition_names: none, or ``["_default"]``.

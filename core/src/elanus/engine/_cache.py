@@ -6,14 +6,15 @@ import logging
 import sqlite3
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from elanus.engine._background import Stop
 from elanus.engine._parts import DenseKey
+from elanus.engine._state import CollectionState, Restored, SavedMatrix
 from elanus.engine._view import Keys, View, as_keys
 from elanus.errors import DatabaseCorruptError
 from elanus.index import DenseIndex, Graph
@@ -34,39 +35,9 @@ from elanus.storage import (
     write_arrays,
 )
 
-if TYPE_CHECKING:
-    from elanus.engine._background import Stop
-    from elanus.engine._snapshot import CollectionState
-
 _SLOTS = "slots"
 _AT_ONCE = 16_384
 _log = logging.getLogger("elanus")
-
-
-Block = tuple[int, int, int]
-"""First row, row after the last, CRC-32."""
-
-
-@dataclass(frozen=True, slots=True)
-class Restored:
-    """A view that was saved, and the graphs that were saved with it, not yet assembled."""
-
-    view: View
-    graphs: Mapping[DenseKey, Container]
-    matrices: Mapping[DenseKey, SavedMatrix]
-
-
-@dataclass(frozen=True, slots=True)
-class SavedMatrix:
-    """A raw file of vectors, of which so many rows are registered.
-
-    Attributes:
-        blocks: row ranges of the file with the CRC-32 of each.
-    """
-
-    name: str
-    rows: int
-    blocks: tuple[Block, ...] = ()
 
 
 class SnapshotCache:

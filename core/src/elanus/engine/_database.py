@@ -10,24 +10,18 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from elanus.engine._background import Background
-from elanus.engine._cache import SnapshotCache
 from elanus.engine._check import view_faults
 from elanus.engine._graphs import needs_work
 from elanus.engine._parts import DenseKey
 from elanus.engine._search import load_parts
-from elanus.engine._snapshot import (
-    CollectionState,
-    OutdatedSnapshotError,
-    Snapshot,
-    make_analyzers,
-)
+from elanus.engine._snapshot import Snapshot
+from elanus.engine._state import CollectionState, OutdatedSnapshotError, make_analyzers
+from elanus.engine._upkeep import BackgroundUpkeep
 from elanus.engine._write import Prepared, Writer, prepare
 from elanus.errors import CollectionExistsError, DataNotMatchException, ParamError
 from elanus.query import Expression
 from elanus.schema import Batch, IndexSpec, Rejected, Schema, check_name, converter
 from elanus.storage import (
-    CacheFolder,
     Catalogue,
     CollectionInfo,
     DatabaseFile,
@@ -64,16 +58,12 @@ class Database:
         self._lock = threading.Lock()
         self._catalogue = Catalogue(-1, {})
         self._states: dict[int, CollectionState] = {}
-        self._background = Background()
-        folder = self.file.cache_folder
-        self._cache = None if folder is None else SnapshotCache(self.file, CacheFolder(folder))
+        self._upkeep = BackgroundUpkeep(self.file)
 
     def close(self) -> None:
         """Release the file and all memory; a second call does nothing."""
-        self._background.close()
+        self._upkeep.close()
         self.file.close()
-        if self._cache is not None:
-            self._cache.folder.close()
         self._states.clear()
 
     def verify(self) -> list[str]:
@@ -117,9 +107,7 @@ class Database:
             with self._lock:
                 state = self._states.get(info.number)
                 if state is None:
-                    state = self._states[info.number] = CollectionState(
-                        info, self._background, self._cache
-                    )
+                    state = self._states[info.number] = CollectionState(info, self._upkeep)
         return state
 
     def _snapshot(self, db: sqlite3.Connection, name: str) -> Snapshot:
@@ -240,7 +228,7 @@ class Database:
         """
         waiting = self.read(name, self._load_parts)
         for state, key in waiting:
-            state.wait_for_graph(key)
+            self._upkeep.wait_for_graph(state, key)
 
     def _load_parts(self, snapshot: Snapshot) -> list[tuple[CollectionState, DenseKey]]:
         snapshot.state.is_loaded = True

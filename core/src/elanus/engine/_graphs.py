@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from elanus.engine._background import Stop
+from elanus.engine._cache import SnapshotCache
+from elanus.engine._parts import DenseKey
+from elanus.engine._state import CollectionState
+from elanus.engine._view import View
 from elanus.errors import DatabaseCorruptError
 from elanus.index import DenseIndex, Graph, GraphParams, wants_graph
-
-if TYPE_CHECKING:
-    from elanus.engine._background import Stop
-    from elanus.engine._cache import SnapshotCache
-    from elanus.engine._parts import DenseKey
-    from elanus.engine._snapshot import CollectionState
-    from elanus.engine._view import View
-    from elanus.schema import IndexSpec
+from elanus.schema import IndexSpec
 
 _log = logging.getLogger("elanus")
 
@@ -66,29 +63,32 @@ def make_graph(
     """
     if _assembled(state, key, spec):
         return
-    if cache is None:
-        _build(state, key, spec, stop)
+    if cache is None or not _wait_for_turn(cache, stop):
+        if not stop():
+            _build(state, key, spec, stop)
         return
+    try:
+        restored = cache.restore_newest(state.number)
+        if restored is not None and state.adopt(restored) and _assembled(state, key, spec):
+            return
+        if _build(state, key, spec, stop):
+            cache.save(state)
+    finally:
+        cache.folder.unlock()
+
+
+def _wait_for_turn(cache: SnapshotCache, stop: Stop) -> bool:
+    """Wait to be the one process that builds; False if there is no folder to agree by."""
     while not cache.folder.try_lock():
         if stop() or not cache.folder.can_be_locked():
-            break
+            return False
         time.sleep(_POLL_SECONDS)
-    else:
-        try:
-            if state.adopt(cache) and _assembled(state, key, spec):
-                return
-            if _build(state, key, spec, stop):
-                cache.save(state)
-        finally:
-            cache.folder.unlock()
-        return
-    if not stop():
-        _build(state, key, spec, stop)
+    return True
 
 
 def _assembled(state: CollectionState, key: DenseKey, spec: IndexSpec) -> bool:
     """Put a saved graph in place; whether nothing more is needed then."""
-    saved = state.saved_graph(key)
+    saved = state.saved_graphs.get(key)
     if saved is None:
         return False
     try:
@@ -102,7 +102,7 @@ def _assembled(state: CollectionState, key: DenseKey, spec: IndexSpec) -> bool:
         _log.warning("ignoring a saved graph, and building another: %s", error)
         return False
     finally:
-        state.drop_saved_graph(key)
+        state.saved_graphs.pop(key, None)
     view = state.view
     return not needs_work(view, view.parts[key], spec)
 

@@ -146,7 +146,7 @@ def dense_index(snapshot: Snapshot, key: DenseKey) -> DenseIndex:
         # A graph may be left from an index that was dropped: without one, answers are exact.
         return index if index.graph is None else index.with_graph(None)
     if spec.metric is key.metric and needs_work(snapshot.view, index, spec):
-        snapshot.state.request_graph(key, spec)
+        snapshot.state.upkeep.graph(snapshot.state, key, spec)
     return index
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -136,6 +138,9 @@ def make_field(name: str, dtype: Any, description: str = "", **options: Any) -> 
 
 def _as_json(value: Any) -> Any:
     """Analyzer parameters as JSON gives them back, so that a schema equals its stored form."""
+    if isinstance(value, str) and value.lstrip().startswith("{"):  # pymilvus writes JSON text
+        with suppress(ValueError):  # building the analyzer will say what is wrong with it
+            return json.loads(value)
     if isinstance(value, Mapping):
         return {k: _as_json(v) for k, v in value.items()}
     if isinstance(value, (set, frozenset)):

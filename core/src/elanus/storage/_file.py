@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from pathlib import Path
 
 from elanus.errors import (
     ClosedError,
+    DatabaseFormatError,
     DatabaseLockedError,
     DatabaseNotFoundError,
     DatabaseReplacedError,
@@ -100,10 +102,21 @@ class DatabaseFile:
         parent = Path(self.path).parent
         if not parent.is_dir():
             raise DatabaseNotFoundError(f"cannot open {self.path}: no folder {parent}")
-        if Path(self.path).is_dir():
+        try:
+            found = os.stat(self.path)  # noqa: PTH116  # never opened: see above
+        except FileNotFoundError:
+            if self.options.read_only:
+                raise DatabaseNotFoundError(
+                    f"cannot open {self.path} read-only: no such file"
+                ) from None
+            return
+        except OSError as error:
+            raise StorageError(f"cannot open {self.path}: {error.strerror}") from error
+        if stat.S_ISDIR(found.st_mode):
             raise StorageError(f"cannot open {self.path}: it is a folder; give the path of a file")
-        if self.options.read_only and not Path(self.path).exists():
-            raise DatabaseNotFoundError(f"cannot open {self.path} read-only: no such file")
+        if found.st_size == 1:
+            # SQLite takes a file of one byte for an empty one, and would write over it.
+            raise DatabaseFormatError(f"{self.path} is not a database file")
 
     # --- connections -----------------------------------------------------------------------
 
@@ -157,13 +170,16 @@ class DatabaseFile:
             db.execute(f"PRAGMA page_size={PAGE_SIZE}")
             db.execute(f"PRAGMA synchronous={_SYNCHRONOUS[self.options.durability]}")
             db.execute(f"PRAGMA journal_size_limit={_WAL_LIMIT}")
-        if new:
-            prepare_first = db.execute("PRAGMA schema_version").fetchone()[0] == 0
-            if prepare_first and not self.options.read_only:
+        if new and self.options.read_only:
+            prepare(db, self.path, read_only=True)
+        elif new and db.execute("PRAGMA schema_version").fetchone()[0]:
+            prepare(db, self.path, read_only=False)
+            self._set_journal(db)
+        elif new:
+            # Two that switch an empty file to the log at once would not wait, but fail.
+            with self._turn("create the file"):
                 self._set_journal(db)
-            prepare(db, self.path, read_only=self.options.read_only)
-            if not prepare_first and not self.options.read_only:
-                self._set_journal(db)
+                prepare(db, self.path, read_only=False)
 
     def _set_journal(self, db: sqlite3.Connection) -> None:
         if self.in_memory:
@@ -262,30 +278,36 @@ class DatabaseFile:
         self._check_usable()
         if self.options.read_only:
             raise ReadOnlyError(f"{self.path} is open read-only: cannot {operation}")
+        with self._turn(operation), self._connection() as db:
+            with sqlite_errors(self.path):
+                db.execute("BEGIN IMMEDIATE")
+            try:
+                with sqlite_errors(self.path):
+                    yield db
+                    db.execute("COMMIT")
+            except BaseException:
+                # SQLite has rolled back by itself after a full disk or an I/O error.
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+                if after is not None:
+                    after(False)
+                raise
+            if after is not None:
+                after(True)
+            if rows >= _LARGE_BATCH:
+                self._fold_log(db)
+
+    @contextmanager
+    def _turn(self, operation: str) -> Iterator[None]:
+        """Wait in the queue of writers, and be the one who writes."""
         if not self._writers.acquire(self.options.timeout, operation):
+            self._check_usable()
             raise DatabaseLockedError(
                 f"waited {self.options.timeout:g} s to {operation} in {self.path}: "
                 f"{self._writers.holder()} is writing"
             )
         try:
-            with self._connection() as db:
-                with sqlite_errors(self.path):
-                    db.execute("BEGIN IMMEDIATE")
-                try:
-                    with sqlite_errors(self.path):
-                        yield db
-                        db.execute("COMMIT")
-                except BaseException:
-                    # SQLite has rolled back by itself after a full disk or an I/O error.
-                    if db.in_transaction:
-                        db.execute("ROLLBACK")
-                    if after is not None:
-                        after(False)
-                    raise
-                if after is not None:
-                    after(True)
-                if rows >= _LARGE_BATCH:
-                    self._fold_log(db)
+            yield
         finally:
             self._writers.release()
 
@@ -308,15 +330,10 @@ class DatabaseFile:
         self._check_usable()
         if self.options.read_only:
             raise ReadOnlyError(f"{self.path} is open read-only: cannot compact")
-        if not self._writers.acquire(self.options.timeout, "compact"):
-            raise DatabaseLockedError(f"cannot compact {self.path}: {self._writers.holder()}")
-        try:
-            with self._connection() as db, sqlite_errors(self.path):
-                db.execute("VACUUM")
-                if not self.in_memory:
-                    self._fold_log(db)
-        finally:
-            self._writers.release()
+        with self._turn("compact"), self._connection() as db, sqlite_errors(self.path):
+            db.execute("VACUUM")
+            if not self.in_memory:
+                self._fold_log(db)
 
     def backup(self, target: str) -> None:
         """Copy the file as of now to ``target``, while others go on reading and writing."""

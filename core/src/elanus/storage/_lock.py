@@ -55,9 +55,10 @@ class WriterLock:
         self._path = path
         self._threads = threading.Lock()
         self._descriptor: int | None = None
+        self._closed = False
 
     def acquire(self, timeout: float, operation: str) -> bool:
-        """Wait for the lock; False after ``timeout`` seconds."""
+        """Wait for the lock; False after ``timeout`` seconds, or when it is closed meanwhile."""
         deadline = time.monotonic() + timeout
         if not self._threads.acquire(timeout=max(timeout, 0.0)):
             return False
@@ -73,16 +74,19 @@ class WriterLock:
         return False
 
     def _lock_file(self, deadline: float) -> bool:
+        if self._closed:
+            return False
         if self._descriptor is None and not self._open():
             return True
-        assert self._descriptor is not None
         pause = 0.0005
-        while not _try_lock(self._descriptor):
+        while (descriptor := self._descriptor) is not None:
+            if _try_lock(descriptor):
+                return True
             if time.monotonic() >= deadline:
                 return False
             time.sleep(pause)
             pause = min(pause * 1.5, 0.02)
-        return True
+        return False
 
     def _open(self) -> bool:
         """Open the lock file; without a place for one, SQLite's busy handler is all there is."""
@@ -132,6 +136,7 @@ class WriterLock:
 
     def close(self) -> None:
         """Close the lock file. It stays: removing it would split the queue in two."""
+        self._closed = True
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)

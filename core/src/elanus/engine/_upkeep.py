@@ -1,0 +1,57 @@
+"""What is done for collections beside their searches: restoring, checking, building, merging."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from elanus.engine._background import Background
+from elanus.engine._cache import SnapshotCache
+from elanus.engine._graphs import make_graph
+from elanus.engine._parts import DenseKey, TextKey
+from elanus.engine._state import CollectionState, Restored
+from elanus.schema import IndexSpec
+from elanus.storage import CacheFolder, CollectionInfo, DatabaseFile
+
+
+class BackgroundUpkeep:
+    """The upkeep of one database, on one background thread.
+
+    Args:
+        file: the database.
+    """
+
+    def __init__(self, file: DatabaseFile) -> None:
+        folder = file.cache_folder
+        self.background = Background()
+        self.cache = None if folder is None else SnapshotCache(file, CacheFolder(folder))
+
+    def restore(self, db: sqlite3.Connection, info: CollectionInfo) -> Restored | None:
+        """See `Upkeep`."""
+        return None if self.cache is None else self.cache.restore(db, info)
+
+    def check(self, state: CollectionState) -> None:
+        """See `Upkeep`."""
+        cache = self.cache
+        if cache is not None:
+            self.background.request((state.number, "check"), lambda stop: cache.check(state, stop))
+
+    def graph(self, state: CollectionState, key: DenseKey, spec: IndexSpec) -> None:
+        """See `Upkeep`."""
+        self.background.request(
+            (state.number, key), lambda stop: make_graph(state, key, spec, self.cache, stop)
+        )
+
+    def merge(self, state: CollectionState, key: TextKey) -> None:
+        """See `Upkeep`."""
+        self.background.request((state.number, key), lambda _: state.merge(key))
+
+    def wait_for_graph(self, state: CollectionState, key: DenseKey) -> None:
+        """Wait for a graph that must be built; one that was saved is not waited for."""
+        if key not in state.saved_graphs:
+            self.background.wait((state.number, key))
+
+    def close(self) -> None:
+        """Give up what is running, and release the cache folder."""
+        self.background.close()
+        if self.cache is not None:
+            self.cache.folder.close()

@@ -1,0 +1,295 @@
+"""What a search sees: every commit before it, whole commits only, whoever made them."""
+
+import threading
+from contextlib import contextmanager
+
+import pytest
+
+from elanus import MilvusClient
+
+QUERY = [1, 2, 0, -1]
+
+
+def everywhere(world, client, text="red"):
+    """The keys that each kind of search finds; all of them, on rows that match everywhere."""
+    name = world.NAME
+    return {
+        "v": {k for k, _ in world.found(client, "v", QUERY)},
+        "w": {k for k, _ in world.found(client, "w", QUERY)},
+        "bm": {k for k, _ in world.found(client, "bm", text)},
+        "s": {k for k, _ in world.found(client, "s", {1: 1.0})},
+        "filter": {r["id"] for r in client.query(name, filter="n >= 0", output_fields=["id"])},
+        "text_match": {r["id"] for r in client.query(name, filter=f"text_match(text, '{text}')")},
+        "get": {r["id"] for r in client.get(name, ids=list(range(200)))},
+        "count": client.query(name, output_fields=["count(*)"])[0]["count(*)"],
+    }
+
+
+def assert_holds(world, client, keys):
+    seen = everywhere(world, client)
+    assert seen.pop("count") == len(keys)
+    assert seen == dict.fromkeys(seen, set(keys))
+
+
+@pytest.fixture
+def full_row(world):
+    def make(key, **values):
+        return world.row(key, **{"text": "red", "v": QUERY, "w": QUERY, "n": 1, **values})
+
+    return make
+
+
+@contextmanager
+def in_threads(work, count=3):
+    """Run ``work`` again and again in threads while the block runs; then show their errors."""
+    stop, errors = threading.Event(), []
+
+    def loop():
+        try:
+            while not stop.is_set():
+                work()
+        except BaseException as error:  # noqa: BLE001  # shown in the test's own thread
+            errors.append(error)
+
+    threads = [threading.Thread(target=loop) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert errors == []
+
+
+# --- freshness -----------------------------------------------------------------------------
+
+
+def test_a_handle_finds_its_own_writes_at_once(world, client, full_row):
+    assert_holds(world, client, [])
+    for key in range(5):
+        client.insert(world.NAME, [full_row(key)])
+        assert_holds(world, client, range(key + 1))
+    client.delete(world.NAME, ids=[0, 3])
+    assert_holds(world, client, [1, 2, 4])
+    client.delete(world.NAME, filter="id == 4")
+    assert_holds(world, client, [1, 2])
+    client.truncate_collection(world.NAME)
+    assert_holds(world, client, [])
+
+
+def test_a_handle_finds_the_writes_of_another_at_once(world, path, client, full_row):
+    with MilvusClient(path) as other:
+        for key in range(5):
+            other.insert(world.NAME, [full_row(key)])
+            assert_holds(world, client, range(key + 1))
+            assert_holds(world, other, range(key + 1))
+        client.delete(world.NAME, ids=[1])
+        assert_holds(world, other, [0, 2, 3, 4])
+        other.truncate_collection(world.NAME)
+        assert_holds(world, client, [])
+        assert other.verify() == []
+
+
+def test_an_upsert_changes_all_fields_of_a_row_together(world, client, full_row):
+    client.insert(world.NAME, [full_row(1), full_row(2)])
+    changed = {"text": "blue", "v": [-1, 0, 0, 0], "w": None, "s": {2: 1.0}, "n": None}
+    client.upsert(world.NAME, [full_row(1, **changed)])
+    seen = everywhere(world, client)
+    assert (seen["w"], seen["bm"], seen["s"], seen["filter"]) == ({2}, {2}, {2}, {2})
+    assert world.found(client, "bm", "blue")[0][0] == 1
+    assert dict(world.found(client, "v", [1, 0, 0, 0]))[1] == -1.0
+    assert seen["count"] == 2
+
+
+# --- one commit ----------------------------------------------------------------------------
+
+
+def test_readers_see_whole_batches_in_all_legs_and_fields(world, client):
+    """Each commit rewrites all rows with its own number in every field."""
+
+    def batch(number):
+        return [
+            world.row(
+                i, text=f"n{number} red", v=[number, 1, 0, 0], s={1: float(number)}, n=number
+            )
+            for i in range(12)
+        ]
+
+    def look():
+        reqs = [
+            world.request("v", [1, 0, 0, 0], 100),
+            world.request("bm", "red", 100),
+            world.request("s", {1: 1.0}, 100),
+        ]
+        fields = ["text", "v", "s", "n"]
+        [hits] = client.hybrid_search(world.NAME, reqs, limit=100, output_fields=fields)
+        assert len(hits) == 12
+        numbers = {h["n"] for h in hits} | {h["v"][0] for h in hits} | {h["s"][1] for h in hits}
+        assert len(numbers) == 1
+        assert {h["text"] for h in hits} == {f"n{numbers.pop()} red".replace(".0", "")}
+        [count] = {len({r["n"] for r in client.query(world.NAME, output_fields=["n"])})}
+        assert count == 1
+
+    client.insert(world.NAME, batch(1))
+    with in_threads(look):
+        for number in range(2, 60):
+            client.upsert(world.NAME, batch(number))
+
+
+def test_readers_of_a_released_collection_still_find_everything(world, client, full_row):
+    client.insert(world.NAME, [full_row(i, n=i) for i in range(40)])
+    client.delete(world.NAME, ids=list(range(10)))
+
+    def look():
+        assert len(world.found(client, "v", QUERY, filter="n < 20 and tag is null")) == 10
+        assert len(world.found(client, "bm", "red", filter="n < 20")) == 10
+
+    with in_threads(look):
+        for _ in range(150):
+            client.release_collection(world.NAME)
+
+
+def test_no_index_is_mixed_with_slots_that_were_numbered_afresh(
+    world, client, full_row, monkeypatch
+):
+    """A collection is released just after a search has evaluated its filter."""
+    client.insert(world.NAME, [full_row(i, n=i) for i in range(40)])
+    client.get_collection_stats(world.NAME)
+    client.delete(world.NAME, ids=list(range(10)))
+    released = []
+
+    def release_once(self, *args, **kwargs):
+        mask = eligible(self, *args, **kwargs)
+        if not released:
+            released.append(1)
+            self.state.forget()
+        return mask
+
+    from elanus.engine import Snapshot  # noqa: PLC0415  # only here something inside is patched
+
+    eligible = Snapshot.eligible
+    client.query(world.NAME, filter="n < 20")
+    monkeypatch.setattr(Snapshot, "eligible", release_once)
+    hits = world.found(client, "v", QUERY, filter="n < 20")
+    assert released
+    assert [key for key, _ in hits] == list(range(10, 20))
+
+
+def test_released_collections_are_read_again_when_used(world, client, full_row):
+    client.insert(world.NAME, [full_row(i) for i in range(5)])
+    client.release_collection(world.NAME)
+    assert client.get_load_state(world.NAME)["state"].name == "NotLoad"
+    assert_holds(world, client, range(5))
+    client.load_collection(world.NAME)
+    assert client.get_load_state(world.NAME)["state"].name == "Loaded"
+    assert_holds(world, client, range(5))
+
+
+# --- histories that make slots or tables void ----------------------------------------------
+
+
+def test_a_view_that_is_mostly_dead_is_read_afresh(world, client, full_row, monkeypatch):
+    monkeypatch.setattr("elanus.engine._view._LEAST_ROWS_TO_REBUILD", 20)
+    client.insert(world.NAME, [full_row(i) for i in range(60)])
+    assert_holds(world, client, range(60))
+    client.delete(world.NAME, ids=list(range(29)))
+    assert_holds(world, client, range(29, 60))
+    slots = client._database.read(world.NAME, lambda s: s.view.n)
+    client.delete(world.NAME, ids=[29, 30, 31])
+    assert_holds(world, client, range(32, 60))
+    assert (slots, client._database.read(world.NAME, lambda s: s.view.n)) == (60, 28)
+    client.upsert(world.NAME, [full_row(i) for i in range(40, 70)])
+    assert_holds(world, client, range(32, 70))
+
+
+def test_a_recreated_collection_holds_nothing_of_its_predecessor(world, path, client, full_row):
+    with MilvusClient(path) as other:
+        client.insert(world.NAME, [full_row(i) for i in range(5)])
+        assert_holds(world, other, range(5))
+        client.drop_collection(world.NAME)
+        assert not other.has_collection(world.NAME)
+        world.create(client)
+        for handle in (client, other):
+            assert_holds(world, handle, [])
+        other.insert(world.NAME, [full_row(7)])
+        for handle in (client, other):
+            assert_holds(world, handle, [7])
+
+
+def test_collections_that_exchange_their_names_keep_their_rows(world, path, client, full_row):
+    world.create(client, "second")
+    client.insert(world.NAME, [full_row(1)])
+    client.insert("second", [full_row(2)])
+    with MilvusClient(path) as other:
+        assert_holds(world, other, [1])
+        client.rename_collection(world.NAME, "third")
+        client.rename_collection("second", world.NAME)
+        assert_holds(world, other, [2])
+        assert_holds(world, client, [2])
+
+
+def test_bm25_parameters_are_those_of_the_present_index(world, path, client):
+    rows = {i: world.row(i, text="red " * (i % 4) + "sea " * i) for i in range(12)}
+    client.insert(world.NAME, list(rows.values()))
+    with MilvusClient(path) as other:
+        for k1, b in ((1.2, 0.75), (2.0, 0.0), (0.0, 1.0), (0.5, 1.0)):
+            for handle in (client, other):
+                handle.drop_index(world.NAME, "bm")
+                default = world.text(rows, "text", "red sea")
+                assert world.found(handle, "bm", "red sea") == default
+            params = client.prepare_index_params()
+            params.add_index("bm", "AUTOINDEX", metric_type="BM25", bm25_k1=k1, bm25_b=b)
+            client.create_index(world.NAME, params)
+            expected = world.text(rows, "text", "red sea", k1=k1, b=b)
+            for handle in (client, other):
+                assert world.found(handle, "bm", "red sea") == expected
+        client.delete(world.NAME, ids=[11])
+        del rows[11]
+        expected = world.text(rows, "text", "red sea", k1=0.5, b=1.0)
+        assert world.found(other, "bm", "red sea") == expected
+
+
+# --- values at the edge --------------------------------------------------------------------
+
+
+def test_rows_without_a_vector_are_never_found_by_it(world, client, full_row):
+    client.insert(world.NAME, [full_row(i, w=None if i % 2 else QUERY) for i in range(10)])
+    assert {k for k, _ in world.found(client, "w", QUERY)} == {0, 2, 4, 6, 8}
+    assert world.found(client, "w", QUERY, filter="id in [1, 3]") == []
+    client.upsert(world.NAME, [full_row(0, w=None), full_row(1)])
+    assert {k for k, _ in world.found(client, "w", QUERY)} == {1, 2, 4, 6, 8}
+    assert client.get(world.NAME, ids=[0])[0]["w"] is None
+
+
+@pytest.mark.parametrize("metric", ["COSINE", "IP", "L2"])
+def test_zero_vectors_have_a_score_and_a_place(world, metric):
+    rows = {i: world.row(i, v=v) for i, v in enumerate([[0] * 4, QUERY, [-1, -2, 0, 1], [0] * 4])}
+    with MilvusClient(":memory:") as client:
+        world.create(client, v=("FLAT", metric))
+        client.insert(world.NAME, list(rows.values()))
+        for query in (QUERY, [0] * 4):
+            assert world.found(client, "v", query) == world.dense(rows, "v", metric, query)
+        assert client.verify() == []
+
+
+def test_of_rows_with_one_key_in_a_batch_the_last_one_stays(world, client, full_row, monkeypatch):
+    monkeypatch.setattr("elanus.engine._write._AT_ONCE", 3)
+    batch = [full_row(i % 4, n=i, text=f"red w{i}") for i in range(14)]
+    assert client.insert(world.NAME, batch)["insert_count"] == 14
+    assert_holds(world, client, range(4))
+    kept = {r["id"]: r["n"] for r in client.query(world.NAME, output_fields=["n", "id"])}
+    assert kept == {0: 12, 1: 13, 2: 10, 3: 11}
+    assert world.found(client, "bm", "w9") == []
+    assert [k for k, _ in world.found(client, "bm", "w10")] == [2]
+
+
+def test_row_that_came_and_went_between_two_looks_leaves_nothing(world, path, client, full_row):
+    with MilvusClient(path) as other:
+        assert_holds(world, other, [])
+        client.insert(world.NAME, [full_row(i) for i in range(6)])
+        client.delete(world.NAME, ids=[0, 5])
+        client.upsert(world.NAME, [full_row(2), full_row(5)])
+        assert_holds(world, other, [1, 2, 3, 4, 5])
+        assert other.verify() == []

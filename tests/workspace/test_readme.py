@@ -1,4 +1,4 @@
-"""The code blocks of the READMEs run as they stand, and print what the page says."""
+"""The code blocks of the READMEs and of docs/ run as they stand, and print what the page says."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from typing import NamedTuple
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("README.md", "core/README.md", "embeddings/README.md")
+PAGES = (
+    *("README.md", "core/README.md", "embeddings/README.md"),
+    *sorted(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")),
+)
 # A python block, and the output block that may follow it directly.
 BLOCK = re.compile(r"```python\n(.*?)```\n(?:\n```text\n(.*?)```)?", re.DOTALL)
 
@@ -31,7 +34,7 @@ def examples():
 
 
 @pytest.mark.parametrize("example", list(examples()), ids=lambda example: example.name)
-def test_a_readme_example_runs_and_prints_what_the_page_says(example, tmp_path):
+def test_an_example_runs_and_prints_what_the_page_says(example, tmp_path):
     script = tmp_path / "example.py"
     script.write_text(example.code, encoding="utf-8")
     run = subprocess.run(

@@ -7,4 +7,6 @@ A function has ``encode_documents``, ``encode_queries``, ``dim`` and ``name``; s
 from elanus_embeddings._contract import EmbeddingFunction
 from elanus_embeddings._minilm import MiniLMEmbeddingFunction
 
-__all__ = ["EmbeddingFunction", "MiniLMEmbeddingFunction"]
+__version__ = "0.1.0"
+
+__all__ = ["EmbeddingFunction", "MiniLMEmbeddingFunction", "__version__"]

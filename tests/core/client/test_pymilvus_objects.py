@@ -123,9 +123,7 @@ def test_our_add_field_takes_pymilvus_data_types_and_functions(client):
     schema.add_field("id", pymilvus.DataType.INT64, is_primary=True)
     schema.add_field("body", pymilvus.DataType.VARCHAR, max_length=9, enable_analyzer=True)
     schema.add_field("terms", pymilvus.DataType.SPARSE_FLOAT_VECTOR)
-    schema.add_function(
-        pymilvus.Function("f", pymilvus.FunctionType.BM25, ["body"], ["terms"])
-    )
+    schema.add_function(pymilvus.Function("f", pymilvus.FunctionType.BM25, ["body"], ["terms"]))
     client.create_collection("c", schema=schema)
     client.insert("c", [{"id": 1, "body": "a fox"}])
     assert client.search("c", ["fox"], anns_field="terms")[0][0].id == 1

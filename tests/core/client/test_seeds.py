@@ -1,6 +1,8 @@
 """The examples of the Milvus pages on Milvus Lite and on asyncio, with only the import changed."""
 
 import asyncio
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -123,147 +125,153 @@ SEED = (
 )
 
 
+COLLECTION = "my_collection"
+
+
+@dataclass
+class Page:
+    """What the page of the asyncio tutorial has in its global variables."""
+
+    loop: asyncio.AbstractEventLoop
+    client: MilvusClient
+    async_client: AsyncMilvusClient
+    rng: np.random.Generator
+    data: list[dict[str, Any]]
+
+    def run(self, coroutine):
+        return self.loop.run_until_complete(coroutine)
+
+
 @pytest.fixture
-def loop():
-    made = asyncio.new_event_loop()
-    yield made
-    made.close()
-
-
-def test_the_asyncio_page_runs_on_a_file(tmp_path, loop):
-    """The whole page; two clients, one synchronous, have the same file open."""
-    path = str(tmp_path / "async.db")
+def page(tmp_path):
+    """Two clients, one synchronous, with the same file open."""
+    path, loop = str(tmp_path / "async.db"), asyncio.new_event_loop()
     async_client = AsyncMilvusClient(uri=path, token="root:Milvus")  # noqa: S106  # the page's
-    client = MilvusClient(uri=path)
-    rng = np.random.default_rng(42)
+    opened = Page(loop, MilvusClient(uri=path), async_client, np.random.default_rng(42), [])
+    yield opened
+    assert opened.client.verify() == []
+    opened.run(async_client.close())
+    opened.client.close()
+    loop.close()
 
-    schema = async_client.create_schema(auto_id=False, description="This is a sample schema")
+
+async def create_my_collection(page):
+    schema = page.async_client.create_schema(auto_id=False, description="This is a sample schema")
     schema.add_field("id", DataType.INT64, is_primary=True)
     schema.add_field("dense_vector", DataType.FLOAT_VECTOR, dim=5)
     schema.add_field("sparse_vector", DataType.SPARSE_FLOAT_VECTOR)
     schema.add_field("text", DataType.VARCHAR, max_length=512)
+    if page.client.has_collection(COLLECTION):
+        await page.async_client.drop_collection(COLLECTION)
+    await page.async_client.create_collection(collection_name=COLLECTION, schema=schema)
 
-    async def create_my_collection(collection_name, schema):
-        if client.has_collection(collection_name):
-            await async_client.drop_collection(collection_name)
-        await async_client.create_collection(collection_name=collection_name, schema=schema)
 
-    for _ in range(2):  # the second time drops the first one
-        loop.run_until_complete(create_my_collection("my_collection", schema))
-        assert client.has_collection("my_collection")
+async def create_indexes(page):
+    index_params = page.client.prepare_index_params()
+    index_params.add_index(field_name="dense_vector", index_type="AUTOINDEX", metric_type="IP")
+    index_params.add_index(field_name="sparse_vector", index_type="AUTOINDEX", metric_type="IP")
+    index_params.add_index(field_name="text", index_type="AUTOINDEX")
+    await page.async_client.create_index(COLLECTION, index_params)
 
-    async def create_indexes(collection_name):
-        index_params = client.prepare_index_params()
-        index_params.add_index(
-            field_name="dense_vector", index_type="AUTOINDEX", metric_type="IP"
-        )
-        index_params.add_index(
-            field_name="sparse_vector", index_type="AUTOINDEX", metric_type="IP"
-        )
-        index_params.add_index(field_name="text", index_type="AUTOINDEX")
-        await async_client.create_index(collection_name, index_params)
 
-    loop.run_until_complete(create_indexes("my_collection"))
-    assert client.list_indexes("my_collection") == ["dense_vector", "sparse_vector", "text"]
+async def load_my_collection(page):
+    await page.async_client.load_collection(COLLECTION)
+    return page.client.get_load_state(COLLECTION)
 
-    async def load_my_collection(collection_name):
-        await async_client.load_collection(collection_name)
-        return client.get_load_state(collection_name)
 
-    state = loop.run_until_complete(load_my_collection("my_collection"))
-    assert repr(state) == "{'state': <LoadState: Loaded>}"
-
-    def generate_random_text(length):
-        return " ".join(rng.choice(SEED.split(), length))
-
-    data = [
+async def insert_sample_data(page):
+    words, rng = SEED.split(), page.rng
+    page.data = [
         {
             "id": i,
             "dense_vector": rng.random(5).tolist(),
             "sparse_vector": csr_matrix(rng.random(5)),
-            "text": generate_random_text(10),
+            "text": " ".join(rng.choice(words, 10)),
         }
         for i in range(10_000)
     ]
+    return await page.async_client.insert(COLLECTION, page.data)
 
-    async def insert_sample_data(collection_name):
-        return await async_client.insert(collection_name, data)
 
-    res = loop.run_until_complete(insert_sample_data("my_collection"))
-    assert res["insert_count"] == 10_000
-    assert res["ids"] == list(range(10_000))
+async def query_my_collection(page):
+    return await page.async_client.query(
+        collection_name=COLLECTION,
+        filter='text like "%random%"',
+        output_fields=["count(*)"],
+    )
 
-    async def query_my_collection():
-        return await async_client.query(
-            collection_name="my_collection",
-            filter='text like "%random%"',
-            output_fields=["count(*)"],
-        )
 
-    expected = sum("random" in row["text"] for row in data)
-    assert loop.run_until_complete(query_my_collection()) == [{"count(*)": expected}]
-    assert 5_000 < expected < 10_000  # two of 28 words, "randomly" too
+async def conduct_vector_search(page, query_vectors, field):
+    return await page.async_client.search(
+        collection_name=COLLECTION,
+        data=query_vectors,
+        anns_field=field,
+        output_fields=["text", field],
+    )
 
-    async def conduct_vector_search(query_vectors, field):
-        return await async_client.search(
-            collection_name="my_collection",
-            data=query_vectors,
-            anns_field=field,
-            output_fields=["text", field],
-        )
 
-    dense = np.array([row["dense_vector"] for row in data])
-    sparse = np.array([row["sparse_vector"].toarray()[0] for row in data])
-    queries = [rng.random(5) for _ in range(3)]
-    res = loop.run_until_complete(conduct_vector_search(queries, "dense_vector"))
-    _assert_top(res, dense @ np.array(queries).T, data)
-    assert res[0][0]["entity"]["dense_vector"] == pytest.approx(dense[res[0][0]["id"]])
-
-    rows = [csr_matrix(rng.random(5)) for _ in range(3)]
-    res = loop.run_until_complete(conduct_vector_search(rows, "sparse_vector"))
-    _assert_top(res, sparse @ np.vstack([row.toarray() for row in rows]).T, data)
-    found = res[0][0]["entity"]["sparse_vector"]
-    assert found == pytest.approx(dict(enumerate(sparse[res[0][0]["id"]])))
-
+async def conduct_hybrid_search(page, queries, rows):
     req_dense = AnnSearchRequest(
         data=queries, anns_field="dense_vector", param={"metric_type": "IP"}, limit=10
     )
     req_sparse = AnnSearchRequest(
         data=rows, anns_field="sparse_vector", param={"metric_type": "IP"}, limit=10
     )
+    return await page.async_client.hybrid_search(
+        collection_name=COLLECTION,
+        reqs=[req_dense, req_sparse],
+        ranker=RRFRanker(),
+        output_fields=["text", "dense_vector", "sparse_vector"],
+    )
 
-    async def conduct_hybrid_search(collection_name):
-        return await async_client.hybrid_search(
-            collection_name=collection_name,
-            reqs=[req_dense, req_sparse],
-            ranker=RRFRanker(),
-            output_fields=["text", "dense_vector", "sparse_vector"],
-        )
 
-    res = loop.run_until_complete(conduct_hybrid_search("my_collection"))
-    legs = [
-        loop.run_until_complete(conduct_vector_search(queries, "dense_vector")),
-        loop.run_until_complete(conduct_vector_search(rows, "sparse_vector")),
-    ]
-    for number, hits in enumerate(res):
-        assert [(h["id"], pytest.approx(h["distance"])) for h in hits] == _fused(legs, number)
+def test_the_asyncio_page_runs_on_a_file(page):
+    for _ in range(2):  # the second time drops the first collection
+        page.run(create_my_collection(page))
+        assert page.client.has_collection(COLLECTION)
+    page.run(create_indexes(page))
+    assert page.client.list_indexes(COLLECTION) == ["dense_vector", "sparse_vector", "text"]
+    assert repr(page.run(load_my_collection(page))) == "{'state': <LoadState: Loaded>}"
+
+    res = page.run(insert_sample_data(page))
+    assert res["insert_count"] == 10_000
+    assert res["ids"] == list(range(10_000))
+    expected = sum("random" in row["text"] for row in page.data)
+    assert 5_000 < expected < 10_000  # three of 28 words hold "random"
+    assert page.run(query_my_collection(page)) == [{"count(*)": expected}]
+    _check_searches(page, expected)
+
+
+def _check_searches(page, expected):
+    dense = np.array([row["dense_vector"] for row in page.data])
+    sparse = np.array([row["sparse_vector"].toarray()[0] for row in page.data])
+    queries = [page.rng.random(5) for _ in range(3)]
+    rows = [csr_matrix(page.rng.random(5)) for _ in range(3)]
+
+    by_dense = page.run(conduct_vector_search(page, queries, "dense_vector"))
+    _assert_top(by_dense, dense @ np.array(queries).T, page.data)
+    best = by_dense[0][0]
+    assert best["entity"]["dense_vector"] == pytest.approx(dense[best["id"]])
+
+    by_sparse = page.run(conduct_vector_search(page, rows, "sparse_vector"))
+    _assert_top(by_sparse, sparse @ np.vstack([row.toarray() for row in rows]).T, page.data)
+    best = by_sparse[0][0]
+    assert best["entity"]["sparse_vector"] == pytest.approx(dict(enumerate(sparse[best["id"]])))
+
+    fused = page.run(conduct_hybrid_search(page, queries, rows))
+    for number, hits in enumerate(fused):
+        wanted = _fused([by_dense, by_sparse], number)
+        assert [(h["id"], pytest.approx(h["distance"])) for h in hits] == wanted
         assert hits[0]["entity"].keys() == {"text", "dense_vector", "sparse_vector"}
 
     async def all_at_once():
         return await asyncio.gather(
-            query_my_collection(),
-            conduct_vector_search(queries, "dense_vector"),
-            conduct_hybrid_search("my_collection"),
+            query_my_collection(page),
+            conduct_vector_search(page, queries, "dense_vector"),
+            conduct_hybrid_search(page, queries, rows),
         )
 
-    counted, found, fused = loop.run_until_complete(all_at_once())
-    assert counted == [{"count(*)": expected}]
-    assert found == legs[0]
-    assert fused == res
-
-    assert client.verify() == []
-    loop.run_until_complete(async_client.close())
-    client.close()
+    assert page.run(all_at_once()) == [[{"count(*)": expected}], by_dense, fused]
 
 
 def _assert_top(res, scores, data):

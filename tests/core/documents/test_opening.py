@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+
+import numpy as np
 import pytest
 
 from elanus import DocumentStore
@@ -148,3 +151,19 @@ def test_options_beside_a_client_are_not_dropped_in_silence(open_store):
 def test_every_error_is_an_elanus_error(store):
     with pytest.raises(ElanusError):
         store.search("x", k=-1)
+
+
+def test_a_read_only_store_large_enough_for_a_graph_leaves_no_folder(
+    open_store, make_embedding, tmp_path
+):
+    file, embedding = tmp_path / "kb.db", make_embedding(dim=768)
+    count = 4_000  # 3,072,000 numbers: with 3,000,000 or more a graph is built
+    vectors = np.random.default_rng(1).normal(size=(count, 768))
+    first = open_store(file, embedding)
+    first.add(["text"] * count, vectors=vectors)
+    first.close()
+    shutil.rmtree(tmp_path / "kb.db-cache")
+    store = open_store(file, embedding, read_only=True)
+    store.client.load_collection("documents")
+    assert store.search("", k=1, mode="dense", vector=vectors[7])[0].score == 1.0
+    assert not (tmp_path / "kb.db-cache").exists()

@@ -77,11 +77,9 @@ def fresh_hits(world, texts):
         ]
 
 
-@settings(max_examples=80, suppress_health_check=list(HealthCheck))
+@settings(suppress_health_check=list(HealthCheck))
 @given(history=histories)
-def test_hits_equal_those_of_a_fresh_file_bit_for_bit(
-    world, tmp_path_factory, low_limits, history
-):
+def test_hits_equal_those_of_a_fresh_file_bit_for_bit(world, tmp_path_factory, low_limits, history):
     kept = History(world, str(tmp_path_factory.mktemp("history") / "kb.db"))
     for what, value in history:
         kept.step(what, value)

@@ -14,14 +14,14 @@ WORDS = ["red", "sea", "fox", "blue", "owl", "tea", "ash", "ink"]
 
 # Of the rows that have a number, which runs through 0 … 999: how many pass each of these.
 SELECTIVITY = {
-    "": lambda r: True,
+    "": lambda _: True,
     "n >= 0": lambda r: r["n"] is not None,
     "n < 500": lambda r: r["n"] is not None and r["n"] < 500,
     "not (n >= 100)": lambda r: r["n"] is not None and r["n"] < 100,
     "n < 10": lambda r: r["n"] is not None and r["n"] < 10,
     "n == 5": lambda r: r["n"] == 5,
     "id == 77": lambda r: r["id"] == 77,
-    "n > 5000": lambda r: False,
+    "n > 5000": lambda _: False,
     "n is null": lambda r: r["n"] is None,
     "kind == 'rare'": lambda r: r.get("kind") == "rare",
     "exists kind and n < 500": lambda r: "kind" in r and r["n"] is not None and r["n"] < 500,
@@ -71,7 +71,7 @@ def make_client(index_type, metric):
 def low_thresholds():
     """Make graphs worth while at a fiftieth of the usual size."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("elanus.engine._graphs.wants_graph", lambda n, dim, kind: n >= 100)
+        patch.setattr("elanus.engine._graphs.wants_graph", lambda n, *_: n >= 100)
         patch.setattr("elanus.index._dense.FETCH_COST", 2)
         yield
 
@@ -164,7 +164,7 @@ def test_the_nearest_of_the_matches_are_found(stored):
 
 
 def test_scores_do_not_depend_on_the_path_that_found_a_hit(stored):
-    client, rows, _ = stored
+    client, _, _ = stored
     for query in queries():
         best = dict(found(client, "v", query, 40))
         one_by_one = {k: found(client, "v", query, 1, filter=f"id == {k}")[0][1] for k in best}

@@ -1,6 +1,5 @@
 """Any history, by three handles of two processes, against a dict and brute force."""
 
-import os
 import subprocess
 import sys
 from itertools import count
@@ -27,7 +26,6 @@ LIMITS = [
     ("elanus.engine._write", "_AT_ONCE", 4),
     ("elanus.engine._view", "_LEAST_ROWS_TO_REBUILD", 8),
 ]
-EXAMPLES = {"default": 40, "ci": 40, "nightly": 1_500}
 
 WORDS = ["red", "green", "blue", "the fox", "Fox", "a", ""]
 actors = st.sampled_from(["main", "other", "child"])
@@ -60,7 +58,7 @@ class Machine(RuleBasedStateMachine):
         self.path = str(folder / f"{next(self.files)}.db")
         self.name, self.rows, self.steps = world.NAME, {}, 0
         self.filters = {
-            "": lambda r: True,
+            "": lambda _: True,
             "n > 2": lambda r: r["n"] is not None and r["n"] > 2,
             "not (n > 2)": lambda r: r["n"] is not None and r["n"] <= 2,
             "n is null or tag == 'b'": lambda r: r["n"] is None or r["tag"] == "b",
@@ -69,7 +67,7 @@ class Machine(RuleBasedStateMachine):
             "extra == 1": lambda r: type(r.get("extra")) is int,
             "text_match(text, 'fox red')": lambda r: {"fox", "red"} & set(world.TOKENS(r["text"])),
             f"id >= {self.key(7)!r}": lambda r: r["id"] >= self.key(7),
-            "n > 100": lambda r: False,
+            "n > 100": lambda _: False,
         }
 
     files = count()
@@ -292,11 +290,10 @@ def test_any_history_by_three_handles_equals_the_model(
 ):
     for module, name, value in LIMITS:
         monkeypatch.setattr(f"{module}.{name}", value)
-    profile = os.environ.get("HYPOTHESIS_PROFILE", "default")
     run_state_machine_as_test(
         lambda: Machine(world, tmp_path, child, key_type),
         settings=settings(
-            max_examples=EXAMPLES[profile],
+            max_examples=settings().max_examples // 2,
             stateful_step_count=40,
             suppress_health_check=list(HealthCheck),
         ),

@@ -28,7 +28,7 @@ def everywhere(world, client, text="red"):
 def assert_holds(world, client, keys):
     seen = everywhere(world, client)
     assert seen.pop("count") == len(keys)
-    assert seen == dict.fromkeys(seen, set(keys))
+    assert seen == {kind: set(keys) for kind in seen}
 
 
 @pytest.fixture
@@ -106,14 +106,21 @@ def test_an_upsert_changes_all_fields_of_a_row_together(world, client, full_row)
 # --- one commit ----------------------------------------------------------------------------
 
 
-def test_readers_see_whole_batches_in_all_legs_and_fields(world, client):
+@pytest.mark.parametrize("readers", ["same handle", "another handle", "in memory"])
+def test_readers_see_whole_batches_in_all_legs_and_fields(
+    world, path, client, readers, monkeypatch
+):
     """Each commit rewrites all rows with its own number in every field."""
+    monkeypatch.setattr("elanus.engine._view._LEAST_ROWS_TO_REBUILD", 40)
+    monkeypatch.setattr("elanus.engine._write._MOST_LOGGED_DELETES", 30)
+    if readers == "in memory":
+        client = MilvusClient(":memory:")
+        world.create(client)
+    reader = MilvusClient(path) if readers == "another handle" else client
 
     def batch(number):
         return [
-            world.row(
-                i, text=f"n{number} red", v=[number, 1, 0, 0], s={1: float(number)}, n=number
-            )
+            world.row(i, text=f"n{number} red", v=[number, 1, 0, 0], s={1: float(number)}, n=number)
             for i in range(12)
         ]
 
@@ -124,18 +131,21 @@ def test_readers_see_whole_batches_in_all_legs_and_fields(world, client):
             world.request("s", {1: 1.0}, 100),
         ]
         fields = ["text", "v", "s", "n"]
-        [hits] = client.hybrid_search(world.NAME, reqs, limit=100, output_fields=fields)
+        [hits] = reader.hybrid_search(world.NAME, reqs, limit=100, output_fields=fields)
         assert len(hits) == 12
         numbers = {h["n"] for h in hits} | {h["v"][0] for h in hits} | {h["s"][1] for h in hits}
         assert len(numbers) == 1
         assert {h["text"] for h in hits} == {f"n{numbers.pop()} red".replace(".0", "")}
-        [count] = {len({r["n"] for r in client.query(world.NAME, output_fields=["n"])})}
-        assert count == 1
+        assert len({r["n"] for r in reader.query(world.NAME, output_fields=["n"])}) == 1
+        assert len(world.found(reader, "v", [1, 0, 0, 0], filter="n > 0")) == 12
 
     client.insert(world.NAME, batch(1))
     with in_threads(look):
         for number in range(2, 60):
             client.upsert(world.NAME, batch(number))
+    assert reader.verify() == []
+    if readers != "same handle":
+        reader.close()
 
 
 def test_readers_of_a_released_collection_still_find_everything(world, client, full_row):
@@ -185,6 +195,21 @@ def test_released_collections_are_read_again_when_used(world, client, full_row):
     client.load_collection(world.NAME)
     assert client.get_load_state(world.NAME)["state"].name == "Loaded"
     assert_holds(world, client, range(5))
+
+
+def test_a_view_that_was_published_never_changes(world, client, full_row):
+    """Searches that began on it go on without a lock."""
+    client.insert(world.NAME, [full_row(i) for i in range(20)])
+    assert_holds(world, client, range(20))
+    view = client._database.read(world.NAME, lambda s: s.view)
+    before = view.rows.tolist(), view.keys.tolist(), view.alive.tolist(), view.count
+    parts = dict(view.parts)
+    for _ in range(3):
+        client.delete(world.NAME, ids=[3, 4])
+        client.upsert(world.NAME, [full_row(i) for i in range(4, 40)])
+        assert_holds(world, client, [0, 1, 2, *range(4, 40)])
+    assert before == (view.rows.tolist(), view.keys.tolist(), view.alive.tolist(), view.count)
+    assert parts == view.parts
 
 
 # --- histories that make slots or tables void ----------------------------------------------

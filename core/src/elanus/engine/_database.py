@@ -20,7 +20,7 @@ from elanus.engine._upkeep import BackgroundUpkeep
 from elanus.engine._write import Prepared, Writer, prepare
 from elanus.errors import CollectionExistsError, DataNotMatchException, ParamError
 from elanus.query import Expression
-from elanus.schema import Batch, IndexSpec, Rejected, Schema, check_name, converter
+from elanus.schema import Batch, IndexSpec, Rejected, Schema, check_name, converter, shown
 from elanus.storage import (
     Catalogue,
     CollectionInfo,
@@ -38,6 +38,7 @@ from elanus.storage import (
     remove_index,
     rename_collection,
 )
+from elanus.text import build_analyzer
 
 T = TypeVar("T")
 
@@ -143,6 +144,9 @@ class Database:
             CollectionExistsError: if one of this name has another schema.
         """
         check_name(name, "collection")
+        for f in schema.fields:
+            if f.enable_analyzer:  # wrong parameters are wrong even where no terms are kept
+                build_analyzer(f.analyzer_params)
         identities = {n: a.identity for n, a in make_analyzers(schema).items()}
         with self.file.write(f"create collection {name!r}") as db:
             existing = load_catalogue(db).collections.get(name)
@@ -344,6 +348,6 @@ def check_keys(schema: Schema, keys: Sequence[Any]) -> list[Any]:
             checked.append(convert(key))
         except Rejected as rule:
             raise DataNotMatchException(
-                f"primary key {schema.primary.name!r}: {rule}; got {key!r}"
+                f"primary key {schema.primary.name!r}: {rule}; got {shown(key)}"
             ) from None
     return checked

@@ -23,7 +23,9 @@ class BackgroundUpkeep:
     def __init__(self, file: DatabaseFile) -> None:
         folder = file.cache_folder
         self.background = Background()
-        self.cache = None if folder is None else SnapshotCache(file, CacheFolder(folder))
+        self.cache = None
+        if folder is not None:
+            self.cache = SnapshotCache(file, CacheFolder(folder, read_only=file.options.read_only))
 
     def restore(self, db: sqlite3.Connection, info: CollectionInfo) -> Restored | None:
         """See `Upkeep`."""

@@ -27,7 +27,7 @@ from elanus.schema._types import (
     LoadState,
     Metric,
 )
-from elanus.schema._values import Rejected, converter, to_json, to_text
+from elanus.schema._values import Rejected, converter, shown, to_json, to_text
 from elanus.schema._vectors import (
     DenseColumn,
     SparseColumn,
@@ -72,6 +72,7 @@ __all__ = [
     "make_batch",
     "make_field",
     "metrics_for",
+    "shown",
     "sparse_vector",
     "split_queries",
     "to_json",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
@@ -15,7 +16,8 @@ from elanus.schema._types import FLOAT_TYPES, INTEGER_BITS, DataType
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 # Each level takes four of Python's 1000 frames, of which the caller needs some.
 MAX_JSON_DEPTH = 100
-_SHOWN = 80
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 80
 
 
 class Rejected(Exception):  # never leaves this package: it carries a rule, no message
@@ -28,10 +30,17 @@ def reject(row: int, name: str, value: object, rule: object) -> NoReturn:
     Raises:
         DataNotMatchException: always.
     """
-    shown = repr(value)
-    shown = shown if len(shown) <= _SHOWN else shown[:_SHOWN] + "…"
+    raise DataNotMatchException(f"row {row}, field {name!r}: {rule}; got {shown(value)}")
+
+
+def shown(value: object) -> str:
+    """A value of any size and depth, and its type, in short."""
     kind = type(value).__name__
-    raise DataNotMatchException(f"row {row}, field {name!r}: {rule}; got {shown} ({kind})")
+    try:
+        # Not repr(): it fails on deep lists, and takes long for long ones.
+        return f"{_SHORT.repr(value)} ({kind})"
+    except ValueError:  # Python writes out no integer of more than 4300 digits
+        return f"a value too large to show ({kind})"
 
 
 def convert_column(f: FieldSchema, values: Sequence[Any]) -> list[Any]:

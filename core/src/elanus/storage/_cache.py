@@ -64,9 +64,9 @@ def unregister(db: sqlite3.Connection, collection: int) -> None:
 class CacheFolder:
     """The files beside a database, and the lock of whoever writes them."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
-        self._lock = WriterLock(path / "cache.lock")
+        self._lock = WriterLock(None if read_only else path / "cache.lock")
 
     def try_lock(self) -> bool:
         """Become the one who writes here; False if another process is, or nobody can."""

@@ -22,6 +22,8 @@ def encode_dense(
     matrix: NDArray[np.float32], present: NDArray[np.bool_] | None
 ) -> list[bytes | None]:
     """One BLOB a row; None for nulls."""
+    if not len(matrix):
+        return []
     view = memoryview(np.ascontiguousarray(matrix, dtype=DENSE).data).cast("B")
     width = matrix.shape[1] * DENSE.itemsize
     blobs: list[bytes | None] = [bytes(view[i : i + width]) for i in range(0, len(view), width)]
@@ -46,7 +48,7 @@ def encode_terms(
     """One BLOB a row. A term that occurs more than 255 times takes several records."""
     if len(counts) and counts.max() > _MOST:
         repeats = (counts + (_MOST - 1)) // _MOST
-        ends = np.cumsum(repeats)
+        ends = np.cumsum(repeats, dtype=np.int64)
         left = counts - (repeats - 1) * _MOST
         terms = np.repeat(terms, repeats)
         counts = np.full(len(terms), _MOST, dtype=np.uint32)

@@ -128,15 +128,21 @@ class DatabaseFile:
                 raise translate(error, self.path) from error
         # Read-only media: SQLite cannot make its shared memory. Ignoring the log is right only
         # when there is none; otherwise its commits would be missing without a word.
-        with suppress(OSError):
-            if os.stat(self.path + "-wal").st_size:  # noqa: PTH116  # never opened: see above
-                raise StorageError(
-                    f"cannot open {self.path} read-only: its folder cannot be written and "
-                    f"{self.path}-wal holds commits; copy both to a folder that can be written"
-                )
+        if self._log_size():
+            raise StorageError(
+                f"cannot open {self.path} read-only: its folder cannot be written and "
+                f"{self.path}-wal holds commits; copy both to a folder that can be written"
+            )
         self._immutable = True
         with sqlite_errors(self.path):
             return self._connect(new=True)
+
+    def _log_size(self) -> int:
+        """Bytes of the write-ahead log; 0 if there is none."""
+        try:
+            return os.stat(self.path + "-wal").st_size  # noqa: PTH116  # never opened: see above
+        except FileNotFoundError:
+            return 0
 
     def _connect(self, *, new: bool = False) -> sqlite3.Connection:
         db = sqlite3.connect(

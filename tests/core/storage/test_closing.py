@@ -1,0 +1,163 @@
+# ruff: noqa: ARG005  # the calls of a table all take the same arguments
+"""Closing gives everything back, whatever is still running."""
+
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from elanus import AsyncMilvusClient, DocumentStore, MilvusClient
+from elanus.errors import ClosedError
+
+
+def test_closing_leaves_no_descriptor_no_log_and_no_thread(path, tmp_path, world):
+    threads = set(threading.enumerate())
+    client = MilvusClient(path)
+    world.create(client)
+    client.insert(world.NAME, world.rows(100))
+    run_in_threads([lambda: world.nearest(client, 5)] * 4)
+    assert world.descriptors(path) != []
+    client.close()
+    assert world.descriptors(path) == []
+    assert set(threading.enumerate()) == threads
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["kb.db", "kb.db-cache"]
+
+
+def test_a_closed_file_can_be_deleted_by_another_process(path, world):
+    client = MilvusClient(path)
+    world.create(client)
+    client.close()
+    code = "import pathlib, sys; pathlib.Path(sys.argv[1]).unlink()"
+    subprocess.run([sys.executable, "-c", code, path], check=True, timeout=30)
+    with MilvusClient(path) as again:
+        assert again.list_collections() == []
+
+
+def run_in_threads(calls):
+    threads = [threading.Thread(target=call) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+        assert not thread.is_alive()
+
+
+CALLS = {
+    "query": lambda c, w: c.query(w.NAME),
+    "get": lambda c, w: c.get(w.NAME, [1]),
+    "search": lambda c, w: c.search(w.NAME, ["common"], anns_field="bm"),
+    "insert": lambda c, w: c.insert(w.NAME, w.rows(2)),
+    "delete": lambda c, w: c.delete(w.NAME, ids=[1]),
+    "create": lambda c, w: c.create_collection("x", dimension=2),
+    "list": lambda c, w: c.list_collections(),
+    "load": lambda c, w: c.load_collection(w.NAME),
+    "compact": lambda c, w: c.compact(),
+    "verify": lambda c, w: c.verify(),
+    "backup": lambda c, w: c.backup("never-written.db"),
+}
+
+
+@pytest.mark.parametrize("place", ["file", ":memory:"])
+@pytest.mark.parametrize("name", CALLS)
+def test_calls_on_a_closed_client_say_so(path, world, name, place, monkeypatch):
+    monkeypatch.chdir(Path(path).parent)
+    client = MilvusClient(path if place == "file" else place)
+    world.create(client)
+    client.close()
+    client.close()
+    with pytest.raises(ClosedError, match=r"(kb\.db|:memory:) is closed; open it again"):
+        CALLS[name](client, world)
+    assert not Path("never-written.db").exists()
+
+
+def test_a_context_manager_closes_also_after_an_error(path, world):
+    with pytest.raises(ZeroDivisionError), MilvusClient(path) as client:
+        world.create(client)
+        raise ZeroDivisionError
+    with pytest.raises(ClosedError):
+        client.list_collections()
+    assert world.descriptors(path) == []
+
+
+def test_a_store_closes_its_own_client_and_leaves_a_given_one_open(path, world):
+    with MilvusClient(path) as client:
+        with DocumentStore(client=client) as store:
+            store.add(["an owl"])
+        assert client.list_collections() == ["documents"]
+    with DocumentStore(path) as store:
+        assert len(store) == 1
+    store.close()
+    with pytest.raises(ClosedError):
+        store.count()
+    assert world.descriptors(path) == []
+
+
+def test_a_store_that_cannot_be_made_leaves_nothing_open(path, world):
+    with MilvusClient(path) as client:
+        client.create_collection("documents", dimension=3)
+    with pytest.raises(ValueError, match="was not made by DocumentStore"):
+        DocumentStore(path)
+    assert world.descriptors(path) == []
+
+
+def test_an_asynchronous_client_closes_for_good(path, world):
+    import asyncio  # noqa: PLC0415  # one test only
+
+    async def run():
+        client = AsyncMilvusClient(path)
+        await client.create_collection("a", dimension=2)
+        await asyncio.gather(*(client.list_collections() for _ in range(20)))
+        await client.close()
+        await client.close()
+        with pytest.raises(ClosedError):
+            await client.list_collections()
+
+    asyncio.run(run())
+    assert world.descriptors(path) == []
+
+
+@pytest.mark.parametrize("place", ["file", ":memory:"])
+def test_closing_during_searches_and_writes_ends_them_in_order(path, world, place):
+    client = MilvusClient(path if place == "file" else place)
+    world.create(client)
+    client.insert(world.NAME, world.rows(500))
+    done, errors, acknowledged = [], [], []
+
+    def search():
+        try:
+            while True:
+                assert len(world.found(client, "common")) >= 500
+                world.nearest(client, 3)
+                done.append(1)
+        except Exception as error:  # noqa: BLE001  # whatever it is, it is compared below
+            errors.append(error)
+
+    def write():
+        try:
+            for key in range(1000, 100_000, 2):
+                client.insert(world.NAME, world.rows(key, key + 2))
+                acknowledged.append(key)
+        except Exception as error:  # noqa: BLE001  # as above
+            errors.append(error)
+
+    threads = [threading.Thread(target=call) for call in (search, search, search, write)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.4)
+    client.close()
+    for thread in threads:
+        thread.join(timeout=30)
+        assert not thread.is_alive()
+    assert [type(e) for e in errors] == [ClosedError] * 4, errors
+    assert done
+    assert world.descriptors(path) == []
+    if place == "file":
+        with MilvusClient(path) as again:
+            found = set(world.keys(again)) - set(range(500))
+            assert found >= {k for key in acknowledged for k in (key, key + 1)}
+            # The write that was running when the file was closed is whole or absent.
+            assert len(found) - 2 * len(acknowledged) in (0, 2)
+            assert again.verify() == []

@@ -1,0 +1,264 @@
+"""Full disks, held locks, replaced files, forks: an error that says so, and nothing lost."""
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from elanus import MilvusClient
+from elanus.errors import (
+    ClosedError,
+    DatabaseFullError,
+    DatabaseLockedError,
+    DatabaseReplacedError,
+)
+
+
+def limit_pages(client, count):
+    """Make the pool's connection believe that the disk ends there; its former limit."""
+    with client._database.file.read() as db:
+        (former,) = db.execute("PRAGMA max_page_count").fetchone()
+        db.execute(f"PRAGMA max_page_count={count}")
+    return former
+
+
+def test_a_full_disk_writes_nothing_and_later_writes_succeed(client, world):
+    former = limit_pages(client, 1)
+    words = " ".join(f"word{i}x" for i in range(2000))
+    with pytest.raises(DatabaseFullError, match=r"no space left for .*kb\.db; nothing was written"):
+        client.insert(world.NAME, world.rows(0, 3000, text=words))
+    assert world.keys(client) == list(range(100))
+    assert world.found(client, "word7x") == []
+    assert client.verify() == []
+    with pytest.raises(DatabaseFullError):
+        client.create_collection("other", dimension=4)
+    assert client.list_collections() == [world.NAME]
+    limit_pages(client, former)
+    client.insert(world.NAME, world.rows(100, 200, text=words))
+    assert world.found(client, "word7x") == list(range(100, 200))
+
+
+def test_a_full_disk_in_the_middle_of_a_replacement_keeps_the_old_rows(client, world):
+    limit_pages(client, 1)
+    with pytest.raises(DatabaseFullError):
+        client.upsert(world.NAME, world.rows(0, 100, text="new " + "long " * 5000))
+    assert world.found(client, "common") == list(range(100))
+    assert world.found(client, "new") == []
+
+
+_LIMITED = """
+import resource, sys
+from elanus import MilvusClient
+from elanus.errors import StorageError
+path, rows = sys.argv[1], lambda a, b, t: [
+    {"id": k, "text": t, "v": [float(k), 1.0, 0.0, 0.0]} for k in range(a, b)]
+with MilvusClient(path) as client:
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, most))
+    try:
+        client.insert("rows", rows(100, 4000, "some text that takes room " * 20))
+    except StorageError as error:
+        print(type(error).__name__, error)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    assert len(client.query("rows")) == 100
+    assert client.verify() == []
+    client.insert("rows", rows(100, 150, "later"))
+    assert len(client.query("rows")) == 150
+    assert client.verify() == []
+"""
+
+
+def test_a_file_that_may_not_grow_is_an_error_and_nothing_is_written(client, path, world):
+    done = subprocess.run(
+        [sys.executable, "-c", _LIMITED, path],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "kb.db" in done.stdout
+    assert len(world.keys(client)) == 150
+    assert world.found(client, "later") == list(range(100, 150))
+
+
+# --- locks ---------------------------------------------------------------------------------------
+
+
+def test_who_waits_too_long_is_told_who_holds_the_lock(client, path, world, hold):
+    holder = hold(path, "import 5 rows")
+    with MilvusClient(path, timeout=0.2) as waiting:
+        begun = time.monotonic()
+        expected = rf"waited 0\.2 s to insert 3 rows in .*kb\.db: process {holder.pid} on .*\(import 5 rows, since"
+        with pytest.raises(DatabaseLockedError, match=expected):
+            waiting.insert(world.NAME, world.rows(100, 103))
+        assert 0.2 <= time.monotonic() - begun < 10
+        with pytest.raises(DatabaseLockedError, match=rf"compact .*process {holder.pid}"):
+            waiting.compact()
+        # Readers never wait.
+        assert world.keys(waiting) == list(range(100))
+        assert world.found(waiting, "common") == list(range(100))
+        holder.stdin.write("\n")
+        holder.stdin.flush()
+        holder.wait(timeout=30)
+        waiting.insert(world.NAME, world.rows(100, 103))
+    assert len(world.keys(client)) == 103
+
+
+def test_a_writer_waits_for_another_and_goes_on(client, path, world, hold):
+    holder = hold(path, "something")
+    writing = threading.Thread(target=client.insert, args=(world.NAME, world.rows(100, 110)))
+    writing.start()
+    time.sleep(0.2)
+    assert len(world.keys(client)) == 100
+    holder.stdin.write("\n")
+    holder.stdin.flush()
+    writing.join(timeout=30)
+    assert len(world.keys(client)) == 110
+
+
+def test_the_lock_of_a_killed_holder_is_free_at_once(client, path, world, hold):
+    holder = hold(path, "something")
+    holder.kill()
+    holder.wait(timeout=30)
+    begun = time.monotonic()
+    client.insert(world.NAME, world.rows(100, 110))
+    assert time.monotonic() - begun < 5
+
+
+def test_another_programs_lock_is_waited_for_and_named(client, path, world):
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        with (
+            MilvusClient(path, timeout=0.2) as waiting,
+            pytest.raises(DatabaseLockedError, match=r"kb\.db is locked by another process"),
+        ):
+            waiting.insert(world.NAME, world.rows(100, 103))
+    finally:
+        other.close()
+    client.insert(world.NAME, world.rows(100, 103))
+    assert len(world.keys(client)) == 103
+
+
+def test_closing_ends_the_wait_for_a_lock(client, path, world, hold):
+    hold(path, "something")
+    errors = []
+
+    def insert(waiting):
+        try:
+            waiting.insert(world.NAME, world.rows(100, 103))
+        except Exception as error:  # noqa: BLE001  # whatever it is, it is compared below
+            errors.append(error)
+
+    waiting = MilvusClient(path)
+    thread = threading.Thread(target=insert, args=(waiting,))
+    thread.start()
+    time.sleep(0.2)
+    waiting.close()
+    thread.join(timeout=10)
+    assert not thread.is_alive()
+    assert [type(e) for e in errors] == [ClosedError]
+    assert world.keys(client) == list(range(100))
+
+
+# --- replaced and deleted files ------------------------------------------------------------------
+
+
+def use(client, world):
+    yield lambda: client.query(world.NAME)
+    yield lambda: client.insert(world.NAME, world.rows(500, 501))
+    yield lambda: client.search(world.NAME, ["common"], anns_field="bm")
+    yield client.list_collections
+    yield client.verify
+
+
+@pytest.mark.parametrize("how", ["deleted", "replaced"])
+def test_a_file_that_was_taken_away_is_noticed_within_a_second(path, tmp_path, world, how):
+    client = MilvusClient(path)
+    world.create(client)
+    client.insert(world.NAME, world.rows(10))
+    client.backup(tmp_path / "other.db")
+    if how == "deleted":
+        Path(path).unlink()
+    else:
+        os.replace(tmp_path / "other.db", path)  # noqa: PTH105  # the call that programs replace with
+    time.sleep(1.1)
+    for call in use(client, world):
+        with pytest.raises(DatabaseReplacedError, match=r"kb\.db was replaced or deleted while"):
+            call()
+    client.close()
+    assert world.descriptors(path) == []
+    with MilvusClient(path) as again:
+        if how == "deleted":
+            assert again.list_collections() == []
+        else:
+            assert world.keys(again) == list(range(10))
+        assert again.verify() == []
+
+
+def test_a_copy_of_a_closed_file_is_a_database(path, tmp_path, world):
+    with MilvusClient(path) as client:
+        world.create(client)
+        client.insert(world.NAME, world.rows(10))
+    shutil.copy(path, tmp_path / "copy.db")
+    with MilvusClient(tmp_path / "copy.db") as copy:
+        assert world.keys(copy) == list(range(10))
+        assert copy.verify() == []
+
+
+# --- forks ---------------------------------------------------------------------------------------
+
+_FORKING = """
+import os, sys
+from elanus import DocumentStore, MilvusClient
+from elanus.errors import ForkedHandleError
+path = sys.argv[1]
+client = MilvusClient(path)
+memory = MilvusClient(":memory:")
+client.search("rows", ["common"], anns_field="bm")
+
+def refused(call):
+    try:
+        call()
+    except ForkedHandleError as error:
+        return f"opened before a fork, by process {os.getppid()}" in str(error)
+    return False
+
+for _ in range(3):
+    child = os.fork()
+    if child == 0:
+        ok = refused(lambda: client.query("rows"))
+        ok &= refused(lambda: client.insert("rows", []) or client.list_collections())
+        ok &= refused(lambda: client.delete("rows", ids=[1]))
+        ok &= refused(lambda: client.compact())
+        ok &= refused(lambda: client.backup(path + ".copy"))
+        ok &= refused(lambda: memory.list_collections())
+        client.close()
+        ok &= refused(lambda: client.list_collections())
+        with MilvusClient(path) as own:
+            own.insert("rows", [{"id": os.getpid() + 1000, "text": "child", "v": [0, 0, 0, 1]}])
+            ok &= own.verify() == []
+        os._exit(0 if ok else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    client.insert("rows", [{"id": 500, "text": "parent", "v": [0, 0, 0, 2]}])
+assert len(client.query("rows", "id < 1000")) == 101
+assert len(client.query("rows", "id > 1000")) == 3
+assert client.verify() == []
+client.close()
+"""
+
+
+def test_a_forked_handle_refuses_every_call_and_the_parent_goes_on(client, path, world):
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", _FORKING, path],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert len(world.found(client, "child")) == 3

@@ -1,0 +1,43 @@
+"""The layers of docs/architecture.md: a package imports from the ones below it, and no other."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[2] / "core" / "src" / "elanus"
+BELOW = {
+    "schema": set(),
+    "storage": set(),
+    "index": set(),
+    "text": set(),
+    "query": {"index"},
+    "engine": {"index", "query", "storage", "text"},
+    "client": {"engine", "query", "storage"},
+    "documents": {"client", "query", "text"},
+}
+
+
+def imported(file):
+    """The modules of elanus that a file imports, those inside functions included."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("elanus"):
+            yield node.module
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.startswith("elanus"))
+
+
+def test_every_package_has_its_place():
+    assert {init.parent.name for init in SOURCE.glob("*/__init__.py")} == set(BELOW)
+
+
+@pytest.mark.parametrize("package", BELOW)
+def test_a_package_imports_only_from_those_below_it_and_by_their_public_face(package):
+    allowed = BELOW[package] | {"schema", "errors"} - {package}
+    for file in sorted((SOURCE / package).glob("*.py")):
+        for module in imported(file):
+            if module in {"elanus", f"elanus.{package}"} or module.startswith(f"elanus.{package}."):
+                continue
+            assert module.removeprefix("elanus.") in allowed, f"{file.name} imports {module}"

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from elanus import RankedDocument
 
 QUESTIONS = (
+    "run a command and stop it after a timeout",
     "measure how long a small piece of code takes",
     "find the longest common prefix of several file paths",
-    "compare two texts and show the differences",
     "how do I cache the result of a function?",
     "shlex.quote",
 )
@@ -57,7 +57,8 @@ def main() -> None:
         for question in [own] if own else QUESTIONS:
             answer(store, question)
         if not own:
-            print(f'\nAsk your own: {os.path.relpath(sys.executable)} {sys.argv[0]} "your question"')
+            command = f"{os.path.relpath(sys.executable)} {sys.argv[0]}"
+            print(f'\nAsk your own: {command} "your question"')
 
 
 def index(store: DocumentStore, limit: int | None) -> None:

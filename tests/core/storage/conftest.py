@@ -1,8 +1,9 @@
 """Files of one collection, and children that hold locks."""
 
-import os
+import contextlib
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -73,14 +74,11 @@ def listing(folder):
 def descriptors(path):
     """The open descriptors of this process that lead to a database's files."""
     open_now = []
-    for entry in os.listdir("/proc/self/fd"):
-        try:
-            target = os.readlink(f"/proc/self/fd/{entry}")
-        except OSError:
-            continue
-        if target.startswith(str(path)):
-            open_now.append(target)
-    return open_now
+    for entry in Path("/proc/self/fd").iterdir():
+        # The descriptor of the listing itself is gone by now.
+        with contextlib.suppress(OSError):
+            open_now.append(str(entry.readlink()))
+    return [target for target in open_now if target.startswith(str(path))]
 
 
 @pytest.fixture(scope="session")

@@ -74,9 +74,16 @@ def test_calls_on_a_closed_client_say_so(path, world, name, place, monkeypatch):
 
 
 def test_a_context_manager_closes_also_after_an_error(path, world):
-    with pytest.raises(ZeroDivisionError), MilvusClient(path) as client:
-        world.create(client)
-        raise ZeroDivisionError
+    def fail():
+        with MilvusClient(path) as client:
+            world.create(client)
+            made.append(client)
+            raise ZeroDivisionError
+
+    made = []
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    [client] = made
     with pytest.raises(ClosedError):
         client.list_collections()
     assert world.descriptors(path) == []

@@ -18,6 +18,8 @@ from elanus.errors import (
     DatabaseLockedError,
     DatabaseReplacedError,
 )
+from elanus.storage import _file
+from elanus.storage._lock import WriterLock
 
 
 def limit_pages(client, count):
@@ -166,6 +168,27 @@ def test_closing_ends_the_wait_for_a_lock(client, path, world, hold):
     assert not thread.is_alive()
     assert [type(e) for e in errors] == [ClosedError]
     assert world.keys(client) == list(range(100))
+
+
+def test_a_new_file_is_laid_out_by_one_at_a_time(path, monkeypatch):
+    """Two that switch a new file to the write-ahead log at once would fail instead of waiting."""
+    prepare, was_held = _file.prepare, []
+
+    def watched(db, name, *, read_only):
+        queue = WriterLock(Path(f"{path}-cache") / "writer.lock")
+        is_free = queue.acquire(0.0, "look")
+        was_held.append(not is_free)
+        if is_free:
+            queue.release()
+        queue.close()
+        prepare(db, name, read_only=read_only)
+
+    monkeypatch.setattr(_file, "prepare", watched)
+    for _ in range(2):
+        with MilvusClient(path) as client:
+            assert client.verify() == []
+    # One that exists already is opened without waiting for its writers.
+    assert was_held == [True, False]
 
 
 # --- replaced and deleted files ------------------------------------------------------------------

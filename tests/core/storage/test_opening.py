@@ -61,7 +61,7 @@ def test_a_missing_folder_is_refused_by_name_and_not_made(tmp_path, read_only):
 
 
 def test_a_path_that_the_system_refuses_is_an_error_of_ours(tmp_path):
-    with pytest.raises(StorageError, match="cannot open .*: File name too long"):
+    with pytest.raises(StorageError, match=r"cannot open .*: File name too long"):
         MilvusClient(tmp_path / ("x" * 300))
     loop = tmp_path / "loop.db"
     loop.symlink_to(loop)

@@ -134,7 +134,7 @@ def test_an_upsert_gives_a_row_a_new_number_and_keeps_one_row_a_key(client, worl
 # --- vocabulary ----------------------------------------------------------------------------------
 
 
-class Interrupted(Exception):  # noqa: N818  # it stands for any error of a user's
+class Interrupted(Exception):
     pass
 
 

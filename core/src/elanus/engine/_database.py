@@ -100,7 +100,14 @@ class Database:
         with self._lock:
             if found.version > self._catalogue.version:
                 self._catalogue = found
+                self._forget_dropped(found)
         return found
+
+    def _forget_dropped(self, catalogue: Catalogue) -> None:
+        """Give back the memory of collections that are gone, whoever dropped them."""
+        numbers = {info.number for info in catalogue.collections.values()}
+        for number in self._states.keys() - numbers:
+            self._states.pop(number, None)
 
     def _state_of(self, info: CollectionInfo) -> CollectionState:
         state = self._states.get(info.number)

@@ -100,14 +100,14 @@ def _target(snapshot: Snapshot, leg: Leg) -> _Target:
 
 def _vector_field(snapshot: Snapshot, name: str | None) -> FieldSchema:
     vectors = snapshot.schema.vectors
-    names = ", ".join(f.name for f in vectors)
-    if not name:
-        if len(vectors) == 1:
-            return vectors[0]
-        raise ParamError(f"anns_field is needed: the vector fields are {names or 'none'}")
+    if not name and len(vectors) == 1:
+        return vectors[0]
     for f in vectors:
         if f.name == name:
             return f
+    names = ", ".join(f.name for f in vectors)
+    if not name:
+        raise ParamError(f"anns_field is needed: the vector fields are {names or 'none'}")
     raise ParamError(f"anns_field {name!r} is no vector field; vector fields: {names or 'none'}")
 
 

@@ -100,7 +100,8 @@ def _find_bad_vector(name: str, dim: int, values: Sequence[Any]) -> None:
 
 def dense_vector(value: Any, dim: int) -> NDArray[np.float32]:
     """One vector as (dim,) float32."""
-    if isinstance(value, (str, bytes)) or not isinstance(value, (Sequence, np.ndarray)):
+    # Lists and arrays first: asking an abstract class costs more than all the rest.
+    if isinstance(value, (str, bytes)) or not isinstance(value, (np.ndarray, list, Sequence)):
         raise Rejected("a FLOAT_VECTOR must be a list or numpy array of numbers")
     try:
         array = np.asarray(value)
@@ -110,8 +111,9 @@ def dense_vector(value: Any, dim: int) -> NDArray[np.float32]:
         raise Rejected("a FLOAT_VECTOR must be a flat list of numbers")
     if len(array) != dim:
         raise Rejected(f"the vector has dimension {len(array)}, the field has dim={dim}")
-    with np.errstate(over="ignore"):
-        array = np.ascontiguousarray(array, dtype=np.float32)
+    if array.dtype != np.float32 or not array.flags.c_contiguous:
+        with np.errstate(over="ignore"):
+            array = np.ascontiguousarray(array, dtype=np.float32)
     if not np.isfinite(array).all():
         raise Rejected("a vector must be finite in single precision, without NaN or infinity")
     return array
@@ -202,6 +204,9 @@ def split_queries(data: Any) -> list[Any]:
     Raises:
         ParamError: if it is neither a list nor one of these.
     """
+    if isinstance(data, list):
+        is_vector = bool(data) and isinstance(data[0], (int, float, np.integer, np.floating))
+        return [data] if is_vector else data
     if hasattr(data, "tocsr"):
         rows = data.tocsr()
         return [rows[[i]] for i in range(rows.shape[0])] if rows.ndim == 2 else [rows]
@@ -213,7 +218,4 @@ def split_queries(data: Any) -> list[Any]:
         raise ParamError(
             f"search data must be a list of vectors or texts, got {type(data).__name__}"
         )
-    items = list(data)
-    if items and isinstance(items[0], (int, float, np.integer, np.floating)):
-        return [items]
-    return items
+    return split_queries(list(data))

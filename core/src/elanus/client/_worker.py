@@ -34,7 +34,9 @@ class Worker:
         try:
             future: Future[R] = self._threads.submit(call, *args, **kwargs)
         except RuntimeError as error:
-            raise ClosedError(f"cannot {call.__name__}: it is closed; open it again") from error
+            raise ClosedError(
+                f"{args[0]!r} is closed: cannot {call.__name__}; open it again"
+            ) from error
         waiting = asyncio.wrap_future(future)
         waiting.add_done_callback(_look_at_result)
         return await asyncio.shield(waiting)

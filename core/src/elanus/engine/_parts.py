@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 
 from elanus.engine._view import View
@@ -28,7 +27,7 @@ from elanus.index import (
     extract_path,
 )
 from elanus.schema import DYNAMIC, INTEGER_TYPES, DataType, FieldSchema, Metric, Schema
-from elanus.storage import Tables, decode_dense, decode_sparse, decode_terms
+from elanus.storage import Tables, decode_dense, decode_row, decode_sparse, decode_terms
 
 Path = tuple[str | int, ...]
 
@@ -203,8 +202,9 @@ def documents_since(
     """The scalar fields of the slots after the first ``covered``; empty for rows that are gone."""
     rows, blobs = tables.data_since(db, _last_covered(view, covered))
     documents: list[dict[str, Any]] = [{}] * (view.n - covered)
-    for place, blob in zip(_places(view, covered, rows).tolist(), blobs, strict=True):
-        documents[place] = orjson.loads(blob)
+    places = _places(view, covered, rows).tolist()
+    for place, row, blob in zip(places, rows.tolist(), blobs, strict=True):
+        documents[place] = decode_row(row, blob)
     return documents
 
 

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import orjson
 
 from elanus.engine._snapshot import Snapshot
 from elanus.errors import ParamError
 from elanus.schema import DYNAMIC, DataType, Schema
-from elanus.storage import decode_sparse
+from elanus.storage import decode_row, decode_sparse
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +100,7 @@ def _add_scalars(
 ) -> None:
     found = snapshot.state.tables.fetch(snapshot.db, rows)
     for row, entity in zip(rows, entities, strict=True):
-        stored = orjson.loads(found[row])
+        stored = decode_row(row, found[row])
         for name in projection.scalars:
             entity[name] = stored.get(name)
         if projection.dynamic != ():

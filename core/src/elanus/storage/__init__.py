@@ -18,6 +18,7 @@ from elanus.storage._catalogue import (
 )
 from elanus.storage._codec import (
     decode_dense,
+    decode_row,
     decode_sparse,
     decode_terms,
     encode_dense,
@@ -51,6 +52,7 @@ __all__ = [
     "add_collection",
     "bump",
     "decode_dense",
+    "decode_row",
     "decode_sparse",
     "decode_terms",
     "encode_dense",

@@ -56,10 +56,15 @@ class Catalogue:
         try:
             return self.collections[name]
         except (KeyError, TypeError):
-            known = ", ".join(sorted(self.collections)) or "none"
+            known = _some(sorted(self.collections)) or "none"
             raise CollectionNotFoundError(
                 f"collection {name!r} not found; collections here: {known}"
             ) from None
+
+
+def _some(names: list[str], most: int = 20) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def read_state(db: sqlite3.Connection) -> tuple[int, int]:

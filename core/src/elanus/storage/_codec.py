@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
+
+from elanus.errors import DatabaseCorruptError
 
 TERM = np.dtype([("term", "<u4"), ("count", "u1")])
 """A term of a row: its vocabulary number, and how often it occurs (5 bytes)."""
@@ -16,6 +20,21 @@ COMPONENT = np.dtype([("index", "<u4"), ("value", "<f4")])
 
 DENSE = np.dtype("<f4")
 _MOST = 255
+
+
+def decode_row(row: int, data: bytes) -> dict[str, Any]:
+    """The scalar fields of a row.
+
+    Raises:
+        DatabaseCorruptError: if they are no JSON object.
+    """
+    try:
+        fields = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise DatabaseCorruptError(f"row {row} of the file is damaged: {error}") from error
+    if not isinstance(fields, dict):
+        raise DatabaseCorruptError(f"row {row} of the file is damaged: it is no JSON object")
+    return fields
 
 
 def encode_dense(

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from elanus.errors import (
     ClosedError,
@@ -61,6 +62,8 @@ class OpenOptions:
             raise ParamError(f"durability must be 'full' or 'normal', got {self.durability!r}")
         if self.journal not in _JOURNALS:
             raise ParamError(f"journal must be 'wal' or 'delete', got {self.journal!r}")
+        if not isinstance(self.read_only, bool):
+            raise ParamError(f"read_only must be True or False, got {self.read_only!r}")
         if not self.timeout >= 0:
             raise ParamError(f"timeout must be a number of seconds, got {self.timeout!r}")
 
@@ -77,10 +80,11 @@ class DatabaseFile:
     """
 
     def __init__(self, path: str, options: OpenOptions) -> None:
-        self.path = path
+        # Absolute from the start: connections are opened later too, from wherever the program is.
+        self.path = path if path == MEMORY else os.path.abspath(path)  # noqa: PTH100  # keeps links
         self.options = options
         self.in_memory = path == MEMORY
-        self.cache_folder = None if self.in_memory else Path(f"{path}-cache")
+        self.cache_folder = None if self.in_memory else Path(f"{self.path}-cache")
         self._process = os.getpid()
         self._closed = False
         self._immutable = False
@@ -165,7 +169,7 @@ class DatabaseFile:
     def _uri(self) -> str:
         if self.in_memory:
             return "file::memory:"
-        address = Path(self.path).absolute().as_uri()
+        address = Path(self.path).as_uri()
         if self._immutable:
             return address + "?immutable=1"
         return address + ("?mode=ro" if self.options.read_only else "?mode=rwc")
@@ -190,7 +194,15 @@ class DatabaseFile:
     def _set_journal(self, db: sqlite3.Connection) -> None:
         if self.in_memory:
             return
-        got = db.execute(f"PRAGMA journal_mode={self.options.journal}").fetchone()[0]
+        try:
+            got = db.execute(f"PRAGMA journal_mode={self.options.journal}").fetchone()[0]
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                raise
+            raise DatabaseLockedError(
+                f"{self.path} is open elsewhere with another journal than "
+                f"{self.options.journal!r}; close it there first, or open it here in the same way"
+            ) from error
         if got != self.options.journal:
             raise StorageError(
                 f"{self.path}: the file system does not support SQLite's write-ahead log "
@@ -244,6 +256,12 @@ class DatabaseFile:
             return None
         return found.st_dev, found.st_ino
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"an open database cannot be pickled or copied deeply; open {self.path} again by its "
+            "path where it is needed"
+        )
+
     # --- transactions ----------------------------------------------------------------------
 
     @contextmanager
@@ -285,6 +303,9 @@ class DatabaseFile:
         if self.options.read_only:
             raise ReadOnlyError(f"{self.path} is open read-only: cannot {operation}")
         with self._turn(operation), self._connection() as db:
+            # At every write, not only now and then: what goes into a file that is no longer there
+            # would be acknowledged, and lost.
+            self._check_identity()
             with sqlite_errors(self.path):
                 db.execute("BEGIN IMMEDIATE")
             try:

@@ -19,6 +19,7 @@ from elanus.schema import (
     RRFRanker,
     WeightedRanker,
 )
+from elanus.text import build_analyzer
 
 __version__ = "0.1.0"
 
@@ -44,4 +45,5 @@ __all__ = [
     "RankedDocument",
     "WeightedRanker",
     "__version__",
+    "build_analyzer",
 ]

@@ -9,8 +9,9 @@ import numpy as np
 import safetensors.numpy
 from tokenizers import Tokenizer
 
-from elanus.errors import ParamError
-from elanus_embeddings._bert import Bert, FloatArray, IntArray
+from elanus_embeddings._base import BaseEmbeddingFunction, Kind
+from elanus_embeddings._bert import Bert, FloatArray
+from elanus_embeddings._progress import ProgressBar
 from elanus_embeddings._weights import MODEL_NAME, read_model_files
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ _MAX_TOKENS = 256
 _BATCH_TOKENS = 1024
 
 
-class MiniLMEmbeddingFunction:
+class MiniLMEmbeddingFunction(BaseEmbeddingFunction[FloatArray]):
     """all-MiniLM-L6-v2 in numpy: sentence-transformers' vectors, within 1e-5, without torch.
 
     A text is cut after 256 tokens, as the model's own configuration has it (about 200 English
@@ -79,56 +80,16 @@ class MiniLMEmbeddingFunction:
         """The model's identity, by its name on the Hugging Face hub."""
         return MODEL_NAME
 
-    def encode_documents(self, texts: Sequence[str]) -> FloatArray:
-        """Encode texts that will be searched.
-
-        Args:
-            texts: any number of them, of any length; the empty string is a text too.
-
-        Returns:
-            Unit vectors, float32, shape (len(texts), 384), in the order of the texts.
-
-        Raises:
-            ParamError: ``texts`` is not a list, or an item is not a string, or is one that UTF-8
-                cannot express.
-        """
-        tokens = self._tokenize(texts)
-        vectors = np.empty((len(tokens), self.dim), dtype=np.float32)
-        for batch in _batches([len(ids) for ids in tokens]):
-            vectors[batch] = self._bert.encode([tokens[i] for i in batch])
-        return vectors
-
-    def encode_queries(self, texts: Sequence[str]) -> FloatArray:
-        """Encode texts that will be searched for: as ``encode_documents``, for this model."""
-        return self.encode_documents(texts)
-
-    def __call__(self, texts: Sequence[str]) -> FloatArray:
-        """Encode documents: the same as ``encode_documents``."""
-        return self.encode_documents(texts)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({MODEL_NAME!r})"
-
-    def _tokenize(self, texts: Sequence[str]) -> list[IntArray]:
-        # A bare string is a sequence of strings, and would be encoded letter by letter.
-        if isinstance(texts, (str, bytes)) or not isinstance(texts, Sequence):
-            raise ParamError(f"texts must be a list of strings, not {type(texts).__name__}")
+    def _encode(self, texts: list[str], kind: Kind, *, progress: bool) -> FloatArray:  # noqa: ARG002  # this model treats both kinds alike
         # One at a time, although `encode_batch` would use all cores: its thread pool warns in
         # every process that forks afterwards, and tokens are a hundredth of the work.
-        return [self._token_ids(i, text) for i, text in enumerate(texts)]
-
-    def _token_ids(self, index: int, text: object) -> IntArray:
-        if not isinstance(text, str):
-            raise ParamError(f"texts[{index}] must be a string, not {type(text).__name__}")
-        try:
-            encoding = self._tokenizer.encode(text)
-        except TypeError as error:
-            # What `tokenizers` raises for a string that it cannot take as UTF-8.
-            raise ParamError(
-                f"texts[{index}] cannot be encoded as UTF-8: it holds half of a surrogate pair; "
-                "replace it, for instance by text.encode(errors='replace').decode()"
-            ) from error
-        return np.array(encoding.ids, dtype=np.int64)
+        tokens = [np.array(self._tokenizer.encode(t).ids, dtype=np.int64) for t in texts]
+        vectors = np.empty((len(tokens), self.dim), dtype=np.float32)
+        bar = ProgressBar(len(tokens), shown=progress)
+        for batch in _batches([len(ids) for ids in tokens]):
+            vectors[batch] = self._bert.encode([tokens[i] for i in batch])
+            bar.add(len(batch))
+        return vectors
 
 
 def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:

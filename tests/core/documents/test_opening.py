@@ -9,6 +9,7 @@ import pytest
 
 from elanus import DocumentStore
 from elanus.errors import (
+    DataNotMatchException,
     ElanusError,
     EmbeddingMismatchError,
     ParamError,
@@ -62,6 +63,58 @@ def test_a_store_made_without_a_model_has_no_vectors(open_store, embedding, tmp_
         store.add(["x"], vectors=[[1.0]])
     with pytest.raises(EmbeddingMismatchError, match=r"no embedding.*'hashing'"):
         DocumentStore(file, embedding)
+
+
+def test_a_store_of_a_dimension_takes_the_vectors_that_the_caller_gives(open_store, tmp_path):
+    file = tmp_path / "kb.db"
+    open_store(file, dim=2).add(["a bird", "a fish"], ids=["bird", "fish"], vectors=np.eye(2))
+    store = open_store(file)  # the file knows
+    assert (store.dim, store.embedding) == (2, None)
+    assert store.search("", k=1, mode="dense", vector=[0, 2])[0].id == "fish"
+    assert store.search("bird", k=1, vector=[1, 0])[0].id == "bird"
+    assert [h.id for h in store.search("birds", mode="text")] == ["bird"]
+    assert store.search_mmr("", k=2, mode="dense", vector=[0, 1])[0].id == "fish"
+    for call in (
+        lambda: store.search("bird"),
+        lambda: store.search("bird", mode="dense"),
+        lambda: store.search_mmr("bird", mode="text"),
+        lambda: store.add(["a tree"]),
+    ):
+        with pytest.raises(EmbeddingMismatchError, match=r"give the vectors.*\(2 d\)"):
+            call()
+    with pytest.raises(DataNotMatchException, match=r"\(1, 2\)"):
+        store.search("", mode="dense", vector=[1, 0, 0])
+    assert store.count() == 2
+
+
+def test_a_store_without_a_model_opens_with_any_of_its_dimension(
+    open_store, make_embedding, tmp_path
+):
+    file = tmp_path / "kb.db"
+    first = make_embedding(name="first", dim=8)
+    open_store(file, dim=8).add(["a bird"], vectors=first.encode_queries(["a bird"]))
+    store = open_store(file, first)
+    assert store.search("bird", mode="dense")[0].score > 0
+    store.add(["a fish"], ids=["fish"])
+    assert open_store(file, make_embedding(name="second", dim=8)).count() == 2
+    assert open_store(file, first, dim=8).count() == 2
+    with pytest.raises(EmbeddingMismatchError, match=r"8 d that came without.*'third' \(9 d\)"):
+        DocumentStore(file, make_embedding(name="third", dim=9))
+
+
+def test_a_dimension_that_does_not_fit_is_refused(open_store, embedding, tmp_path):
+    file = tmp_path / "kb.db"
+    open_store(file, embedding)
+    assert open_store(file, dim=32).dim == 32
+    with pytest.raises(EmbeddingMismatchError, match=r"'hashing' \(32 d\).*dim=16"):
+        DocumentStore(file, dim=16)
+    with pytest.raises(EmbeddingMismatchError, match=r"no vectors.*dim=16"):
+        DocumentStore(client=open_store().client, dim=16)
+    with pytest.raises(ParamError, match="dim=16"):
+        DocumentStore(":memory:", embedding, dim=16)
+    for dim in (0, -1, "8", 2.0, True):
+        with pytest.raises(ParamError, match="dim must be an integer"):
+            DocumentStore(":memory:", dim=dim)
 
 
 def test_a_collection_made_by_something_else_is_refused(open_store, embedding):
@@ -127,7 +180,7 @@ def test_a_shared_client_outlives_the_store(open_store, embedding):
         ({"collection": "a b"}, ParamError, "collection name"),
         ({"analyzer": "klingon"}, ParamError, "klingon"),
         ({"embedding": object()}, ParamError, "needs encode_documents"),
-        ({"wrong_option": 1}, UnsupportedError, "wrong_option"),
+        ({"wrong_option": 1}, ParamError, "unknown argument 'wrong_option'"),
     ],
 )
 def test_a_store_that_cannot_be_opened_says_why(options, error, says):

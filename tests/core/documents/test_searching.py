@@ -204,6 +204,15 @@ def test_a_document_that_both_legs_rank_first_is_wholly_relevant(birds):
     assert best.score == pytest.approx(2 / 61)
 
 
+@pytest.mark.parametrize(
+    ("ranker", "first_in_both"),
+    [(None, 2 / 61), (RRFRanker(k=9), 0.2), (RRFRanker(60, (2.0, 0.5)), 2.5 / 61)],
+)
+def test_relevance_by_rrf_is_the_share_of_first_place_in_both_legs(corpus, ranker, first_in_both):
+    for hit in corpus.search("red owl on ice", k=60, ranker=ranker):
+        assert hit.relevance == pytest.approx(hit.score / first_in_both)
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_min_relevance_leaves_out_the_lesser_ones_and_keeps_equal_ones(birds, mode):
     hits = birds.search("kite dives for fish", mode=mode)
@@ -334,3 +343,31 @@ def test_a_real_models_vectors_survive_reopening(open_store, minilm, tmp_path):
     before = first.search("soaring bird", explain=True)
     first.close()
     assert open_store(file, minilm).search("soaring bird", explain=True) == before
+
+
+def test_templates_of_an_expression_are_bound(store):
+    store.add(["one", "two"], [{"lang": "en"}, {"lang": 'e" or true'}], ["a", "b"])
+    bound = {"filter_params": {"x": 'e" or true'}}
+    assert [h.id for h in store.search("one two", mode="text", filter="lang == {x}", **bound)] == [
+        "b"
+    ]
+    assert store.count("lang == {x}", **bound) == 1
+    assert [d.id for d in store.get(filter="lang == {x}", **bound)] == ["b"]
+    assert store.delete(filter="lang == {x}", **bound) == 1
+    with pytest.raises(FilterError, match=r"at position 8.*\n  lang == \{x\}\n          \^"):
+        store.search("one", filter="lang == {x}")
+    with pytest.raises(ParamError, match="a dict binds its own values"):
+        store.count({"lang": "en"}, filter_params={"x": 1})
+
+
+def test_membership_is_by_id(store):
+    store.add(["one"], ids=["a"])
+    assert "a" in store
+    assert "b" not in store
+    with pytest.raises(TypeError, match="ask for a string"):
+        _ = 5 in store
+
+
+def test_a_lone_surrogate_is_a_query_like_any_other(store):
+    store.add(["hello"], ids=["a"])
+    assert [hit.id for hit in store.search("hello \ud83d")] == ["a"]

@@ -1,5 +1,7 @@
 """Dict filters against a plain matcher, and bare names made keys."""
 
+from operator import ge, gt, le, lt
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,7 +14,8 @@ keys = st.sampled_from(["k", "a.b", 'q"\\', "and", "new\nline", ""])
 scalars = st.one_of(
     st.booleans(), st.integers(-2, 2), st.sampled_from([0.5, 1.0]), st.text("ab%", max_size=2)
 )
-values = st.one_of(st.none(), scalars, st.lists(scalars, max_size=2))
+words = st.text(["a", "A", "b", "ß", "s", "S", "%", "_", "\\", "\n", "İ"], max_size=3)
+values = st.one_of(st.none(), scalars, words, st.lists(scalars, max_size=2))
 documents = st.dictionaries(keys, values, max_size=4)
 orderable = st.one_of(st.integers(-2, 2), st.text("ab", max_size=2))
 with_none = st.lists(st.one_of(st.none(), scalars), max_size=3)
@@ -26,6 +29,10 @@ def operators(inner):
         st.tuples(st.just("$exists"), st.booleans()),
         st.tuples(st.just("$like"), st.text("ab%", max_size=2)),
         st.tuples(st.just("$contains"), scalars),
+        st.tuples(st.sampled_from(["$any", "$all"]), st.lists(scalars, max_size=2)),
+        st.tuples(st.sampled_from(["$substring", "$isubstring"]), words),
+        st.tuples(st.just("$regex"), st.sampled_from(["a", "^a", "b$", "a.?b", "^$", "", "(?i)A"])),
+        st.tuples(st.just("$empty"), st.booleans()),
         st.tuples(st.just("$not"), inner),
     ).map(lambda pair: dict([pair]))
 
@@ -60,62 +67,89 @@ def fits(pattern, text):
     return text[:1] == pattern[0] and fits(pattern[1:], text[1:])
 
 
+def held(wanted, values):
+    return any(same(wanted, each) for each in values)
+
+
+def found(pattern, text):
+    """The few patterns that are drawn, each by hand."""
+    return {
+        "a": "a" in text,
+        "^a": text[:1] == "a",
+        "b$": text[-1:] == "b",
+        "a.?b": "ab" in text
+        or any(text[i] == "a" and text[i + 2] == "b" for i in range(len(text) - 2)),
+        "^$": text == "",
+        "": True,
+        "(?i)A": "a" in text or "A" in text,
+    }[pattern]
+
+
+STRINGS = {
+    "$like": lambda value, operand: fits(operand, value),
+    "$regex": lambda value, operand: found(operand, value),
+    "$substring": lambda value, operand: operand in value,
+    "$isubstring": lambda value, operand: operand.casefold() in value.casefold(),
+}
+ARRAYS = {
+    "$contains": lambda value, operand: held(operand, value),
+    "$any": lambda value, operand: any(held(each, value) for each in operand),
+    "$all": lambda value, operand: all(held(each, value) for each in operand),
+}
+ORDERS = {"$gt": gt, "$gte": ge, "$lt": lt, "$lte": le}
+
+
 def leaf(value, operator, operand):
-    """Return True or False; None where neither the test nor its opposite matches."""
+    """Return whether a value passes a test; one of another type does not."""
     match operator:
         case "$eq":
             return same(value, operand)
         case "$in":
-            return any(same(value, each) for each in operand)
+            return held(value, operand)
         case "$exists":
             return (value is not None) == operand
-    if value is None:
-        return False
-    match operator:
-        case "$like":
-            return fits(operand, value) if isinstance(value, str) else None
-        case "$contains":
-            return any(same(each, operand) for each in value) if isinstance(value, list) else None
-    text = isinstance(value, str)
-    if text != isinstance(operand, str) or type(value) not in (int, float, str):
-        return None
-    return {
-        "$gt": value > operand,
-        "$gte": value >= operand,
-        "$lt": value < operand,
-        "$lte": value <= operand,
-    }[operator]
+        case "$empty":
+            return (value in ("", []) or value is None) == operand
+    if operator in STRINGS:
+        return isinstance(value, str) and STRINGS[operator](value, operand)
+    if operator in ARRAYS:
+        return isinstance(value, list) and ARRAYS[operator](value, operand)
+    comparable = isinstance(value, str) == isinstance(operand, str)
+    return comparable and type(value) in (int, float, str) and ORDERS[operator](value, operand)
 
 
-def holds(value, test, negated):
+def holds(value, test):
     if not isinstance(test, dict):
         test = {"$eq": test}
-    found = []
-    for operator, operand in test.items():
-        if operator == "$not":
-            found.append(holds(value, operand, not negated))
-        elif operator in ("$ne", "$nin"):
-            found.append(
-                leaf(value, operator.replace("n", "", 1) if operator == "$nin" else "$eq", operand)
-                is negated
-            )
-        else:
-            found.append(leaf(value, operator, operand) is (not negated))
-    return any(found) if negated else all(found)
+    return all(passes(value, operator, operand) for operator, operand in test.items())
 
 
-def selects(document, query, negated=False):
-    found = []
-    for key, test in query.items():
-        if key == "$not":
-            found.append(selects(document, test, not negated))
-        elif key in ("$and", "$or", "$nor"):
-            inner = negated != (key == "$nor")
-            parts = [selects(document, part, inner) for part in test]
-            found.append(all(parts) if (key == "$and") != inner else any(parts))
-        else:
-            found.append(holds(document.get(key), test, negated))
-    return any(found) if negated else all(found)
+def passes(value, operator, operand):
+    match operator:
+        case "$not":
+            return not holds(value, operand)
+        case "$ne":
+            return not leaf(value, "$eq", operand)
+        case "$nin":
+            return not leaf(value, "$in", operand)
+    return leaf(value, operator, operand)
+
+
+def selects(document, query):
+    return all(chooses(document, key, test) for key, test in query.items())
+
+
+def chooses(document, key, test):
+    match key:
+        case "$not":
+            return not selects(document, test)
+        case "$and":
+            return all(selects(document, part) for part in test)
+        case "$or":
+            return any(selects(document, part) for part in test)
+        case "$nor":
+            return not any(selects(document, part) for part in test)
+    return holds(document.get(key), test)
 
 
 @settings(max_examples=500, deadline=None)
@@ -131,6 +165,32 @@ def test_values_and_keys_never_become_syntax():
     text, params = filter_from_dict({'k"] == 1 or true or j["': '" or true'}, "j")
     assert text == 'j["k\\"] == 1 or true or j[\\""] == {p0}'
     assert params == {"p0": '" or true'}
+
+
+def test_every_value_of_every_operator_is_bound():
+    attack = '" or true or "'
+    for operator, value in {
+        **dict.fromkeys(["$eq", "$ne", "$gt", "$gte", "$lt", "$lte", "$like", "$regex"], attack),
+        **dict.fromkeys(["$substring", "$isubstring", "$contains"], attack),
+        **{operator: [attack] for operator in ("$in", "$nin", "$any", "$all")},
+    }.items():
+        text, params = filter_from_dict({"k": {operator: value}}, "j")
+        assert "or true" not in text
+        assert len(params) == 1
+
+
+def test_the_case_of_letters_that_fold_to_several_does_not_matter(make_rows):
+    texts = ["STRASSE", "straße", "Strasse", "strase", "İstanbul", 5, None]
+    source = make_rows([{"j": {"k": each}} for each in texts])
+    for wanted, expected in [
+        ("straße", [0, 1, 2]),
+        ("ASSE", [0, 1, 2]),
+        ("i̇ST", [4]),
+        ("", [*range(5)]),
+    ]:
+        text, params = filter_from_dict({"k": {"$isubstring": wanted}}, "j")
+        found = np.flatnonzero(evaluate(bind(parse_filter(text), params), source)).tolist()
+        assert found == expected, wanted
 
 
 def test_a_key_with_dots_is_one_key(make_rows):
@@ -176,10 +236,19 @@ def nested(levels):
         ({"k": {}}, "no operator"),
         ({"k": {"$gt": None}}, "a number or a string"),
         ({"k": {"$gt": True}}, "a number or a string"),
-        ({"k": {"$in": 5}}, "need a list"),
+        ({"k": {"$in": 5}}, r"\$in needs a list"),
         ({"k": {"$exists": 1}}, "True or False"),
-        ({"k": {"$like": 5}}, "a pattern"),
-        ({"k": {"$not": 5}}, "dict of operators"),
+        ({"k": {"$like": 5}}, "needs a string"),
+        ({"k": {"$regex": 5}}, "needs a string"),
+        ({"k": {"$regex": "(a"}}, r"'k': \$regex '\(a': missing \)"),
+        ({"k": {"$regex": r"(a)\1"}}, "not supported"),
+        ({"k": {"$substring": None}}, "needs a string"),
+        ({"k": {"$isubstring": ["a"]}}, "needs a string"),
+        ({"k": {"$any": "ab"}}, "needs a list"),
+        ({"k": {"$all": 5}}, "needs a list"),
+        ({"k": {"$any": [None]}}, "ask for null"),
+        ({"k": {"$empty": "yes"}}, "True or False"),
+        ({"k": {"$not": 5}}, "needs operators"),
         ({"k": {"$contains": None}}, "ask for null"),
         ({"k": {"$eq": {"a": 1}}}, "of type dict"),
         ({"k": object()}, "of type object"),

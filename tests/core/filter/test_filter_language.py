@@ -49,10 +49,13 @@ def render_condition(node):
             return f"not {render(operand)}"
         case tree.In(operand=operand, values=values):
             return f"{render(operand)} in {render(values)}"
-        case tree.Like(operand=operand, pattern=pattern):
-            return f"{render(operand)} like {render(pattern)}"
-        case tree.IsNull(operand=operand):
-            return f"{render(operand)} is null"
+        case tree.HoldsText(operand=operand, pattern=pattern):
+            return f"icontains({render(operand)}, {render(pattern)})"
+        case tree.StringTest(operand=operand, pattern=pattern):
+            operator = "like" if isinstance(node, tree.Like) else "=~"
+            return f"{render(operand)} {operator} {render(pattern)}"
+        case tree.IsNull(operand=operand) | tree.IsTrue(operand=operand):
+            return f"{render(operand)} is {'null' if isinstance(node, tree.IsNull) else 'true'}"
         case tree.Exists(operand=operand):
             return f"exists {render(operand)}"
         case tree.Contains(function=function, operand=operand, values=values):
@@ -88,6 +91,8 @@ EXAMPLES = [
     "array_length(a) >= 0x1F - -3",
     'text_match(t, "a b", minimum_should_match={n}) and TEXT_MATCH(t, {q})',
     "-a ** 2 == +b and flag",
+    r's =~ "^a\.b" and k["x"] !~ {p} or not ICONTAINS(s, {q})',
+    "(a == 1 or b) is true and c < 2 is not TRUE",
 ]
 
 
@@ -116,6 +121,11 @@ def test_a_rendered_tree_parses_to_the_same_tree(text):
         ("a not in [1]", "not (a in [1])"),
         ('a not like "x"', 'not (a like "x")'),
         ("a is not null", "not (a is null)"),
+        ("a is not true", "not (a is true)"),
+        ("not a is true", "not (a is true)"),
+        ("a < 1 is true", "(a < 1) is true"),
+        ('a !~ "x"', 'not (a =~ "x")'),
+        ('not a =~ "x" and b', '(not (a =~ "x")) and b'),
         ("a AND b OR NOT c", "a && b || !c"),
         ("exists a and b", "(exists a) and b"),
         ("a == -1", "a == - 1"),
@@ -151,12 +161,22 @@ def test_operators_bind_as_documented(short, explicit):
         (r'"\ud83d\ude00"', "😀"),
         (r'"50\%\_"', r"50\%\_"),
         ('"two\nlines"', "two\nlines"),
+        (r'r"\d\.\"\\"', r"\d\.\"\\"),
+        (r"R'a\'b\q'", r"a\'b\q"),
+        ('r""', ""),
     ],
 )
 def test_a_literal_has_its_value(written, value):
     literal = tree_of(f"a == {written}").right
     assert literal.value == value
     assert type(literal.value) is type(value)
+
+
+@pytest.mark.parametrize("operator", ["=~", "!~"])
+def test_behind_a_regex_operator_unknown_escapes_belong_to_the_pattern(operator):
+    node = tree_of(rf'a {operator} "\d+\.\n\\w\p"')
+    node = node.operand if operator == "!~" else node
+    assert node.pattern.value == "\\d+\\.\n\\w\\p"
 
 
 @pytest.mark.parametrize(
@@ -174,6 +194,11 @@ def test_a_literal_has_its_value(written, value):
         ("a in [b]", 6, "values and templates"),
         ("a not 5", 6, "`in` or `like`"),
         ("a is 5", 5, "expected 'null'"),
+        ("a is false", 5, "expected 'null' or 'true'"),
+        ("a =~", 4, "expected a value"),
+        ("a ~ 'b'", 2, "unexpected character '~'"),
+        ('a == r"x', 6, "no closing quote"),
+        ("icontains(a)", 0, "takes 2 arguments, got 1"),
         ("a == 'x", 5, "no closing quote"),
         ("a == 12abc", 5, "not a number"),
         ("a == 010", 5, "not a number"),

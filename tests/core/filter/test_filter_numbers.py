@@ -55,6 +55,13 @@ def test_a_list_holds_a_number_only_if_it_is_exactly_equal(make_rows, integer, n
 
 
 @pytest.mark.parametrize("sign", OPERATORS)
+def test_an_integer_compares_with_what_overflowed_to_an_infinity(make_rows, sign):
+    source = make_rows([{"i": 1, "d": 1e300}, {"i": 1, "d": -1e300}, {"i": None, "d": 1e300}])
+    mask = evaluate(parse_filter(f"i {sign} d * 1e300"), source)
+    assert mask.tolist() == [sign in ("<", "<=", "!="), sign in (">", ">=", "!="), False]
+
+
+@pytest.mark.parametrize("sign", OPERATORS)
 def test_nan_equals_nothing_and_has_no_order(make_rows, sign):
     source = make_rows([{"i": 1, "d": 1.0, "f": 1.0}, {"d": float("nan")}])
     for name in ("i", "d", "f"):

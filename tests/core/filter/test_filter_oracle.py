@@ -146,6 +146,13 @@ leaves = st.one_of(
         st.text(st.sampled_from(list("aab%%__\\\né😀\0")), max_size=6),
     ),
     tagged(
+        "regex",
+        st.one_of(st.sampled_from([("s",), ("sa", 0)]).map(lambda p: ("path", *p)), any_path),
+        st.sampled_from(["a", "b", "é", ""]),
+        st.booleans(),
+    ),
+    tagged("icontains", st.one_of(st.just(("path", "s")), any_path), texts.map(str.swapcase)),
+    tagged(
         "null",
         st.one_of(
             st.sampled_from([("i",), ("s",), ("a",), ("a", 1)]).map(lambda p: ("path", *p)),
@@ -167,7 +174,10 @@ leaves = st.one_of(
 filters = st.recursive(
     leaves,
     lambda inner: st.one_of(
-        tagged("and", inner, inner), tagged("or", inner, inner, inner), tagged("not", inner)
+        tagged("and", inner, inner),
+        tagged("or", inner, inner, inner),
+        tagged("not", inner),
+        tagged("true", inner),
     ),
     max_leaves=4,
 )
@@ -210,6 +220,8 @@ def text_of(node, params):
         return f" {tag} ".join(f"({text_of(part, params)})" for part in parts)
     if tag == "not":
         return f"not ({text_of(parts[0], params)})"
+    if tag == "true":
+        return f"({text_of(parts[0], params)}) is true"
     return leaf_text(node, params)
 
 
@@ -226,6 +238,10 @@ def leaf_text(node, params):
             return f"{sub(left)} in {literal(values, params)}"
         case ("like", left, pattern):
             return f"{sub(left)} like {literal(pattern, params)}"
+        case ("regex", left, pattern, negated):
+            return f"{sub(left)} {'!~' if negated else '=~'} {literal(pattern, params)}"
+        case ("icontains", left, text):
+            return f"icontains({sub(left)}, {literal(text, params)})"
         case ("null", path):
             return f"{sub(path)} is null"
         case ("exists", path):
@@ -374,7 +390,20 @@ def truth_of(node, row):
         return conjunction([truth_of(part, row) for part in parts])
     if tag == "or":
         return negate(conjunction([negate(truth_of(part, row)) for part in parts]))
+    if tag == "true":
+        return truth_of(parts[0], row) is True
     return negate(truth_of(parts[0], row)) if tag == "not" else leaf_truth(node, row)
+
+
+def string_test(tag, value, pattern, negated=False, *, left):
+    if not isinstance(value, str):
+        # Only a regular expression tells a null field from what is no string in JSON.
+        return negated if tag == "regex" and left != ("path", "s") else UNKNOWN
+    if tag == "like":
+        return fits(pattern, value)
+    if tag == "icontains":
+        return pattern.casefold() in value.casefold()
+    return (pattern in value) != negated
 
 
 def leaf_truth(node, row):
@@ -392,9 +421,8 @@ def leaf_truth(node, row):
             if left == ("path", "f"):
                 values = [single(each) for each in values]
             return any(equal(value, each) for each in values)
-        case ("like", left, pattern):
-            value = value_of(left, row)
-            return fits(pattern, value) if isinstance(value, str) else UNKNOWN
+        case ("like" | "regex" | "icontains", left, pattern, *negated):
+            return string_test(node[0], value_of(left, row), pattern, *negated, left=left)
         case ("null", path):
             return value_of(path, row) is None
         case ("exists", path):

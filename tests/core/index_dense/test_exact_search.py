@@ -22,7 +22,7 @@ def fields(draw):
             np.float32
         )
     present = rng.random(n) < draw(st.sampled_from([1.0, 0.8, 0.1]))
-    metric = draw(st.sampled_from(Metric))
+    metric = draw(st.sampled_from(DENSE_METRICS))
     mapped = draw(st.integers(0, n))
     base = DenseIndex.from_matrix(matrix[:mapped], present[:mapped], metric)
     cut = draw(st.integers(mapped, n))

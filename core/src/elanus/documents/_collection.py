@@ -25,7 +25,8 @@ class Layout:
     """What a collection of documents was made with.
 
     Attributes:
-        model, dim: of the embedding; None if the collection has no vectors.
+        model: name of the embedding; None if it was made without one.
+        dim: of the vectors; None if the collection has none.
     """
 
     model: str | None
@@ -33,16 +34,21 @@ class Layout:
 
 
 def open_collection(
-    client: MilvusClient, name: str, embedding: EmbeddingFunction | None, analyzer: Any
+    client: MilvusClient,
+    name: str,
+    embedding: EmbeddingFunction | None,
+    dim: int | None,
+    analyzer: Any,
 ) -> Layout:
-    """Find the collection, or make it; check that it fits embedding and analyzer.
+    """Find the collection, or make it; check that it fits embedding, dimension and analyzer.
 
     Raises:
-        EmbeddingMismatchError: naming both models.
+        EmbeddingMismatchError: naming both models, or both dimensions.
         ParamError: if it was made with another analyzer, or by something else.
     """
     if not client.has_collection(name):
-        _create(client, name, embedding, analyzer or DEFAULT_ANALYZER)
+        made = Layout(embedding.name, embedding.dim) if embedding else Layout(None, dim)
+        _create(client, name, made, analyzer or DEFAULT_ANALYZER)
     properties = client.describe_collection(name)["properties"]
     if _ANALYZER not in properties:
         raise ParamError(f"collection {name!r} was not made by DocumentStore; choose another name")
@@ -50,12 +56,15 @@ def open_collection(
     layout = Layout(properties.get(_MODEL), properties.get(_DIM))
     if embedding is not None:
         _check_embedding(name, layout, embedding)
+    if dim not in (None, layout.dim):
+        raise EmbeddingMismatchError(
+            f"collection {name!r} holds {_stored(layout)}; it was opened with dim={dim}: leave "
+            "dim out, or choose another collection"
+        )
     return layout
 
 
-def _create(
-    client: MilvusClient, name: str, embedding: EmbeddingFunction | None, analyzer: Any
-) -> None:
+def _create(client: MilvusClient, name: str, made: Layout, analyzer: Any) -> None:
     schema = CollectionSchema(description="documents of an elanus DocumentStore")
     schema.add_field(ID, DataType.VARCHAR, is_primary=True)
     schema.add_field(
@@ -72,10 +81,12 @@ def _create(
     indexes = client.prepare_index_params()
     indexes.add_index(TERMS, "SPARSE_INVERTED_INDEX", metric_type="BM25")
     properties: dict[str, Any] = {_ANALYZER: build_analyzer(analyzer).identity}
-    if embedding is not None:
-        schema.add_field(VECTOR, DataType.FLOAT_VECTOR, dim=embedding.dim)
+    if made.dim is not None:
+        schema.add_field(VECTOR, DataType.FLOAT_VECTOR, dim=made.dim)
         indexes.add_index(VECTOR, "AUTOINDEX", metric_type="COSINE")
-        properties |= {_MODEL: embedding.name, _DIM: embedding.dim}
+        properties |= {_DIM: made.dim}
+    if made.model is not None:
+        properties |= {_MODEL: made.model}
     client.create_collection(name, schema=schema, index_params=indexes, properties=properties)
 
 
@@ -85,16 +96,33 @@ def _check_analyzer(name: str, properties: Mapping[str, Any], analyzer: Any) -> 
     asked = build_analyzer(analyzer).identity
     if asked != properties[_ANALYZER]:
         raise ParamError(
-            f"collection {name!r} was made with analyzer {properties[_ANALYZER]}, not {asked}; "
+            f"collection {name!r} was made with analyzer {properties[_ANALYZER]:.80}…, not "
+            f"{asked:.80}…; "
             "leave analyzer out, or choose another collection"
         )
 
 
 def _check_embedding(name: str, layout: Layout, embedding: EmbeddingFunction) -> None:
-    if (layout.model, layout.dim) != (embedding.name, embedding.dim):
-        stored = "no embedding" if layout.model is None else f"{layout.model!r} ({layout.dim} d)"
+    # Vectors that came without a model's name are those of whichever model the caller says: the
+    # name of the first one to open the file is not recorded, for it need not have made them.
+    model = embedding.name if layout.model is None else layout.model
+    if (model, layout.dim) != (embedding.name, embedding.dim):
         raise EmbeddingMismatchError(
-            f"collection {name!r} holds vectors of {stored}; it was opened with "
-            f"{embedding.name!r} ({embedding.dim} d): open it with the same model, or choose "
-            "another collection"
+            f"collection {name!r} holds {_stored(layout)}; it was opened with "
+            f"{embedding.name!r} ({embedding.dim} d): {_advice(layout)}, or choose another "
+            "collection"
         )
+
+
+def _advice(layout: Layout) -> str:
+    if layout.dim is None:
+        return "open it without an embedding and search with mode='text'"
+    return "open it with the same model" if layout.model else "open it with a model of that size"
+
+
+def _stored(layout: Layout) -> str:
+    if layout.dim is None:
+        return "no vectors, since it was made with no embedding"
+    if layout.model is None:
+        return f"vectors of {layout.dim} d that came without a model"
+    return f"vectors of {layout.model!r} ({layout.dim} d)"

@@ -1,10 +1,13 @@
-"""From a client's hits to ranked documents, and what their scores are worth."""
+"""From a client's rows and hits to documents, and what their scores are worth."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from elanus.documents._collection import ID, METADATA, TERMS, TEXT, VECTOR
 from elanus.documents._values import Document, RankedDocument, relevance_of
@@ -26,19 +29,19 @@ _RELEVANCE = {VECTOR: _cosine_relevance, TERMS: _bm25_relevance}
 
 def as_document(row: Mapping[str, Any]) -> Document:
     """A row as a document."""
-    return Document(row[ID], row[TEXT], row[METADATA])
+    return Document(row[ID], row[TEXT], row[METADATA], _vector(row))
 
 
-def ranked_by_one(field: str, rank: int, hit: Any) -> RankedDocument:
+def ranked_by_one(field: str, rank: int, hit: Any, *, explain: bool) -> RankedDocument:
     """A hit of a search of one field, at its place from 1."""
     score = hit.distance
-    said = LegExplanation(_LEG_NAMES[field], score, rank, score)
-    return _ranked(hit.entity, score, _RELEVANCE[field](score), (said,))
+    said = (LegExplanation(_LEG_NAMES[field], score, rank, score),) if explain else ()
+    return _ranked(hit.entity, score, _RELEVANCE[field](score), said)
 
 
 def ranked_by_both(hit: Any, best: float) -> RankedDocument:
     """A fused hit; ``best`` is the score of one that every leg ranks first."""
-    said = (LegExplanation(**each) for each in hit["explanation"])
+    said = (LegExplanation(**each) for each in hit.get("explanation", ()))
     legs = tuple(
         LegExplanation(_LEG_NAMES[each.leg], each.score, each.rank, each.contribution)
         for each in said
@@ -52,12 +55,11 @@ def best_score(ranker: RRFRanker | WeightedRanker, legs: int) -> float:
     return weight / (ranker.k + 1.0) if isinstance(ranker, RRFRanker) else weight
 
 
-def without_explanation(hit: RankedDocument) -> RankedDocument:
-    """The same hit, silent about its legs."""
-    return RankedDocument(hit.id, hit.text, hit.metadata, hit.score, hit.relevance)
-
-
 def _ranked(
     row: Mapping[str, Any], score: float, relevance: float, said: tuple[LegExplanation, ...]
 ) -> RankedDocument:
-    return RankedDocument(row[ID], row[TEXT], row[METADATA], score, relevance, said)
+    return RankedDocument(row[ID], row[TEXT], row[METADATA], score, relevance, said, _vector(row))
+
+
+def _vector(row: Mapping[str, Any]) -> NDArray[np.float32] | None:
+    return np.array(row[VECTOR], dtype=np.float32) if VECTOR in row else None

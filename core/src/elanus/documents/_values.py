@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -42,11 +41,13 @@ class Document:
         id: its key.
         text: its text.
         metadata: JSON values under string keys.
+        vector: (dim,) its embedding, if it was asked for and there is one. Not part of equality.
     """
 
     id: str
     text: str
     metadata: dict[str, Any] = field(default_factory=dict)
+    vector: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class RankedDocument:
         score: larger is better; cosine (dense), BM25 (text), or the fused score (hybrid).
         relevance: the score on a scale from 0 to 1; see ``docs/scores.md``.
         explanation: with ``explain=True``, what each leg that found it said; else empty.
+        vector: (dim,) its embedding, if it was asked for and there is one. Not part of equality.
     """
 
     id: str
@@ -66,11 +68,9 @@ class RankedDocument:
     score: float
     relevance: float
     explanation: tuple[LegExplanation, ...] = ()
+    vector: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
 
 
 def relevance_of(contributions: float, best: float) -> float:
     """A fused score as a share of the best that a hit could have, within [0, 1]."""
     return min(1.0, max(0.0, contributions / best)) if best > 0 else 0.0
-
-
-Texts = Sequence[str]

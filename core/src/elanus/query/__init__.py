@@ -8,6 +8,7 @@ from elanus.query._filter_parser import parse_filter
 from elanus.query._filter_rewrite import rebase_names
 from elanus.query._filter_tree import Expression
 from elanus.query._fusion import Fusion, RankedLeg, fuse
+from elanus.query._mmr import mmr
 
 __all__ = [
     "ColumnPath",
@@ -22,6 +23,7 @@ __all__ = [
     "evaluate",
     "filter_from_dict",
     "fuse",
+    "mmr",
     "parse_filter",
     "rebase_names",
 ]

@@ -10,6 +10,7 @@ from elanus.errors import FilterError
 from elanus.index import FieldKind, FieldType
 from elanus.query import _filter_tree as tree
 from elanus.query._filter_members import Members
+from elanus.query._filter_regex import compile_regex
 
 KindOf: TypeAlias = Callable[[str], "FieldKind | None"]
 """Gives the kind of a schema field, None for other names. ``"$meta"`` is a JSON field in a
@@ -21,10 +22,6 @@ ColumnPath: TypeAlias = tuple["str | int", ...]
 DYNAMIC: Final = "$meta"
 
 _NUMBERS: Final = (FieldType.INT, FieldType.FLOAT32, FieldType.DOUBLE)
-_CONDITIONS: Final = (
-    *(tree.And, tree.Or, tree.Not, tree.Compare, tree.Range, tree.In, tree.Like),
-    *(tree.IsNull, tree.Exists, tree.Contains, tree.TextMatch),
-)
 _NUMBER: Final = FieldKind(FieldType.DOUBLE)
 
 
@@ -41,6 +38,11 @@ class Reference:
     column: ColumnPath
     kind: FieldKind
     subscript: int | None = None
+
+    @property
+    def is_within(self) -> bool:
+        """Whether the values stand in JSON or in arrays, so that any of them may be missing."""
+        return self.kind.type is FieldType.JSON or self.subscript is not None
 
 
 def check(expression: tree.Expression, kind_of: KindOf) -> None:
@@ -118,7 +120,7 @@ class Checker:
             case tree.And(operands=operands) | tree.Or(operands=operands):
                 for operand in operands:
                     self.condition(operand)
-            case tree.Not(operand=operand):
+            case tree.Not(operand=operand) | tree.IsTrue(operand=operand):
                 self.condition(operand)
             case tree.Compare(operator=operator, left=left, right=right):
                 self._comparison(operator, left, right, node)
@@ -127,8 +129,8 @@ class Checker:
                 self._comparison(second, middle, high, node)
             case tree.In(operand=operand, values=values):
                 self._membership(operand, values)
-            case tree.Like(operand=operand, pattern=pattern):
-                self._like(operand, pattern)
+            case tree.StringTest():
+                self._string_test(node)
             case tree.IsNull(operand=operand):
                 self._reference(operand, "`is null`")
             case tree.Exists(operand=operand):
@@ -208,11 +210,16 @@ class Checker:
         self.kind(values)  # a template without a value has an error of its own
         return self.fail(f"`{where}` needs a list, as [1, 2]; got {self._name(values)}", values)
 
-    def _like(self, operand: tree.Node, pattern: tree.Node) -> None:
-        kind = self.kind(operand)
-        if kind.type not in (FieldType.STRING, FieldType.JSON):
-            self.fail(f"`like` reads strings, and {self._name(operand)} is none", operand)
-        self._text(pattern, "the pattern of `like`")
+    def _string_test(self, node: tree.StringTest) -> None:
+        operand, pattern = node.operand, node.pattern
+        if self.kind(operand).type not in (FieldType.STRING, FieldType.JSON):
+            self.fail(f"{node.written} reads strings, and {self._name(operand)} is none", operand)
+        self._text(pattern, f"the pattern of {node.written}")
+        if isinstance(node, tree.Regex):
+            try:
+                compile_regex(value_of(pattern))
+            except ValueError as error:
+                self.fail(f"invalid regular expression: {error}", pattern)
 
     def _exists(self, operand: tree.Node) -> None:
         kind = self._reference(operand, "`exists`")

@@ -231,6 +231,7 @@ def _compare_int_float(
     whole = np.floor(wide)
     inside = (whole >= -(2.0**63)) & (whole < 2.0**63)
     rounded = np.where(inside, whole, 0.0).astype(np.int64)
-    near = np.where(ints == rounded, whole - wide, np.where(ints < rounded, -1.0, 1.0))
+    with np.errstate(invalid="ignore"):  # an infinity minus itself; it is not inside
+        near = np.where(ints == rounded, whole - wide, np.where(ints < rounded, -1.0, 1.0))
     sign = np.where(inside, near, -wide)  # beyond int64 the float's side decides; NaN stays NaN
     return np.asarray(_UFUNCS[operator](sign, 0.0))

@@ -8,12 +8,28 @@ from typing import Any, Final
 from elanus.errors import FilterError
 from elanus.query._filter_bind import plain_value
 from elanus.query._filter_lexer import is_encodable
+from elanus.query._filter_regex import compile_regex
 
-_ORDER: Final = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
-_COMPARING: Final = (
-    *("$eq", "$ne", *_ORDER, "$in", "$nin", "$exists", "$like", "$contains", "$not"),
-)
+_NUMBER_OR_STRING: Final = ((int, float, str), "a number or a string")
+_STRING: Final = ((str,), "a string")
+_LIST: Final = ((list, tuple, set, frozenset), "a list")
+# Of each operator that becomes one comparison: what it takes, and the comparison.
+_TESTS: Final[dict[str, tuple[tuple[type, ...], str, str]]] = {
+    "$gt": (*_NUMBER_OR_STRING, "{path} > {value}"),
+    "$gte": (*_NUMBER_OR_STRING, "{path} >= {value}"),
+    "$lt": (*_NUMBER_OR_STRING, "{path} < {value}"),
+    "$lte": (*_NUMBER_OR_STRING, "{path} <= {value}"),
+    "$like": (*_STRING, "{path} like {value}"),
+    "$regex": (*_STRING, "{path} =~ {value}"),
+    "$substring": (*_STRING, "{path} like {value}"),
+    "$isubstring": (*_STRING, "icontains({path}, {value})"),
+    "$contains": ((object,), "a value", "json_contains({path}, {value})"),
+    "$any": (*_LIST, "json_contains_any({path}, {value})"),
+    "$all": (*_LIST, "json_contains_all({path}, {value})"),
+}
+_COMPARING: Final = (*("$eq", "$ne", "$in", "$nin", *_TESTS, "$exists", "$empty", "$not"),)
 _JOINING: Final = ("$and", "$or", "$nor", "$not")
+_LITERAL: Final = str.maketrans({each: f"\\{each}" for each in "\\%_"})
 # The text that comes out is parsed, which has a limit of its own.
 _MAX_NESTING: Final = 40
 _QUOTED: Final = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"})
@@ -22,15 +38,22 @@ _QUOTED: Final = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\
 def filter_from_dict(query: Mapping[str, Any], root: str) -> tuple[str, dict[str, Any]]:
     """Translate a dict in the manner of MongoDB to a filter and its parameters.
 
-    ``{"key": value}`` asks for equality, ``{"key": {"$operator": value, …}}`` for all of
-    ``$eq $ne $gt $gte $lt $lte $in $nin $exists $like $contains $not``, several keys for all of
-    them, ``$and $or $nor`` take lists of such dicts and ``$not`` one. A key is one key:
-    ``"a.b"`` is not a path. Values never become part of the filter's text.
+    ``{"key": value}`` asks for equality, ``{"key": {"$operator": value, …}}`` for all of some
+    operators, several keys for all of them; ``$and $or $nor`` take lists of such dicts and
+    ``$not`` one. A key is one key: ``"a.b"`` is not a path. Values never become part of the
+    filter's text. The operators:
 
-    A document without the key, or with null there, equals None only: ``{"$eq": None}`` finds
-    it. ``$ne``, ``$nin``, ``$not`` and ``$nor`` find it wherever the opposite does not. An order
-    (``$gt`` …), ``$like`` and ``$contains`` do not match values of another type, neither plain
-    nor under ``$not``.
+    * ``$eq $ne $in $nin``: equality; None equals a missing key as well as null.
+    * ``$gt $gte $lt $lte``: order of numbers, or of strings.
+    * ``$like``: ``%`` and ``_`` stand for characters; ``$regex``: the regular expression occurs;
+      ``$substring``: the string occurs, ``$isubstring``: whatever its case.
+    * ``$contains``: an array holds the value; ``$any``, ``$all``: any, or all, of several.
+    * ``$exists``: the key is there, and not null; ``$empty``: it is missing, or its value is
+      null, ``""`` or ``[]``. Both take True or False.
+    * ``$not``: the opposite of a dict of operators.
+
+    A test of a missing key, of null or of a value of another type does not match, and ``$ne``,
+    ``$nin``, ``$not`` and ``$nor`` find exactly what their opposite does not.
 
     Args:
         query: the conditions; an empty dict gives an empty text.
@@ -45,100 +68,92 @@ def filter_from_dict(query: Mapping[str, Any], root: str) -> tuple[str, dict[str
     translation = _Translation(root)
     if query == {}:
         return "", {}
-    text = translation.conditions(query, negated=False, nesting=0)
+    text = translation.conditions(query, nesting=0)
     return text, translation.params
 
 
 class _Translation:
-    """One translation; collects the parameters.
-
-    Negations move down to the single comparisons, because the opposite of a comparison with a
-    missing key is true here, and unknown in the filter language.
-    """
+    """One translation; collects the parameters."""
 
     def __init__(self, root: str) -> None:
         self._root = root
         self.params: dict[str, Any] = {}
 
-    def conditions(self, query: Any, *, negated: bool, nesting: int) -> str:
+    def conditions(self, query: Any, nesting: int) -> str:
         if not isinstance(query, Mapping) or not query:
             raise FilterError(f"a filter dict needs at least one condition, got {query!r:.80}")
-        if nesting > _MAX_NESTING:
-            raise FilterError(f"a filter dict may nest {_MAX_NESTING} levels, this one has more")
-        parts = [self._item(key, value, negated, nesting + 1) for key, value in query.items()]
-        return _joined(parts, conjunction=not negated)
+        _check_nesting(nesting)
+        return _joined("and", [self._item(*item, nesting + 1) for item in query.items()])
 
-    def _item(self, key: Any, value: Any, negated: bool, nesting: int) -> str:
+    def _item(self, key: Any, value: Any, nesting: int) -> str:
         if not isinstance(key, str) or not is_encodable(key):
             raise FilterError(f"a key of a filter dict is a string, got {key!r:.80}")
         if not key.startswith("$"):
-            return self._key(key, value, negated, nesting)
+            return self._key(key, value, nesting)
         if key == "$not":
-            return self.conditions(value, negated=not negated, nesting=nesting)
+            return _opposite(self.conditions(value, nesting))
         if key not in _JOINING:
             raise _unknown(key, _JOINING)
         if not isinstance(value, (list, tuple)) or not value:
             raise FilterError(f"{key} needs a list of filter dicts, got {value!r:.80}")
-        inner = negated != (key == "$nor")
-        parts = [self.conditions(each, negated=inner, nesting=nesting) for each in value]
-        return _joined(parts, conjunction=(key == "$and") != inner)
+        parts = [self.conditions(each, nesting) for each in value]
+        joined = _joined("and" if key == "$and" else "or", parts)
+        return _opposite(joined) if key == "$nor" else joined
 
-    def _key(self, key: str, value: Any, negated: bool, nesting: int) -> str:
+    def _key(self, key: str, value: Any, nesting: int) -> str:
         path = f'{self._root}["{key.translate(_QUOTED)}"]'
         if not isinstance(value, Mapping):
-            return self._equal(path, key, value, negated)
+            return self._equal(path, key, value)
         if not value:
             raise FilterError(f"key {key!r} has no operator; known: {', '.join(_COMPARING)}")
-        if nesting > _MAX_NESTING:
-            raise FilterError(f"a filter dict may nest {_MAX_NESTING} levels, this one has more")
-        parts = [
-            self._comparison(path, key, operator, operand, negated, nesting)
-            for operator, operand in value.items()
-        ]
-        return _joined(parts, conjunction=not negated)
+        _check_nesting(nesting)
+        parts = [self._test(path, key, *item, nesting) for item in value.items()]
+        return _joined("and", parts)
 
-    def _comparison(
-        self, path: str, key: str, operator: Any, operand: Any, negated: bool, nesting: int
-    ) -> str:
+    def _test(self, path: str, key: str, operator: Any, operand: Any, nesting: int) -> str:
         match operator:
-            case "$eq" | "$ne":
-                return self._equal(path, key, operand, negated != (operator == "$ne"))
-            case "$in" | "$nin":
-                return self._one_of(path, key, operand, negated != (operator == "$nin"))
-            case "$gt" | "$gte" | "$lt" | "$lte":
-                self._require(operator, key, operand, (int, float, str), "a number or a string")
-                return self._leaf(
-                    path, f"{path} {_ORDER[operator]} {self._bind(key, operand)}", negated
-                )
-            case "$like":
-                self._require(operator, key, operand, (str,), "a pattern")
-                return self._leaf(path, f"{path} like {self._bind(key, operand)}", negated)
-            case "$contains":
-                text = f"json_contains({path}, {self._bind(key, operand)})"
-                return self._leaf(path, text, negated)
+            case "$eq":
+                return self._equal(path, key, operand)
+            case "$ne":
+                return _opposite(self._equal(path, key, operand))
+            case "$in":
+                return self._one_of(path, key, operator, operand)
+            case "$nin":
+                return _opposite(self._one_of(path, key, operator, operand))
             case "$exists":
-                self._require(operator, key, operand, (bool,), "True or False")
-                return f"exists {path}" if operand != negated else f"not (exists {path})"
+                _require(key, operator, operand, (bool,), "True or False")
+                return f"exists {path}" if operand else f"{path} is null"
+            case "$empty":
+                _require(key, operator, operand, (bool,), "True or False")
+                text = f'({path} is null or {path} == "" or {path} == [])'
+                return text if operand else _opposite(text)
             case "$not":
-                return self._key(key, self._operators(key, operand), not negated, nesting + 1)
-        raise _unknown(operator, _COMPARING)
+                if not isinstance(operand, Mapping):
+                    raise FilterError(f"key {key!r}: $not needs operators, got {operand!r:.80}")
+                return _opposite(self._key(key, operand, nesting + 1))
+        if operator not in _TESTS:
+            raise _unknown(operator, _COMPARING)
+        return self._comparison(path, key, operator, operand)
 
-    def _equal(self, path: str, key: str, value: Any, negated: bool) -> str:
-        if value is None:
-            return f"{path} is {'not null' if negated else 'null'}"
-        return self._leaf(path, f"{path} == {self._bind(key, value)}", negated)
+    def _comparison(self, path: str, key: str, operator: str, operand: Any) -> str:
+        types, what, form = _TESTS[operator]
+        _require(key, operator, operand, types, what)
+        if operator == "$substring":
+            operand = f"%{operand.translate(_LITERAL)}%"
+        if operator == "$regex":
+            try:
+                compile_regex(operand)
+            except ValueError as error:
+                raise FilterError(f"key {key!r}: $regex {operand!r:.80}: {error}") from None
+        return form.format(path=path, value=self._bind(key, operand))
 
-    def _one_of(self, path: str, key: str, values: Any, negated: bool) -> str:
-        if not isinstance(values, (list, tuple, set, frozenset)):
-            raise FilterError(f"key {key!r}: $in and $nin need a list, got {values!r:.80}")
+    def _equal(self, path: str, key: str, value: Any) -> str:
+        return f"{path} is null" if value is None else f"{path} == {self._bind(key, value)}"
+
+    def _one_of(self, path: str, key: str, operator: str, values: Any) -> str:
+        _require(key, operator, values, *_LIST)
         text = f"{path} in {self._bind(key, [value for value in values if value is not None])}"
-        if None not in values:
-            return self._leaf(path, text, negated)
-        return f"not ({text})" if negated else f"({text} or {path} is null)"
-
-    @staticmethod
-    def _leaf(path: str, text: str, negated: bool) -> str:
-        return f"(not ({text}) or {path} is null)" if negated else text
+        return f"({text} or {path} is null)" if None in values else text
 
     def _bind(self, key: str, value: Any) -> str:
         name = f"p{len(self.params)}"
@@ -148,22 +163,26 @@ class _Translation:
             raise FilterError(f"the value of key {key!r} {error}") from None
         return f"{{{name}}}"
 
-    @staticmethod
-    def _require(operator: str, key: str, value: Any, types: tuple[type, ...], what: str) -> None:
-        if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
-            raise FilterError(f"key {key!r}: {operator} needs {what}, got {value!r:.80}")
 
-    @staticmethod
-    def _operators(key: str, value: Any) -> Mapping[Any, Any]:
-        if not isinstance(value, Mapping):
-            raise FilterError(f"key {key!r}: $not needs a dict of operators, got {value!r:.80}")
-        return value
+def _require(key: str, operator: str, value: Any, types: tuple[type, ...], what: str) -> None:
+    # A bool is an int to Python, and no number to a filter.
+    stray = isinstance(value, bool) and int in types
+    if stray or not isinstance(value, types):
+        raise FilterError(f"key {key!r}: {operator} needs {what}, got {value!r:.80}")
 
 
-def _joined(parts: list[str], *, conjunction: bool) -> str:
-    if len(parts) == 1:
-        return parts[0]
-    return f"({(' and ' if conjunction else ' or ').join(parts)})"
+def _check_nesting(nesting: int) -> None:
+    if nesting > _MAX_NESTING:
+        raise FilterError(f"a filter dict may nest {_MAX_NESTING} levels, this one has more")
+
+
+def _joined(word: str, parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"({f' {word} '.join(parts)})"
+
+
+def _opposite(text: str) -> str:
+    """True wherever the condition is not: also where it is unknown, unlike ``not``."""
+    return f"(({text}) is not true)"
 
 
 def _unfrozen(value: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import reduce
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 import numpy as np
 
@@ -12,12 +12,24 @@ from elanus.query import _filter_tree as tree
 from elanus.query._filter_arithmetic import arithmetic
 from elanus.query._filter_check import Checker, ColumnPath, members_of, value_of
 from elanus.query._filter_compare import FLIPPED, compare_columns, compare_value, is_member
-from elanus.query._filter_like import like_table
+from elanus.query._filter_like import folded_table, like_table
 from elanus.query._filter_members import Members
+from elanus.query._filter_regex import regex_table
 from elanus.query._filter_truth import Truth, known, null_mask, where
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
+
+    from elanus.index import Strings
+
+
+_TABLES: Final[dict[type[tree.StringTest], Callable[[Strings, str], NDArray[np.bool_]]]] = {
+    tree.Like: like_table,
+    tree.Regex: regex_table,
+    tree.HoldsText: folded_table,
+}
 
 
 class ColumnSource(Protocol):
@@ -82,18 +94,36 @@ class _Evaluation:
                 return self._range(node)
             case tree.In(operand=operand, values=tree.ListLiteral(members=members)):
                 return is_member(self._column(operand), members)
-            case tree.Like(operand=operand, pattern=tree.Literal(value=pattern)):
-                return _like(self._column(operand), str(pattern))
-            case tree.IsNull(operand=operand):
-                return known(null_mask(self._column(operand)))
-            case tree.Exists(operand=operand):
-                return known(~null_mask(self._column(operand)))
+            case tree.StringTest():
+                return self._string_test(node)
+            case tree.IsNull(operand=operand) | tree.Exists(operand=operand):
+                null = null_mask(self._column(operand))
+                return known(null if isinstance(node, tree.IsNull) else ~null)
+            case tree.IsTrue(operand=operand):
+                return known(self.truth(operand).certain)
             case tree.Contains(quantifier=quantifier, operand=operand, values=values):
                 return _contains(quantifier, self._column(operand), values)
             case tree.TextMatch():
                 return self._text_match(node)
             case _:
                 return self._bare(node)
+
+    def _string_test(self, node: tree.StringTest) -> Truth:
+        column, pattern = self._column(node.operand), str(value_of(node.pattern))
+        applies = column.all_kinds() == ValueType.STRING
+        if column.codes is None:
+            truth = where(applies, applies)
+        else:
+            hits = _TABLES[type(node)](column.strings, pattern).take(column.codes)
+            truth = known(hits) if column.kinds is None else where(hits, applies)
+        if isinstance(node, tree.Regex) and self._may_be_missing(node.operand):
+            return known(truth.certain)
+        return truth
+
+    def _may_be_missing(self, operand: tree.Node) -> bool:
+        # As in Milvus, a regular expression is false, and not unknown, for what is no string in
+        # JSON or in an array, so that `!~` finds it; the null of a field is unknown.
+        return isinstance(operand, tree.Path) and self._checker.resolve(operand).is_within
 
     def _bare(self, node: tree.Node) -> Truth:
         column = self._column(node)
@@ -147,14 +177,6 @@ def _compare(operator: str, left: Any, right: Any, n: int) -> Truth:
     if isinstance(right, Column):
         return compare_columns(operator, left, right)
     return compare_value(operator, left, right)
-
-
-def _like(column: Column, pattern: str) -> Truth:
-    applies = column.all_kinds() == ValueType.STRING
-    if column.codes is None:
-        return where(applies, applies)
-    hits = like_table(column.strings, pattern).take(column.codes)
-    return known(hits) if column.kinds is None else where(hits, applies)
 
 
 def _array_length(column: Column) -> Column:

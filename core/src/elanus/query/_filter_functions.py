@@ -18,7 +18,7 @@ _QUANTIFIERS: Final[dict[str, tree.Quantifier]] = {
     "json_contains_all": "all",
     "json_contains_any": "any",
 }
-_FUNCTIONS: Final = (*_QUANTIFIERS, "array_length", "text_match")
+_FUNCTIONS: Final = (*_QUANTIFIERS, "array_length", "text_match", "icontains")
 _OPTION: Final = "minimum_should_match"
 
 
@@ -81,4 +81,6 @@ def _call(
     if function == "text_match":
         default = tree.Literal(name.start, 1)
         return tree.TextMatch(name.start, arguments[0], arguments[1], minimum or default)
+    if function == "icontains":
+        return tree.HoldsText(name.start, arguments[0], arguments[1])
     return tree.Contains(name.start, function, _QUANTIFIERS[function], *arguments)

@@ -40,13 +40,14 @@ class Token(NamedTuple):
 _TOKEN: Final = re.compile(
     r"""
       (?P<space>    [ \t\r\n\f\v]+ )
+    | (?P<raw>      [rR] (?: "(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*' ) )
     | (?P<string>   "[^"\\]*(?:\\.[^"\\]*)*" | '[^'\\]*(?:\\.[^'\\]*)*' )
     | (?P<float>    (?: [0-9]+\.[0-9]* | \.[0-9]+ ) (?:[eE][+-]?[0-9]+)? (?!\w)
                   | [0-9]+[eE][+-]?[0-9]+ (?!\w) )
     | (?P<integer>  (?: 0[xX][0-9a-fA-F]+ | 0[bB][01]+ | 0+ | [1-9][0-9]* ) (?![\w.]) )
     | (?P<name>     [^\W\d]\w* | \$meta\b )
     | (?P<template> \{ \s* [^\W\d]\w* \s* \} )
-    | (?P<symbol>   \*\* | && | \|\| | [=!<>]= | [-+*/%()\[\],<>!=] )
+    | (?P<symbol>   \*\* | && | \|\| | [=!]~ | [=!<>]= | [-+*/%()\[\],<>!=] )
     """,
     re.VERBOSE | re.DOTALL,
 )
@@ -81,6 +82,8 @@ _ESCAPED: Final = {
     "%": r"\%",
     "_": r"\_",
 }
+# Behind these, a backslash that escapes nothing is one of the pattern: "\." and "\d".
+_REGEX: Final = ("=~", "!~")
 # More digits than any float has; int() refuses far longer ones, with an error of its own.
 _MOST_DIGITS: Final = 400
 
@@ -99,7 +102,8 @@ def tokenize(expression: str) -> list[Token]:
         if match is None:
             raise FilterError(_complaint(expression, position), expression, position)
         if match.lastgroup != "space":
-            tokens.append(_token(match.lastgroup or "", match[0], match, expression))
+            pattern = bool(tokens) and tokens[-1].value in _REGEX
+            tokens.append(_token(match, expression, pattern=pattern))
         position = match.end()
     tokens.append(Token(TokenType.END, "the end", position, position))
     return tokens
@@ -118,7 +122,8 @@ def _complaint(expression: str, position: int) -> str:
     return f"unexpected character {character!r}"
 
 
-def _token(group: str, text: str, match: re.Match[str], expression: str) -> Token:
+def _token(match: re.Match[str], expression: str, *, pattern: bool) -> Token:
+    group, text = match.lastgroup or "", match[0]
     start, end = match.span()
     if group == "name":
         if text in _CONSTANTS:
@@ -133,7 +138,10 @@ def _token(group: str, text: str, match: re.Match[str], expression: str) -> Toke
     if group == "template":
         return Token(TokenType.TEMPLATE, text[1:-1].strip(), start, end)
     if group == "string":
-        return Token(TokenType.LITERAL, _unescaped(text[1:-1], start + 1, expression), start, end)
+        value = _unescaped(text[1:-1], start + 1, expression, pattern=pattern)
+        return Token(TokenType.LITERAL, value, start, end)
+    if group == "raw":
+        return Token(TokenType.LITERAL, _encodable(text[2:-1], start, expression), start, end)
     return Token(TokenType.LITERAL, _number(group, text, start, expression), start, end)
 
 
@@ -146,24 +154,30 @@ def _number(group: str, text: str, start: int, expression: str) -> float:
     return value
 
 
-def _unescaped(text: str, start: int, expression: str) -> str:
+def _unescaped(text: str, start: int, expression: str, *, pattern: bool) -> str:
     if "\\" in text:
-        text = _ESCAPE.sub(lambda match: _character(match, start, expression), text)
+        text = _ESCAPE.sub(lambda match: _character(match, start, expression, pattern), text)
         if not is_encodable(text):
             # Two \u escapes may be the halves of one character.
             text = text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+    return _encodable(text, start - 1, expression)
+
+
+def _encodable(text: str, position: int, expression: str) -> str:
     if not is_encodable(text):
-        raise FilterError("this string holds half of a surrogate pair", expression, start - 1)
+        raise FilterError("this string holds half of a surrogate pair", expression, position)
     return text
 
 
-def _character(match: re.Match[str], start: int, expression: str) -> str:
+def _character(match: re.Match[str], start: int, expression: str, pattern: bool) -> str:
     code = match[1] or match[2]
     if code:
         return chr(int(code, 16))
     if match[3] not in _ESCAPED:
+        if pattern:
+            return match[0]
         raise FilterError(
-            f"unknown escape \\{match[3]}; write \\\\ for a backslash",
+            f'unknown escape \\{match[3]}; write \\\\ for a backslash, or a raw string r"…"',
             expression,
             start + match.start(),
         )

@@ -1,4 +1,4 @@
-"""Patterns of ``like`` over distinct strings."""
+"""Patterns of ``like``, and text regardless of case, over distinct strings."""
 
 from __future__ import annotations
 
@@ -38,6 +38,15 @@ def like_table(strings: Strings, pattern: str) -> NDArray[np.bool_]:
         case _:
             hits = list(map(_matcher(runs), texts))
     return np.array(hits, np.bool_)
+
+
+def folded_table(strings: Strings, text: str) -> NDArray[np.bool_]:
+    """Return which of the strings hold a text regardless of case, bool (len(strings),), by code.
+
+    Both sides are casefolded as Unicode says, so that ``STRASSE`` holds ``straße``.
+    """
+    wanted, texts = text.casefold(), strings.texts()
+    return np.fromiter((wanted in each.casefold() for each in texts), np.bool_, len(texts))
 
 
 def _runs(pattern: str) -> list[list[str | None]]:

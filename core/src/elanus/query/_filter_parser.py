@@ -22,6 +22,7 @@ _ASCENDING: Final = ("<", "<=")
 _DESCENDING: Final = (">", ">=")
 _ORDERED: Final = _ASCENDING + _DESCENDING
 _COMPARISONS: Final = ("==", "!=", *_ORDERED)
+_REGEX: Final = ("=~", "!~")
 
 # Deep trees are walked by recursion, three frames a level: this stays far below Python's limit,
 # and above what people and query builders write.
@@ -166,6 +167,8 @@ class Parser:
                 return tree.Not(token.start, self.operand(_NOT))
             case TokenType.KEYWORD, "exists":
                 return tree.Exists(token.start, self.operand(_POWER + 1))
+            case TokenType.KEYWORD, "null":
+                return self.fail("null is no value: write `is null` or `is not null`", token.start)
             case _:
                 self._at -= 1
                 return self.fail("expected a value, a field or a condition")
@@ -245,6 +248,8 @@ class Parser:
             return None
         if operator in _COMPARISONS:
             return self._comparison(left)
+        if operator in _REGEX:
+            return self._regex(left)
         return self._word_operator(left)
 
     def _arithmetic(self, left: tree.Node, binding: int) -> tree.Node | None:
@@ -281,6 +286,11 @@ class Parser:
             self.fail("a chain has two comparisons; join more by `and`", self.next.start)
         return tree.Range(first.start, (first.value, second.value), left, middle, high)
 
+    def _regex(self, left: tree.Node) -> tree.Node:
+        token = self.take()
+        node = tree.Regex(token.start, left, self.operand(_SUM))
+        return _negated_if(token.value == "!~", token.start, node)
+
     @staticmethod
     def _one_way(first: str, second: str) -> bool:
         return {first, second} <= {*_ASCENDING} or {first, second} <= {*_DESCENDING}
@@ -289,8 +299,7 @@ class Parser:
         position = self.next.start
         if self.accept("is"):
             negated = self.accept("not")
-            self.expect("null")
-            return _negated_if(negated, position, tree.IsNull(position, left))
+            return _negated_if(negated, position, self._state(left, position))
         negated = self.accept("not")
         if self.accept("in"):
             return _negated_if(negated, position, tree.In(position, left, self._members()))
@@ -300,6 +309,14 @@ class Parser:
         if negated:
             self.fail("expected `in` or `like` after `not`")
         return None
+
+    def _state(self, left: tree.Node, position: int) -> tree.Node:
+        if self.next.type is TokenType.LITERAL and self.next.value is True:
+            self.take()
+            return tree.IsTrue(position, left)
+        if not self.accept("null"):
+            self.fail("expected 'null' or 'true'")
+        return tree.IsNull(position, left)
 
     def _members(self) -> tree.Node:
         if not self.comes("[") and self.next.type is not TokenType.TEMPLATE:

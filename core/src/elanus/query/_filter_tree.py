@@ -160,17 +160,47 @@ class In(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Like(Node):
-    """``operand like pattern``."""
+class StringTest(Node):
+    """A test of strings against a literal; ``written`` is how errors call it."""
 
     operand: Node
     pattern: Node
+    written: ClassVar[str]
     _children = ("operand", "pattern")
+
+
+@dataclass(frozen=True, slots=True)
+class Like(StringTest):
+    """``operand like pattern``."""
+
+    written = "`like`"
+
+
+@dataclass(frozen=True, slots=True)
+class Regex(StringTest):
+    """``operand =~ pattern``."""
+
+    written = "a regular expression"
+
+
+@dataclass(frozen=True, slots=True)
+class HoldsText(StringTest):
+    """``icontains(operand, pattern)``: the text occurs, whatever its case."""
+
+    written = "icontains"
 
 
 @dataclass(frozen=True, slots=True)
 class IsNull(Node):
     """``operand is null``: null or missing."""
+
+    operand: Node
+    _children = ("operand",)
+
+
+@dataclass(frozen=True, slots=True)
+class IsTrue(Node):
+    """``operand is true``: not false, and not unknown."""
 
     operand: Node
     _children = ("operand",)

@@ -20,8 +20,22 @@ _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 80
 
 
+_STEPS_SHOWN = 6
+
+
 class Rejected(Exception):  # never leaves this package: it carries a rule, no message
-    """The rule that a single value breaks."""
+    """The rule that a single value breaks, and the path to the value inside a JSON value."""
+
+    def __init__(self, rule: str, path: tuple[str | int, ...] = ()) -> None:
+        super().__init__(rule)
+        self.rule = rule
+        self.path = path
+
+    def __str__(self) -> str:
+        if not self.path:
+            return self.rule
+        steps = "".join(f"[{step!r:.40}]" for step in self.path[:_STEPS_SHOWN])
+        return f"at {steps}{'…' * (len(self.path) > _STEPS_SHOWN)}: {self.rule}"
 
 
 def reject(row: int, name: str, value: object, rule: object) -> NoReturn:
@@ -175,9 +189,13 @@ def to_json(value: Any, depth: int = 0) -> Any:
     if kind is str:
         return to_text(value)
     if kind is int or isinstance(value, np.integer):
-        return to_integer(value)
+        if not INT64_MIN <= int(value) <= INT64_MAX:
+            raise Rejected("an integer in JSON must fit in 64 bits")
+        return int(value)
     if kind is float or isinstance(value, np.floating):
-        return to_float(value)
+        if not math.isfinite(value):
+            raise Rejected("a number in JSON must be finite, not NaN or infinite")
+        return float(value)
     if depth > MAX_JSON_DEPTH:
         raise Rejected(f"JSON nested more than {MAX_JSON_DEPTH} deep")
     return _to_json_compound(value, depth)
@@ -194,6 +212,8 @@ def _to_json_compound(value: Any, depth: int) -> Any:
         return [_inside(i, v, depth) for i, v in enumerate(value)]
     if isinstance(value, np.bool_):
         return bool(value)
+    if isinstance(value, np.str_):
+        return to_text(str(value))
     if isinstance(value, np.ndarray):
         return to_json(value.tolist(), depth)
     if isinstance(value, (str, int, float)):
@@ -208,5 +228,5 @@ def _inside(step: str | int, value: Any, depth: int) -> Any:
     """Convert a member; the error names the path to it."""
     try:
         return to_json(value, depth + 1)
-    except Rejected as rule:
-        raise Rejected(f"at {step!r}: {rule}") from None
+    except Rejected as inner:
+        raise Rejected(inner.rule, (step, *inner.path)) from None

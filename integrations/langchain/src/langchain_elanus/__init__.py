@@ -1,5 +1,23 @@
-"""The place of Elanus's LangChain integration; it holds a version number and nothing else yet."""
+"""Elanus for LangChain: hybrid search over one file, retrievers, reranking and the indexing API.
 
-__all__ = ["__version__"]
+The vector store stands on ``elanus.DocumentStore``; both read and write the same files.
+"""
+
+from langchain_elanus._embeddings import ElanusEmbeddings
+from langchain_elanus._records import ElanusRecordManager
+from langchain_elanus._reranker import ElanusReranker
+from langchain_elanus._retriever import ElanusRetriever
+from langchain_elanus._translator import ElanusTranslator
+from langchain_elanus._vectorstore import ElanusVectorStore
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "ElanusEmbeddings",
+    "ElanusRecordManager",
+    "ElanusReranker",
+    "ElanusRetriever",
+    "ElanusTranslator",
+    "ElanusVectorStore",
+    "__version__",
+]

@@ -1,5 +1,19 @@
-"""The place of Elanus's LlamaIndex integration; it holds a version number and nothing else yet."""
+"""LlamaIndex on Elanus: a vector store in one file, with all query modes and filter operators.
 
-__all__ = ["__version__"]
+``ElanusVectorStore`` holds the nodes; ``ElanusEmbedding``, ``ElanusSparseEmbedding`` and
+``ElanusRerank`` bring the functions of ``elanus_embeddings`` to LlamaIndex.
+"""
+
+from llama_index.vector_stores.elanus._embedding import ElanusEmbedding, ElanusSparseEmbedding
+from llama_index.vector_stores.elanus._rerank import ElanusRerank
+from llama_index.vector_stores.elanus._store import ElanusVectorStore
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "ElanusEmbedding",
+    "ElanusRerank",
+    "ElanusSparseEmbedding",
+    "ElanusVectorStore",
+    "__version__",
+]

@@ -1,0 +1,77 @@
+"""What the embedding functions of this package have in common."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from elanus_embeddings._texts import checked_texts
+
+Kind = Literal["document", "query"]
+"""Whether a text will be searched, or searched for."""
+
+Dense: TypeAlias = npt.NDArray[np.float32]
+
+Encoded = TypeVar("Encoded")
+
+
+class BaseEmbeddingFunction(ABC, Generic[Encoded]):
+    """Every public method from one private one, ``_encode``.
+
+    ``Encoded`` is what texts become: a float32 matrix (dense functions), a SciPy sparse matrix, or
+    a dict of both. The coroutines run the same code on a thread, so that the event loop goes on.
+    """
+
+    @property
+    @abstractmethod
+    def dim(self) -> Any:
+        """Components of a vector."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """The model's identity: two functions of one name give the same vectors."""
+
+    @abstractmethod
+    def _encode(self, texts: list[str], kind: Kind, *, progress: bool) -> Encoded:
+        """Encode checked texts, in order; there may be none."""
+
+    def encode_documents(self, texts: Sequence[str], *, progress: bool = False) -> Encoded:
+        """Encode texts that will be searched.
+
+        Args:
+            texts: any number of them; the empty string is a text too.
+            progress: show a progress bar on standard error.
+
+        Returns:
+            One row a text, in order.
+
+        Raises:
+            ParamError: ``texts`` is not a list, or an item is not a string, or is one that UTF-8
+                cannot express.
+        """
+        return self._encode(checked_texts(texts), "document", progress=progress)
+
+    def encode_queries(self, texts: Sequence[str], *, progress: bool = False) -> Encoded:
+        """Encode texts that will be searched for; otherwise as ``encode_documents``."""
+        return self._encode(checked_texts(texts), "query", progress=progress)
+
+    async def aencode_documents(self, texts: Sequence[str], *, progress: bool = False) -> Encoded:
+        """``encode_documents`` without blocking the event loop."""
+        return await asyncio.to_thread(self.encode_documents, texts, progress=progress)
+
+    async def aencode_queries(self, texts: Sequence[str], *, progress: bool = False) -> Encoded:
+        """``encode_queries`` without blocking the event loop."""
+        return await asyncio.to_thread(self.encode_queries, texts, progress=progress)
+
+    def __call__(self, texts: Sequence[str]) -> Encoded:
+        """Encode documents."""
+        return self.encode_documents(texts)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r})"

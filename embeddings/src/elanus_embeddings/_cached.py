@@ -1,0 +1,244 @@
+"""An embedding function that remembers, in an Elanus file."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from elanus import CollectionSchema, DataType, DocumentStore, MilvusClient
+from elanus.errors import DataNotMatchException, ParamError
+from elanus_embeddings._base import BaseEmbeddingFunction, Dense, Kind
+from elanus_embeddings._contract import EmbeddingFunction
+from elanus_embeddings._progress import ProgressBar
+from elanus_embeddings._texts import checked_texts, positive
+
+_KEY, _VECTOR = "key", "vector"
+_MODEL, _DIM = "elanus.embedding", "elanus.dim"
+_READ_AT_ONCE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """Texts on their way to vectors.
+
+    Attributes:
+        keys: of each text, in order.
+        kind: whether they are documents or queries.
+        found: vectors by key; they grow as missing ones are computed.
+        missing: the texts without a vector, by key, each once.
+    """
+
+    keys: list[str]
+    kind: Kind
+    found: dict[str, Any]
+    missing: dict[str, str] = field(default_factory=dict)
+
+    def batches(self, size: int) -> Iterator[tuple[list[str], list[str]]]:
+        """Keys and texts of the missing vectors, ``size`` at a time."""
+        items = list(self.missing.items())
+        for start in range(0, len(items), size):
+            part = items[start : start + size]
+            yield [key for key, _ in part], [text for _, text in part]
+
+
+class CachedEmbeddingFunction(BaseEmbeddingFunction[Dense]):
+    """Asks another function only for texts that it has not seen, and keeps the answers.
+
+    Vectors are kept in a collection of their own, one for each model, under a hash of the model's
+    name, the kind (document or query) and the text; the text itself is not kept. Each batch is
+    committed before the next is computed: if something fails later on, what was computed is there
+    at the next try. Several threads and processes may use one file. Two that ask for the same new
+    text at the same moment both compute it.
+
+    Args:
+        inner: the function to ask, with vectors of type float32. Its ``name`` must stand for all
+            that changes its vectors.
+        cache: path of an Elanus file, which may be the one that holds the documents; or an open
+            ``MilvusClient`` or ``DocumentStore``, which is not closed with this object.
+        collection: first part of the collections' names.
+        batch_size: texts that are computed and committed at a time.
+
+    Raises:
+        ParamError: ``inner`` is no embedding function, or another argument is wrong.
+        StorageError: the file cannot be opened.
+
+    Example:
+        >>> from elanus import DocumentStore
+        >>> from elanus_embeddings import CachedEmbeddingFunction, MiniLMEmbeddingFunction
+        >>> embed = CachedEmbeddingFunction(MiniLMEmbeddingFunction(), "kb.db")  # doctest: +SKIP
+        >>> store = DocumentStore("kb.db", embedding=embed)  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        inner: EmbeddingFunction,
+        cache: str | os.PathLike[str] | MilvusClient | DocumentStore = "./elanus.db",
+        collection: str = "embedding_cache",
+        batch_size: int = 128,
+    ) -> None:
+        _check_inner(inner)
+        self._inner = inner
+        self._batch_size = positive("batch_size", batch_size)
+        self._collection = f"{collection}_{_digest(inner.name)[:16]}"
+        self._owns_client = not isinstance(cache, (MilvusClient, DocumentStore))
+        self._client = _client(cache)
+
+    def __enter__(self) -> CachedEmbeddingFunction:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._inner!r}, {self._client!r})"
+
+    @property
+    def dim(self) -> int:
+        """Components of a vector; of the cached ones, if there are any."""
+        return int(self._cached_dim() or self._inner.dim)
+
+    @property
+    def name(self) -> str:
+        """The name of the inner function, since its vectors are what one gets."""
+        return self._inner.name
+
+    @property
+    def inner(self) -> EmbeddingFunction:
+        """The function that is asked for new texts."""
+        return self._inner
+
+    def close(self) -> None:
+        """Release the file, if it was opened here; a second call does nothing."""
+        if self._owns_client:
+            self._client.close()
+
+    def clear(self) -> None:
+        """Forget all vectors of this model."""
+        self._client.drop_collection(self._collection)
+
+    def _encode(self, texts: list[str], kind: Kind, *, progress: bool) -> Dense:
+        job, bar = self._look_up(texts, kind, shown=progress)
+        inner = self._inner
+        encode = inner.encode_queries if kind == "query" else inner.encode_documents
+        for keys, part in job.batches(self._batch_size):
+            self._keep(job, keys, encode(part))
+            bar.add(len(part))
+        return self._matrix(job)
+
+    async def _aencode(self, texts: list[str], kind: Kind, *, progress: bool) -> Dense:
+        job, bar = await asyncio.to_thread(self._look_up, texts, kind, shown=progress)
+        for keys, part in job.batches(self._batch_size):
+            await asyncio.to_thread(self._keep, job, keys, await self._ask(part, kind))
+            bar.add(len(part))
+        return await asyncio.to_thread(self._matrix, job)
+
+    async def _ask(self, texts: list[str], kind: Kind) -> Any:
+        """The inner function's own coroutine where it has one, else a thread."""
+        name = "encode_queries" if kind == "query" else "encode_documents"
+        coroutine = getattr(self._inner, f"a{name}", None)
+        if coroutine is not None:
+            return await coroutine(texts)
+        return await asyncio.to_thread(getattr(self._inner, name), texts)
+
+    async def aencode_documents(self, texts: Sequence[str], *, progress: bool = False) -> Dense:
+        """``encode_documents`` without blocking the event loop."""
+        return await self._aencode(checked_texts(texts), "document", progress=progress)
+
+    async def aencode_queries(self, texts: Sequence[str], *, progress: bool = False) -> Dense:
+        """``encode_queries`` without blocking the event loop."""
+        return await self._aencode(checked_texts(texts), "query", progress=progress)
+
+    def _look_up(self, texts: list[str], kind: Kind, *, shown: bool) -> tuple[_Job, ProgressBar]:
+        keys = [_digest(self.name, kind, text) for text in texts]
+        wanted = dict(zip(keys, texts, strict=True))
+        found = self._read(list(wanted))
+        missing = {key: text for key, text in wanted.items() if key not in found}
+        return _Job(keys, kind, found, missing), ProgressBar(len(missing), shown=shown)
+
+    def _read(self, keys: list[str]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        if self._client.has_collection(self._collection):
+            for start in range(0, len(keys), _READ_AT_ONCE):
+                part = keys[start : start + _READ_AT_ONCE]
+                for row in self._client.get(self._collection, part, [_VECTOR]):
+                    found[row[_KEY]] = row[_VECTOR]
+        return found
+
+    def _keep(self, job: _Job, keys: list[str], answer: Any) -> None:
+        """Check what the inner function gave, commit it, and hand it to the job."""
+        vectors = _as_matrix(answer)
+        if vectors is None or len(vectors) != len(keys) or not vectors.shape[1]:
+            shape = getattr(vectors, "shape", type(answer).__name__)
+            raise DataNotMatchException(
+                f"{self._inner!r} gave {shape} for {len(keys)} texts; "
+                "only functions with one dense vector a text can be cached"
+            )
+        self._create(vectors.shape[1])
+        rows = [{_KEY: k, _VECTOR: v} for k, v in zip(keys, vectors, strict=True)]
+        self._client.upsert(self._collection, rows)
+        job.found.update(zip(keys, vectors, strict=True))
+
+    def _create(self, dim: int) -> None:
+        """Make the collection; nothing happens if it is there."""
+        schema = CollectionSchema(description=f"vectors of {self.name}, by text")
+        schema.add_field(_KEY, DataType.VARCHAR, is_primary=True, max_length=64)
+        schema.add_field(_VECTOR, DataType.FLOAT_VECTOR, dim=dim)
+        self._client.create_collection(
+            self._collection, schema=schema, properties={_MODEL: self.name, _DIM: dim}
+        )
+
+    def _cached_dim(self) -> int | None:
+        if not self._client.has_collection(self._collection):
+            return None
+        properties: Mapping[str, Any] = self._client.describe_collection(self._collection)[
+            "properties"
+        ]
+        return int(properties[_DIM])
+
+    def _matrix(self, job: _Job) -> Dense:
+        if not job.keys:
+            return np.zeros((0, self.dim), dtype=np.float32)
+        return np.array([job.found[key] for key in job.keys], dtype=np.float32)
+
+
+def _check_inner(inner: Any) -> None:
+    # Not by isinstance, which asks for `dim`: a provider may not know it before its first answer.
+    encoders = [getattr(inner, f"encode_{kind}", None) for kind in ("documents", "queries")]
+    if not all(map(callable, encoders)) or not isinstance(getattr(inner, "name", None), str):
+        raise ParamError(f"inner {inner!r} needs encode_documents, encode_queries, dim and name")
+
+
+def _client(cache: Any) -> MilvusClient:
+    if isinstance(cache, DocumentStore):
+        return cache.client
+    return cache if isinstance(cache, MilvusClient) else MilvusClient(cache)
+
+
+def _as_matrix(answer: Any) -> Dense | None:
+    """Vectors, one a row, if that is what an answer holds."""
+    try:
+        matrix = np.asarray(answer, dtype=np.float32)
+    except (TypeError, ValueError):
+        return None
+    return matrix if matrix.ndim == 2 else None
+
+
+def _digest(*parts: str) -> str:
+    """SHA-256 of texts; their lengths keep ("a", "bc") and ("ab", "c") apart."""
+    digest = hashlib.sha256()
+    for part in parts:
+        content = part.encode()
+        digest.update(len(content).to_bytes(8, "big") + content)
+    return digest.hexdigest()

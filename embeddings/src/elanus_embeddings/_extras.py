@@ -1,0 +1,108 @@
+"""Optional packages, and models that must be on this machine unless a download is asked for."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+from elanus.errors import MissingExtraError, ParamError
+
+# Files that do not change a vector.
+_ASIDE = {".md", ".gitattributes", ".lock"}
+_READ_WHOLE = 1 << 20
+_BLOCK = 4096
+_BLOCKS = 256
+
+
+def load_package(module: str, extra: str, needed_by: str) -> ModuleType:
+    """Import a package that not everybody has. Nothing is ever installed.
+
+    Raises:
+        MissingExtraError: it is not installed; the message names the extra that brings it.
+    """
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise MissingExtraError(
+            f"{needed_by} needs {module.partition('.')[0]} ({error}): "
+            f"pip install 'elanus-embeddings[{extra}]'"
+        ) from error
+
+
+def not_found(model: str, error: Exception) -> ParamError:
+    """The error for a model that is not on this machine, or is none."""
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    if Path(model).is_dir():
+        return ParamError(f"folder {model!r} holds no model that can be loaded: {reason}")
+    return ParamError(
+        f"model {model!r} is not on this machine: give the path of its folder, or download=True "
+        f"to fetch it from the Hugging Face hub ({reason})"
+    )
+
+
+def find_model(model: str, *, download: bool) -> str:
+    """What to give to a library that cannot be told to stay off the network.
+
+    Args:
+        model: a folder, or a name on the Hugging Face hub.
+        download: whether the library may ask the hub.
+
+    Returns:
+        A folder or, with ``download``, perhaps the name.
+
+    Raises:
+        ParamError: it is neither a folder nor, without ``download``, in the hub's cache here.
+    """
+    if download or Path(model).is_dir():
+        return model
+    from huggingface_hub import snapshot_download  # noqa: PLC0415 - comes with those libraries
+
+    try:
+        return snapshot_download(model, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise not_found(model, error) from error
+
+
+def model_identity(model: str, settings: Mapping[str, object]) -> str:
+    """What a file remembers of a model: its name, and whatever else changes its vectors.
+
+    A name on the hub is taken as it is. A folder is named by its last part and a fingerprint of
+    its files, so that two checkpoints in folders of one name are told apart, and one checkpoint
+    in two places is the same model.
+
+    Args:
+        model: a folder, or a name on the Hugging Face hub.
+        settings: those that differ from the model's own.
+    """
+    folder = Path(model)
+    name = f"{folder.resolve().name}@{_fingerprint(folder)}" if folder.is_dir() else model
+    return ";".join([name, *(f"{key}={settings[key]}" for key in sorted(settings))])
+
+
+def _fingerprint(folder: Path) -> str:
+    digest = hashlib.sha256()
+    files = sorted(f for f in folder.rglob("*") if f.is_file() and f.suffix not in _ASIDE)
+    for file in files:
+        digest.update(f"{file.relative_to(folder).as_posix()}\0{file.stat().st_size}\0".encode())
+        for block in _sample(file):
+            digest.update(block)
+    return digest.hexdigest()[:12]
+
+
+def _sample(file: Path) -> Iterator[bytes]:
+    """A small file whole; of a large one blocks at even distances.
+
+    Training moves every weight, so that blocks tell checkpoints apart, and gigabytes need not be
+    read each time that a model is loaded.
+    """
+    size = file.stat().st_size
+    with file.open("rb") as stream:
+        if size <= _READ_WHOLE:
+            yield stream.read()
+            return
+        for i in range(_BLOCKS):
+            stream.seek((size - _BLOCK) * i // (_BLOCKS - 1))
+            yield stream.read(_BLOCK)

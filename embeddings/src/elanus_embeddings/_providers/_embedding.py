@@ -1,0 +1,196 @@
+"""What all embedding functions over HTTP share: batches, order, dimension, the two ways to call."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import numpy as np
+
+from elanus.errors import ParamError
+from elanus_embeddings._base import BaseEmbeddingFunction, Dense, Kind
+from elanus_embeddings._http import EmbeddingRequestError
+from elanus_embeddings._progress import ProgressBar
+from elanus_embeddings._providers._flow import Answer, Flow, Limits, Request
+from elanus_embeddings._providers._provider import checked_name
+from elanus_embeddings._texts import checked_texts, positive
+
+if TYPE_CHECKING:
+    from elanus_embeddings._providers._transport import Endpoint
+
+# What vectors are for: the object itself may be called for a purpose of its own.
+Purpose: TypeAlias = Kind | Literal["call"]
+
+# What a provider puts before each text, as a bound on its bytes.
+_PROMPT_SIZE = 64
+
+
+class HttpEmbeddingFunction(BaseEmbeddingFunction[Dense]):
+    """An embedding function whose model runs behind an HTTP API.
+
+    It can be used by many threads, in any event loop and after a fork: every call opens its own
+    connections, and closes them. Nothing is sent before the first call, and nothing for no texts,
+    whose matrix has the shape (0, dim), or (0, 0) while the dimension is not known. If a provider
+    fails or refuses, ``EmbeddingRequestError`` is raised, and nothing returned.
+    """
+
+    def __init__(
+        self,
+        model_name: str,
+        endpoint: Endpoint,
+        limits: Limits,
+        *,
+        known: int | None,
+        dimensions: int | None,
+        dim: int | None,
+        batch_size: int | None,
+    ) -> None:
+        self._model = checked_name(model_name)
+        self._endpoint = endpoint
+        self._limits = Limits(_batch_size(batch_size, limits.items), limits.size)
+        self._asked = None if dimensions is None else positive("dimensions", dimensions)
+        self._known = known if dim is None else positive("dim", dim)
+        if dim is not None and self._asked not in {None, dim}:
+            raise ParamError(f"dim={dim} contradicts dimensions={dimensions}: give one of them")
+        self._dim = self._known if self._asked is None else self._asked
+
+    @property
+    def dim(self) -> int:
+        """Components of a vector: of a known model, as asked for, or learnt from the first answer.
+
+        Raises:
+            ParamError: it is not known yet. No request is sent to find out, see ``probe``.
+        """
+        if self._dim is None:
+            raise ParamError(
+                f"the dimension of {self.name!r} is not known yet: give dim=, or call probe() to "
+                "ask the server"
+            )
+        return self._dim
+
+    @property
+    def name(self) -> str:
+        """The model's identity: provider, model, and whatever else changes its vectors."""
+        parts = [f"{self._endpoint.provider.lower()}/{self._model}", *self._variants()]
+        if self._asked not in {None, self._known}:
+            parts.append(f"dimensions={self._asked}")
+        return ";".join(parts)
+
+    @property
+    def batch_size(self) -> int:
+        """Texts in one request at most."""
+        return self._limits.items
+
+    def __call__(self, texts: Sequence[str]) -> Dense:
+        """Encode documents, unless the constructor was told another purpose."""
+        return self._endpoint.run(self._flow(checked_texts(texts), "call", progress=False))
+
+    async def aencode_documents(self, texts: Sequence[str], *, progress: bool = False) -> Dense:
+        """Encode documents without blocking the event loop; otherwise as ``encode_documents``."""
+        flow = self._flow(checked_texts(texts), "document", progress=progress)
+        return await self._endpoint.arun(flow)
+
+    async def aencode_queries(self, texts: Sequence[str], *, progress: bool = False) -> Dense:
+        """Encode queries without blocking the event loop; otherwise as ``encode_queries``."""
+        flow = self._flow(checked_texts(texts), "query", progress=progress)
+        return await self._endpoint.arun(flow)
+
+    def probe(self) -> int:
+        """Ask the provider for one short vector, and return its dimension.
+
+        Raises:
+            EmbeddingRequestError: the provider failed or refused.
+        """
+        return int(self.encode_queries(["dimension"]).shape[1])
+
+    async def aprobe(self) -> int:
+        """Ask for the dimension without blocking the event loop; otherwise as ``probe``."""
+        return int((await self.aencode_queries(["dimension"])).shape[1])
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._model!r}, url={self._endpoint.url!r})"
+
+    def _encode(self, texts: list[str], kind: Kind, *, progress: bool) -> Dense:
+        return self._endpoint.run(self._flow(texts, kind, progress=progress))
+
+    @abstractmethod
+    def _payload(self, texts: list[str], purpose: Purpose) -> dict[str, Any]:
+        """Return the request's JSON object."""
+
+    @abstractmethod
+    def _vectors(self, body: Any, count: int) -> list[Any]:
+        """Return the vectors of an answer in the order of the texts; LookupError etc. if odd."""
+
+    def _variants(self) -> list[str]:
+        """Return the settings, other than the dimension, that change vectors."""
+        return []
+
+    def _batches(self, texts: list[str], purpose: Purpose) -> list[slice]:  # noqa: ARG002 - Jina's
+        sizes = [len(text.encode()) + _PROMPT_SIZE for text in texts]
+        return list(self._limits.batches(sizes))
+
+    def _flow(self, texts: list[str], purpose: Purpose, *, progress: bool) -> Flow[Dense]:
+        bar = ProgressBar(len(texts), shown=progress)
+        parts = []
+        for part in self._batches(texts, purpose):
+            about = f"texts[{part.start}:{part.stop}]"
+            answer = yield Request(self._payload(texts[part], purpose), about)
+            parts.append(self._array(answer, part.stop - part.start, about))
+            bar.add(part.stop - part.start)
+        return np.concatenate(parts) if parts else np.empty((0, self._dim or 0), dtype=np.float32)
+
+    def _array(self, answer: Answer, count: int, about: str) -> Dense:
+        rows = _numbers(self, answer, count)
+        if rows is None:
+            raise self._odd(answer, f"to {about}, but not with {count} lists of numbers")
+        if self._dim is None:
+            self._dim = rows.shape[1]
+        if rows.shape[1] != self._dim:
+            raise self._odd(
+                answer,
+                f"to {about} with {rows.shape[1]} dimensions instead of {self._dim}; if that is "
+                "what the model has, give it as dim=",
+            )
+        return rows
+
+    def _odd(self, answer: Answer, reason: str) -> EmbeddingRequestError:
+        return self._endpoint.failure(f"answered {answer.status} {reason}", status=answer.status)
+
+
+def by_index(items: Any, count: int) -> list[Any]:
+    """Return the ``embedding`` of each item of a list, in the order of their ``index``.
+
+    Raises:
+        ValueError: an index is missing, twice there, or outside of ``range(count)``.
+        TypeError, KeyError, IndexError: the items have another form.
+    """
+    order = [item["index"] for item in items]
+    if sorted(order) != list(range(count)):
+        raise ValueError(f"indexes {order} are not those of {count} texts")
+    vectors: list[Any] = [None] * count
+    for item in items:
+        vectors[item["index"]] = item["embedding"]
+    return vectors
+
+
+def _numbers(function: HttpEmbeddingFunction, answer: Answer, count: int) -> Dense | None:
+    """Return an answer's vectors as a matrix, or None if it is none of finite numbers."""
+    try:
+        # No dtype yet: with one, numpy would read strings as numbers.
+        rows = np.array(function._vectors(answer.body, count))  # noqa: SLF001 - the same module
+    except (LookupError, TypeError, ValueError, AttributeError):
+        return None
+    if rows.ndim != 2 or rows.shape[0] != count or not rows.shape[1] or rows.dtype.kind not in "fi":
+        return None
+    with np.errstate(over="ignore"):  # what overflows is infinite, and refused here
+        narrow = rows.astype(np.float32)
+    return narrow if np.isfinite(narrow).all() else None
+
+
+def _batch_size(given: int | None, most: int) -> int:
+    if given is None:
+        return most
+    if positive("batch_size", given) > most:
+        raise ParamError(f"batch_size must be at most {most}, the provider's limit, got {given}")
+    return given

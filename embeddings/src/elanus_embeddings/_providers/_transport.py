@@ -1,0 +1,259 @@
+"""JSON requests to one URL, sent again when that may help; blocking and not.
+
+A request's course is written once, as a generator that yields what to send and is sent the answer.
+``run`` and ``arun`` drive it. Each opens a connection pool of its own and closes it again: an
+object may then be used by many threads, in any event loop and after a fork, and nothing is left
+open. The price is one handshake per call, not per batch.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import ssl
+from collections.abc import Generator
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from typing import Any, TypeVar
+
+import httpx
+import tenacity
+
+from elanus.errors import ParamError
+from elanus_embeddings._http import EmbeddingRequestError, RetryPolicy, Secret
+from elanus_embeddings._providers._flow import Answer, Flow, Request
+
+_T = TypeVar("_T")
+
+_LONGEST_MESSAGE = 500
+_REQUEST_TIMEOUT, _TOO_MANY_REQUESTS = 408, 429
+
+# OpenAI answers 429 for an exhausted account as well, which no waiting mends.
+_FINAL = "insufficient_quota"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One URL of one provider.
+
+    Attributes:
+        provider: its name in messages.
+        url: where requests are posted.
+        key: the bearer token, or None for a server that wants none.
+        key_hint: how a user gives the key.
+        timeout: seconds to wait for a connection, and for each piece of an answer.
+        retry: when to try again.
+    """
+
+    provider: str
+    url: str
+    key: Secret | None
+    key_hint: str
+    timeout: float
+    retry: RetryPolicy
+
+    def __post_init__(self) -> None:
+        try:
+            httpx.URL(self.url)
+        except httpx.InvalidURL as error:
+            raise ParamError(f"base_url: {self.url!r} is no valid URL: {error}") from None
+
+    def run(self, flow: Flow[_T]) -> _T:
+        """Drive a flow to its result.
+
+        Raises:
+            EmbeddingRequestError: a request failed for good.
+        """
+        retrying = tenacity.Retrying(**self._retrying())
+        with httpx.Client(**self._options()) as client:
+            try:
+                request = next(flow)
+                while True:
+                    request = flow.send(retrying(self._post, client, request))
+            except StopIteration as stop:
+                result: _T = stop.value
+                return result
+
+    async def arun(self, flow: Flow[_T]) -> _T:
+        """Drive a flow to its result without blocking the event loop: otherwise as ``run``."""
+        retrying = tenacity.AsyncRetrying(**self._retrying())
+        async with httpx.AsyncClient(**self._options()) as client:
+            try:
+                request = next(flow)
+                while True:
+                    request = flow.send(await retrying(self._apost, client, request))
+            except StopIteration as stop:
+                result: _T = stop.value
+                return result
+
+    def failure(
+        self,
+        reason: str,
+        *,
+        status: int | None = None,
+        transient: bool = False,
+        retry_after: float | None = None,
+    ) -> EmbeddingRequestError:
+        """Return the error that names this endpoint."""
+        return EmbeddingRequestError(
+            f"{self.provider} ({self.url}) {reason}",
+            status=status,
+            transient=transient,
+            retry_after=retry_after,
+        )
+
+    def _options(self) -> dict[str, Any]:
+        return {
+            "auth": None if self.key is None else _Bearer(self.key),
+            "timeout": self.timeout,
+            "verify": _certificates(),
+        }
+
+    def _retrying(self) -> dict[str, Any]:
+        return {
+            "retry": tenacity.retry_if_exception(self._worth_retrying),
+            "stop": tenacity.stop_after_attempt(self.retry.attempts),
+            "wait": self._wait,
+            "reraise": True,
+        }
+
+    def _worth_retrying(self, error: BaseException) -> bool:
+        if not isinstance(error, EmbeddingRequestError) or not error.transient:
+            return False
+        return error.retry_after is None or error.retry_after <= self.retry.longest_wait
+
+    def _wait(self, state: tenacity.RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, EmbeddingRequestError) and error.retry_after is not None:
+            return error.retry_after
+        backoff = tenacity.wait_random_exponential(self.retry.first_wait, self.retry.longest_wait)
+        return backoff(state)
+
+    def _post(self, client: httpx.Client, request: Request) -> Answer:
+        outcome: httpx.Response | EmbeddingRequestError
+        try:
+            outcome = client.post(self.url, json=request.payload)
+        except httpx.RequestError as error:
+            outcome = self._unanswered(error, request)
+        return self._checked(outcome, request)
+
+    async def _apost(self, client: httpx.AsyncClient, request: Request) -> Answer:
+        outcome: httpx.Response | EmbeddingRequestError
+        try:
+            outcome = await client.post(self.url, json=request.payload)
+        except httpx.RequestError as error:
+            outcome = self._unanswered(error, request)
+        return self._checked(outcome, request)
+
+    # Errors are made where there is something to hide, and raised here, where there is not: an
+    # error raised in an `except` clause would carry the library's, and with it the request's
+    # headers, as its context; and reports of a crash show the variables of the functions above it.
+
+    def _checked(self, outcome: httpx.Response | EmbeddingRequestError, request: Request) -> Answer:
+        result = self._read(outcome, request) if isinstance(outcome, httpx.Response) else outcome
+        if isinstance(result, EmbeddingRequestError):
+            raise result
+        return result
+
+    def _read(self, response: httpx.Response, request: Request) -> Answer | EmbeddingRequestError:
+        body = _decoded(response.content)
+        if not response.is_success:
+            return self._refused(response, body, request)
+        if body is not _MALFORMED:
+            return Answer(body, response.status_code)
+        return self.failure(
+            f"answered {response.status_code} to {request.about}, but not with JSON: "
+            f"{self._excerpt(response.text)!r}",
+            status=response.status_code,
+        )
+
+    def _unanswered(self, error: httpx.RequestError, request: Request) -> EmbeddingRequestError:
+        kind = type(error).__name__
+        reason = f"did not answer to {request.about}: {kind}"
+        if isinstance(error, httpx.TimeoutException):
+            reason += f" after {self.timeout:g} s; a larger timeout= waits longer"
+        elif str(error):
+            reason += f" ({self._excerpt(str(error))})"
+        return self.failure(reason, transient=isinstance(error, httpx.TransportError))
+
+    def _refused(
+        self, response: httpx.Response, body: Any, request: Request
+    ) -> EmbeddingRequestError:
+        status = response.status_code
+        said = self._excerpt(response.text if body is _MALFORMED else _message(body))
+        phrase = self._excerpt(response.reason_phrase)
+        reason = f"answered {status} {phrase} to {request.about}: {said}"
+        if status in {401, 403}:
+            reason += f"; check the API key: {self.key_hint}"
+        retried = status in {_REQUEST_TIMEOUT, _TOO_MANY_REQUESTS} or status >= 500
+        if not retried or _FINAL in response.text:
+            return self.failure(reason, status=status)
+        after = _retry_after(response.headers.get("Retry-After"))
+        if after is not None:
+            reason += f"; it asks to wait {after:.0f} s"
+        return self.failure(reason, status=status, transient=True, retry_after=after)
+
+    def _excerpt(self, text: str) -> str:
+        # Redacted before it is cut, or the cut could leave half a key.
+        if self.key is not None:
+            key = self.key.reveal()
+            for form in (key, json.dumps(key)[1:-1]):
+                text = text.replace(form, "[API key]")
+        text = " ".join(text.split())
+        return text if len(text) <= _LONGEST_MESSAGE else text[:_LONGEST_MESSAGE] + " …"
+
+
+class _Bearer(httpx.Auth):
+    """Sets the header on the request itself, so that the client's own headers hold no key."""
+
+    def __init__(self, key: Secret) -> None:
+        self._key = key
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        request.headers["Authorization"] = f"Bearer {self._key.reveal()}"
+        yield request
+
+
+@functools.cache
+def _certificates() -> ssl.SSLContext:
+    # Loading the certificates takes longer than all the rest of opening a client.
+    return httpx.create_ssl_context()
+
+
+_MALFORMED = object()
+
+
+def _decoded(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return _MALFORMED
+
+
+def _message(body: Any) -> str:
+    """Return the words of an error, which every provider keeps under another name."""
+    if not isinstance(body, dict):
+        return json.dumps(body, ensure_ascii=False)
+    for name in ("error", "message", "detail"):
+        value = body.get(name)
+        if isinstance(value, dict) and isinstance(value.get("message"), str):
+            return str(value["message"])
+        if value:
+            return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return json.dumps(body, ensure_ascii=False)
+
+
+def _retry_after(value: str | None) -> float | None:
+    """Read the header: seconds, or a date (RFC 9110, section 10.2.3); None if it is neither."""
+    if value is None:
+        return None
+    if value.strip().isdecimal():
+        return float(value)
+    try:
+        date = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    # A date without a zone is in UTC, by the same RFC.
+    date = date if date.tzinfo else date.replace(tzinfo=timezone.utc)
+    return max(0.0, (date - datetime.now(timezone.utc)).total_seconds())

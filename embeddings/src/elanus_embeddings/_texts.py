@@ -1,0 +1,56 @@
+"""Checking texts before any model sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from elanus.errors import ParamError
+
+
+def checked_texts(texts: Any, name: str = "texts") -> list[str]:
+    """Texts as a list.
+
+    Args:
+        texts: what the caller gave.
+        name: what the argument is called, for messages.
+
+    Raises:
+        ParamError: it is not a list, or an item is not a string, or is one that UTF-8 cannot
+            express (no tokenizer takes that).
+    """
+    # A bare string is a sequence of strings, and would be encoded letter by letter.
+    if isinstance(texts, (str, bytes)) or not isinstance(texts, Sequence):
+        raise ParamError(f"{name} must be a list of strings, not {type(texts).__name__}")
+    for i, text in enumerate(texts):
+        checked_text(text, f"{name}[{i}]")
+    return list(texts)
+
+
+def checked_text(text: Any, name: str) -> str:
+    """One text, as it is.
+
+    Raises:
+        ParamError: it is not a string, or is one that UTF-8 cannot express.
+    """
+    if not isinstance(text, str):
+        raise ParamError(f"{name} must be a string, not {type(text).__name__}")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ParamError(
+            f"{name} cannot be encoded as UTF-8: it holds half of a surrogate pair; "
+            "replace it, for instance by text.encode(errors='replace').decode()"
+        ) from error
+    return text
+
+
+def positive(name: str, value: Any) -> int:
+    """A whole number of at least 1.
+
+    Raises:
+        ParamError: it is something else.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ParamError(f"{name} must be a whole number of at least 1, got {value!r}")
+    return value

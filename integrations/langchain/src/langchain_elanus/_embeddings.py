@@ -1,0 +1,168 @@
+"""Embeddings: LangChain's as Elanus's embedding functions, and the other way round."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from langchain_core.embeddings import Embeddings
+from numpy.typing import NDArray
+
+from elanus import EmbeddingFunction, ParamError
+from langchain_elanus._flow import Step, step
+
+_NAMING = ("model", "model_name", "model_id", "deployment")
+
+
+class ElanusEmbeddings(Embeddings):
+    """An embedding function of Elanus as LangChain ``Embeddings``.
+
+    Its asynchronous twins are used where it has them (``aencode_documents``,
+    ``aencode_queries``); a thread stands in otherwise.
+
+    Args:
+        function: any object with ``encode_documents``, ``encode_queries``, ``dim`` and ``name``,
+            such as those of ``elanus_embeddings``.
+
+    Raises:
+        ParamError: if a member is missing.
+
+    Example:
+        >>> from elanus_embeddings import MiniLMEmbeddingFunction
+        >>> len(ElanusEmbeddings(MiniLMEmbeddingFunction()).embed_query("red kite"))
+        384
+    """
+
+    def __init__(self, function: EmbeddingFunction) -> None:
+        if not isinstance(function, EmbeddingFunction):
+            raise ParamError(
+                f"ElanusEmbeddings: {function!r} needs encode_documents, encode_queries, dim and "
+                "name"
+            )
+        self.function = function
+
+    def __repr__(self) -> str:
+        return f"ElanusEmbeddings({self.function!r})"
+
+    @property
+    def model(self) -> str:
+        """The model's name."""
+        return self.function.name
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        """Vectors of texts that will be searched."""
+        return _as_lists(self.function.encode_documents(texts))
+
+    def embed_query(self, text: str) -> list[float]:
+        """The vector of a text that will be searched for."""
+        return _as_lists(self.function.encode_queries([text]))[0]
+
+    async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
+        """Asynchronous ``embed_documents``."""
+        return _as_lists(await encode_step(self.function, "encode_documents", texts).awaited())
+
+    async def aembed_query(self, text: str) -> list[float]:
+        """Asynchronous ``embed_query``."""
+        return _as_lists(await encode_step(self.function, "encode_queries", [text]).awaited())[0]
+
+
+class LangChainFunction:
+    """LangChain ``Embeddings`` as an embedding function of Elanus.
+
+    Args:
+        embeddings: what embeds.
+        name: the model's name; None derives one, see ``model_name``.
+        dim: components of a vector; None embeds a word when the number is first asked for.
+    """
+
+    def __init__(self, embeddings: Embeddings, name: str | None, dim: int | None) -> None:
+        self.embeddings = embeddings
+        self.name = name or model_name(embeddings)
+        self._dim = dim
+
+    def __repr__(self) -> str:
+        return f"{type(self.embeddings).__name__}({self.name!r})"
+
+    @property
+    def dim(self) -> int:
+        """Components of a vector."""
+        if self._dim is None:
+            self._dim = len(self.embeddings.embed_query("dimension"))
+        return self._dim
+
+    def encode_documents(self, texts: list[str], /) -> NDArray[np.float32]:
+        """Vectors (n, dim) of texts to be found."""
+        return np.asarray(self.embeddings.embed_documents(texts), dtype=np.float32)
+
+    def encode_queries(self, texts: list[str], /) -> NDArray[np.float32]:
+        """Vectors (n, dim) of texts to search by."""
+        return np.asarray([self.embeddings.embed_query(text) for text in texts], dtype=np.float32)
+
+    async def aencode_documents(self, texts: list[str], /) -> NDArray[np.float32]:
+        """As ``encode_documents``, by the model's own coroutine."""
+        return np.asarray(await self.embeddings.aembed_documents(texts), dtype=np.float32)
+
+    async def aencode_queries(self, texts: list[str], /) -> NDArray[np.float32]:
+        """As ``encode_queries``, by the model's own coroutine."""
+        found = await asyncio.gather(*map(self.embeddings.aembed_query, texts))
+        return np.asarray(found, dtype=np.float32)
+
+
+def as_function(embedding: Any, name: str | None, dim: int | None) -> EmbeddingFunction | None:
+    """The embedding function behind whatever a caller gave; None for None.
+
+    Raises:
+        ParamError: if it is neither ``Embeddings`` nor an embedding function.
+    """
+    if embedding is None:
+        return None
+    if isinstance(embedding, ElanusEmbeddings):
+        return embedding.function
+    if isinstance(embedding, Embeddings):
+        declared = getattr(embedding, "dimensions", None)
+        return LangChainFunction(embedding, name, declared if dim is None else dim)
+    if isinstance(embedding, EmbeddingFunction):
+        return embedding
+    raise ParamError(
+        f"embedding must be LangChain Embeddings or an embedding function of Elanus, got "
+        f"{embedding!r:.80}"
+    )
+
+
+def as_embeddings(function: EmbeddingFunction | None) -> Embeddings | None:
+    """The LangChain form of an embedding function."""
+    if function is None:
+        return None
+    if isinstance(function, LangChainFunction):
+        return function.embeddings
+    return ElanusEmbeddings(function)
+
+
+def model_name(embeddings: Any) -> str:
+    """What to call a model: its ``model``, ``model_name``, … if it has one, else its class."""
+    # A cache around a model gives that model's vectors.
+    inner = getattr(embeddings, "underlying_embeddings", None)
+    if inner is not None:
+        return model_name(inner)
+    for attribute in _NAMING:
+        value = getattr(embeddings, attribute, None)
+        if isinstance(value, str) and value:
+            return value
+    return type(embeddings).__name__
+
+
+def encode_step(function: EmbeddingFunction, call: str, texts: Sequence[str]) -> Step:
+    """Embedding texts, by the function's own coroutine where it has one."""
+    return step(getattr(function, call), getattr(function, f"a{call}", None), list(texts))
+
+
+def embeds_natively(function: EmbeddingFunction | None) -> bool:
+    """Whether a function has coroutines of its own."""
+    return hasattr(function, "aencode_documents") and hasattr(function, "aencode_queries")
+
+
+def _as_lists(vectors: Any) -> list[list[float]]:
+    lists: list[list[float]] = np.asarray(vectors, dtype=np.float32).tolist()
+    return lists

@@ -1,0 +1,69 @@
+"""What a call does, written once for its blocking and its asynchronous form.
+
+A flow is a generator that yields each call that may take long, and is sent the call's result.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Generator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeAlias, TypeVar
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One call, in both forms.
+
+    Attributes:
+        blocking: makes the call and returns the result.
+        awaited: makes it on an event loop.
+    """
+
+    blocking: Callable[[], Any]
+    awaited: Callable[[], Awaitable[Any]]
+
+
+Flow: TypeAlias = Generator[Step, Any, R]
+
+
+def step(
+    blocking: Callable[..., Any],
+    awaited: Callable[..., Awaitable[Any]] | None,
+    *args: Any,
+    **kwargs: Any,
+) -> Step:
+    """A call with its arguments; without an asynchronous form of its own it gets a thread."""
+    if awaited is None:
+        return Step(
+            partial(blocking, *args, **kwargs),
+            partial(asyncio.to_thread, blocking, *args, **kwargs),
+        )
+    return Step(partial(blocking, *args, **kwargs), partial(awaited, *args, **kwargs))
+
+
+def run(flow: Flow[R]) -> R:
+    """Run a flow to its end."""
+    answer: Any = None
+    while True:
+        try:
+            asked = flow.send(answer)
+        except StopIteration as end:
+            result: R = end.value
+            return result
+        answer = asked.blocking()
+
+
+async def arun(flow: Flow[R]) -> R:
+    """Run a flow to its end without blocking the event loop."""
+    answer: Any = None
+    while True:
+        try:
+            asked = flow.send(answer)
+        except StopIteration as end:
+            result: R = end.value
+            return result
+        answer = await asked.awaited()

@@ -1,0 +1,79 @@
+"""The keyword arguments of a search."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal
+
+from elanus import ParamError
+
+Mode = Literal["hybrid", "dense", "text"]
+_MODES = ("hybrid", "dense", "text")
+
+
+@dataclass(frozen=True, slots=True)
+class SearchOptions:
+    """How to search; a vector store has defaults, and each call may differ.
+
+    Attributes:
+        mode: ``"hybrid"``, ``"dense"`` or ``"text"``.
+        filter: a dict or an expression over metadata keys; ``expr`` is an alias.
+        ranker: how hybrid mode fuses; None for reciprocal rank fusion.
+        reranker: orders the best hits anew; None for none.
+        explain: whether documents say, under ``"_elanus"`` in their metadata, why they were found.
+        score_threshold: leave out documents of a smaller relevance.
+        ids: find only these documents.
+        depth: how many hits each leg gives to the fusion.
+        fill: in text mode, append the nearest by meaning if fewer than k share a word.
+    """
+
+    mode: Mode = "hybrid"
+    filter: str | Mapping[str, Any] | None = None
+    ranker: Any = None
+    reranker: Any = None
+    explain: bool = False
+    score_threshold: float | None = None
+    ids: Any = None
+    depth: Any = None
+    fill: bool = False
+
+    def __post_init__(self) -> None:
+        if self.mode not in _MODES:
+            raise ParamError(f"mode must be one of {', '.join(_MODES)}; got {self.mode!r}")
+        least = self.score_threshold
+        if least is not None and not 0.0 <= least <= 1.0:
+            raise ParamError(f"score_threshold must be a number from 0 to 1, got {least!r}")
+
+    def but(self, call: str, given: Mapping[str, Any]) -> SearchOptions:
+        """These options with those of one call.
+
+        Raises:
+            TypeError: naming the arguments that no search has.
+        """
+        check_names(call, given, {*_NAMES, "expr"})
+        changed = {name: value for name, value in given.items() if name != "expr"}
+        if given.get("expr") is not None:
+            if changed.get("filter") is not None:
+                raise ParamError(f"{call}: filter and expr are one argument; give either")
+            changed["filter"] = given["expr"]
+        if changed.get("mode", "") is None:
+            del changed["mode"]
+        return replace(self, **changed)
+
+
+_NAMES = tuple(field.name for field in fields(SearchOptions))
+
+
+def check_names(call: str, given: Mapping[str, Any], known: set[str]) -> None:
+    """Refuse arguments that would otherwise be dropped.
+
+    Raises:
+        TypeError: naming them, and those that exist.
+    """
+    unknown = sorted(given.keys() - known)
+    if unknown:
+        raise TypeError(
+            f"{call}() got unexpected arguments: {', '.join(unknown)}; known besides its own: "
+            f"{', '.join(sorted(known))}"
+        )

@@ -1,0 +1,210 @@
+"""``ElanusRecordManager``: what LangChain's indexing API remembers, in the documents' own file."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from langchain_core.indexing import RecordManager
+
+from elanus import (
+    CollectionSchema,
+    DataType,
+    DocumentStore,
+    ElanusError,
+    MilvusClient,
+    ParamError,
+)
+from langchain_elanus._vectorstore import ElanusVectorStore
+
+DEFAULT_COLLECTION = "langchain_records"
+
+
+class ElanusRecordManager(RecordManager):
+    """Remembers which documents were indexed and when, so that ``index()`` can clean up.
+
+    Records are rows of a collection beside the documents: no second database. Several
+    namespaces, and several managers of one namespace, can share a file.
+
+    Args:
+        namespace: whose records these are; a name for the source and the collection.
+        store: whose file to use: an ``ElanusVectorStore``, a ``DocumentStore`` or a
+            ``MilvusClient``. It is not closed with the manager.
+        collection_name: name of the collection of the records.
+
+    Raises:
+        ParamError: if ``store`` is none of these, or the namespace no string.
+
+    Example:
+        >>> records = ElanusRecordManager("handbook", store)
+        >>> records.create_schema()
+        >>> index(documents, records, store, cleanup="full", key_encoder="sha256")
+    """
+
+    def __init__(
+        self,
+        namespace: str,
+        store: ElanusVectorStore | DocumentStore | MilvusClient,
+        *,
+        collection_name: str = DEFAULT_COLLECTION,
+    ) -> None:
+        if not isinstance(namespace, str):
+            raise ParamError(f"namespace must be a string, got {namespace!r}")
+        super().__init__(namespace)
+        self._client = _client_of(store)
+        self._collection = collection_name
+
+    def __repr__(self) -> str:
+        return f"ElanusRecordManager({self.namespace!r}, {self._client!r})"
+
+    def create_schema(self) -> None:
+        """Make the collection, unless it exists."""
+        if self._client.has_collection(self._collection):
+            return
+        schema = CollectionSchema(description="records of LangChain's indexing API")
+        schema.add_field("id", DataType.VARCHAR, is_primary=True)
+        schema.add_field("namespace", DataType.VARCHAR)
+        schema.add_field("key", DataType.VARCHAR)
+        schema.add_field("group_id", DataType.VARCHAR, nullable=True)
+        schema.add_field("updated_at", DataType.DOUBLE)
+        try:
+            self._client.create_collection(self._collection, schema=schema)
+        except ElanusError:
+            # Another manager may have been quicker.
+            if not self._client.has_collection(self._collection):
+                raise
+
+    def get_time(self) -> float:
+        """Seconds since the epoch, by the clock of this machine, which also dates the records."""
+        return time.time()
+
+    def update(
+        self,
+        keys: Sequence[str],
+        *,
+        group_ids: Sequence[str | None] | None = None,
+        time_at_least: float | None = None,
+    ) -> None:
+        """Write records, dated now; all of them in one commit.
+
+        Args:
+            keys: the documents' keys.
+            group_ids: the source of each, if known; replaces what was known before.
+            time_at_least: a time that must not lie in the future.
+
+        Raises:
+            ValueError: if there is not one group id a key, or the clock went back behind
+                ``time_at_least``.
+        """
+        if group_ids is not None and len(group_ids) != len(keys):
+            raise ParamError(f"{len(keys)} keys, but {len(group_ids)} group_ids")
+        now = self.get_time()
+        if time_at_least is not None and time_at_least > now:
+            raise ParamError(
+                f"time_at_least={time_at_least} lies in the future: the clock says {now}; a "
+                "clean-up could delete what was just indexed"
+            )
+        groups = [None] * len(keys) if group_ids is None else group_ids
+        # A key that comes twice is one record: the last one, as if written one after another.
+        records = {
+            self._id(key): {"namespace": self.namespace, "key": key, "group_id": group}
+            for key, group in zip(keys, groups, strict=True)
+        }
+        rows = [{"id": id_, **record, "updated_at": now} for id_, record in records.items()]
+        self._client.upsert(self._collection, rows)
+
+    def exists(self, keys: Sequence[str]) -> list[bool]:
+        """For each key whether it has a record."""
+        ids = [self._id(key) for key in keys]
+        found = {row["id"] for row in self._client.get(self._collection, ids, ["id"])}
+        return [id_ in found for id_ in ids]
+
+    def list_keys(
+        self,
+        *,
+        before: float | None = None,
+        after: float | None = None,
+        group_ids: Sequence[str] | None = None,
+        limit: int | None = None,
+    ) -> list[str]:
+        """Keys of the records that meet every condition given, in the order of the keys.
+
+        Args:
+            before: written before this time.
+            after: written after it.
+            group_ids: of these sources; an empty list asks for all, as LangChain's own do.
+            limit: how many at most.
+        """
+        text, params = "namespace == {namespace}", dict[str, Any](namespace=self.namespace)
+        if before is not None:
+            text, params["before"] = f"{text} and updated_at < {{before}}", before
+        if after is not None:
+            text, params["after"] = f"{text} and updated_at > {{after}}", after
+        if group_ids:
+            text, params["groups"] = f"{text} and group_id in {{groups}}", list(group_ids)
+        rows = self._client.query(
+            self._collection, text, ["key"], filter_params=params, limit=limit or None
+        )
+        return [row["key"] for row in rows]
+
+    def delete_keys(self, keys: Sequence[str]) -> None:
+        """Delete records; keys without one are no error."""
+        self._client.delete(self._collection, ids=[self._id(key) for key in keys])
+
+    def _id(self, key: str) -> str:
+        # The length keeps ("a", "b:c") and ("a:b", "c") apart.
+        return f"{len(self.namespace)}:{self.namespace}:{key}"
+
+    # --- asynchronous forms: the client's calls are short and end in one commit, so that a
+    # thread for each whole call is all they need -------------------------------------------
+
+    async def acreate_schema(self) -> None:
+        """Asynchronous ``create_schema``."""
+        await asyncio.to_thread(self.create_schema)
+
+    async def aget_time(self) -> float:
+        """Asynchronous ``get_time``."""
+        return self.get_time()
+
+    async def aupdate(
+        self,
+        keys: Sequence[str],
+        *,
+        group_ids: Sequence[str | None] | None = None,
+        time_at_least: float | None = None,
+    ) -> None:
+        """Asynchronous ``update``."""
+        await asyncio.to_thread(self.update, keys, group_ids=group_ids, time_at_least=time_at_least)
+
+    async def aexists(self, keys: Sequence[str]) -> list[bool]:
+        """Asynchronous ``exists``."""
+        return await asyncio.to_thread(self.exists, keys)
+
+    async def alist_keys(
+        self,
+        *,
+        before: float | None = None,
+        after: float | None = None,
+        group_ids: Sequence[str] | None = None,
+        limit: int | None = None,
+    ) -> list[str]:
+        """Asynchronous ``list_keys``."""
+        return await asyncio.to_thread(
+            self.list_keys, before=before, after=after, group_ids=group_ids, limit=limit
+        )
+
+    async def adelete_keys(self, keys: Sequence[str]) -> None:
+        """Asynchronous ``delete_keys``."""
+        await asyncio.to_thread(self.delete_keys, keys)
+
+
+def _client_of(store: Any) -> MilvusClient:
+    if isinstance(store, (ElanusVectorStore, DocumentStore)):
+        return store.client
+    if isinstance(store, MilvusClient):
+        return store
+    raise ParamError(
+        f"store must be an ElanusVectorStore, a DocumentStore or a MilvusClient, got {store!r:.80}"
+    )

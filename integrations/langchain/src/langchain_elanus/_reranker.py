@@ -1,0 +1,89 @@
+"""Reranking: a second, slower look at the best hits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from langchain_core.callbacks import Callbacks
+from langchain_core.documents import BaseDocumentCompressor, Document
+from pydantic import ConfigDict, Field
+
+from elanus import RankedDocument
+from langchain_elanus._flow import Flow, arun, run, step
+from langchain_elanus._results import EXPLANATION
+
+
+class ElanusReranker(BaseDocumentCompressor):
+    """A reranker of Elanus as a document compressor.
+
+    Args:
+        reranker: any object that is called as ``reranker(query, texts, top_k=n)`` and returns
+            results with ``index`` and ``score``, best first, such as the rerankers of
+            ``elanus_embeddings``.
+        top_n: how many documents are kept.
+        explain: whether documents carry ``metadata["_elanus"]["rerank_score"]``.
+
+    Example:
+        >>> reranker = ElanusReranker(reranker=CrossEncoderRerankFunction("…"), top_n=3)
+        >>> reranker.compress_documents(retriever.invoke(question), question)
+    """
+
+    reranker: Any
+    top_n: int = Field(default=5, ge=1)
+    explain: bool = False
+
+    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
+
+    def compress_documents(
+        self, documents: Sequence[Document], query: str, callbacks: Callbacks | None = None
+    ) -> Sequence[Document]:
+        """The documents that answer the query best, best first; the given ones stay as they are."""
+        del callbacks  # a reranker reports to none
+        return run(self._compress(documents, query))
+
+    async def acompress_documents(
+        self, documents: Sequence[Document], query: str, callbacks: Callbacks | None = None
+    ) -> Sequence[Document]:
+        """Asynchronous ``compress_documents``."""
+        del callbacks
+        return await arun(self._compress(documents, query))
+
+    def _compress(self, documents: Sequence[Document], query: str) -> Flow[list[Document]]:
+        texts = [document.page_content for document in documents]
+        order = yield from reranked(self.reranker, query, texts, self.top_n)
+        return [self._copy(documents[index], score) for index, score in order]
+
+    def _copy(self, document: Document, score: float) -> Document:
+        metadata = dict(document.metadata)
+        if self.explain:
+            metadata[EXPLANATION] = {**metadata.get(EXPLANATION, {}), "rerank_score": score}
+        return document.model_copy(update={"metadata": metadata})
+
+
+def reranked(
+    reranker: Any, query: str, texts: list[str], most: int
+) -> Flow[list[tuple[int, float]]]:
+    """Which texts answer a query best: their places in the list and scores, best first."""
+    if not texts:
+        return []
+    # Providers differ in what they do when asked for more than there is.
+    asked = min(most, len(texts))
+    results = yield step(reranker, getattr(reranker, "arerank", None), query, texts, top_k=asked)
+    return [(int(each.index), float(each.score)) for each in results]
+
+
+def rerank_hits(
+    reranker: Any, query: str, hits: list[RankedDocument], most: int
+) -> Flow[list[RankedDocument]]:
+    """Hits in the order of a reranker, with its scores.
+
+    The relevance is the score within [0, 1]: the rerankers of ``elanus_embeddings`` give
+    probabilities, and what another gives outside of that range counts as its end.
+    """
+    order = yield from reranked(reranker, query, [hit.text for hit in hits], most)
+    return [
+        replace(hits[index], score=score, relevance=min(1.0, max(0.0, score)))
+        for index, score in order
+    ]

@@ -1,0 +1,82 @@
+"""``ElanusRetriever``: hybrid search as a LangChain retriever."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from langchain_core.callbacks import (
+    AsyncCallbackManagerForRetrieverRun,
+    CallbackManagerForRetrieverRun,
+)
+from langchain_core.documents import Document
+from langchain_core.retrievers import BaseRetriever, LangSmithRetrieverParams
+from pydantic import ConfigDict, Field
+
+from langchain_elanus._options import Mode
+from langchain_elanus._vectorstore import ElanusVectorStore
+
+
+class ElanusRetriever(BaseRetriever):
+    """The documents that answer a question best.
+
+    Everything but the store can also be given to ``invoke`` and ``ainvoke``, for one question:
+    ``retriever.invoke("red kite", k=2, filter={"year": 2026})``.
+
+    Args:
+        vectorstore: what is searched.
+        k: how many documents at most.
+        mode: ``"hybrid"``, ``"dense"`` or ``"text"``.
+        filter: a dict or an expression over metadata keys.
+        ranker: how hybrid mode fuses; None for the store's.
+        reranker: orders the best hits anew; None for the store's.
+        explain: whether documents say why they were found, under ``"_elanus"`` in their metadata.
+        score_threshold: leave out documents of a smaller relevance, from 0 to 1.
+
+    Example:
+        >>> ElanusRetriever(vectorstore=store, k=3).invoke("Who soars on thermals?")
+    """
+
+    vectorstore: ElanusVectorStore
+    k: int = Field(default=4, ge=1)
+    mode: Mode = "hybrid"
+    filter: Any = None
+    ranker: Any = None
+    reranker: Any = None
+    explain: bool = False
+    score_threshold: float | None = Field(default=None, ge=0.0, le=1.0)
+
+    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
+
+    def _get_relevant_documents(
+        self, query: str, *, run_manager: CallbackManagerForRetrieverRun, **changed: Any
+    ) -> list[Document]:
+        del run_manager  # a search starts no runs of its own
+        return self.vectorstore.similarity_search(query, **self._arguments(changed))
+
+    async def _aget_relevant_documents(
+        self, query: str, *, run_manager: AsyncCallbackManagerForRetrieverRun, **changed: Any
+    ) -> list[Document]:
+        del run_manager
+        return await self.vectorstore.asimilarity_search(query, **self._arguments(changed))
+
+    def _arguments(self, changed: dict[str, Any]) -> dict[str, Any]:
+        own = {
+            "k": self.k,
+            "mode": self.mode,
+            "explain": self.explain,
+            "filter": self.filter,
+            "score_threshold": self.score_threshold,
+        }
+        # None is the store's own ranker and reranker, which it also could be told to do without.
+        own |= {} if self.ranker is None else {"ranker": self.ranker}
+        own |= {} if self.reranker is None else {"reranker": self.reranker}
+        if "expr" in changed:
+            del own["filter"]
+        return own | changed
+
+    def _get_ls_params(self, **kwargs: Any) -> LangSmithRetrieverParams:
+        params = super()._get_ls_params(**kwargs)
+        params["ls_vector_store_provider"] = type(self.vectorstore).__name__
+        if self.vectorstore.embeddings is not None:
+            params["ls_embedding_provider"] = type(self.vectorstore.embeddings).__name__
+        return params

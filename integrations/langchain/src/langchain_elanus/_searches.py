@@ -1,0 +1,137 @@
+"""The searches of a vector store, each written once for its blocking and asynchronous forms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from langchain_core.documents import Document
+
+from elanus import DocumentStore, ParamError, RankedDocument
+from langchain_elanus._embeddings import embeds_natively, encode_step
+from langchain_elanus._flow import Flow, step
+from langchain_elanus._options import SearchOptions
+from langchain_elanus._reranker import rerank_hits
+from langchain_elanus._results import as_found
+
+# How many hits a reranker sees: enough that one from far below can come first.
+_RERANKED_LEAST = 20
+_RERANKED_FACTOR = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A document that was found, and what the search said of it.
+
+    Attributes:
+        document: what LangChain gets.
+        score: the mode's own score, or the reranker's.
+        relevance: the score on a scale from 0 to 1.
+    """
+
+    document: Document
+    score: float
+    relevance: float
+
+
+@dataclass(frozen=True, slots=True)
+class Searches:
+    """Searches of one store.
+
+    Attributes:
+        store: what is searched.
+    """
+
+    store: DocumentStore
+
+    def similar(self, query: str, k: int, options: SearchOptions) -> Flow[list[Scored]]:
+        """The documents that answer a query best."""
+        wanted = max(_RERANKED_LEAST, _RERANKED_FACTOR * k) if options.reranker is not None else k
+        vector = yield from self._vector(query, needed=options.mode != "text")
+        hits = yield self._search(query, wanted, options, vector)
+        if options.mode == "text" and options.fill and len(hits) < wanted:
+            hits = yield from self._filled(query, wanted, options, hits)
+        if options.reranker is not None:
+            hits = yield from rerank_hits(options.reranker, query, hits, k)
+        return _scored(hits, options)
+
+    def near(self, vector: Sequence[float], k: int, options: SearchOptions) -> Flow[list[Scored]]:
+        """The documents nearest to a vector; a reranker would need words, so none is asked."""
+        hits = yield self._search("", k, replace(options, mode="dense"), vector)
+        return _scored(hits, options)
+
+    def diverse(
+        self, query: str, vector: Any, k: int, fetch_k: int, share: float, options: SearchOptions
+    ) -> Flow[list[Document]]:
+        """Documents that answer a query and are unlike each other; none is reranked."""
+        if vector is None:
+            vector = yield from self._vector(query, needed=True)
+        hits = yield step(
+            self.store.search_mmr,
+            self.store.asearch_mmr,
+            query,
+            k,
+            fetch_k,
+            share,
+            options.mode,
+            vector=vector,
+            filter=options.filter,
+            ranker=options.ranker,
+            ids=options.ids,
+            explain=options.explain,
+        )
+        return [each.document for each in _scored(hits, options)]
+
+    def _search(self, query: str, k: int, options: SearchOptions, vector: Any) -> Any:
+        return step(
+            self.store.search,
+            self.store.asearch,
+            query,
+            k,
+            options.mode,
+            vector=vector,
+            filter=options.filter,
+            ranker=options.ranker,
+            ids=options.ids,
+            depth=options.depth,
+            explain=options.explain,
+        )
+
+    def _vector(self, query: str, *, needed: bool) -> Flow[Any]:
+        """The query's vector; None leaves it to the store, which embeds on the thread it uses."""
+        function = self.store.embedding
+        if not needed or function is None or not embeds_natively(function):
+            return None
+        vectors = yield encode_step(function, "encode_queries", [query])
+        return vectors[0]
+
+    def _filled(
+        self, query: str, k: int, options: SearchOptions, hits: list[RankedDocument]
+    ) -> Flow[list[RankedDocument]]:
+        """Hits of a text search, and after them the nearest by meaning, up to k."""
+        vector = yield from self._vector(query, needed=True)
+        near = yield self._search(query, k, replace(options, mode="dense"), vector)
+        found = {hit.id for hit in hits}
+        others = [replace(hit, score=0.0, relevance=0.0) for hit in near if hit.id not in found]
+        return [*hits, *others][:k]
+
+
+def by_vector(call: str, options: SearchOptions, asked: Any) -> SearchOptions:
+    """The options of a search by vector, which is dense whatever the store's mode is.
+
+    Raises:
+        ParamError: if the call asks for another mode.
+    """
+    if asked not in (None, "dense"):
+        raise ParamError(f"{call}: a vector has no words, so mode must be 'dense', not {asked!r}")
+    return replace(options, mode="dense")
+
+
+def _scored(hits: list[RankedDocument], options: SearchOptions) -> list[Scored]:
+    least = 0.0 if options.score_threshold is None else options.score_threshold
+    return [
+        Scored(as_found(rank, hit, explain=options.explain), hit.score, hit.relevance)
+        for rank, hit in enumerate(hits, 1)
+        if hit.relevance >= least
+    ]

@@ -1,0 +1,85 @@
+"""Structured queries, as a language model writes them, as filters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from langchain_core.structured_query import (
+    Comparator,
+    Comparison,
+    Operation,
+    Operator,
+    StructuredQuery,
+    Visitor,
+)
+
+_PLAIN: Final = {
+    Comparator.EQ: "$eq",
+    Comparator.NE: "$ne",
+    Comparator.GT: "$gt",
+    Comparator.GTE: "$gte",
+    Comparator.LT: "$lt",
+    Comparator.LTE: "$lte",
+    Comparator.LIKE: "$like",
+}
+_LISTS: Final = {Comparator.IN: "$in", Comparator.NIN: "$nin"}
+_JOINED: Final = {Operator.AND: "$and", Operator.OR: "$or", Operator.NOT: "$nor"}
+_DATES: Final = ("date", "datetime")
+
+
+class ElanusTranslator(Visitor):
+    """Translates structured queries to dict filters, for self-query retrievers.
+
+    Every comparator and operator of LangChain is translated. ``contain`` finds a string in which
+    the value occurs, and a list that has it as an item; ``like`` takes a pattern with ``%`` and
+    ``_``; ``not`` of several filters holds where none of them does; ``ne`` and ``nin`` also match
+    documents without the key. Dates are compared as the ISO strings that they come as.
+
+    Example:
+        >>> query = StructuredQuery("owls", Comparison(Comparator.GT, "year", 2020))
+        >>> ElanusTranslator().visit_structured_query(query)
+        ('owls', {'filter': {'year': {'$gt': 2020}}})
+    """
+
+    allowed_comparators = tuple(Comparator)
+    allowed_operators = tuple(Operator)
+
+    def visit_operation(self, operation: Operation) -> dict[str, Any]:
+        """Translate a combination of filters."""
+        self._validate_func(operation.operator)
+        parts = [argument.accept(self) for argument in operation.arguments]
+        return {_JOINED[operation.operator]: parts}
+
+    def visit_comparison(self, comparison: Comparison) -> dict[str, Any]:
+        """Translate the comparison of one key."""
+        self._validate_func(comparison.comparator)
+        key, value = comparison.attribute, _plain(comparison.value)
+        if comparison.comparator is Comparator.CONTAIN:
+            return _contains(key, value)
+        if comparison.comparator in _LISTS:
+            values = value if isinstance(value, list) else [value]
+            return {key: {_LISTS[comparison.comparator]: values}}
+        return {key: {_PLAIN[comparison.comparator]: value}}
+
+    def visit_structured_query(
+        self, structured_query: StructuredQuery
+    ) -> tuple[str, dict[str, Any]]:
+        """The text to search for, and keyword arguments for the search."""
+        condition = structured_query.filter
+        found = {} if condition is None else {"filter": condition.accept(self)}
+        return structured_query.query, found
+
+
+def _contains(key: str, value: Any) -> dict[str, Any]:
+    item = {key: {"$contains": value}}
+    return {"$or": [item, {key: {"$substring": value}}]} if isinstance(value, str) else item
+
+
+def _plain(value: Any) -> Any:
+    """A value without the wrapping that LangChain's query parser puts around dates."""
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    if isinstance(value, Mapping) and value.get("type") in _DATES:
+        return value[value["type"]]
+    return value

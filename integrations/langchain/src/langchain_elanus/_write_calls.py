@@ -1,0 +1,194 @@
+"""Calls that add, delete and fetch documents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from langchain_core.documents import Document
+from langchain_core.vectorstores import VectorStore
+
+from elanus import DocumentStore, ParamError
+from langchain_elanus._embeddings import embeds_natively, encode_step
+from langchain_elanus._flow import Flow, arun, run, step
+from langchain_elanus._options import check_names
+from langchain_elanus._results import as_document
+
+_EMBEDDED_AT_ONCE = 128
+
+Metadatas = Sequence[Mapping[str, Any]] | None
+Ids = Sequence[str | None] | None
+Columns = tuple[list[str], list[Mapping[str, Any] | None], list[str | None]]
+
+
+class WriteCalls(VectorStore):
+    """``add_texts``, ``delete``, ``get_by_ids`` and their kin; ``add_documents`` is LangChain's."""
+
+    _store: DocumentStore
+
+    def add_texts(
+        self,
+        texts: Iterable[str],
+        metadatas: Metadatas = None,
+        *,
+        ids: Ids = None,
+        batch_size: int | None = None,
+        **kwargs: Any,
+    ) -> list[str]:
+        """Embed texts and add them; one whose id exists is replaced.
+
+        Each batch is committed when it is embedded. Without ``batch_size`` all are checked before
+        the first is embedded; with it, each batch is checked before it is.
+
+        Args:
+            texts: one text a document.
+            metadatas: JSON values under string keys, one dict a document.
+            ids: one string a document; None makes one.
+            batch_size: how many documents are checked, embedded and written together.
+            **kwargs: none; a name that does not exist raises TypeError.
+
+        Returns:
+            The ids, in order.
+
+        Raises:
+            DataNotMatchException: naming the document and the rule broken.
+        """
+        check_names("add_texts", kwargs, {"batch_size", "ids"})
+        return run(self._add(texts, metadatas, ids, batch_size))
+
+    async def aadd_texts(
+        self,
+        texts: Iterable[str],
+        metadatas: Metadatas = None,
+        *,
+        ids: Ids = None,
+        batch_size: int | None = None,
+        **kwargs: Any,
+    ) -> list[str]:
+        """Asynchronous ``add_texts``.
+
+        A model with coroutines of its own embeds by them; each of its batches is checked when it
+        is written.
+        """
+        check_names("aadd_texts", kwargs, {"batch_size", "ids"})
+        return await arun(self._add(texts, metadatas, ids, batch_size))
+
+    def _add(
+        self, texts: Iterable[str], metadatas: Metadatas, ids: Ids, batch_size: int | None
+    ) -> Flow[list[str]]:
+        columns = _columns(texts, metadatas, ids)
+        if batch_size is not None and batch_size < 1:
+            raise ParamError(f"batch_size must be at least 1, got {batch_size!r}")
+        added: list[str] = []
+        for part in _parts(columns, batch_size or max(1, len(columns[0]))):
+            added += yield step(self._store.add, self._aadd, *part)
+        return added
+
+    async def _aadd(self, texts: list[str], metadatas: Metadatas, ids: Ids) -> list[str]:
+        function = self._store.embedding
+        if function is None or not embeds_natively(function):
+            return await self._store.aadd(texts, metadatas, ids)
+        added: list[str] = []
+        for part in _parts(_columns(texts, metadatas, ids), _EMBEDDED_AT_ONCE):
+            vectors = await encode_step(function, "encode_documents", part[0]).awaited()
+            added += await self._store.aadd(*part, vectors=vectors)
+        return added
+
+    def add_embeddings(
+        self,
+        texts: Iterable[str],
+        embeddings: Sequence[Sequence[float]],
+        metadatas: Metadatas = None,
+        *,
+        ids: Ids = None,
+    ) -> list[str]:
+        """Add texts whose vectors are known already: all of them at once, or none.
+
+        Args:
+            texts: one text a document.
+            embeddings: (n, dim) their vectors.
+            metadatas: as for ``add_texts``.
+            ids: as for ``add_texts``.
+
+        Returns:
+            The ids, in order.
+        """
+        return self._store.add(*_columns(texts, metadatas, ids), vectors=embeddings)
+
+    async def aadd_embeddings(
+        self,
+        texts: Iterable[str],
+        embeddings: Sequence[Sequence[float]],
+        metadatas: Metadatas = None,
+        *,
+        ids: Ids = None,
+    ) -> list[str]:
+        """Asynchronous ``add_embeddings``."""
+        return await self._store.aadd(*_columns(texts, metadatas, ids), vectors=embeddings)
+
+    def delete(
+        self, ids: Sequence[str] | None = None, *, filter: Any = None, **kwargs: Any
+    ) -> bool:
+        """Delete documents by id, by filter, or by both; all of them if neither is given.
+
+        Args:
+            ids: those to delete; ids that do not exist are no error.
+            filter: a dict or an expression over metadata keys; an empty one is an error, so that
+                a filter without conditions does not delete everything.
+            **kwargs: ``expr``, an alias of ``filter``.
+
+        Returns:
+            True.
+        """
+        return run(self._delete("delete", ids, filter, kwargs))
+
+    async def adelete(
+        self, ids: Sequence[str] | None = None, *, filter: Any = None, **kwargs: Any
+    ) -> bool:
+        """Asynchronous ``delete``."""
+        return await arun(self._delete("adelete", ids, filter, kwargs))
+
+    def _delete(
+        self, call: str, ids: Sequence[str] | None, condition: Any, kwargs: Mapping[str, Any]
+    ) -> Flow[bool]:
+        check_names(call, kwargs, {"expr"})
+        if "expr" in kwargs:
+            if condition is not None:
+                raise ParamError(f"{call}: filter and expr are one argument; give either")
+            condition = kwargs["expr"]
+        if ids is None and condition is None:
+            yield step(self._store.clear, self._store.aclear)
+        else:
+            yield step(self._store.delete, self._store.adelete, ids, filter=condition)
+        return True
+
+    def get_by_ids(self, ids: Sequence[str], /) -> list[Document]:
+        """Documents by id, in the order of ``ids``; those that do not exist are left out."""
+        return [as_document(each) for each in self._store.get(ids)]
+
+    async def aget_by_ids(self, ids: Sequence[str], /) -> list[Document]:
+        """Asynchronous ``get_by_ids``."""
+        return [as_document(each) for each in await self._store.aget(ids)]
+
+
+def _columns(texts: Iterable[str], metadatas: Metadatas, ids: Ids) -> Columns:
+    """Texts, metadatas and ids as lists of one length."""
+    if isinstance(texts, str):
+        raise ParamError(f"texts must be a list with one entry a document, got {texts!r:.80}")
+    first = list(texts)
+    columns: Columns = (
+        first,
+        [None] * len(first) if metadatas is None else list(metadatas),
+        [None] * len(first) if ids is None else list(ids),
+    )
+    for name, count in (("metadatas", len(columns[1])), ("ids", len(columns[2]))):
+        if count != len(first):
+            raise ParamError(f"{len(first)} texts, but {count} {name}")
+    return columns
+
+
+def _parts(columns: Columns, size: int) -> Iterator[Columns]:
+    texts, metadatas, ids = columns
+    for start in range(0, len(texts), size):
+        part = slice(start, start + size)
+        yield texts[part], metadatas[part], ids[part]

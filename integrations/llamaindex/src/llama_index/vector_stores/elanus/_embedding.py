@@ -1,0 +1,135 @@
+"""The embedding functions of ``elanus_embeddings`` as LlamaIndex's embedding models."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any, Final
+
+from llama_index.core.base.embeddings.base import BaseEmbedding
+from llama_index.core.base.embeddings.base_sparse import BaseSparseEmbedding
+from llama_index.core.bridge.pydantic import Field
+
+Vector = list[float]
+SparseVector = dict[int, float]
+
+_DOCUMENTS: Final = "encode_documents"
+_QUERIES: Final = "encode_queries"
+
+
+class ElanusEmbedding(BaseEmbedding):
+    """An embedding function as a LlamaIndex embedding model.
+
+    Texts go through ``encode_documents``, questions through ``encode_queries``. The coroutines use
+    the function's own ones (``aencode_documents``, ``aencode_queries``) if it has them, and a
+    thread otherwise.
+
+    Args:
+        function: as ``MiniLMEmbeddingFunction`` of ``elanus_embeddings``: any object with
+            ``encode_documents``, ``encode_queries``, ``dim`` and ``name``. Not serialised: give
+            it again, ``ElanusEmbedding.from_dict(data, function=…)``.
+        model_name: the function's ``name`` if it is left out.
+        **fields: of LlamaIndex's ``BaseEmbedding``, as ``embed_batch_size`` and ``num_workers``.
+    """
+
+    function: Any = Field(exclude=True, repr=False)
+
+    def __init__(self, function: Any, model_name: str | None = None, **fields: Any) -> None:
+        fields |= {"function": function, "model_name": model_name or _name(function)}
+        super().__init__(**fields)
+
+    @classmethod
+    def class_name(cls) -> str:
+        """Name of the class in what LlamaIndex serialises."""
+        return "ElanusEmbedding"
+
+    def _get_query_embedding(self, query: str) -> Vector:
+        return _dense(_encode(self.function, _QUERIES, [query]))[0]
+
+    async def _aget_query_embedding(self, query: str) -> Vector:
+        return _dense(await _aencode(self.function, _QUERIES, [query]))[0]
+
+    def _get_text_embedding(self, text: str) -> Vector:
+        return self._get_text_embeddings([text])[0]
+
+    async def _aget_text_embedding(self, text: str) -> Vector:
+        return (await self._aget_text_embeddings([text]))[0]
+
+    def _get_text_embeddings(self, texts: list[str]) -> list[Vector]:
+        return _dense(_encode(self.function, _DOCUMENTS, texts))
+
+    async def _aget_text_embeddings(self, texts: list[str]) -> list[Vector]:
+        return _dense(await _aencode(self.function, _DOCUMENTS, texts))
+
+
+class ElanusSparseEmbedding(BaseSparseEmbedding):
+    """A function that gives sparse vectors as a LlamaIndex sparse embedding model.
+
+    Args:
+        function: as ``SpladeEmbeddingFunction`` or a fitted ``BM25EmbeddingFunction`` of
+            ``elanus_embeddings``: its ``encode_documents`` and ``encode_queries`` give a SciPy
+            sparse matrix, or a dict with one under ``"sparse"``. Not serialised.
+        model_name: the function's ``name`` if it is left out.
+        **fields: of LlamaIndex's ``BaseSparseEmbedding``.
+    """
+
+    function: Any = Field(exclude=True, repr=False)
+
+    def __init__(self, function: Any, model_name: str | None = None, **fields: Any) -> None:
+        fields |= {"function": function, "model_name": model_name or _name(function)}
+        super().__init__(**fields)
+
+    @classmethod
+    def class_name(cls) -> str:
+        """Name of the class in what LlamaIndex serialises."""
+        return "ElanusSparseEmbedding"
+
+    def _get_query_embedding(self, query: str) -> SparseVector:
+        return _sparse(_encode(self.function, _QUERIES, [query]))[0]
+
+    async def _aget_query_embedding(self, query: str) -> SparseVector:
+        return _sparse(await _aencode(self.function, _QUERIES, [query]))[0]
+
+    def _get_text_embedding(self, text: str) -> SparseVector:
+        return self._get_text_embeddings([text])[0]
+
+    async def _aget_text_embedding(self, text: str) -> SparseVector:
+        return (await self._aget_text_embeddings([text]))[0]
+
+    def _get_text_embeddings(self, texts: list[str]) -> list[SparseVector]:
+        return _sparse(_encode(self.function, _DOCUMENTS, texts))
+
+    async def _aget_text_embeddings(self, texts: list[str]) -> list[SparseVector]:
+        return _sparse(await _aencode(self.function, _DOCUMENTS, texts))
+
+
+def _name(function: Any) -> str:
+    return str(getattr(function, "name", type(function).__name__))
+
+
+def _encode(function: Any, call: str, texts: list[str]) -> Any:
+    return getattr(function, call)(texts)
+
+
+async def _aencode(function: Any, call: str, texts: list[str]) -> Any:
+    own = getattr(function, f"a{call}", None)
+    if own is not None:
+        return await own(texts)
+    return await asyncio.to_thread(_encode, function, call, texts)
+
+
+def _dense(encoded: Any) -> list[Vector]:
+    """Rows as LlamaIndex wants them: lists of Python floats."""
+    rows = encoded["dense"] if isinstance(encoded, Mapping) else encoded
+    return [[float(number) for number in row] for row in rows]
+
+
+def _sparse(encoded: Any) -> list[SparseVector]:
+    matrix = (encoded["sparse"] if isinstance(encoded, Mapping) else encoded).tocsr()
+    columns, values = matrix.indices.tolist(), matrix.data.tolist()
+    bounds = matrix.indptr.tolist()
+    return [
+        dict(zip(columns[start:end], values[start:end], strict=True))
+        for start, end in pairwise(bounds)
+    ]

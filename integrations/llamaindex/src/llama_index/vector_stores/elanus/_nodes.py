@@ -1,0 +1,119 @@
+"""Nodes as documents of a store, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from llama_index.core.schema import (
+    BaseNode,
+    Document,
+    ImageDocument,
+    ImageNode,
+    IndexNode,
+    Node,
+    TextNode,
+)
+
+from elanus import Document as StoredDocument
+from elanus import ParamError, RankedDocument
+
+NODE: Final = "_node"
+"""Metadata key under which a node keeps what is neither its text nor its metadata."""
+
+REF_DOC_ID: Final = "_ref_doc_id"
+"""Metadata key of the source document's id, or of the node's own id if it has no source."""
+
+_CLASS = "class_name"
+_RESOURCES = ("text_resource", "image_resource", "audio_resource", "video_resource")
+_TYPES: Final[dict[str, type[BaseNode]]] = {
+    each.class_name(): each
+    for each in (Document, ImageDocument, ImageNode, IndexNode, Node, TextNode)
+}
+
+
+@dataclass(frozen=True, slots=True)
+class NewDocuments:
+    """Nodes as parallel lists, as ``DocumentStore.add`` takes them."""
+
+    ids: list[str]
+    texts: list[str]
+    metadatas: list[dict[str, Any]]
+    vectors: list[list[float]]
+
+
+def to_documents(nodes: list[BaseNode]) -> NewDocuments:
+    """Nodes as documents.
+
+    Raises:
+        ParamError: naming the node, if it has no embedding, or a metadata key that is reserved.
+    """
+    return NewDocuments(
+        [node.node_id for node in nodes],
+        [_text_of(node) for node in nodes],
+        [_metadata_of(node) for node in nodes],
+        [_embedding_of(node) for node in nodes],
+    )
+
+
+def to_node(document: StoredDocument | RankedDocument, *, embedded: bool = False) -> BaseNode:
+    """The node that a document was made of; a ``TextNode`` if something else wrote it.
+
+    Args:
+        document: from the store.
+        embedded: whether the node carries the document's vector.
+    """
+    metadata = dict(document.metadata)
+    metadata.pop(REF_DOC_ID, None)
+    content: dict[str, Any] = dict(metadata.pop(NODE, {}))
+    kind = _TYPES.get(content.pop(_CLASS, ""), TextNode)
+    if not issubclass(kind, Node):
+        content["text"] = document.text
+    elif "text_resource" in content:
+        content["text_resource"] = {**content["text_resource"], "text": document.text}
+    if embedded and document.vector is not None:
+        content["embedding"] = document.vector.tolist()
+    return kind.from_dict({**content, "id_": document.id, "metadata": metadata})
+
+
+def _text_of(node: BaseNode) -> str:
+    if isinstance(node, Node):
+        return (node.text_resource.text or "") if node.text_resource else ""
+    return node.get_content()
+
+
+def _embedding_of(node: BaseNode) -> list[float]:
+    if node.embedding is None:
+        raise ParamError(f"node {node.node_id!r} has no embedding: embed it before it is added")
+    return node.embedding
+
+
+def _metadata_of(node: BaseNode) -> dict[str, Any]:
+    # In JSON mode, because a node may hold paths and enums. Not LlamaIndex's own
+    # node_to_metadata_dict: it keeps the metadata twice, spends five keys of the user's, drops
+    # the bytes of images, and gives a Document back as a TextNode.
+    content = node.model_dump(mode="json", exclude_defaults=True)
+    metadata: dict[str, Any] = content.pop("metadata", {})
+    for key in (NODE, REF_DOC_ID):
+        if key in metadata:
+            raise ParamError(f"node {node.node_id!r}: metadata key {key!r} is reserved; rename it")
+    for field in ("id_", "embedding", "text"):
+        content.pop(field, None)
+    content |= _resources_of(node, content)
+    return {**metadata, REF_DOC_ID: node.ref_doc_id or node.node_id, NODE: content}
+
+
+def _resources_of(node: BaseNode, content: Mapping[str, Any]) -> dict[str, Any]:
+    """The media of a node without its text, with the bytes that ``model_dump`` leaves out."""
+    found: dict[str, Any] = {}
+    for field in _RESOURCES:
+        resource = getattr(node, field, None)
+        if resource is not None:
+            kept = dict(content.get(field, {}))
+            if field == "text_resource":
+                kept.pop("text", None)
+            if resource.data is not None:
+                kept["data"] = resource.data.decode("ascii")
+            found[field] = kept
+    return found

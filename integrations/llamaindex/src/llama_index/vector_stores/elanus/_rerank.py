@@ -1,0 +1,85 @@
+"""The rerankers of ``elanus_embeddings`` as a LlamaIndex postprocessor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from llama_index.core.bridge.pydantic import Field
+from llama_index.core.callbacks import CBEventType, EventPayload
+from llama_index.core.postprocessor.types import BaseNodePostprocessor
+from llama_index.core.schema import MetadataMode, NodeWithScore, QueryBundle
+
+from elanus import ParamError
+
+
+class Reranked(Protocol):
+    """One result of a reranker."""
+
+    @property
+    def index(self) -> int:
+        """Place of the text in the list that was given."""
+
+    @property
+    def score(self) -> float:
+        """How well it answers; larger is better."""
+
+
+class Reranker(Protocol):
+    """Scores texts against a query, best first: every reranker of ``elanus_embeddings`` does."""
+
+    def __call__(self, query: str, documents: list[str], top_k: int) -> Sequence[Reranked]:
+        """The ``top_k`` best of ``documents``, best first."""
+
+
+class ElanusRerank(BaseNodePostprocessor):
+    """Puts retrieved nodes in the order in which a reranker sees them.
+
+    The reranker reads a node's text with the metadata that an embedding model would see. The
+    score of a node becomes the reranker's; nodes that come in are not changed.
+
+    Args:
+        reranker: as ``CrossEncoderRerankFunction`` of ``elanus_embeddings``: any callable that
+            takes query, documents and ``top_k``, and gives results with ``index`` and ``score``.
+        top_n: how many nodes to keep at most.
+
+    Example:
+        >>> from collections import namedtuple
+        >>> from llama_index.core.schema import NodeWithScore, TextNode
+        >>> Result = namedtuple("Result", "text score index")
+        >>> def longest(query, documents, top_k):
+        ...     found = [Result(text, len(text), i) for i, text in enumerate(documents)]
+        ...     return sorted(found, key=lambda each: -each.score)[:top_k]
+        >>> nodes = [NodeWithScore(node=TextNode(text=text)) for text in ("owl", "kestrel")]
+        >>> best = ElanusRerank(reranker=longest, top_n=1).postprocess_nodes(nodes, query_str="?")
+        >>> [(each.text, each.score) for each in best]
+        [('kestrel', 7.0)]
+    """
+
+    reranker: Any = Field(exclude=True)
+    top_n: int = Field(default=5, ge=1)
+
+    @classmethod
+    def class_name(cls) -> str:
+        """Name of the class in what LlamaIndex serialises."""
+        return "ElanusRerank"
+
+    def _postprocess_nodes(
+        self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
+    ) -> list[NodeWithScore]:
+        if query_bundle is None:
+            raise ParamError("ElanusRerank needs the query: give query_bundle or query_str")
+        if not nodes:
+            return []
+        payload: dict[str, Any] = {
+            EventPayload.NODES: nodes,
+            EventPayload.MODEL_NAME: type(self.reranker).__name__,
+            EventPayload.QUERY_STR: query_bundle.query_str,
+            EventPayload.TOP_K: self.top_n,
+        }
+        with self.callback_manager.event(CBEventType.RERANKING, payload=payload) as event:
+            texts = [each.node.get_content(metadata_mode=MetadataMode.EMBED) for each in nodes]
+            order = self.reranker(query_bundle.query_str, texts, top_k=self.top_n)
+            best = [NodeWithScore(node=nodes[r.index].node, score=float(r.score)) for r in order]
+            event.on_end(payload={EventPayload.NODES: best})
+        return best

@@ -1,0 +1,290 @@
+"""``ElanusVectorStore``: LlamaIndex's vector store over a ``DocumentStore``."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from threading import Lock
+from typing import Any
+
+from llama_index.core.bridge.pydantic import ConfigDict, Field, PrivateAttr
+from llama_index.core.schema import BaseNode
+from llama_index.core.vector_stores.types import (
+    BasePydanticVectorStore,
+    MetadataFilters,
+    VectorStoreQuery,
+    VectorStoreQueryResult,
+)
+
+from elanus import DocumentStore, MilvusClient, ParamError
+from llama_index.vector_stores.elanus._filters import to_filter
+from llama_index.vector_stores.elanus._nodes import REF_DOC_ID, to_documents, to_node
+from llama_index.vector_stores.elanus._query import make_plan
+
+
+class ElanusVectorStore(BasePydanticVectorStore):
+    """Nodes in one file, found by meaning, by words, or by both.
+
+    A node whose id exists is replaced. Its text is searched by words as it is, its metadata are
+    the document's, so that ``DocumentStore`` and LangChain can search the same collection.
+
+    The collection is made when the first node is added, or at once if ``dim`` is given; what is
+    read before is empty. The coroutines do the same work on a thread.
+
+    Args:
+        uri: path of the file (``str`` or ``Path``), or ``":memory:"``.
+        collection_name: name of the collection in the file.
+        dim: number of components of an embedding; None takes that of the first node.
+        overwrite: whether to begin by dropping the collection. False from then on, so that
+            loading what was serialised never empties it.
+        analyzer: how text is split into terms, as for ``DocumentStore``; ``"english"`` for a new
+            collection if it is left out.
+        reranker: orders the hits of mode ``SEMANTIC_HYBRID``, as for ``ElanusRerank``. Without
+            one that mode is ``HYBRID``. Not serialised.
+        read_only: open without ever writing.
+        durability: ``"full"`` or ``"normal"``, as for ``DocumentStore``.
+        timeout: seconds that a write waits for another writer; None means 30.
+        journal: ``"wal"``, or ``"delete"`` on network file systems.
+        **fields: what ``to_dict`` adds to these; nothing else is taken.
+
+    Raises:
+        EmbeddingMismatchError: if the collection holds vectors of another dimension than ``dim``.
+        StorageError: if the file cannot be opened.
+
+    Example:
+        >>> from llama_index.core.schema import TextNode
+        >>> from llama_index.core.vector_stores import VectorStoreQuery
+        >>> store = ElanusVectorStore(":memory:")
+        >>> store.add([TextNode(id_="kite", text="Kites hover.", embedding=[1.0, 0.0])])
+        ['kite']
+        >>> store.query(VectorStoreQuery(query_embedding=[1.0, 1.0])).ids
+        ['kite']
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    stores_text: bool = True
+    is_embedding_query: bool = True
+    uri: str
+    collection_name: str
+    dim: int | None
+    overwrite: bool
+    analyzer: Any
+    reranker: Any = Field(exclude=True)
+    read_only: bool
+    durability: str
+    timeout: float | None
+    journal: str
+
+    _client: MilvusClient = PrivateAttr()
+    _store: DocumentStore | None = PrivateAttr(default=None)
+    _lock: Lock = PrivateAttr(default_factory=Lock)
+
+    def __init__(
+        self,
+        uri: str | os.PathLike[str] = "./elanus.db",
+        collection_name: str = "llamaindex",
+        dim: int | None = None,
+        overwrite: bool = False,
+        *,
+        analyzer: Any = None,
+        reranker: Any = None,
+        read_only: bool = False,
+        durability: str = "full",
+        timeout: float | None = None,
+        journal: str = "wal",
+        **fields: Any,
+    ) -> None:
+        fields |= {
+            "uri": os.fspath(uri),
+            "collection_name": collection_name,
+            "dim": dim,
+            "overwrite": overwrite,
+            "analyzer": analyzer,
+            "reranker": reranker,
+            "read_only": read_only,
+            "durability": durability,
+            "timeout": timeout,
+            "journal": journal,
+        }
+        super().__init__(**fields)
+        self._client = MilvusClient(
+            self.uri, read_only=read_only, durability=durability, timeout=timeout, journal=journal
+        )
+        try:
+            if overwrite and self._client.has_collection(collection_name):
+                self._client.drop_collection(collection_name)
+            self.overwrite = False
+            self._opened(dim)
+        except BaseException:
+            self._client.close()
+            raise
+
+    @classmethod
+    def class_name(cls) -> str:
+        """Name of the class in what LlamaIndex serialises."""
+        return "ElanusVectorStore"
+
+    @property
+    def client(self) -> MilvusClient:
+        """The client underneath."""
+        return self._client
+
+    @property
+    def store(self) -> DocumentStore | None:
+        """The document store underneath; None before there is a collection."""
+        return self._opened()
+
+    def close(self) -> None:
+        """Release the file; a second call does nothing."""
+        with self._lock:
+            if self._store is not None:
+                self._store.close()
+            self._client.close()
+
+    def _opened(self, dim: int | None = None) -> DocumentStore | None:
+        """The store; with ``dim``, its collection is made if there is none."""
+        with self._lock:
+            if self._store is None:
+                exists = self._client.has_collection(self.collection_name)
+                if exists or dim is not None:
+                    self._store = DocumentStore(
+                        collection=self.collection_name,
+                        analyzer=self.analyzer,
+                        dim=self.dim if exists else dim,
+                        client=self._client,
+                    )
+            return self._store
+
+    # --- writing ---------------------------------------------------------------------------
+
+    def add(self, nodes: Sequence[BaseNode], **kwargs: Any) -> list[str]:
+        """Add nodes with their embeddings, all or none; one whose id exists is replaced.
+
+        Returns:
+            The ids, in order.
+
+        Raises:
+            ParamError: naming a node without an embedding, or with a reserved metadata key.
+            DataNotMatchException: naming what does not fit; nothing is written.
+        """
+        _refuse("add", kwargs)
+        if not nodes:
+            return []
+        new = to_documents(list(nodes))
+        store = self._opened(self.dim or len(new.vectors[0]))
+        assert store is not None
+        return store.add(new.texts, new.metadatas, new.ids, new.vectors)
+
+    def delete(self, ref_doc_id: str, **delete_kwargs: Any) -> None:
+        """Delete all nodes of a source document; a node without a source is its own."""
+        _refuse("delete", delete_kwargs)
+        if (store := self._opened()) is not None:
+            store.delete(filter={REF_DOC_ID: {"$eq": ref_doc_id}})
+
+    def delete_nodes(
+        self,
+        node_ids: list[str] | None = None,
+        filters: MetadataFilters | None = None,
+        **delete_kwargs: Any,
+    ) -> None:
+        """Delete nodes by id, by filter, or those of the ids that the filter lets pass.
+
+        Raises:
+            ParamError: if neither restricts anything: to delete all, use ``clear``.
+        """
+        _refuse("delete_nodes", delete_kwargs)
+        condition = to_filter(filters)
+        if node_ids is None and condition is None:
+            raise ParamError("delete_nodes: give node_ids, filters, or both; clear() deletes all")
+        if (store := self._opened()) is not None:
+            store.delete(node_ids, filter=condition)
+
+    def clear(self) -> None:
+        """Delete all nodes; the store goes on, with the dimension that it has."""
+        if (store := self._opened()) is not None:
+            store.clear()
+
+    # --- reading ---------------------------------------------------------------------------
+
+    def get_nodes(
+        self, node_ids: list[str] | None = None, filters: MetadataFilters | None = None
+    ) -> list[BaseNode]:
+        """Nodes with their embeddings, by id, by filter, or by both; all nodes without either.
+
+        With ids alone they come in the order of ``node_ids``, else in that of their ids; what
+        does not exist is left out.
+        """
+        condition = to_filter(filters)
+        if (store := self._opened()) is None:
+            return []
+        if node_ids is None and condition is None:
+            node_ids = [document.id for document in store]
+        found = store.get(node_ids, filter=condition, with_vectors=True)
+        return [to_node(document, embedded=True) for document in found]
+
+    def query(self, query: VectorStoreQuery, **kwargs: Any) -> VectorStoreQueryResult:
+        """The nodes that answer a query best, with their similarities, best first.
+
+        Similarities are cosines in modes ``DEFAULT`` and ``MMR``, the reranker's scores in
+        ``SEMANTIC_HYBRID`` with a reranker, and relevances from 0 to 1 otherwise.
+
+        Args:
+            query: LlamaIndex's query, in mode ``DEFAULT`` (dense), ``SPARSE`` or ``TEXT_SEARCH``
+                (words), ``HYBRID``, ``SEMANTIC_HYBRID`` or ``MMR``.
+            **kwargs: ``explain`` (put how a node was found into ``metadata["_elanus"]``),
+                ``min_relevance``, ``ranker`` (how ``HYBRID`` fuses), ``mmr_threshold``, and
+                ``mmr_prefetch_factor`` or ``mmr_prefetch_k`` (how many nodes ``MMR`` chooses from).
+
+        Raises:
+            ParamError: naming a mode that does not exist here, or what it lacks;
+                FilterError: if a filter is wrong; TypeError: for an unknown argument.
+        """
+        plan = make_plan(query, kwargs, self.reranker)
+        store = self._opened()
+        if store is None:
+            return VectorStoreQueryResult(nodes=[], similarities=[], ids=[])
+        return plan.run(store)
+
+    # --- asynchronous twins ----------------------------------------------------------------
+
+    async def async_add(self, nodes: Sequence[BaseNode], **kwargs: Any) -> list[str]:
+        """As ``add``."""
+        return await asyncio.to_thread(self.add, nodes, **kwargs)
+
+    async def adelete(self, ref_doc_id: str, **delete_kwargs: Any) -> None:
+        """As ``delete``."""
+        await asyncio.to_thread(self.delete, ref_doc_id, **delete_kwargs)
+
+    async def adelete_nodes(
+        self,
+        node_ids: list[str] | None = None,
+        filters: MetadataFilters | None = None,
+        **delete_kwargs: Any,
+    ) -> None:
+        """As ``delete_nodes``."""
+        await asyncio.to_thread(self.delete_nodes, node_ids, filters, **delete_kwargs)
+
+    async def aclear(self) -> None:
+        """As ``clear``."""
+        await asyncio.to_thread(self.clear)
+
+    async def aget_nodes(
+        self, node_ids: list[str] | None = None, filters: MetadataFilters | None = None
+    ) -> list[BaseNode]:
+        """As ``get_nodes``."""
+        return await asyncio.to_thread(self.get_nodes, node_ids, filters)
+
+    async def aquery(self, query: VectorStoreQuery, **kwargs: Any) -> VectorStoreQueryResult:
+        """As ``query``."""
+        return await asyncio.to_thread(self.query, query, **kwargs)
+
+    async def aclose(self) -> None:
+        """As ``close``."""
+        await asyncio.to_thread(self.close)
+
+
+def _refuse(call: str, arguments: dict[str, Any]) -> None:
+    if arguments:
+        raise TypeError(f"{call}: unknown arguments {sorted(arguments)}")

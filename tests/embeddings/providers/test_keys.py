@@ -1,0 +1,190 @@
+"""An API key is sent to its provider, and shown to nobody."""
+
+import asyncio
+import copy
+import io
+import logging
+import pickle
+import socket
+import traceback
+
+import pytest
+
+from elanus.errors import ParamError
+from elanus_embeddings import (
+    CohereEmbeddingFunction,
+    CohereRerankFunction,
+    EmbeddingRequestError,
+    JinaEmbeddingFunction,
+    JinaRerankFunction,
+    OpenAIEmbeddingFunction,
+    VoyageEmbeddingFunction,
+    VoyageRerankFunction,
+)
+
+ODD = 'sk-with"quotes\\and/slashes'
+
+
+def everything_in(error):
+    """All that a crash reporter could see: messages, locals, and the errors behind the error."""
+    shown, queue, done = [], [error], set()
+    while queue:
+        current = queue.pop()
+        if current is None or id(current) in done:
+            continue
+        done.add(id(current))
+        report = traceback.TracebackException.from_exception(current, capture_locals=True)
+        shown += [*report.format(), repr(current), str(vars(current)), str(current.args)]
+        request = getattr(current, "_request", None)
+        shown.append(str(request and request.headers.raw))
+        queue += [current.__cause__, current.__context__]
+    return "".join(shown)
+
+
+def mishaps(reply, key):
+    echo = {"error": {"message": f"Incorrect API key provided: {key}. Try {key!r}"}}
+    return {
+        "echo 401": [reply(401, echo)],
+        "echo 429": [reply(429, echo)] * 3,
+        "echo 500": [reply(500, echo)] * 3,
+        "echo text": [reply(400, f"<b>{key}</b>".encode())],
+        "echo cut": [reply(400, ("x" * 490 + key).encode())],
+        "echo malformed": [reply(200, f'{{"key": "{key}"'.encode())],
+        "echo odd": [reply(200, {"data": key})],
+        "echo nested": [reply(400, {"detail": [{"msg": key}]})],
+        "echo other": [reply(400, {key: key})],
+        "redirect": [reply(302, {}, {"Location": "/"})],
+        "timeout": [reply(200, {}, delay=30)] * 3,
+        "cut": [reply(200, {}, cut=True)] * 3,
+    }
+
+
+@pytest.mark.parametrize("secret", ["sk-Secret.0123456789/abcdefXYZ", ODD])
+@pytest.mark.parametrize("name", list(mishaps(lambda *_args, **_options: None, "")))
+def test_no_failure_shows_the_key(make, server, encode, reply, secret, name, caplog):
+    caplog.set_level(logging.DEBUG)
+    server.script.extend(mishaps(reply, secret)[name])
+    function = make("openai", api_key=secret, timeout=0.2 if name == "timeout" else 10)
+    with pytest.raises(EmbeddingRequestError) as caught:
+        encode(function, ["a"])
+    assert server.seen[0].headers["Authorization"] == f"Bearer {secret}"
+    # This frame, which knows the key, is not among what is looked at.
+    caught.value.__traceback__ = caught.value.__traceback__.tb_next
+    shown = everything_in(caught.value) + caplog.text
+    for piece in (
+        secret,
+        secret[3:],
+        secret[:-3],
+        secret.replace("\\", "\\\\").replace('"', '\\"'),
+    ):
+        assert piece not in shown
+
+
+def test_a_refused_connection_does_not_show_the_key(make, encode, key, caplog):
+    caplog.set_level(logging.DEBUG)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
+    with pytest.raises(EmbeddingRequestError) as caught:
+        encode(make("openai", base_url=url), ["a"])
+    caught.value.__traceback__ = caught.value.__traceback__.tb_next
+    assert key not in everything_in(caught.value) + caplog.text
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["openai", "cohere", "voyage", "jina", "cohere-rerank", "voyage-rerank", "jina-rerank"],
+)
+def test_no_representation_shows_the_key(make, kind, key):
+    function = make(kind)
+    out = io.StringIO()
+    print(function, vars(function), function._endpoint, function.name, file=out)
+    assert key not in out.getvalue()
+    assert type(function).__name__ in repr(function)
+
+
+@pytest.mark.parametrize(
+    "bad", ["sk-two words", "sk-line\nfeed", "sk-ünïcödé", "sk-\x00", "sk-\x7f"]
+)
+def test_a_key_that_no_header_can_hold_is_refused_without_being_shown(make, bad):
+    with pytest.raises(ParamError, match="api_key") as caught:
+        make("openai", api_key=bad)
+    caught.value.__traceback__ = None
+    assert "sk-" not in everything_in(caught.value)
+
+
+def test_white_space_around_a_key_is_dropped(make, server, encode):
+    encode(make("openai", api_key=" sk-1\n"), ["a"])
+    assert server.seen[0].headers["Authorization"] == "Bearer sk-1"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://user:sk-hidden@host/v1",
+        "https://host/v1?api-key=sk-hidden",
+        "https://host/v1#sk-hidden",
+        "ftp://user:sk-hidden@host",
+        "https://user:sk-hidden@[host",
+    ],
+)
+def test_a_secret_in_the_base_url_is_refused_without_being_shown(make, url):
+    with pytest.raises(ParamError, match="base_url") as caught:
+        make("openai", base_url=url)
+    assert "sk-hidden" not in str(caught.value)
+
+
+CLASSES = [
+    (OpenAIEmbeddingFunction, "OpenAI", "OPENAI_API_KEY"),
+    (CohereEmbeddingFunction, "Cohere", "CO_API_KEY"),
+    (CohereEmbeddingFunction, "Cohere", "COHERE_API_KEY"),
+    (CohereRerankFunction, "Cohere", "CO_API_KEY"),
+    (VoyageEmbeddingFunction, "Voyage", "VOYAGE_API_KEY"),
+    (VoyageRerankFunction, "Voyage", "VOYAGE_API_KEY"),
+    (JinaEmbeddingFunction, "Jina", "JINA_API_KEY"),
+    (JinaEmbeddingFunction, "Jina", "JINAAI_API_KEY"),
+    (JinaRerankFunction, "Jina", "JINA_API_KEY"),
+]
+
+
+@pytest.mark.parametrize(("cls", "provider", "variable"), CLASSES)
+def test_the_key_comes_from_the_environment_for_the_providers_own_server(
+    cls, provider, variable, monkeypatch
+):
+    with pytest.raises(ParamError, match=f"{provider} needs an API key: api_key=, or .* variable"):
+        cls()
+    monkeypatch.setenv(variable, "sk-from-environment")
+    assert cls()._endpoint.key.reveal() == "sk-from-environment"
+    assert cls(api_key="sk-given")._endpoint.key.reveal() == "sk-given"
+    assert cls()._endpoint.url.startswith("https://api.")
+
+
+@pytest.mark.parametrize(("cls", "provider", "variable"), CLASSES)
+def test_another_server_never_gets_the_key_of_the_environment(cls, provider, variable, monkeypatch):
+    monkeypatch.setenv(variable, "sk-from-environment")
+    assert cls(base_url="http://localhost:11434/v1")._endpoint.key is None
+
+
+def test_copies_keep_working(make, server, encode, key):
+    function = make("openai")
+    for twin in (
+        copy.copy(function),
+        copy.deepcopy(function),
+        pickle.loads(pickle.dumps(function)),  # noqa: S301 - our own bytes
+    ):
+        encode(twin, ["a"])
+    assert [seen.headers["Authorization"] for seen in server.seen] == [f"Bearer {key}"] * 3
+
+
+def test_a_cancelled_call_leaves_nothing_behind(make, server, reply):
+    server.script.append(reply(200, {}, delay=30))
+
+    async def main():
+        task = asyncio.create_task(make("openai").aencode_queries(["a"]))
+        await asyncio.sleep(0.2)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    assert len(server.seen) == 1

@@ -1,0 +1,226 @@
+"""The record manager does what LangChain's in-memory one does, and index() keeps a store in step."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from langchain_core.documents import Document
+from langchain_core.indexing import InMemoryRecordManager, RecordManager, aindex, index
+
+from elanus import DocumentStore, MilvusClient, ParamError
+from langchain_elanus import ElanusRecordManager, ElanusVectorStore
+
+
+class Clock:
+    """A clock that both managers read, and that stands still unless told otherwise."""
+
+    def __init__(self):
+        self.now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def records(store):
+    manager = ElanusRecordManager("docs", store)
+    manager.create_schema()
+    return manager
+
+
+KEYS = st.lists(st.sampled_from("abcdef"), max_size=4)
+GROUPS = st.sampled_from(["g", "h", 'quo"te', None])
+CALLS = st.one_of(
+    st.tuples(st.just("update"), KEYS.flatmap(
+        lambda keys: st.tuples(st.just(keys), st.none() | st.lists(GROUPS, min_size=len(keys), max_size=len(keys)))
+    )),
+    st.tuples(st.just("delete_keys"), KEYS),
+    st.tuples(st.just("wait"), st.sampled_from([0.5, 1.0])),
+    st.tuples(st.just("exists"), KEYS),
+    st.tuples(st.just("list_keys"), st.fixed_dictionaries({}, optional={
+        "before": st.sampled_from([1000.0, 1000.5, 1001.0, 1002.5]),
+        "after": st.sampled_from([999.0, 1000.0, 1000.5, 1002.0]),
+        "group_ids": st.lists(st.sampled_from(["g", "h", 'quo"te', "none"]), max_size=2),
+    })),
+)  # fmt: skip
+
+
+@settings(max_examples=60)
+@given(calls=st.lists(CALLS, max_size=12))
+def test_any_calls_give_what_langchains_in_memory_manager_gives(calls):
+    clock = Clock()
+    oracle = InMemoryRecordManager("docs")
+    oracle.get_time = clock
+    with MilvusClient(":memory:") as client:
+        ours, other = (ElanusRecordManager(name, client) for name in ("docs", "docs:2"))
+        ours.get_time = clock
+        ours.create_schema()
+        other.update(["a", "b"], group_ids=["g", None])
+        for name, argument in calls:
+            if name == "wait":
+                clock.now += argument
+            elif name == "update":
+                keys, groups = argument
+                ours.update(keys, group_ids=groups, time_at_least=clock.now)
+                oracle.update(keys, group_ids=groups, time_at_least=clock.now)
+            elif name == "list_keys":
+                assert ours.list_keys(**argument) == sorted(oracle.list_keys(**argument))
+                for limit in (1, 2):
+                    assert len(ours.list_keys(**argument, limit=limit)) == len(
+                        oracle.list_keys(**argument, limit=limit)
+                    )
+            else:
+                assert getattr(ours, name)(argument) == getattr(oracle, name)(argument)
+        assert other.list_keys() == ["a", "b"]
+        assert client.verify() == []
+
+
+async def test_every_asynchronous_form_does_what_the_blocking_one_does(store):
+    records = ElanusRecordManager("docs", store)
+    await records.acreate_schema()
+    start = await records.aget_time()
+    await records.aupdate(["a", "b", "c"], group_ids=["g", "h", None], time_at_least=start)
+    assert await records.aexists(["a", "z", "c"]) == records.exists(["a", "z", "c"])
+    assert await records.alist_keys(group_ids=["g", "h"]) == ["a", "b"]
+    assert await records.alist_keys(before=start) == []
+    assert await records.alist_keys(after=start - 1, limit=2) == ["a", "b"]
+    await records.adelete_keys(["a", "z"])
+    assert records.list_keys() == ["b", "c"]
+
+
+def test_all_abstract_methods_are_there():
+    assert len(RecordManager.__abstractmethods__) == 12
+    assert ElanusRecordManager.__abstractmethods__ == frozenset()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda client: ElanusRecordManager("docs", client), lambda _: InMemoryRecordManager("docs")],
+    ids=["ours", "langchains"],
+)
+def test_before_and_after_leave_out_the_time_itself(make):
+    with MilvusClient(":memory:") as client:
+        records = make(client)
+        records.get_time = Clock()
+        records.create_schema()
+        records.update(["a"])
+        assert records.list_keys(before=1000.0) == records.list_keys(after=1000.0) == []
+        assert records.list_keys(before=1000.5) == records.list_keys(after=999.5) == ["a"]
+
+
+def test_namespaces_whose_names_and_keys_run_together_stay_apart(store):
+    first, second = ElanusRecordManager("a", store), ElanusRecordManager("a:b", store)
+    first.create_schema()
+    first.update(["b:c"])
+    second.update(["c"])
+    first.delete_keys(["b:c"])
+    assert (first.list_keys(), second.list_keys()) == ([], ["c"])
+
+
+def test_making_the_schema_again_keeps_the_records(records):
+    records.update(["a"])
+    records.create_schema()
+    assert records.exists(["a"]) == [True]
+
+
+def test_group_ids_of_another_number_are_an_error(records):
+    with pytest.raises(ValueError, match="2 keys, but 1 group_ids"):
+        records.update(["a", "b"], group_ids=["g"])
+
+
+def test_a_clock_that_went_back_is_an_error_and_writes_nothing(records):
+    with pytest.raises(ValueError, match="lies in the future"):
+        records.update(["a"], time_at_least=records.get_time() + 60)
+    assert records.list_keys() == []
+
+
+def test_the_records_are_in_the_documents_file(tmp_path, make_embeddings):
+    path = tmp_path / "kb.db"
+    with ElanusVectorStore(make_embeddings(), uri=path) as store:
+        records = ElanusRecordManager("docs", store)
+        records.create_schema()
+        records.update(["a"])
+    with DocumentStore(path, collection="langchain") as again:
+        assert ElanusRecordManager("docs", again).list_keys() == ["a"]
+        assert ElanusRecordManager("docs", again.client).exists(["a", "b"]) == [True, False]
+        assert again.verify() == []
+
+
+def test_a_store_of_another_kind_is_an_error():
+    with pytest.raises(ParamError, match="must be an ElanusVectorStore"):
+        ElanusRecordManager("docs", "kb.db")
+
+
+# --- the indexing API ---------------------------------------------------------------------------
+
+
+def page(source, text):
+    return Document(page_content=text, metadata={"source": source})
+
+
+FIRST = [page("a", "kites hover"), page("a", "kites soar"), page("b", "owls hunt by night")]
+
+
+def texts(store):
+    return sorted(document.text for document in store.store)
+
+
+def run(documents, records, store, cleanup, **options):
+    done = index(
+        documents, records, store, cleanup=cleanup, source_id_key="source", key_encoder="sha256",
+        **options,
+    )  # fmt: skip
+    return tuple(done[f"num_{what}"] for what in ("added", "updated", "skipped", "deleted"))
+
+
+@pytest.mark.parametrize("batch_size", [1, 100])
+def test_full_clean_up_leaves_exactly_the_documents_of_the_last_run(store, records, batch_size):
+    assert run(FIRST, records, store, "full", batch_size=batch_size) == (3, 0, 0, 0)
+    changed = [FIRST[0], page("a", "kites glide")]
+    assert run(changed, records, store, "full", batch_size=batch_size) == (1, 0, 1, 2)
+    assert texts(store) == ["kites glide", "kites hover"]
+    assert records.list_keys() == sorted(document.id for document in store.store)
+
+
+def test_incremental_clean_up_replaces_the_documents_of_the_sources_it_saw(store, records):
+    run(FIRST, records, store, "incremental")
+    assert run([page("a", "kites glide")], records, store, "incremental") == (1, 0, 0, 2)
+    assert texts(store) == ["kites glide", "owls hunt by night"]
+
+
+def test_scoped_full_clean_up_does_too(store, records):
+    run(FIRST, records, store, "scoped_full")
+    assert run([page("b", "owls sleep")], records, store, "scoped_full") == (1, 0, 0, 1)
+    assert texts(store) == ["kites hover", "kites soar", "owls sleep"]
+
+
+def test_what_did_not_change_is_not_embedded_again(store, records, embeddings):
+    run(FIRST, records, store, "full")
+    embeddings.calls.clear()
+    assert run(FIRST, records, store, "full") == (0, 0, 3, 0)
+    assert embeddings.calls == []
+
+
+def test_a_forced_update_embeds_again_and_counts_as_updated(store, records):
+    run(FIRST, records, store, None)
+    assert run(FIRST, records, store, None, force_update=True) == (0, 3, 0, 0)
+
+
+def test_an_empty_full_run_deletes_everything(store, records):
+    run(FIRST, records, store, "full")
+    assert run([], records, store, "full") == (0, 0, 0, 3)
+    assert texts(store) == []
+
+
+@pytest.mark.parametrize("cleanup", ["full", "incremental"])
+async def test_the_asynchronous_api_does_the_same(make_store, embeddings, cleanup):
+    store = make_store(dim=32)
+    records = ElanusRecordManager("docs", store)
+    await records.acreate_schema()
+    for documents in (FIRST, [page("a", "kites glide"), FIRST[2]]):
+        await aindex(
+            documents, records, store, cleanup=cleanup, source_id_key="source", key_encoder="sha256"
+        )
+    assert texts(store) == ["kites glide", "owls hunt by night"]
+    assert {call for call, _ in embeddings.calls} == {"aembed_documents"}

@@ -1,0 +1,182 @@
+"""Embedding functions and rerankers as LlamaIndex's components."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import scipy.sparse
+from llama_index.core.callbacks import CallbackManager, CBEventType, LlamaDebugHandler
+from llama_index.core.schema import NodeWithScore, TextNode
+
+from elanus.errors import ParamError
+from llama_index.vector_stores.elanus import (
+    ElanusEmbedding,
+    ElanusRerank,
+    ElanusSparseEmbedding,
+)
+
+
+class Result(NamedTuple):
+    text: str
+    score: float
+    index: int
+
+
+class Dense:
+    """Documents and queries differ, and what was called is kept."""
+
+    name, dim = "dense-model", 2
+
+    def __init__(self):
+        self.calls = []
+
+    def encode_documents(self, texts):
+        self.calls.append(list(texts))
+        return np.array([[len(text), 1] for text in texts], np.float32)
+
+    def encode_queries(self, texts):
+        return np.array([[len(text), -1] for text in texts], np.float32)
+
+
+class Asynchronous(Dense):
+    """Has coroutines of its own, which LlamaIndex's coroutines must use."""
+
+    async def aencode_documents(self, texts):
+        await asyncio.sleep(0)
+        return np.array([[len(text), 10] for text in texts], np.float32)
+
+    async def aencode_queries(self, texts):
+        await asyncio.sleep(0)
+        return np.array([[len(text), -10] for text in texts], np.float32)
+
+
+class Sparse:
+    name = "sparse-model"
+
+    def encode_documents(self, texts):
+        rows = [[len(text), 0, text.count("a")] for text in texts]
+        return scipy.sparse.csr_array(np.array(rows, np.float64))
+
+    def encode_queries(self, texts):
+        return {"sparse": self.encode_documents(texts).tocoo(), "dense": None}
+
+
+def test_documents_and_queries_go_to_their_own_methods():
+    model = ElanusEmbedding(Dense(), embed_batch_size=2)
+    assert model.get_text_embedding("four") == [4.0, 1.0]
+    assert model.get_query_embedding("four") == [4.0, -1.0]
+    model.function.calls.clear()
+    assert model.get_text_embedding_batch(["a", "bb", "ccc"]) == [
+        [1.0, 1.0],
+        [2.0, 1.0],
+        [3.0, 1.0],
+    ]
+    assert model.function.calls == [["a", "bb"], ["ccc"]]
+    assert all(type(x) is float for x in model.get_query_embedding("x"))
+
+
+@pytest.mark.parametrize(("function", "mark"), [(Dense, 1.0), (Asynchronous, 10.0)])
+def test_coroutines_use_the_functions_own_if_there_are_any(function, mark):
+    model = ElanusEmbedding(function())
+
+    async def run():
+        assert await model.aget_text_embedding("ab") == [2.0, mark]
+        assert await model.aget_query_embedding("ab") == [2.0, -mark]
+        assert await model.aget_text_embedding_batch(["a", "b"]) == [[1.0, mark], [1.0, mark]]
+
+    asyncio.run(run())
+
+
+def test_a_real_model_gives_what_its_function_gives(embed_model):
+    texts = ["Kites soar.", "Owls hunt at night."]
+    expected = embed_model.function.encode_documents(texts)
+    np.testing.assert_allclose(embed_model.get_text_embedding_batch(texts), expected, atol=1e-6)
+    assert embed_model.model_name == embed_model.function.name
+
+
+def test_nodes_that_pass_through_carry_embeddings():
+    nodes = ElanusEmbedding(Dense())([TextNode(text="abc")])
+    assert nodes[0].embedding == [3.0, 1.0]
+
+
+def test_models_are_serialised_without_their_functions():
+    for kind, function in ((ElanusEmbedding, Dense()), (ElanusSparseEmbedding, Sparse())):
+        model = kind(function, embed_batch_size=7)
+        data = model.model_dump()
+        assert data["model_name"] == function.name
+        assert data["class_name"] == kind.__name__
+        assert "function" not in data
+        del data["class_name"]
+        assert kind(function=function, **{**data, "num_workers": None}).embed_batch_size == 7
+    assert ElanusEmbedding.from_dict(ElanusEmbedding(Dense()).to_dict(), function=Dense())
+    assert ElanusEmbedding(Dense(), model_name="mine").model_name == "mine"
+
+
+def test_sparse_vectors_are_dicts_of_what_is_not_zero():
+    model = ElanusSparseEmbedding(Sparse())
+    assert model.get_text_embedding("banana") == {0: 6.0, 2: 3.0}
+    assert model.get_query_embedding("owl") == {0: 3.0}
+    assert model.get_text_embedding_batch(["a", ""]) == [{0: 1.0, 2: 1.0}, {}]
+
+    async def run():
+        assert await model.aget_text_embedding("banana") == {0: 6.0, 2: 3.0}
+        assert await model.aget_query_embedding("owl") == {0: 3.0}
+        assert await model.aget_text_embedding_batch(["b"]) == [{0: 1.0}]
+
+    asyncio.run(run())
+
+
+def words_in_common(query, documents, top_k):
+    scores = [len(set(query.split()) & set(text.split())) for text in documents]
+    order = sorted(range(len(documents)), key=lambda i: (-scores[i], i))[:top_k]
+    return [Result(documents[i], scores[i], i) for i in order]
+
+
+@pytest.fixture
+def scored():
+    texts = ["red kite", "black kite flying", "red kite flying high", "owl"]
+    return [
+        NodeWithScore(node=TextNode(id_=str(i), text=text), score=1.0 - i / 10)
+        for i, text in enumerate(texts)
+    ]
+
+
+def test_a_reranker_orders_nodes_and_leaves_those_that_came_in(scored):
+    rerank = ElanusRerank(reranker=words_in_common, top_n=2)
+    best = rerank.postprocess_nodes(scored, query_str="red kite flying")
+    assert [(each.node_id, each.score) for each in best] == [("2", 3.0), ("0", 2.0)]
+    assert [each.score for each in scored] == [1.0, 0.9, 0.8, 0.7]
+    again = asyncio.run(rerank.apostprocess_nodes(scored, query_str="red kite flying"))
+    assert [each.node_id for each in again] == ["2", "0"]
+
+
+def test_a_reranker_reads_the_metadata_that_a_model_would_embed(scored):
+    scored[3].node.metadata = {"a": "red kite flying", "b": "high"}
+    scored[3].node.excluded_embed_metadata_keys = ["b"]
+    (best,) = ElanusRerank(reranker=words_in_common, top_n=1).postprocess_nodes(
+        scored, query_str="a: red kite flying owl"
+    )
+    assert (best.node_id, best.score) == ("3", 5.0)
+
+
+def test_a_reranker_needs_a_query_and_no_nodes():
+    rerank = ElanusRerank(reranker=words_in_common)
+    assert rerank.postprocess_nodes([], query_str="x") == []
+    with pytest.raises(ParamError, match="needs the query"):
+        rerank.postprocess_nodes([])
+    with pytest.raises(ValueError, match="top_n"):
+        ElanusRerank(reranker=words_in_common, top_n=0)
+    assert rerank.to_dict()["top_n"] == 5
+
+
+def test_reranking_is_reported_to_callbacks(scored):
+    handler = LlamaDebugHandler(print_trace_on_end=False)
+    manager = CallbackManager([handler])
+    rerank = ElanusRerank(reranker=words_in_common, top_n=1, callback_manager=manager)
+    rerank.postprocess_nodes(scored, query_str="owl")
+    (pair,) = handler.get_event_pairs(CBEventType.RERANKING)
+    assert pair[0].payload["query_str"] == "owl"
+    assert [each.node_id for each in pair[1].payload["nodes"]] == ["3"]

@@ -116,4 +116,7 @@ def show(number: int, hit: RankedDocument) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("\nStopped. What was indexed is kept: run it again to go on.")

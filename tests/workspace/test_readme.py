@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGES = (
     *("README.md", "core/README.md", "embeddings/README.md"),
+    *("integrations/langchain/README.md", "integrations/llamaindex/README.md"),
     *sorted(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")),
 )
 # A python block, and the output block that may follow it directly.

@@ -120,6 +120,10 @@ class Database:
 
     def _snapshot(self, db: sqlite3.Connection, name: str) -> Snapshot:
         seq, version = read_state(db)
+        if version != self._catalogue.version and not db.in_transaction:
+            # The catalogue has to be read, and must be of the same commit as its number.
+            db.execute("BEGIN")
+            seq, version = read_state(db)
         info = self._catalogue_of(db, version).collection(name)
         return Snapshot(db, seq, info, self._state_of(info))
 
@@ -129,12 +133,14 @@ class Database:
         Raises:
             CollectionNotFoundError: if there is no such collection.
         """
+        open_ = self.file.glance
         while True:
             try:
-                with self.file.read() as db:
+                with open_() as db:
                     return action(self._snapshot(db, name))
             except OutdatedSnapshotError:
-                continue
+                # Somebody writes: from now on the transaction comes before the first look.
+                open_ = self.file.read
 
     # --- collections -----------------------------------------------------------------------
 

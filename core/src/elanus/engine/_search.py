@@ -197,7 +197,7 @@ def _query_terms(snapshot: Snapshot, field: str, text: Any, number: int) -> list
             f"query {number}: a BM25 search takes texts, got {type(text).__name__}"
         )
     counts = Counter(snapshot.state.analyzers[field].tokens(text))
-    numbers = snapshot.state.vocabularies[field].find(snapshot.db, counts)
+    numbers = snapshot.numbers(field, counts)
     return [(numbers[term], counts[term]) for term in sorted(counts) if term in numbers]
 
 

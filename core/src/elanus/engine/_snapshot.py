@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from elanus.engine._view import View
 from elanus.index import Column, FieldKind
 from elanus.query import Expression, evaluate
 from elanus.schema import Schema
-from elanus.storage import CollectionInfo
+from elanus.storage import CollectionInfo, read_state
 
 DEFAULT_K1, DEFAULT_B = 1.2, 0.75
 
@@ -23,8 +24,8 @@ class Snapshot:
     """One commit of a collection; a column source for filters.
 
     Args:
-        db: a connection inside a transaction.
-        seq: number of the commit that it sees.
+        db: a connection; a transaction is begun on it when the file is first needed.
+        seq: number of the commit to see.
         info: the collection as of that commit.
         state: what this process keeps of it.
     """
@@ -32,10 +33,26 @@ class Snapshot:
     def __init__(
         self, db: sqlite3.Connection, seq: int, info: CollectionInfo, state: CollectionState
     ) -> None:
-        self.db = db
         self.info = info
         self.state = state
-        self._view = state.at(db, info, seq)
+        self._db = db
+        self._seq = seq
+        view = state.view
+        # A view of this commit needs nothing of the file, and a search of it no transaction.
+        self._view = view if view.seq == seq else state.at(self.db, info, seq)
+
+    @property
+    def db(self) -> sqlite3.Connection:
+        """A connection inside a transaction of this commit.
+
+        Raises:
+            OutdatedSnapshotError: if there was another commit before the transaction began.
+        """
+        if not self._db.in_transaction:
+            self._db.execute("BEGIN")
+            if read_state(self._db)[0] != self._seq:
+                raise OutdatedSnapshotError
+        return self._db
 
     @property
     def view(self) -> View:
@@ -78,11 +95,17 @@ class Snapshot:
     def text_match(self, field: str, text: str, minimum: int) -> NDArray[np.bool_]:
         """The slots whose text holds at least ``minimum`` of the terms of ``text``."""
         terms = set(self.state.analyzers[field].tokens(text))
-        numbers = self.state.vocabularies[field].find(self.db, terms)
+        numbers = self.numbers(field, terms)
         part: TextPart = self.part(self.text_key(field))
         if not terms or minimum > len(numbers):
             return np.zeros(self.n, dtype=bool)
         return part.index.matching(list(numbers.values()), minimum)
+
+    def numbers(self, field: str, terms: Collection[str]) -> dict[str, int]:
+        """Vocabulary numbers of those terms of a text field that have one."""
+        vocabulary = self.state.vocabularies[field]
+        found = vocabulary.known(terms)
+        return found if len(found) == len(terms) else vocabulary.find(self.db, terms)
 
     def text_key(self, field: str) -> TextKey:
         """The key of a text field's terms, with the parameters of the BM25 index on it."""

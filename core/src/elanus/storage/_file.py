@@ -265,24 +265,32 @@ class DatabaseFile:
     # --- transactions ----------------------------------------------------------------------
 
     @contextmanager
-    def read(self) -> Iterator[sqlite3.Connection]:
-        """One read transaction: all that is read inside is of one commit.
+    def glance(self) -> Iterator[sqlite3.Connection]:
+        """A connection outside a transaction; one that is begun in the block ends with it.
+
+        For reads that may need no more than one statement: each gives up Python's lock, and so
+        costs most when several threads search.
 
         Raises:
             ClosedError: if the file is closed.
             DatabaseReplacedError: if another file stands in its place.
         """
         with self._connection() as db:
-            with sqlite_errors(self.path):
-                nested = db.in_transaction
-                if not nested:
-                    db.execute("BEGIN")
+            nested = db.in_transaction
             try:
                 with sqlite_errors(self.path):
                     yield db
             finally:
                 if not nested and db.in_transaction:
                     db.execute("ROLLBACK")
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """One read transaction: all that is read inside is of one commit. Raises as ``glance``."""
+        with self.glance() as db:
+            if not db.in_transaction:
+                db.execute("BEGIN")
+            yield db
 
     @contextmanager
     def write(

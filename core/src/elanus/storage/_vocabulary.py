@@ -21,6 +21,11 @@ class Vocabulary:
         self._known: dict[str, int] = {}
         self._pending: dict[str, int] = {}
 
+    def known(self, terms: Iterable[str]) -> dict[str, int]:
+        """Numbers of those terms that were looked up before; no file is read."""
+        known = self._known
+        return {term: known[term] for term in terms if term in known}
+
     def find(self, db: sqlite3.Connection, terms: Iterable[str]) -> dict[str, int]:
         """Numbers of those terms that have one."""
         found: dict[str, int] = {}

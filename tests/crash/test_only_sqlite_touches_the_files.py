@@ -88,7 +88,10 @@ STORE_READS = {
     "__bool__": lambda s, w: bool(s),
     "__iter__": lambda s, w: list(s),
     "__aiter__": lambda s, w: w.run(listed(s)),
+    "__contains__": lambda s, w: "1" in s,
     "client": lambda s, w: s.client,
+    "collection": lambda s, w: s.collection,
+    "dim": lambda s, w: s.dim,
     "embedding": lambda s, w: s.embedding,
     "blocking": lambda s, w: s.blocking,
     "worker": lambda s, w: s.worker,
@@ -96,9 +99,11 @@ STORE_READS = {
     "get": lambda s, w: s.get("1"),
     "count": lambda s, w: s.count(),
     "search": lambda s, w: [s.search("an owl", mode=m) for m in ("hybrid", "dense", "text")],
+    "search_mmr": lambda s, w: s.search_mmr("an owl"),
     "aget": lambda s, w: w.run(s.aget("1")),
     "acount": lambda s, w: w.run(s.acount()),
     "asearch": lambda s, w: w.run(s.asearch("an owl")),
+    "asearch_mmr": lambda s, w: w.run(s.asearch_mmr("an owl")),
     "averify": lambda s, w: w.run(s.averify()),
 }
 STORE_WRITES = {
@@ -106,6 +111,8 @@ STORE_WRITES = {
     "aadd": lambda s, w: w.run(s.aadd(["a gull"])),
     "delete": lambda s, w: s.delete("2"),
     "adelete": lambda s, w: w.run(s.adelete("2")),
+    "clear": lambda s, w: s.clear(),
+    "aclear": lambda s, w: w.run(s.aclear()),
 }
 STORE_ENDS = {"close", "aclose", "__enter__", "__exit__", "__aenter__", "__aexit__"}
 

@@ -63,6 +63,8 @@ def test_a_client_made_outside_a_loop_works_in_several_runs(address):
 
 
 def test_async_with_closes(tmp_path):
+    before = set(threading.enumerate())
+
     async def main():
         async with AsyncMilvusClient(tmp_path / "a.db") as client:
             await client.create_collection("c", dimension=DIM)
@@ -73,7 +75,10 @@ def test_async_with_closes(tmp_path):
         await client.close()
 
     asyncio.run(main())
-    assert not [t for t in threading.enumerate() if t.name.startswith("elanus")]
+    left = [t for t in set(threading.enumerate()) - before if t.name.startswith("elanus")]
+    for thread in left:
+        thread.join(10)
+    assert not [t for t in left if t.is_alive()]
 
 
 def test_repr_names_the_asynchronous_class(tmp_path):

@@ -16,6 +16,7 @@ from elanus.errors import (
     DatabaseFullError,
     DataNotMatchException,
     ElanusError,
+    EmbeddingMismatchError,
     ParamError,
     ReadOnlyError,
 )
@@ -329,3 +330,24 @@ def test_something_that_is_no_embedding_function_is_refused(inner):
 def test_a_batch_size_below_one_is_refused():
     with pytest.raises(ParamError, match="batch_size must be a whole number of at least 1"):
         CachedEmbeddingFunction(Counting(), ":memory:", batch_size=0)
+
+
+def test_vectors_that_another_model_left_under_the_name_are_refused(tmp_path):
+    class Model:
+        name = "a model"
+
+        def __init__(self, dim):
+            self.dim = dim
+
+        def encode_documents(self, texts):
+            return np.ones((len(texts), self.dim), dtype=np.float32)
+
+        encode_queries = encode_documents
+
+    with CachedEmbeddingFunction(Model(4), tmp_path / "a.db") as first:
+        assert first.encode_documents(["a"]).shape == (1, 4)
+    with (
+        CachedEmbeddingFunction(Model(5), tmp_path / "a.db") as second,
+        pytest.raises(EmbeddingMismatchError, match="vectors of 4 d under the name 'a model'"),
+    ):
+        second.encode_documents(["a"])

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from elanus import CollectionSchema, DataType, DocumentStore, MilvusClient
-from elanus.errors import DataNotMatchException, ParamError
+from elanus.errors import DataNotMatchException, EmbeddingMismatchError, ParamError
 from elanus_embeddings._base import BaseEmbeddingFunction, Dense, Kind
 from elanus_embeddings._contract import EmbeddingFunction
 from elanus_embeddings._progress import ProgressBar
@@ -161,6 +161,8 @@ class CachedEmbeddingFunction(BaseEmbeddingFunction[Dense]):
         return await self._aencode(checked_texts(texts), "query", progress=progress)
 
     def _look_up(self, texts: list[str], kind: Kind, *, shown: bool) -> tuple[_Job, ProgressBar]:
+        if texts:
+            self._check_dim()
         keys = [_digest(self.name, kind, text) for text in texts]
         wanted = dict(zip(keys, texts, strict=True))
         found = self._read(list(wanted))
@@ -198,6 +200,24 @@ class CachedEmbeddingFunction(BaseEmbeddingFunction[Dense]):
         self._client.create_collection(
             self._collection, schema=schema, properties={_MODEL: self.name, _DIM: dim}
         )
+
+    def _check_dim(self) -> None:
+        """Refuse vectors that another model left under the same name.
+
+        Raises:
+            EmbeddingMismatchError: naming both dimensions.
+        """
+        cached = self._cached_dim()
+        try:
+            dim = None if cached is None else int(self._inner.dim)
+        except ParamError:
+            # A provider may not know it before its first answer, which is checked on its own.
+            return
+        if dim != cached:
+            raise EmbeddingMismatchError(
+                f"the cache holds vectors of {cached} d under the name {self.name!r}, and the "
+                f"model gives {dim}: a model whose vectors differ needs a name of its own"
+            )
 
     def _cached_dim(self) -> int | None:
         if not self._client.has_collection(self._collection):

@@ -29,6 +29,7 @@ def test_the_page_has_every_argument_of_the_store():
         if parameter.kind is not inspect.Parameter.VAR_KEYWORD
     ]
     options = ["read_only", "durability", "timeout", "journal"]
+    options += ["user", "password", "token", "db_name"]
     assert first_cells("`ElanusVectorStore`") == [*arguments, *options]
 
 

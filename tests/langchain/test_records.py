@@ -118,6 +118,22 @@ def test_namespaces_whose_names_and_keys_run_together_stay_apart(store):
     assert (first.list_keys(), second.list_keys()) == ([], ["c"])
 
 
+def test_without_a_schema_reading_finds_nothing_and_makes_nothing(store):
+    records = ElanusRecordManager("docs", store)
+    assert records.exists(["a", "b"]) == [False, False]
+    assert records.list_keys() == []
+    records.delete_keys(["a"])
+    assert "langchain_records" not in store.client.list_collections()
+
+
+@pytest.mark.parametrize("cleanup", [None, "incremental", "full"])
+def test_index_needs_no_create_schema(store, cleanup):
+    records = ElanusRecordManager("docs", store)
+    assert run(FIRST, records, store, cleanup) == (3, 0, 0, 0)
+    assert run(FIRST, records, store, cleanup) == (0, 0, 3, 0)
+    assert len(records.list_keys()) == 3
+
+
 def test_making_the_schema_again_keeps_the_records(records):
     records.update(["a"])
     records.create_schema()

@@ -183,6 +183,17 @@ async def test_a_functions_own_coroutines_are_used():
     assert await model.aembed_query("bb") == [2.0, 4.0]
 
 
+@pytest.mark.parametrize("texts", [[], ["owl"]])
+def test_a_compressor_names_a_reranker_that_cannot_be_called(texts):
+    with pytest.raises(ParamError, match=r"reranker must be callable .* got 5"):
+        ElanusReranker(reranker=5).compress_documents([Document(text) for text in texts], "owl")
+
+
+def test_a_retriever_names_a_reranker_that_cannot_be_called(filled):
+    with pytest.raises(ParamError, match=r"reranker must be callable .* got 5"):
+        ElanusRetriever(vectorstore=filled, reranker=5).invoke("owl")
+
+
 def test_what_is_no_function_is_an_error():
     with pytest.raises(ParamError, match="encode_documents"):
         ElanusEmbeddings(object())

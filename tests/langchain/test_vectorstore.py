@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.documents import Document
+from langchain_core.embeddings import Embeddings
 from langchain_core.vectorstores.utils import maximal_marginal_relevance
 
 import langchain_elanus
@@ -367,7 +368,7 @@ def test_delete_by_ids_by_filter_by_both_and_of_all(filled):
 
 @pytest.mark.parametrize("condition", [{"filter": {}}, {"filter": ""}, {"expr": ""}])
 def test_a_filter_without_conditions_deletes_nothing(filled, condition):
-    with pytest.raises(ParamError):
+    with pytest.raises(ParamError, match=r"has no conditions; to delete all, use delete\(\)"):
         filled.delete(**condition)
     assert filled.store.count() == len(TEXTS)
 
@@ -416,6 +417,80 @@ def test_from_documents_keeps_ids_and_metadata(embeddings):
     documents = [Document(id="a", page_content="owl", metadata={"n": None})]
     with ElanusVectorStore.from_documents(documents, embeddings, uri=":memory:") as store:
         assert store.get_by_ids(["a"]) == documents
+
+
+GENERATED = {"a": "owl", "b": "wren"}
+
+
+def generated():
+    for id_, text in GENERATED.items():
+        yield Document(id=id_, page_content=text, metadata={"n": text})
+
+
+def check_generated(store, names=("a", "b")):
+    assert store.store.count() == 2
+    assert store.get_by_ids(names) == [
+        Document(id=name, page_content=text, metadata={"n": text})
+        for name, text in zip(names, GENERATED.values(), strict=True)
+    ]
+
+
+def test_documents_of_a_generator_are_added(make_store):
+    store = make_store()
+    assert store.add_documents(generated()) == ["a", "b"]
+    check_generated(store)
+
+
+def test_documents_and_ids_of_generators_are_added(make_store):
+    store = make_store()
+    assert store.add_documents(generated(), ids=iter("xy"), batch_size=1) == ["x", "y"]
+    check_generated(store, ["x", "y"])
+
+
+async def test_documents_of_a_generator_are_added_asynchronously(make_store):
+    store = make_store()
+    assert await store.aadd_documents(generated()) == ["a", "b"]
+    check_generated(store)
+
+
+async def test_from_documents_takes_a_generator(embeddings):
+    with ElanusVectorStore.from_documents(generated(), embeddings, uri=":memory:") as store:
+        check_generated(store)
+    made = ElanusVectorStore.afrom_documents(generated(), embeddings, uri=":memory:")
+    async with await made as store:
+        check_generated(store)
+
+
+class Longer(Embeddings):
+    """A model of the usual name, with one component more."""
+
+    model = "words"
+
+    def embed_documents(self, texts):
+        return [[1.0] * 33 for _ in texts]
+
+    def embed_query(self, text):
+        return self.embed_documents([text])[0]
+
+
+async def test_a_model_of_another_dimension_is_named_with_both_when_it_embeds(
+    tmp_path, make_embeddings
+):
+    path = tmp_path / "kb.db"
+    ElanusVectorStore.from_texts(["owl"], make_embeddings(), uri=path).close()
+    with ElanusVectorStore(Longer(), uri=path) as store:
+        message = "holds vectors of 32 components, and those of the model 'words' have 33"
+        for call in (
+            store.similarity_search,
+            store.max_marginal_relevance_search,
+            lambda text: store.add_texts([text]),
+        ):
+            with pytest.raises(EmbeddingMismatchError, match=message):
+                call("owl")
+        for coroutine in (store.asimilarity_search("owl"), store.aadd_texts(["owl"])):
+            with pytest.raises(EmbeddingMismatchError, match=message):
+                await coroutine
+        assert store.store.count() == 1
 
 
 @pytest.fixture
@@ -555,6 +630,47 @@ def test_a_reranker_is_not_asked_when_nothing_was_found(make_store):
     reranker = ShortestFirst()
     assert make_store(reranker=reranker).similarity_search(QUERY) == []
     assert reranker.seen == []
+
+
+def test_a_reranker_that_cannot_be_called_is_named(filled, make_store):
+    with pytest.raises(ParamError, match=r"reranker must be callable .* got 5"):
+        make_store(reranker=5)
+    with pytest.raises(ParamError, match=r"reranker must be callable .* got 5"):
+        filled.similarity_search(QUERY, reranker=5)
+
+
+class Fixed:
+    """Gives the same results whatever it is asked."""
+
+    def __init__(self, results):
+        self.results = results
+
+    def __repr__(self):
+        return "Fixed()"
+
+    def __call__(self, *asked, **options):
+        del asked, options
+        return self.results
+
+
+@pytest.mark.parametrize(
+    ("results", "message"),
+    [
+        ([0.5], r"gave 0\.5; each result needs an integer index and a score"),
+        ([(0, 0.5)], r"gave \(0, 0\.5\); each result needs an integer index"),
+        ([Result("", 0.5, None)], r"gave Result\(.*\); each result needs an integer index"),
+        (
+            [Result("", None, 0)],
+            r"gave Result\(.*\); each result needs an integer index and a score",
+        ),
+        ([Result("", 0.5, 6)], "gave the index 6 for 6 texts; indexes go from 0 to 5"),
+        ([Result("", 0.5, -1)], "gave the index -1 for 6 texts"),
+        (None, "must give a list of results, got None"),
+    ],
+)
+def test_a_reranker_whose_results_are_none_is_named(filled, results, message):
+    with pytest.raises(ParamError, match=rf"reranker Fixed\(\) {message}"):
+        filled.similarity_search(QUERY, k=2, mode="dense", reranker=Fixed(results))
 
 
 # --- the rest -----------------------------------------------------------------------------------

@@ -115,6 +115,22 @@ def test_models_are_serialised_without_their_functions():
     assert ElanusEmbedding(Dense(), model_name="mine").model_name == "mine"
 
 
+@pytest.mark.parametrize("kind", [ElanusEmbedding, ElanusSparseEmbedding])
+@pytest.mark.parametrize("wrong", [5, None, len, Dense])
+def test_a_function_that_embeds_nothing_is_named(kind, wrong):
+    with pytest.raises(ParamError, match=r"function must be an object with encode_documents"):
+        kind(wrong)
+
+
+@pytest.mark.parametrize("kind", [ElanusEmbedding, ElanusSparseEmbedding])
+def test_models_refuse_what_they_do_not_know(kind):
+    with pytest.raises(ValueError, match="foo"):
+        kind(Dense(), foo=1)
+    model = kind(Dense(), embed_batch_size=7)
+    data = {**model.model_dump(), "function": Dense()}
+    assert kind.model_validate(data).embed_batch_size == 7
+
+
 def test_sparse_vectors_are_dicts_of_what_is_not_zero():
     model = ElanusSparseEmbedding(Sparse())
     assert model.get_text_embedding("banana") == {0: 6.0, 2: 3.0}
@@ -170,6 +186,21 @@ def test_a_reranker_needs_a_query_and_no_nodes():
     with pytest.raises(ValueError, match="top_n"):
         ElanusRerank(reranker=words_in_common, top_n=0)
     assert rerank.to_dict()["top_n"] == 5
+
+
+@pytest.mark.parametrize("wrong", [5, None, "name", Result])
+def test_what_is_not_a_reranker_is_named(wrong):
+    with pytest.raises(ValueError, match=r"reranker must be a callable of \(query, documents"):
+        ElanusRerank(reranker=wrong)
+
+
+def test_a_postprocessor_refuses_what_it_does_not_know():
+    with pytest.raises(ValueError, match="foo"):
+        ElanusRerank(reranker=words_in_common, foo=1)
+    rerank = ElanusRerank(reranker=words_in_common, top_n=2)
+    assert ElanusRerank.from_dict(rerank.to_dict(), reranker=words_in_common).top_n == 2
+    data = {**rerank.model_dump(), "reranker": words_in_common}
+    assert ElanusRerank.model_validate(data).top_n == 2
 
 
 def test_reranking_is_reported_to_callbacks(scored):

@@ -187,6 +187,56 @@ def test_a_file_is_found_again_and_overwritten_only_when_asked(tmp_path, make_st
     assert fresh.store.dim == 3
 
 
+def test_an_open_store_goes_on_when_another_one_overwrites(tmp_path, make_store, make_node):
+    path = tmp_path / "kb.db"
+    query = VectorStoreQuery(query_embedding=[1.0, 0.0])
+    store = make_store(path)
+    store.add([make_node("a", [1.0, 0.0], source="s")])
+    make_store(path, overwrite=True)
+    assert store.store is None
+    assert store.get_nodes() == []
+    assert store.query(query).ids == []
+    store.delete("s")
+    store.delete_nodes(["a"])
+    store.clear()
+    store.add([make_node("b", [0.0, 1.0])])
+    assert store.query(query).ids == ["b"]
+    assert store.store is store.store
+
+
+def test_an_open_store_sees_the_collection_that_another_one_made_anew(
+    tmp_path, make_store, make_node
+):
+    path = tmp_path / "kb.db"
+    free, fixed = make_store(path), make_store(path, dim=2)
+    free.add([make_node("a", [1.0, 0.0])])
+    make_store(path, overwrite=True).add([make_node("b", [1.0, 0.0, 0.0])])
+    assert ids(free.get_nodes()) == ["b"]
+    assert free.store.dim == 3
+    free.add([make_node("c", [0.0, 1.0, 0.0])])
+    assert ids(free.get_nodes()) == ["b", "c"]
+    with pytest.raises(EmbeddingMismatchError, match="dim=2"):
+        fixed.get_nodes()
+
+
+def test_pydantic_loads_what_it_dumped(tmp_path, make_store, make_node):
+    store = make_store(tmp_path / "kb.db")
+    store.add([make_node("a", [1.0])])
+    for again in (
+        ElanusVectorStore.model_validate_json(store.model_dump_json()),
+        ElanusVectorStore.model_validate(store.model_dump()),
+    ):
+        assert ids(again.get_nodes()) == ["a"]
+        assert again.to_dict() == store.to_dict()
+        again.close()
+
+
+def test_a_reranker_that_cannot_be_called_is_named(tmp_path):
+    with pytest.raises(ParamError, match=r"reranker must be a callable.*got 5"):
+        ElanusVectorStore(tmp_path / "kb.db", reranker=5)
+    assert not (tmp_path / "kb.db").exists()
+
+
 def test_it_serialises_with_its_uri_and_settings(tmp_path, make_store, make_node):
     path = tmp_path / "kb.db"
     options = {"collection_name": "c", "dim": 2, "analyzer": "standard", "durability": "normal"}

@@ -11,6 +11,7 @@ from langchain_core.embeddings import Embeddings
 from numpy.typing import NDArray
 
 from elanus import EmbeddingFunction, ParamError
+from elanus.errors import EmbeddingMismatchError
 from langchain_elanus._flow import Step, step
 
 _NAMING = ("model", "model_name", "model_id", "deployment")
@@ -94,20 +95,35 @@ class LangChainFunction:
 
     def encode_documents(self, texts: list[str], /) -> NDArray[np.float32]:
         """Vectors (n, dim) of texts to be found."""
-        return np.asarray(self.embeddings.embed_documents(texts), dtype=np.float32)
+        return self._checked(self.embeddings.embed_documents(texts))
 
     def encode_queries(self, texts: list[str], /) -> NDArray[np.float32]:
         """Vectors (n, dim) of texts to search by."""
-        return np.asarray([self.embeddings.embed_query(text) for text in texts], dtype=np.float32)
+        return self._checked([self.embeddings.embed_query(text) for text in texts])
 
     async def aencode_documents(self, texts: list[str], /) -> NDArray[np.float32]:
         """As ``encode_documents``, by the model's own coroutine."""
-        return np.asarray(await self.embeddings.aembed_documents(texts), dtype=np.float32)
+        return self._checked(await self.embeddings.aembed_documents(texts))
 
     async def aencode_queries(self, texts: list[str], /) -> NDArray[np.float32]:
         """As ``encode_queries``, by the model's own coroutine."""
         found = await asyncio.gather(*map(self.embeddings.aembed_query, texts))
-        return np.asarray(found, dtype=np.float32)
+        return self._checked(found)
+
+    def _checked(self, found: list[list[float]]) -> NDArray[np.float32]:
+        """The model's vectors as a matrix.
+
+        Raises:
+            EmbeddingMismatchError: if they have not as many components as the stored ones.
+        """
+        vectors = np.asarray(found, dtype=np.float32)
+        if vectors.ndim == 2 and vectors.shape[1] != self.dim:
+            raise EmbeddingMismatchError(
+                f"the collection holds vectors of {self.dim} components, and those of the model "
+                f"{self.name!r} have {vectors.shape[1]}: open it with the model that filled it, or "
+                "choose another collection"
+            )
+        return vectors
 
 
 def as_function(embedding: Any, name: str | None, dim: int | None) -> EmbeddingFunction | None:

@@ -44,6 +44,8 @@ class SearchOptions:
         least = self.score_threshold
         if least is not None and not 0.0 <= least <= 1.0:
             raise ParamError(f"score_threshold must be a number from 0 to 1, got {least!r}")
+        if self.reranker is not None:
+            check_reranker(self.reranker)
 
     def but(self, call: str, given: Mapping[str, Any]) -> SearchOptions:
         """These options with those of one call.
@@ -63,6 +65,18 @@ class SearchOptions:
 
 
 _NAMES = tuple(field.name for field in fields(SearchOptions))
+
+
+def check_reranker(reranker: Any) -> None:
+    """Check that a reranker can be asked.
+
+    Raises:
+        ParamError: naming it, if it cannot be called.
+    """
+    if not callable(reranker):
+        raise ParamError(
+            f"reranker must be callable as reranker(query, texts, top_k=n), got {reranker!r:.80}"
+        )
 
 
 def check_names(call: str, given: Mapping[str, Any], known: set[str]) -> None:

@@ -60,8 +60,8 @@ class ElanusRecordManager(RecordManager):
         return f"ElanusRecordManager({self.namespace!r}, {self._client!r})"
 
     def create_schema(self) -> None:
-        """Make the collection, unless it exists."""
-        if self._client.has_collection(self._collection):
+        """Make the collection, unless it exists; the first ``update`` does so too."""
+        if self._is_made():
             return
         schema = CollectionSchema(description="records of LangChain's indexing API")
         schema.add_field("id", DataType.VARCHAR, is_primary=True)
@@ -113,10 +113,13 @@ class ElanusRecordManager(RecordManager):
             for key, group in zip(keys, groups, strict=True)
         }
         rows = [{"id": id_, **record, "updated_at": now} for id_, record in records.items()]
+        self.create_schema()
         self._client.upsert(self._collection, rows)
 
     def exists(self, keys: Sequence[str]) -> list[bool]:
         """For each key whether it has a record."""
+        if not self._is_made():
+            return [False] * len(keys)
         ids = [self._id(key) for key in keys]
         found = {row["id"] for row in self._client.get(self._collection, ids, ["id"])}
         return [id_ in found for id_ in ids]
@@ -137,6 +140,8 @@ class ElanusRecordManager(RecordManager):
             group_ids: of these sources; an empty list asks for all, as LangChain's own do.
             limit: how many at most.
         """
+        if not self._is_made():
+            return []
         text, params = "namespace == {namespace}", dict[str, Any](namespace=self.namespace)
         if before is not None:
             text, params["before"] = f"{text} and updated_at < {{before}}", before
@@ -151,7 +156,12 @@ class ElanusRecordManager(RecordManager):
 
     def delete_keys(self, keys: Sequence[str]) -> None:
         """Delete records; keys without one are no error."""
-        self._client.delete(self._collection, ids=[self._id(key) for key in keys])
+        if self._is_made():
+            self._client.delete(self._collection, ids=[self._id(key) for key in keys])
+
+    def _is_made(self) -> bool:
+        # Without the collection there are no records; to read them need not write to the file.
+        return self._client.has_collection(self._collection)
 
     def _id(self, key: str) -> str:
         # The length keeps ("a", "b:c") and ("a:b", "c") apart.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,8 +11,9 @@ from langchain_core.callbacks import Callbacks
 from langchain_core.documents import BaseDocumentCompressor, Document
 from pydantic import ConfigDict, Field
 
-from elanus import RankedDocument
+from elanus import ParamError, RankedDocument
 from langchain_elanus._flow import Flow, arun, run, step
+from langchain_elanus._options import check_reranker
 from langchain_elanus._results import EXPLANATION
 
 
@@ -65,13 +67,41 @@ class ElanusReranker(BaseDocumentCompressor):
 def reranked(
     reranker: Any, query: str, texts: list[str], most: int
 ) -> Flow[list[tuple[int, float]]]:
-    """Which texts answer a query best: their places in the list and scores, best first."""
+    """Which texts answer a query best: their places in the list and scores, best first.
+
+    Raises:
+        ParamError: naming the reranker, if it cannot be called or gives no such results.
+    """
+    check_reranker(reranker)
     if not texts:
         return []
     # Providers differ in what they do when asked for more than there is.
     asked = min(most, len(texts))
     results = yield step(reranker, getattr(reranker, "arerank", None), query, texts, top_k=asked)
-    return [(int(each.index), float(each.score)) for each in results]
+    try:
+        given = list(results)
+    except TypeError as error:
+        raise ParamError(
+            f"reranker {reranker!r:.80} must give a list of results, got {results!r:.80}"
+        ) from error
+    return [_place(reranker, each, len(texts)) for each in given]
+
+
+def _place(reranker: Any, result: Any, count: int) -> tuple[int, float]:
+    """The index and the score of one result over so many texts."""
+    try:
+        place, score = operator.index(result.index), float(result.score)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ParamError(
+            f"reranker {reranker!r:.80} gave {result!r:.80}; each result needs an integer index "
+            "and a score"
+        ) from error
+    if not 0 <= place < count:
+        raise ParamError(
+            f"reranker {reranker!r:.80} gave the index {place} for {count} texts; indexes go from "
+            f"0 to {count - 1}"
+        )
+    return place, score
 
 
 def rerank_hits(

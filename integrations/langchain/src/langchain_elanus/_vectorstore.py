@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any
 
+from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 
 from elanus import DocumentStore, MilvusClient
@@ -57,7 +58,9 @@ class ElanusVectorStore(SearchCalls):
         **options: of the client: ``read_only``, ``durability``, ``timeout``, ``journal``.
 
     Raises:
-        EmbeddingMismatchError: if the file was filled by another model; names both.
+        EmbeddingMismatchError: if the file was filled by another model; names both. If only
+            the number of components differs, LangChain ``Embeddings`` do not say so before they
+            embed: then the first search or addition raises it.
         TypeError: naming arguments that do not exist.
         ParamError: if arguments contradict each other.
         StorageError: if the file cannot be opened.
@@ -194,3 +197,17 @@ class ElanusVectorStore(SearchCalls):
             made.close()
             raise
         return made
+
+    @classmethod
+    def from_documents(
+        cls, documents: Iterable[Document], embedding: Any, **kwargs: Any
+    ) -> ElanusVectorStore:
+        """Open a store and add documents to it, any iterable; ``kwargs`` as for ``from_texts``."""
+        return super().from_documents(list(documents), embedding, **kwargs)
+
+    @classmethod
+    async def afrom_documents(
+        cls, documents: Iterable[Document], embedding: Any, **kwargs: Any
+    ) -> ElanusVectorStore:
+        """Asynchronous ``from_documents``."""
+        return await super().afrom_documents(list(documents), embedding, **kwargs)

@@ -22,7 +22,7 @@ Columns = tuple[list[str], list[Mapping[str, Any] | None], list[str | None]]
 
 
 class WriteCalls(VectorStore):
-    """``add_texts``, ``delete``, ``get_by_ids`` and their kin; ``add_documents`` is LangChain's."""
+    """``add_texts``, ``add_documents``, ``delete``, ``get_by_ids`` and their kin."""
 
     _store: DocumentStore
 
@@ -94,6 +94,23 @@ class WriteCalls(VectorStore):
             added += await self._store.aadd(*part, vectors=vectors)
         return added
 
+    def add_documents(self, documents: Iterable[Document], **kwargs: Any) -> list[str]:
+        """Embed documents and add them, as ``add_texts`` does; ``Document.id`` is kept.
+
+        Args:
+            documents: any iterable of them, which is read once.
+            **kwargs: ``ids``, in place of the documents' own, and ``batch_size``.
+
+        Returns:
+            The ids, in order.
+        """
+        # LangChain's form goes over them three times, and a generator is empty after the first.
+        return super().add_documents(list(documents), **kwargs)
+
+    async def aadd_documents(self, documents: Iterable[Document], **kwargs: Any) -> list[str]:
+        """Asynchronous ``add_documents``."""
+        return await super().aadd_documents(list(documents), **kwargs)
+
     def add_embeddings(
         self,
         texts: Iterable[str],
@@ -156,6 +173,11 @@ class WriteCalls(VectorStore):
             if condition is not None:
                 raise ParamError(f"{call}: filter and expr are one argument; give either")
             condition = kwargs["expr"]
+        if ids is None and condition is not None and not condition:
+            raise ParamError(
+                f"{call}: the filter {condition!r} has no conditions; to delete all, use {call}() "
+                "without one"
+            )
         if ids is None and condition is None:
             yield step(self._store.clear, self._store.aclear)
         else:

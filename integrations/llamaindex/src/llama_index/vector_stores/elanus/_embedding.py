@@ -9,7 +9,9 @@ from typing import Any, Final
 
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.base.embeddings.base_sparse import BaseSparseEmbedding
-from llama_index.core.bridge.pydantic import Field
+from llama_index.core.bridge.pydantic import ConfigDict, Field
+
+from elanus import ParamError
 
 Vector = list[float]
 SparseVector = dict[int, float]
@@ -30,12 +32,21 @@ class ElanusEmbedding(BaseEmbedding):
             ``encode_documents``, ``encode_queries``, ``dim`` and ``name``. Not serialised: give
             it again, ``ElanusEmbedding.from_dict(data, function=…)``.
         model_name: the function's ``name`` if it is left out.
-        **fields: of LlamaIndex's ``BaseEmbedding``, as ``embed_batch_size`` and ``num_workers``.
+        **fields: of LlamaIndex's ``BaseEmbedding``, as ``embed_batch_size`` and ``num_workers``;
+            another one raises.
+
+    Raises:
+        ParamError: if ``function`` is not such an object.
     """
+
+    model_config = ConfigDict(extra="forbid")
 
     function: Any = Field(exclude=True, repr=False)
 
     def __init__(self, function: Any, model_name: str | None = None, **fields: Any) -> None:
+        _check(function)
+        # pydantic's own loading hands over what LlamaIndex adds when it dumps.
+        fields.pop("class_name", None)
         fields |= {"function": function, "model_name": model_name or _name(function)}
         super().__init__(**fields)
 
@@ -71,12 +82,20 @@ class ElanusSparseEmbedding(BaseSparseEmbedding):
             ``elanus_embeddings``: its ``encode_documents`` and ``encode_queries`` give a SciPy
             sparse matrix, or a dict with one under ``"sparse"``. Not serialised.
         model_name: the function's ``name`` if it is left out.
-        **fields: of LlamaIndex's ``BaseSparseEmbedding``.
+        **fields: of LlamaIndex's ``BaseSparseEmbedding``; another one raises.
+
+    Raises:
+        ParamError: if ``function`` is not such an object.
     """
+
+    model_config = ConfigDict(extra="forbid")
 
     function: Any = Field(exclude=True, repr=False)
 
     def __init__(self, function: Any, model_name: str | None = None, **fields: Any) -> None:
+        _check(function)
+        # pydantic's own loading hands over what LlamaIndex adds when it dumps.
+        fields.pop("class_name", None)
         fields |= {"function": function, "model_name": model_name or _name(function)}
         super().__init__(**fields)
 
@@ -102,6 +121,16 @@ class ElanusSparseEmbedding(BaseSparseEmbedding):
 
     async def _aget_text_embeddings(self, texts: list[str]) -> list[SparseVector]:
         return _sparse(await _aencode(self.function, _DOCUMENTS, texts))
+
+
+def _check(function: Any) -> None:
+    calls = [getattr(function, call, None) for call in (_DOCUMENTS, _QUERIES)]
+    # A class has the methods too, and would fail only when the first text comes.
+    if isinstance(function, type) or not all(map(callable, calls)):
+        raise ParamError(
+            f"function must be an object with {_DOCUMENTS} and {_QUERIES}, as "
+            f"MiniLMEmbeddingFunction() of elanus_embeddings, got {function!r:.80}"
+        )
 
 
 def _name(function: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from llama_index.core.bridge.pydantic import Field
+from llama_index.core.bridge.pydantic import ConfigDict, Field, field_validator, model_validator
 from llama_index.core.callbacks import CBEventType, EventPayload
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import MetadataMode, NodeWithScore, QueryBundle
@@ -32,6 +32,15 @@ class Reranker(Protocol):
         """The ``top_k`` best of ``documents``, best first."""
 
 
+def check_reranker(reranker: Any) -> None:
+    """Raise ``ParamError`` unless it can be called; a class is not yet a reranker."""
+    if isinstance(reranker, type) or not callable(reranker):
+        raise ParamError(
+            "reranker must be a callable of (query, documents, top_k), as "
+            f"CrossEncoderRerankFunction() of elanus_embeddings, got {reranker!r:.80}"
+        )
+
+
 class ElanusRerank(BaseNodePostprocessor):
     """Puts retrieved nodes in the order in which a reranker sees them.
 
@@ -42,6 +51,9 @@ class ElanusRerank(BaseNodePostprocessor):
         reranker: as ``CrossEncoderRerankFunction`` of ``elanus_embeddings``: any callable that
             takes query, documents and ``top_k``, and gives results with ``index`` and ``score``.
         top_n: how many nodes to keep at most.
+
+    Raises:
+        ValueError: naming an argument that is wrong or does not exist.
 
     Example:
         >>> from collections import namedtuple
@@ -56,8 +68,24 @@ class ElanusRerank(BaseNodePostprocessor):
         [('kestrel', 7.0)]
     """
 
+    model_config = ConfigDict(extra="forbid")
+
     reranker: Any = Field(exclude=True)
     top_n: int = Field(default=5, ge=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_class_name(cls, fields: Any) -> Any:
+        # pydantic's own loading hands over what LlamaIndex adds when it dumps.
+        if isinstance(fields, dict):
+            return {key: value for key, value in fields.items() if key != "class_name"}
+        return fields
+
+    @field_validator("reranker")
+    @classmethod
+    def _callable(cls, reranker: Any) -> Any:
+        check_reranker(reranker)
+        return reranker
 
     @classmethod
     def class_name(cls) -> str:

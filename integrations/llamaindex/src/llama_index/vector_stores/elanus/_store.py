@@ -18,9 +18,11 @@ from llama_index.core.vector_stores.types import (
 )
 
 from elanus import DocumentStore, MilvusClient, ParamError
+from elanus.errors import CollectionNotFoundError
 from llama_index.vector_stores.elanus._filters import to_filter
 from llama_index.vector_stores.elanus._nodes import REF_DOC_ID, to_documents, to_node
 from llama_index.vector_stores.elanus._query import make_plan
+from llama_index.vector_stores.elanus._rerank import check_reranker
 
 
 class ElanusVectorStore(BasePydanticVectorStore):
@@ -30,10 +32,12 @@ class ElanusVectorStore(BasePydanticVectorStore):
     the document's, so that ``DocumentStore`` and LangChain can search the same collection.
 
     The collection is made when the first node is added, or at once if ``dim`` is given; what is
-    read before is empty. The coroutines do the same work on a thread.
+    read before is empty. If another store drops it (``overwrite=True``), this one goes on as if it
+    were opened then. The coroutines do the same work on a thread.
 
     Args:
-        uri: path of the file (``str`` or ``Path``), or ``":memory:"``.
+        uri: path of the file (``str`` or ``Path``), or ``":memory:"``. It is serialised as it is
+            given: a relative one belongs to the working folder of whoever loads it.
         collection_name: name of the collection in the file.
         dim: number of components of an embedding; None takes that of the first node.
         overwrite: whether to begin by dropping the collection. False from then on, so that
@@ -50,6 +54,7 @@ class ElanusVectorStore(BasePydanticVectorStore):
 
     Raises:
         EmbeddingMismatchError: if the collection holds vectors of another dimension than ``dim``.
+        ParamError: if ``reranker`` cannot be called.
         StorageError: if the file cannot be opened.
 
     Example:
@@ -79,6 +84,7 @@ class ElanusVectorStore(BasePydanticVectorStore):
 
     _client: MilvusClient = PrivateAttr()
     _store: DocumentStore | None = PrivateAttr(default=None)
+    _collection_id: int | None = PrivateAttr(default=None)
     _lock: Lock = PrivateAttr(default_factory=Lock)
 
     def __init__(
@@ -96,6 +102,10 @@ class ElanusVectorStore(BasePydanticVectorStore):
         journal: str = "wal",
         **fields: Any,
     ) -> None:
+        if reranker is not None:
+            check_reranker(reranker)
+        # pydantic's own loading hands over what LlamaIndex adds when it dumps.
+        fields.pop("class_name", None)
         fields |= {
             "uri": os.fspath(uri),
             "collection_name": collection_name,
@@ -146,16 +156,28 @@ class ElanusVectorStore(BasePydanticVectorStore):
     def _opened(self, dim: int | None = None) -> DocumentStore | None:
         """The store; with ``dim``, its collection is made if there is none."""
         with self._lock:
-            if self._store is None:
-                exists = self._client.has_collection(self.collection_name)
-                if exists or dim is not None:
-                    self._store = DocumentStore(
-                        collection=self.collection_name,
-                        analyzer=self.analyzer,
-                        dim=self.dim if exists else dim,
-                        client=self._client,
-                    )
+            found = self._found_id()
+            if self._store is not None and found == self._collection_id:
+                return self._store
+            # Another store may have dropped the collection, and made one of another dimension.
+            self._store = None
+            exists = found is not None
+            if exists or dim is not None:
+                self._store = DocumentStore(
+                    collection=self.collection_name,
+                    analyzer=self.analyzer,
+                    dim=self.dim if exists else dim,
+                    client=self._client,
+                )
+                self._collection_id = found if exists else self._found_id()
             return self._store
+
+    def _found_id(self) -> int | None:
+        """Which collection the file has under the name now; ids are never used again."""
+        try:
+            return int(self._client.describe_collection(self.collection_name)["collection_id"])
+        except CollectionNotFoundError:
+            return None
 
     # --- writing ---------------------------------------------------------------------------
 

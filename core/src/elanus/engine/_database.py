@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +27,7 @@ from elanus.storage import (
     CollectionInfo,
     DatabaseFile,
     OpenOptions,
+    Reader,
     Tables,
     add_collection,
     bump,
@@ -43,6 +45,15 @@ from elanus.text import build_analyzer
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """The newest commit, and what the file's mark showed before it was asked for."""
+
+    mark: int | None
+    seq: int
+    version: int
+
+
 class Database:
     """An open database.
 
@@ -58,6 +69,7 @@ class Database:
         self.file = DatabaseFile(path, options or OpenOptions())
         self._lock = threading.Lock()
         self._catalogue = Catalogue(-1, {})
+        self._seen = _Seen(None, -1, -1)
         self._states: dict[int, CollectionState] = {}
         self._upkeep = BackgroundUpkeep(self.file)
 
@@ -90,10 +102,9 @@ class Database:
     def catalogue(self) -> Catalogue:
         """The catalogue as of now."""
         with self.file.read() as db:
-            return self._catalogue_of(db, read_state(db)[1])
+            return self._catalogue_of(db, read_state(db)[1], self._catalogue)
 
-    def _catalogue_of(self, db: sqlite3.Connection, version: int) -> Catalogue:
-        known = self._catalogue
+    def _catalogue_of(self, db: sqlite3.Connection, version: int, known: Catalogue) -> Catalogue:
         if known.version == version:
             return known
         found = load_catalogue(db)
@@ -118,14 +129,27 @@ class Database:
                     state = self._states[info.number] = CollectionState(info, self._upkeep)
         return state
 
-    def _snapshot(self, db: sqlite3.Connection, name: str) -> Snapshot:
-        seq, version = read_state(db)
-        if version != self._catalogue.version and not db.in_transaction:
+    def _snapshot(self, reader: Reader, name: str) -> Snapshot:
+        mark = None if reader.has_begun else self.file.look()
+        seen, catalogue = self._seen, self._catalogue
+        if mark is None or seen.mark != mark or seen.version != catalogue.version:
+            seen, catalogue = self._look(reader, mark)
+        info = catalogue.collection(name)
+        return Snapshot(reader, seen.seq, info, self._state_of(info))
+
+    def _look(self, reader: Reader, mark: int | None) -> tuple[_Seen, Catalogue]:
+        """Ask the file for its newest commit; ``mark`` is what it showed before."""
+        known = self._catalogue
+        seq, version = read_state(reader.db)
+        if version != known.version and not reader.has_begun:
             # The catalogue has to be read, and must be of the same commit as its number.
-            db.execute("BEGIN")
-            seq, version = read_state(db)
-        info = self._catalogue_of(db, version).collection(name)
-        return Snapshot(db, seq, info, self._state_of(info))
+            reader.begin()
+            seq, version = read_state(reader.db)
+        catalogue = self._catalogue_of(reader.db, version, known)
+        seen = _Seen(mark, seq, version)
+        if mark is not None:
+            self._seen = seen
+        return seen, catalogue
 
     def read(self, name: str, action: Callable[[Snapshot], T]) -> T:
         """Run ``action`` on the newest snapshot of a collection; all it reads is of one commit.
@@ -133,14 +157,16 @@ class Database:
         Raises:
             CollectionNotFoundError: if there is no such collection.
         """
-        open_ = self.file.glance
+        retries = False
         while True:
             try:
-                with open_() as db:
-                    return action(self._snapshot(db, name))
+                with Reader(self.file) as reader:
+                    if retries:
+                        # Somebody writes: now the transaction comes before the first look.
+                        reader.begin()
+                    return action(self._snapshot(reader, name))
             except OutdatedSnapshotError:
-                # Somebody writes: from now on the transaction comes before the first look.
-                open_ = self.file.read
+                retries = True
 
     # --- collections -----------------------------------------------------------------------
 
@@ -335,7 +361,7 @@ class Database:
         while True:
             try:
                 with self.file.write(f"delete from {name!r}") as db:
-                    snapshot = self._snapshot(db, name)
+                    snapshot = self._snapshot(Reader(self.file, db), name)
                     mask = snapshot.eligible(*filters)
                     view, state = snapshot.view, snapshot.state
                     rows = view.rows if mask is None else view.rows[np.flatnonzero(mask)]

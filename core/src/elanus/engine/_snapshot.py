@@ -15,7 +15,7 @@ from elanus.engine._view import View
 from elanus.index import Column, FieldKind
 from elanus.query import Expression, evaluate
 from elanus.schema import Schema
-from elanus.storage import CollectionInfo, read_state
+from elanus.storage import CollectionInfo, Reader, read_state
 
 DEFAULT_K1, DEFAULT_B = 1.2, 0.75
 
@@ -24,18 +24,18 @@ class Snapshot:
     """One commit of a collection; a column source for filters.
 
     Args:
-        db: a connection; a transaction is begun on it when the file is first needed.
+        reader: the file; a transaction is begun when it is first needed.
         seq: number of the commit to see.
         info: the collection as of that commit.
         state: what this process keeps of it.
     """
 
     def __init__(
-        self, db: sqlite3.Connection, seq: int, info: CollectionInfo, state: CollectionState
+        self, reader: Reader, seq: int, info: CollectionInfo, state: CollectionState
     ) -> None:
         self.info = info
         self.state = state
-        self._db = db
+        self._reader = reader
         self._seq = seq
         view = state.view
         # A view of this commit needs nothing of the file, and a search of it no transaction.
@@ -48,11 +48,11 @@ class Snapshot:
         Raises:
             OutdatedSnapshotError: if there was another commit before the transaction began.
         """
-        if not self._db.in_transaction:
-            self._db.execute("BEGIN")
-            if read_state(self._db)[0] != self._seq:
+        if not self._reader.has_begun:
+            self._reader.begin()
+            if read_state(self._reader.db)[0] != self._seq:
                 raise OutdatedSnapshotError
-        return self._db
+        return self._reader.db
 
     @property
     def view(self) -> View:

@@ -32,7 +32,9 @@ from elanus.storage._container import (
     map_matrix,
     write_arrays,
 )
-from elanus.storage._file import DatabaseFile, OpenOptions
+from elanus.storage._file import DatabaseFile
+from elanus.storage._options import OpenOptions
+from elanus.storage._reader import Reader
 from elanus.storage._tables import NewRows, Tables
 from elanus.storage._verify import faults
 from elanus.storage._vocabulary import Vocabulary
@@ -45,6 +47,7 @@ __all__ = [
     "DatabaseFile",
     "NewRows",
     "OpenOptions",
+    "Reader",
     "SnapshotRow",
     "Tables",
     "Vocabulary",

@@ -15,7 +15,7 @@ from pathlib import Path
 from elanus.storage._container import Container, Written, read_arrays
 from elanus.storage._lock import WriterLock
 
-_LOCKS = frozenset({"writer.lock", "cache.lock"})
+_SHARED = frozenset({"writer.lock", "cache.lock", "commits"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class CacheFolder:
     def sweep(self, keep: set[str]) -> None:
         """Remove the files that are not listed; one that is mapped elsewhere may stay for now."""
         for file in list(self.path.iterdir()):
-            if file.name not in _LOCKS and file.stem not in keep:
+            if file.name not in _SHARED and file.stem not in keep:
                 with suppress(OSError):
                     file.unlink()
 

@@ -14,7 +14,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
@@ -25,47 +24,18 @@ from elanus.errors import (
     DatabaseNotFoundError,
     DatabaseReplacedError,
     ForkedHandleError,
-    ParamError,
     ReadOnlyError,
     StorageError,
 )
 from elanus.storage._errors import sqlite_errors, translate
 from elanus.storage._layout import PAGE_SIZE, prepare
 from elanus.storage._lock import WriterLock
+from elanus.storage._mark import CommitMark
+from elanus.storage._options import SYNCHRONOUS, OpenOptions
 
 MEMORY = ":memory:"
-_SYNCHRONOUS = {"full": "FULL", "normal": "NORMAL"}
-_JOURNALS = ("wal", "delete")
 _WAL_LIMIT = 64 * 1024 * 1024
 _LARGE_BATCH = 5_000
-
-
-@dataclass(frozen=True, slots=True)
-class OpenOptions:
-    """How a file is opened.
-
-    Attributes:
-        read_only: nothing is ever written.
-        durability: ``"full"``: an acknowledged write is on disk, also after a power cut.
-            ``"normal"``: it survives the process, but a power cut may take the last ones.
-        timeout: seconds that a writer waits for another.
-        journal: ``"wal"``; ``"delete"`` where shared memory is missing (network file systems).
-    """
-
-    read_only: bool = False
-    durability: str = "full"
-    timeout: float = 30.0
-    journal: str = "wal"
-
-    def __post_init__(self) -> None:
-        if self.durability not in _SYNCHRONOUS:
-            raise ParamError(f"durability must be 'full' or 'normal', got {self.durability!r}")
-        if self.journal not in _JOURNALS:
-            raise ParamError(f"journal must be 'wal' or 'delete', got {self.journal!r}")
-        if not isinstance(self.read_only, bool):
-            raise ParamError(f"read_only must be True or False, got {self.read_only!r}")
-        if not self.timeout >= 0:
-            raise ParamError(f"timeout must be a number of seconds, got {self.timeout!r}")
 
 
 class DatabaseFile:
@@ -84,7 +54,9 @@ class DatabaseFile:
         self.path = path if path == MEMORY else os.path.abspath(path)  # noqa: PTH100  # keeps links
         self.options = options
         self.in_memory = path == MEMORY
-        self.cache_folder = None if self.in_memory else Path(f"{self.path}-cache")
+        # By the real path: whoever comes by a link must meet the others there.
+        real = Path(os.path.realpath(self.path))
+        self.cache_folder = None if self.in_memory else real.with_name(f"{real.name}-cache")
         self._process = os.getpid()
         self._closed = False
         self._immutable = False
@@ -96,6 +68,7 @@ class DatabaseFile:
         lock_file = None if self.cache_folder is None else self.cache_folder / "writer.lock"
         self._writers = WriterLock(None if options.read_only else lock_file)
         self._check_folder()
+        self._mark = self._new_mark()
         self._idle.append(self._open_first())
         self._inode = self._current_inode()
         self._looked = time.monotonic()
@@ -122,6 +95,10 @@ class DatabaseFile:
             # SQLite takes a file of one byte for an empty one, and would write over it.
             raise DatabaseFormatError(f"{self.path} is not a database file")
 
+    def _new_mark(self) -> CommitMark:
+        path = None if self.cache_folder is None else self.cache_folder / "commits"
+        return CommitMark(path, writable=not self.options.read_only)
+
     # --- connections -----------------------------------------------------------------------
 
     def _open_first(self) -> sqlite3.Connection:
@@ -144,7 +121,8 @@ class DatabaseFile:
     def _log_size(self) -> int:
         """Bytes of the write-ahead log; 0 if there is none."""
         try:
-            return os.stat(self.path + "-wal").st_size  # noqa: PTH116  # never opened: see above
+            # SQLite names it by the real path, also where the file was opened by a link.
+            return os.stat(os.path.realpath(self.path) + "-wal").st_size  # noqa: PTH116  # never opened: see above
         except FileNotFoundError:
             return 0
 
@@ -178,7 +156,7 @@ class DatabaseFile:
         db.execute("PRAGMA trusted_schema=OFF")
         if not self.options.read_only:
             db.execute(f"PRAGMA page_size={PAGE_SIZE}")
-            db.execute(f"PRAGMA synchronous={_SYNCHRONOUS[self.options.durability]}")
+            db.execute(f"PRAGMA synchronous={SYNCHRONOUS[self.options.durability]}")
             db.execute(f"PRAGMA journal_size_limit={_WAL_LIMIT}")
         if new and self.options.read_only:
             prepare(db, self.path, read_only=True)
@@ -245,6 +223,7 @@ class DatabaseFile:
             raise DatabaseReplacedError(
                 f"{self.path} was replaced or deleted while it was open; close it and open it again"
             )
+        self._mark.refresh()
         self._looked = time.monotonic()
 
     def _current_inode(self) -> tuple[int, int] | None:
@@ -263,6 +242,15 @@ class DatabaseFile:
         )
 
     # --- transactions ----------------------------------------------------------------------
+
+    def look(self) -> int | None:
+        """A number that every commit changes; None if only the file itself can tell.
+
+        Two equal numbers, and there was no commit between the two looks. Raises as ``glance``.
+        """
+        self._check_usable()
+        # Where memory is not shared, which is what "delete" is for, nor is the mark.
+        return self._mark.look() if self.options.journal == "wal" else None
 
     @contextmanager
     def glance(self) -> Iterator[sqlite3.Connection]:
@@ -319,7 +307,8 @@ class DatabaseFile:
             try:
                 with sqlite_errors(self.path):
                     yield db
-                    db.execute("COMMIT")
+                    with self._mark.moving():
+                        db.execute("COMMIT")
             except BaseException:
                 # SQLite has rolled back by itself after a full disk or an I/O error.
                 if db.in_transaction:
@@ -388,6 +377,7 @@ class DatabaseFile:
         with self._memory_lock:
             self._close_idle()
         self._writers.close()
+        self._mark.close()
 
     def _close_idle(self) -> None:
         with suppress(IndexError):

@@ -94,7 +94,8 @@ def _check_length(db: sqlite3.Connection, path: str) -> None:
     The size is asked of ``os.stat``: opening the file would, on closing, drop SQLite's locks.
     """
     try:
-        if os.stat(path + "-wal").st_size:  # noqa: PTH116  # the file may grow by what the log holds
+        # SQLite names its log by the real path, also where the file was opened by a link.
+        if os.stat(os.path.realpath(path) + "-wal").st_size:  # noqa: PTH116  # the file may grow by what the log holds
             return
     except OSError:
         pass

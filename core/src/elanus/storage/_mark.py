@@ -1,0 +1,144 @@
+"""The mark: a number beside the file that moves with every commit of any process.
+
+Whether there was a commit could be asked of SQLite, by one statement; but each statement gives up
+Python's lock, which costs most when several threads search. Reading eight mapped bytes does not.
+
+The number is odd while a commit is under way, and even otherwise. A writer that dies in between
+leaves it odd: then everyone asks SQLite, until the next commit. So the mark may send a reader to
+look in vain, and never keeps one from looking.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import threading
+from array import array
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from elanus.errors import StorageError
+
+_BYTES = 8  # one aligned word: a processor reads and writes it whole
+_WRAP = 1 << 8 * _BYTES
+
+
+class CommitMark:
+    """A shared number that tells whether anybody has committed.
+
+    Args:
+        path: its file; None for a number of this process alone.
+        writable: whether this process commits.
+    """
+
+    def __init__(self, path: Path | None, *, writable: bool) -> None:
+        self._path = path
+        self._writable = writable
+        self._inode: tuple[int, int] | None = None
+        self._map: mmap.mmap | None = None
+        self._word = memoryview(array("Q", [0])) if path is None else None
+        self._moving = threading.Lock()
+        self.refresh()
+
+    def look(self) -> int | None:
+        """The number, if no commit is under way; None if only the file itself can tell."""
+        word = self._word
+        if word is None:
+            return None
+        try:
+            number = word[0]
+        except ValueError:  # closed a moment ago
+            return None
+        return None if number & 1 else number
+
+    def refresh(self) -> None:
+        """Map the file that is there now: the folder may have been deleted, or made, meanwhile."""
+        # Whoever commits just now has done so already.
+        if self._moving.acquire(blocking=False):
+            try:
+                self._follow()
+            finally:
+                self._moving.release()
+
+    def _follow(self) -> None:
+        if self._path is None:
+            return
+        try:
+            found = os.stat(self._path)  # noqa: PTH116  # one system call
+        except OSError:
+            self._unmap()
+            return
+        inode = found.st_dev, found.st_ino
+        if inode != self._inode:
+            self._unmap()
+            self._remap(self._path, inode)
+
+    def _remap(self, path: Path, inode: tuple[int, int]) -> None:
+        access = mmap.ACCESS_WRITE if self._writable else mmap.ACCESS_READ
+        try:
+            descriptor = os.open(path, os.O_RDWR if self._writable else os.O_RDONLY)
+        except OSError:
+            return
+        try:
+            self._map = mmap.mmap(descriptor, _BYTES, access=access)
+        except (OSError, ValueError):  # not of its size yet
+            return
+        finally:
+            os.close(descriptor)
+        self._word, self._inode = memoryview(self._map).cast("Q"), inode
+
+    def _unmap(self) -> None:
+        if self._map is not None and self._word is not None:
+            self._word.release()
+            self._map.close()
+        self._map = self._inode = None
+        self._word = self._word if self._path is None else None
+
+    @contextmanager
+    def moving(self) -> Iterator[None]:
+        """Around a commit; the caller holds the writers' lock.
+
+        Raises:
+            StorageError: if there is a mark that this process cannot move: others, who trust it,
+                would miss the commit.
+        """
+        with self._moving:
+            self._prepare()
+            word = self._word
+            if word is None:
+                yield
+                return
+            odd = (word[0] + 1 | 1) % _WRAP  # a new one, also after a writer that died
+            word[0] = odd
+            try:
+                yield
+            finally:
+                word[0] = (odd + 1) % _WRAP
+
+    def _prepare(self) -> None:
+        if self._path is None:
+            return
+        self._follow()
+        if self._word is None:
+            with suppress(OSError):
+                self._create(self._path)
+            self._follow()
+        if self._word is None and self._path.exists():
+            raise StorageError(
+                f"cannot write {self._path}, by which other processes notice a commit; make its "
+                "folder writable, or delete the folder while nobody has the database open"
+            )
+
+    def _create(self, path: Path) -> None:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            if os.fstat(descriptor).st_size < _BYTES:
+                os.ftruncate(descriptor, _BYTES)
+        finally:
+            os.close(descriptor)
+
+    def close(self) -> None:
+        """Let go of the file, once a commit that is under way is done."""
+        with self._moving:
+            self._unmap()

@@ -1,0 +1,144 @@
+"""How a handle notices commits: by the mark beside the file, and by the file where it cannot."""
+
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from elanus import MilvusClient
+from elanus.engine import _database
+from elanus.errors import StorageError
+from elanus.storage._mark import CommitMark
+
+_INSERT = """
+import sys
+from elanus import MilvusClient
+with MilvusClient(sys.argv[1]) as client:
+    client.insert("rows", [{"id": 7_000, "text": "late", "v": [0, 0, 0, 1]}])
+    if sys.argv[2] == "die":
+        import os
+        file = client._database.file
+        with file.write("die"), file._mark.moving():
+            os._exit(0)
+"""
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """How often the newest commit was asked of the file."""
+    calls = []
+    real = _database.read_state
+    monkeypatch.setattr(_database, "read_state", lambda db: calls.append(1) or real(db))
+    return calls
+
+
+def run(path, mode="live"):
+    subprocess.run([sys.executable, "-c", _INSERT, str(path), mode], check=True, timeout=60)
+
+
+def test_the_file_is_asked_once_between_two_commits(client, world, asked):
+    world.found(client, "common")
+    del asked[:]
+    for _ in range(3):
+        world.found(client, "common")
+    assert asked == []
+    client.insert(world.NAME, world.rows(500, 501, text="fresh"))
+    del asked[:]
+    assert world.found(client, "fresh") == [500]
+    assert len(asked) >= 1
+
+
+@pytest.mark.parametrize("mode", ["live", "die"])
+def test_another_process_is_noticed_at_once_also_if_it_died_while_committing(
+    client, world, path, mode
+):
+    assert world.found(client, "late") == []
+    run(path, mode)
+    assert world.found(client, "late") == [7_000]
+    client.delete(world.NAME, [7_000])
+    assert world.found(client, "late") == []
+
+
+def test_a_number_left_odd_sends_everyone_to_the_file_until_the_next_commit(
+    client, world, path, asked
+):
+    run(path, "die")
+    world.found(client, "late")
+    del asked[:]
+    world.found(client, "late")
+    assert asked != []
+    client.delete(world.NAME, [7_000])
+    world.found(client, "late")
+    del asked[:]
+    assert world.found(client, "late") == []
+    assert asked == []
+
+
+def test_a_handle_opened_by_a_link_notices_the_others(client, world, path, tmp_path):
+    link = tmp_path / "link.db"
+    link.symlink_to(path)
+    with MilvusClient(link) as other:
+        assert len(world.found(other, "common")) == 100
+        client.delete(world.NAME, [5])
+        assert len(world.found(other, "common")) == 99
+    assert not Path(f"{link}-cache").exists()
+
+
+def test_read_only_handles_notice_commits(client, world, path):
+    with MilvusClient(path, read_only=True) as other:
+        assert world.found(other, "late") == []
+        client.insert(world.NAME, world.rows(900, 901, text="late"))
+        assert world.found(other, "late") == [900]
+
+
+def test_a_deleted_folder_is_noticed_within_a_second(client, world, path):
+    with MilvusClient(path) as other:
+        assert len(world.found(other, "common")) == 100
+        shutil.rmtree(f"{path}-cache")
+        client.delete(world.NAME, [5])
+        assert len(world.found(client, "common")) == 99
+        time.sleep(1.1)
+        assert len(world.found(other, "common")) == 99
+
+
+def test_a_mark_that_cannot_be_moved_stops_the_write(client, world, path):
+    mark = Path(f"{path}-cache") / "commits"
+    mark.unlink()
+    mark.mkdir()
+    with pytest.raises(StorageError, match=r"cannot write .*commits"):
+        client.insert(world.NAME, world.rows(900, 901))
+    assert len(world.keys(client)) == 100
+    mark.rmdir()
+    client.insert(world.NAME, world.rows(900, 901))
+    assert len(world.keys(client)) == 101
+
+
+def test_the_number_is_new_after_every_commit_whatever_the_file_held(tmp_path):
+    path = tmp_path / "commits"
+    path.write_bytes(b"\xff" * 8)
+    mark = CommitMark(path, writable=True)
+    assert mark.look() is None
+    seen = set()
+    for _ in range(5):
+        with mark.moving():
+            assert mark.look() is None
+        seen.add(mark.look())
+    assert len(seen) == 5
+    assert None not in seen
+    mark.close()
+    assert mark.look() is None
+
+
+def test_a_file_that_is_too_short_is_no_mark_until_a_writer_makes_it_one(tmp_path):
+    path = tmp_path / "commits"
+    path.write_bytes(b"abc")
+    reader, writer = CommitMark(path, writable=False), CommitMark(path, writable=True)
+    assert reader.look() is None
+    with writer.moving():
+        pass
+    assert path.stat().st_size == 8
+    reader.refresh()
+    assert reader.look() == writer.look() is not None

@@ -271,7 +271,7 @@ class DataCalls(BaseClient):
                 search(s, leg, offset=first, projection=make_projection(s.schema, names)),
             ),
         )
-        return as_hits(key, found, whole("round_decimal", digits, -1), explain=False)
+        return as_hits(key, found, whole("round_decimal", digits, -1))
 
     def hybrid_search(
         self,
@@ -329,7 +329,7 @@ class DataCalls(BaseClient):
                 ),
             ),
         )  # fmt: skip
-        return as_hits(key, found, whole("round_decimal", digits, -1), explain=explain)
+        return as_hits(key, found, whole("round_decimal", digits, -1))
 
     def _leg(self, request: Any, common: tuple[Expression, ...]) -> Leg:
         try:

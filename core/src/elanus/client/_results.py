@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from elanus.engine import Hit as Found
+from elanus.engine import Hits as Found
 from elanus.schema import FieldSchema, Schema
 from elanus.storage import CollectionInfo
 
@@ -55,19 +55,20 @@ class Hit(dict[str, Any]):
             raise AttributeError(f"hit has no field {name!r}; fields: {list(self)}") from None
 
 
-def as_hits(
-    key_name: str, found: Sequence[Sequence[Found]], digits: int, *, explain: bool
-) -> list[list[Hit]]:
+def as_hits(key_name: str, found: Sequence[Found], digits: int) -> list[list[Hit]]:
     """Hits of each query in pymilvus's shape."""
-    return [[_as_hit(key_name, hit, digits, explain=explain) for hit in hits] for hits in found]
+    return [_hits(key_name, hits, digits) for hits in found]
 
 
-def _as_hit(key_name: str, found: Found, digits: int, *, explain: bool) -> Hit:
-    score = found.score if digits < 0 else round(found.score, digits)
-    hit = Hit({key_name: found.key, "distance": score, "entity": found.entity})
-    if explain:
-        hit["explanation"] = [asdict(leg) for leg in found.legs]
-    return hit
+def _hits(key_name: str, found: Found, digits: int) -> list[Hit]:
+    scores = found.scores if digits < 0 else [round(score, digits) for score in found.scores]
+    hits = [
+        Hit({key_name: key, "distance": score, "entity": entity})
+        for key, score, entity in zip(found.keys, scores, found.entities, strict=True)
+    ]
+    for hit, legs in zip(hits, found.legs, strict=False):  # no legs: nobody asked for them
+        hit["explanation"] = [asdict(leg) for leg in legs]
+    return hits
 
 
 def describe(info: CollectionInfo) -> dict[str, Any]:

@@ -2,13 +2,13 @@
 
 from elanus.engine._database import Database, check_keys
 from elanus.engine._project import Projection, fetch, make_projection
-from elanus.engine._search import Hit, Leg, hybrid_search, search
+from elanus.engine._search import Hits, Leg, hybrid_search, search
 from elanus.engine._select import count, select, select_keys
 from elanus.engine._snapshot import Snapshot
 
 __all__ = [
     "Database",
-    "Hit",
+    "Hits",
     "Leg",
     "Projection",
     "Snapshot",

@@ -82,7 +82,7 @@ def _dynamic_names(schema: Schema, wanted: dict[str, None]) -> tuple[str, ...] |
 
 
 def fetch(
-    snapshot: Snapshot, projection: Projection, rows: Sequence[int], keys: Sequence[Any]
+    snapshot: Snapshot, projection: Projection, rows: list[int], keys: Sequence[Any]
 ) -> list[dict[str, Any]]:
     """The asked fields of some rows, one dict a row, in the given order."""
     entities: list[dict[str, Any]] = [{} for _ in rows]
@@ -96,11 +96,12 @@ def fetch(
 
 
 def _add_scalars(
-    snapshot: Snapshot, projection: Projection, rows: Sequence[int], entities: list[dict[str, Any]]
+    snapshot: Snapshot, projection: Projection, rows: list[int], entities: list[dict[str, Any]]
 ) -> None:
-    found = snapshot.state.tables.fetch(snapshot.db, rows)
-    for row, entity in zip(rows, entities, strict=True):
-        stored = decode_row(row, found[row])
+    tables = snapshot.state.tables
+    found = snapshot.by_row(lambda db: tables.fetch(db, rows), rows)
+    for row, data, entity in zip(rows, found, entities, strict=True):
+        stored = decode_row(row, data)
         for name in projection.scalars:
             entity[name] = stored.get(name)
         if projection.dynamic != ():
@@ -116,18 +117,19 @@ def _add_dynamic(
 
 
 def _add_vectors(
-    snapshot: Snapshot, projection: Projection, rows: Sequence[int], entities: list[dict[str, Any]]
+    snapshot: Snapshot, projection: Projection, rows: list[int], entities: list[dict[str, Any]]
 ) -> None:
-    tables = snapshot.state.tables
     for name in projection.dense:
-        blobs = tables.fetch_vectors(snapshot.db, name, rows)
-        for row, entity in zip(rows, entities, strict=True):
-            blob = blobs[row]
+        for blob, entity in zip(_vectors(snapshot, name, rows), entities, strict=True):
             entity[name] = None if blob is None else np.frombuffer(blob, dtype="<f4").tolist()
     for name in projection.sparse:
-        blobs = tables.fetch_vectors(snapshot.db, name, rows)
-        for row, entity in zip(rows, entities, strict=True):
-            entity[name] = _sparse_dict(blobs[row])
+        for blob, entity in zip(_vectors(snapshot, name, rows), entities, strict=True):
+            entity[name] = _sparse_dict(blob)
+
+
+def _vectors(snapshot: Snapshot, name: str, rows: list[int]) -> list[bytes | None]:
+    tables = snapshot.state.tables
+    return snapshot.by_row(lambda db: tables.fetch_vectors(db, name, rows), rows)
 
 
 def _sparse_dict(blob: bytes | None) -> dict[int, float] | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from elanus.query import Expression, Fusion, RankedLeg, fuse
 from elanus.schema import (
     DataType,
     FieldSchema,
+    IndexSpec,
     LegExplanation,
     Metric,
     Rejected,
@@ -57,31 +59,43 @@ class Leg:
 
 
 @dataclass(frozen=True, slots=True)
-class Hit:
-    """A row that was found.
+class Hits:
+    """The rows that one query found, best first.
 
     Attributes:
-        key: its primary key.
-        score: its distance or fused score.
-        entity: the fields that were asked for.
-        legs: what each leg said, for fused hits.
+        keys: their primary keys.
+        scores: distances or fused scores.
+        entities: the fields that were asked for.
+        legs: what each leg said of each hit, if that was asked for.
     """
 
-    key: Any
-    score: float
-    entity: dict[str, Any]
-    legs: tuple[LegExplanation, ...] = ()
+    keys: list[Any]
+    scores: list[float]
+    entities: list[dict[str, Any]]
+    legs: list[tuple[LegExplanation, ...]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """The field that a leg searches, and by which metric."""
+    """What a leg searches: the field, by which metric, through which index."""
 
     field: FieldSchema
     metric: Metric
+    index: IndexSpec | None
+    key: DenseKey
 
 
 def _target(snapshot: Snapshot, leg: Leg) -> _Target:
+    if not isinstance(leg.field, str | None):
+        return _resolve(snapshot, leg)  # says what is wrong with it
+    memo, asked = snapshot.info.memo, (leg.field, leg.params.metric)
+    target: _Target | None = memo.get(asked)
+    if target is None:
+        target = memo[asked] = _resolve(snapshot, leg)
+    return target
+
+
+def _resolve(snapshot: Snapshot, leg: Leg) -> _Target:
     f = _vector_field(snapshot, leg.field)
     index = snapshot.info.index_on(f.name)
     allowed = metrics_for(snapshot.schema, f)
@@ -95,7 +109,7 @@ def _target(snapshot: Snapshot, leg: Leg) -> _Target:
             f"field {f.name!r}: metric type not match: expected={expected.value}, "
             f"actual={leg.params.metric}"
         )
-    return _Target(f, metric)
+    return _Target(f, metric, index, DenseKey(f.name, f.dim or 0, metric))
 
 
 def _vector_field(snapshot: Snapshot, name: str | None) -> FieldSchema:
@@ -125,11 +139,11 @@ def rank(snapshot: Snapshot, leg: Leg, limit: int) -> tuple[Metric, list[Ranking
 def _rank_dense(
     snapshot: Snapshot, leg: Leg, target: _Target, mask: NDArray[np.bool_] | None, limit: int
 ) -> list[Ranking]:
-    dim = target.field.dim or 0
+    dim = target.key.dim
     queries = [_checked(dense_vector, q, i, target, dim) for i, q in enumerate(leg.data)]
-    index = dense_index(snapshot, DenseKey(target.field.name, dim, target.metric))
+    index = dense_index(snapshot, target.key, target.index)
     keys = snapshot.view.keys
-    ef = leg.params.ef or _default_ef(snapshot, target.field.name)
+    ef = leg.params.ef or _default_ef(target.index)
     if not queries:
         return []
     if len(queries) == 1:
@@ -138,15 +152,19 @@ def _rank_dense(
     return found
 
 
-def dense_index(snapshot: Snapshot, key: DenseKey) -> DenseIndex:
+def dense_index(snapshot: Snapshot, key: DenseKey, spec: IndexSpec | None) -> DenseIndex:
     """The index of a dense field; a graph that it lacks is asked for in the background."""
     index: DenseIndex = snapshot.part(key)
-    spec = snapshot.info.index_on(key.field)
+    view = snapshot.view
+    if key in view.settled:
+        return index
     if spec is None or spec.index_type == "FLAT":
         # A graph may be left from an index that was dropped: without one, answers are exact.
         return index if index.graph is None else index.with_graph(None)
-    if spec.metric is key.metric and needs_work(snapshot.view, index, spec):
+    if spec.metric is key.metric and needs_work(view, index, spec):
         snapshot.state.upkeep.graph(snapshot.state, key, spec)
+    else:
+        view.settled.add(key)
     return index
 
 
@@ -159,12 +177,11 @@ def load_parts(snapshot: Snapshot) -> list[DenseKey]:
         if f.dtype is DataType.FLOAT_VECTOR:
             assert spec.metric is not None
             keys.append(DenseKey(f.name, f.dim or 0, spec.metric))
-            dense_index(snapshot, keys[-1])
+            dense_index(snapshot, keys[-1], spec)
     return keys
 
 
-def _default_ef(snapshot: Snapshot, field: str) -> int:
-    index = snapshot.info.index_on(field)
+def _default_ef(index: IndexSpec | None) -> int:
     return int(index.params.get("ef", DEFAULT_EF)) if index else DEFAULT_EF
 
 
@@ -210,24 +227,34 @@ def _rank_sparse(
     return [index.search(i, v, limit, mask=mask, keys=keys) for i, v in queries]
 
 
-def search(snapshot: Snapshot, leg: Leg, *, offset: int, projection: Projection) -> list[list[Hit]]:
+def search(snapshot: Snapshot, leg: Leg, *, offset: int, projection: Projection) -> list[Hits]:
     """The hits of each query of one leg."""
     _, rankings = rank(snapshot, leg, offset + leg.limit)
-    return _hits(
+    if len(rankings) == 1:
+        ((slots, scores),) = rankings
+        return [_hits(snapshot, slots[offset:], scores[offset:].tolist(), projection)]
+    return _hits_of_many(
         snapshot, [(slots[offset:], scores[offset:]) for slots, scores in rankings], projection
     )
 
 
-def _hits(
-    snapshot: Snapshot, rankings: Sequence[Ranking], projection: Projection
-) -> list[list[Hit]]:
-    slots = np.concatenate([s for s, _ in rankings]) if rankings else np.zeros(0, dtype=np.intp)
+def _hits(snapshot: Snapshot, slots: Any, scores: list[float], projection: Projection) -> Hits:
     view = snapshot.view
     keys = view.keys[slots].tolist()
-    entities = fetch(snapshot, projection, view.rows[slots].tolist(), keys)
-    scores = [score for _, found in rankings for score in found.tolist()]
-    hits = iter(map(Hit, keys, scores, entities))
-    return [[next(hits) for _ in found] for found, _ in rankings]
+    return Hits(keys, scores, fetch(snapshot, projection, view.rows[slots].tolist(), keys))
+
+
+def _hits_of_many(
+    snapshot: Snapshot, rankings: Sequence[Ranking], projection: Projection
+) -> list[Hits]:
+    """Fetched together, so that the file is read once."""
+    slots = np.concatenate([s for s, _ in rankings]) if rankings else np.zeros(0, dtype=np.intp)
+    every = _hits(snapshot, slots, [], projection)
+    ends = [0, *accumulate(len(s) for s, _ in rankings)]
+    return [
+        Hits(every.keys[a:b], scores.tolist(), every.entities[a:b])
+        for (a, b), (_, scores) in zip(pairwise(ends), rankings, strict=True)
+    ]
 
 
 def hybrid_search(
@@ -239,7 +266,7 @@ def hybrid_search(
     offset: int,
     projection: Projection,
     explain: bool,
-) -> list[list[Hit]]:
+) -> list[Hits]:
     """The fused hits of each query; all legs have the same number of queries.
 
     Raises:
@@ -275,11 +302,6 @@ def _best(snapshot: Snapshot, scores: Mapping[int, float], count: int) -> list[i
 
 def _fused_hits(
     snapshot: Snapshot, fusion: Fusion, slots: list[int], projection: Projection, *, explain: bool
-) -> list[Hit]:
-    view = snapshot.view
-    keys = view.keys[slots].tolist()
-    entities = fetch(snapshot, projection, view.rows[slots].tolist(), keys)
-    return [
-        Hit(key, fusion.scores[slot], entity, fusion.explain(slot) if explain else ())
-        for key, slot, entity in zip(keys, slots, entities, strict=True)
-    ]
+) -> Hits:
+    hits = _hits(snapshot, slots, [fusion.scores[slot] for slot in slots], projection)
+    return replace(hits, legs=[fusion.explain(slot) for slot in slots]) if explain else hits

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Callable, Collection
+from functools import reduce
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,8 @@ from elanus.schema import Schema
 from elanus.storage import CollectionInfo, Reader, read_state
 
 DEFAULT_K1, DEFAULT_B = 1.2, 0.75
+
+T = TypeVar("T")
 
 
 class Snapshot:
@@ -117,9 +120,32 @@ class Snapshot:
         return TextKey(field, DEFAULT_K1, DEFAULT_B)
 
     def eligible(self, *filters: Expression) -> NDArray[np.bool_] | None:
-        """The alive slots that all filters let pass; None if that is every slot."""
-        mask = self._view.mask
-        for expression in filters:
-            passing = evaluate(expression, self)
-            mask = passing if mask is None else passing & mask
+        """The alive slots that all filters let pass, not to be changed; None if all slots are."""
+        if not filters:
+            return self._view.mask
+        mask = self._view.masks.get(filters)
+        if mask is None:
+            masks = [evaluate(expression, self) for expression in filters]
+            alive = self._view.mask
+            mask = reduce(np.logical_and, masks if alive is None else [*masks, alive])
+            self._view.masks.put(filters, mask)
         return mask
+
+    def by_row(
+        self, read: Callable[[sqlite3.Connection], dict[int, T]], rows: list[int]
+    ) -> list[T]:
+        """What is stored of some rows of the view, in their order.
+
+        It needs no transaction: a row never changes, and its number is never used again; so one
+        that is there is the row that was meant, and one that is missing was deleted since.
+
+        Raises:
+            OutdatedSnapshotError: if one is missing.
+        """
+        found = read(self._reader.db)
+        try:
+            return [found[row] for row in rows]
+        except KeyError:
+            if self._reader.has_begun:
+                raise
+            raise OutdatedSnapshotError from None

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from elanus.engine._masks import Masks
 from elanus.storage import CollectionInfo, Tables
 
 Keys: TypeAlias = NDArray[np.int64] | NDArray[np.object_]
@@ -36,6 +37,8 @@ class View:
         count: number of alive rows.
         parts: indexes and columns, by kind and field.
         orders: slots in the order of their keys, made at first use (at most one entry).
+        masks: of the last filters.
+        settled: keys of the parts that were found to need nothing more in the background.
     """
 
     seq: int
@@ -49,6 +52,8 @@ class View:
     count: int
     parts: Mapping[Hashable, Any] = field(default_factory=dict)
     orders: list[NDArray[np.intp]] = field(default_factory=list)
+    masks: Masks = field(default_factory=Masks)
+    settled: set[Hashable] = field(default_factory=set)
 
     @property
     def n(self) -> int:
@@ -70,7 +75,7 @@ class View:
 
     def with_part(self, key: Hashable, part: Any) -> View:
         """The same view with one part replaced."""
-        return replace(self, parts={**self.parts, key: part})
+        return replace(self, parts={**self.parts, key: part}, settled=set())
 
     def in_key_order(self) -> NDArray[np.intp]:
         """All slots in the order of their keys."""
@@ -134,6 +139,8 @@ def follow(
         alive=alive,
         count=count + len(new_rows),
         orders=view.orders if not len(new_rows) else [],
+        masks=Masks(),
+        settled=set(),
     )
 
 

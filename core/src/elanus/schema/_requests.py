@@ -156,6 +156,7 @@ _OTHER_INDEXES = frozenset(
      "dim_max_score_ratio", "inverted_index_algo", "itopk_size", "max_empty_result_buckets",
      "bm25_k1", "bm25_b", "analyzer_name", "M", "efConstruction", "nlist", "hints"}
 )  # fmt: skip
+_USUAL = frozenset({"metric_type", "params", "ef"})
 _LATER = frozenset({"radius", "range_filter", "group_by_field", "group_size", "strict_group_size"})
 
 
@@ -174,17 +175,20 @@ def as_search_params(raw: Mapping[str, Any] | None) -> SearchParams:
     if not isinstance(nested, Mapping):
         raise ParamError(f"search_params: params must be a dict, got {nested!r}")
     options = {**raw, **nested}
-    options.pop("params", None)
-    metric = options.pop("metric_type", None)
-    ef = options.pop("ef", None)
+    metric, ef = options.get("metric_type"), options.get("ef")
+    if options.keys() - _USUAL:
+        _check_others(options)
+    return SearchParams(str(metric).upper() if metric else None, _check_ef(ef))
+
+
+def _check_others(options: Mapping[str, Any]) -> None:
     for key, value in options.items():
         if key in _LATER:
             if value is not None:
                 raise UnsupportedError(f"search parameter {key!r} is not supported")
-        elif key not in _OTHER_INDEXES:
+        elif key not in _OTHER_INDEXES | _USUAL:
             known = ", ".join(sorted({"metric_type", "ef"} | _OTHER_INDEXES))
             raise ParamError(f"unknown search parameter {key!r}; known: {known}")
-    return SearchParams(str(metric).upper() if metric else None, _check_ef(ef))
 
 
 def _check_ef(ef: Any) -> int | None:

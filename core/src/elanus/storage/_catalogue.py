@@ -6,7 +6,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from elanus.errors import CollectionExistsError, CollectionNotFoundError
@@ -23,6 +23,7 @@ class CollectionInfo:
         floor: deletes with numbers up to this one are gone from the log.
         analyzers: identity of each analysed field's analyzer.
         indexes: by name.
+        memo: what searches worked out of the rest, which does not change.
     """
 
     number: int
@@ -34,6 +35,7 @@ class CollectionInfo:
     floor: int
     created: int
     indexes: Mapping[str, IndexSpec]
+    memo: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def index_on(self, field: str) -> IndexSpec | None:
         """The index of a field, or None."""

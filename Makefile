@@ -6,6 +6,7 @@
 #   make test    run the tests
 #   make lint    formatting, lint rules and types
 #   make bench   the short benchmark
+#   make bench-long DATA=folder [SYSTEMS="ours zvec"]   beside other stores; benchmarks/README.md
 #   make clean   remove .venv
 #
 # Needed on the machine: Python 3.10 or later, pip, make and a C++ compiler.
@@ -15,7 +16,7 @@ BIN := .venv/bin
 INSTALL = $(BIN)/python -m pip --disable-pip-version-check install --constraint constraints.txt
 SOURCES := core/src embeddings/src integrations/langchain/src integrations/llamaindex/src
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench bench-long data-is-named clean
 
 demo: .venv/demo.stamp
 	@$(BIN)/python examples/quickstart.py
@@ -30,6 +31,13 @@ lint: .venv/lint.stamp
 
 bench: .venv/demo.stamp
 	$(BIN)/python benchmarks/short.py
+
+bench-long: data-is-named .venv/demo.stamp
+	$(BIN)/python benchmarks/peers.py "$(DATA)" $(SYSTEMS)
+
+# Asked first, so that a call without DATA installs nothing.
+data-is-named:
+	@test -n "$(DATA)" || { echo 'Name a folder of embeddings: make bench-long DATA=…; see benchmarks/README.md'; exit 1; }
 
 clean:
 	rm -rf .venv

@@ -2,6 +2,7 @@
 
 import sqlite3
 import sys
+import threading
 import time
 
 import _model as model
@@ -37,13 +38,25 @@ def change_catalogue(path, seed, number):
         state = model.catalogue_applied(seed, n, state)
 
 
-def rewrite_groups(path, seconds):
-    """Give all rows of one group a new version, over and over."""
+def told_to_stop():
+    """Set when a line comes in, or nobody is there any more to write one."""
+    told = threading.Event()
+
+    def listen():
+        sys.stdin.readline()
+        told.set()
+
+    threading.Thread(target=listen, daemon=True).start()
+    return told
+
+
+def rewrite_groups(path):
+    """Give all rows of one group a new version, over and over, until told to stop."""
     with MilvusClient(path) as client:
         keys = sorted(model.versions_of(client))
         say("ready")
-        version, end = 1, time.monotonic() + float(seconds)
-        while time.monotonic() < end:
+        version, told = 1, told_to_stop()
+        while not told.is_set():
             group = [k for k in keys if k % model.GROUPS == version % model.GROUPS]
             client.upsert(model.NAME, [model.row(k, version) for k in group])
             version += 1
@@ -51,14 +64,19 @@ def rewrite_groups(path, seconds):
     say("written", version - 1)
 
 
-def search(path, seconds):
-    """Dense, text, sparse and hybrid searches; every hit must be whole, and of one commit."""
-    newest, searches, changes = 0, 0, 0
+def search(path, least_searches, least_changes):
+    """Dense, text, sparse and hybrid searches; every hit must be whole, and of one commit.
+
+    Says so when it has searched enough and seen enough changes, and goes on until told to stop. The
+    last round of searches begins after that.
+    """
+    newest, searches, changes, enough = 0, 0, 0, False
     with MilvusClient(path) as client:
         total = len(model.versions_of(client))
         say("ready")
-        end = time.monotonic() + float(seconds)
-        while time.monotonic() < end:
+        told, last = told_to_stop(), False
+        while not last:
+            last = told.is_set()
             for faults, top in look(client, searches, total, newest):
                 if faults:
                     say("fault", faults)
@@ -66,7 +84,10 @@ def search(path, seconds):
                 changes += top > newest
                 newest = max(newest, top)
                 searches += 1
-    say("seen", newest, searches, changes)
+            if not enough and searches >= int(least_searches) and changes >= int(least_changes):
+                enough = True
+                say("enough")
+    say("seen", newest)
 
 
 def look(client, turn, total, newest):
@@ -121,14 +142,19 @@ def faults_of(rows, expected, group=None):
     return faults
 
 
-def insert_own(path, first, seconds):
-    """Insert rows under keys of one's own, as fast as can be; short waits for the other writer."""
-    with MilvusClient(path, timeout=10) as client:
+def insert_own(path, first, least):
+    """Insert rows under keys of one's own, as fast as can be, until told to stop.
+
+    Says so when there are enough. Waits for the other writer, and not for long at a time.
+    """
+    with MilvusClient(path, timeout=60) as client:
         say("ready")
-        number, end = int(first), time.monotonic() + float(seconds)
-        while time.monotonic() < end:
+        number, told = int(first), told_to_stop()
+        while not told.is_set():
             client.insert(model.NAME, [model.row(number + i, number) for i in range(3)])
             number += 3
+            if number - int(first) == int(least):
+                say("enough")
     say("written", number)
 
 
@@ -136,7 +162,7 @@ def create_and_insert(key):
     """For each path of the input: open (perhaps as the first), create and insert."""
     say("ready")
     for line in sys.stdin:
-        with MilvusClient(line.strip(), timeout=20) as client:
+        with MilvusClient(line.strip(), timeout=60) as client:
             model.create(client)
             client.insert(model.NAME, [model.row(int(key), 1)])
         say("written")

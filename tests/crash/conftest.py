@@ -28,7 +28,7 @@ def start():
         )  # fmt: skip
         started.append(child)
         first = child.stdout.readline()
-        assert first == "ready\n", (first, child.communicate(timeout=10))
+        assert first == "ready\n", (first, child.communicate(timeout=60))
         return child
 
     yield start

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
+import threading
 
 import pytest
 from langchain_core.documents import Document
@@ -82,29 +82,32 @@ async def test_many_searches_and_writes_at_once_are_each_right(filled):
 
 
 async def test_the_event_loop_goes_on_while_a_blocking_model_embeds(make_store):
+    ticked, waits = threading.Event(), 0
+
     class Slow:
         name, dim = "slow", 2
 
         def encode_documents(self, texts):
-            time.sleep(0.2)
+            nonlocal waits
+            for _ in range(5):
+                ticked.clear()
+                assert ticked.wait(60), "the loop is blocked"
+                waits += 1
             return [[1.0, 0.0]] * len(texts)
 
         encode_queries = encode_documents
 
-    store = make_store(Slow())
-    ticks = 0
-
     async def tick():
-        nonlocal ticks
         while True:
-            await asyncio.sleep(0.005)
-            ticks += 1
+            await asyncio.sleep(0)
+            ticked.set()
 
+    store = make_store(Slow())
     ticking = asyncio.create_task(tick())
     await store.aadd_texts(["a"])
     await store.asimilarity_search("a")
     ticking.cancel()
-    assert ticks > 10
+    assert waits == 10
 
 
 def test_one_store_serves_several_event_loops(make_store):

@@ -31,7 +31,7 @@ def test_a_closed_file_can_be_deleted_by_another_process(path, world):
     world.create(client)
     client.close()
     code = "import pathlib, sys; pathlib.Path(sys.argv[1]).unlink()"
-    subprocess.run([sys.executable, "-c", code, path], check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", code, path], check=True, timeout=60)
     with MilvusClient(path) as again:
         assert again.list_collections() == []
 
@@ -131,14 +131,15 @@ def test_closing_during_searches_and_writes_ends_them_in_order(path, world, plac
     client = MilvusClient(path if place == "file" else place)
     world.create(client)
     client.insert(world.NAME, world.rows(500))
-    done, errors, acknowledged = [], [], []
+    errors, acknowledged = [], []
+    searched, written = threading.Event(), threading.Event()
 
     def search():
         try:
             while True:
                 assert len(world.found(client, "common")) >= 500
                 world.nearest(client, 3)
-                done.append(1)
+                searched.set()
         except Exception as error:  # noqa: BLE001  # whatever it is, it is compared below
             errors.append(error)
 
@@ -147,19 +148,21 @@ def test_closing_during_searches_and_writes_ends_them_in_order(path, world, plac
             for key in range(1000, 100_000, 2):
                 client.insert(world.NAME, world.rows(key, key + 2))
                 acknowledged.append(key)
+                written.set()
         except Exception as error:  # noqa: BLE001  # as above
             errors.append(error)
 
     threads = [threading.Thread(target=call) for call in (search, search, search, write)]
     for thread in threads:
         thread.start()
-    time.sleep(0.4)
+    assert searched.wait(60)
+    assert written.wait(60)
+    time.sleep(0.3)  # for all to be somewhere in the middle
     client.close()
     for thread in threads:
-        thread.join(timeout=30)
+        thread.join(timeout=60)
         assert not thread.is_alive()
     assert [type(e) for e in errors] == [ClosedError] * 4, errors
-    assert done
     assert world.descriptors(path) == []
     if place == "file":
         with MilvusClient(path) as again:

@@ -81,7 +81,7 @@ def test_a_file_that_may_not_grow_is_an_error_and_nothing_is_written(client, pat
         [sys.executable, "-c", _LIMITED, path],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -100,7 +100,7 @@ def test_who_waits_too_long_is_told_who_holds_the_lock(client, path, world, hold
         expected = rf"waited 0\.2 s to insert 3 rows in .*kb\.db: process {holder.pid} on .*\(import 5 rows, since"
         with pytest.raises(DatabaseLockedError, match=expected):
             waiting.insert(world.NAME, world.rows(100, 103))
-        assert 0.2 <= time.monotonic() - begun < 10
+        assert 0.2 <= time.monotonic() - begun < 30
         with pytest.raises(DatabaseLockedError, match=rf"compact .*process {holder.pid}"):
             waiting.compact()
         # Readers never wait.
@@ -108,7 +108,7 @@ def test_who_waits_too_long_is_told_who_holds_the_lock(client, path, world, hold
         assert world.found(waiting, "common") == list(range(100))
         holder.stdin.write("\n")
         holder.stdin.flush()
-        holder.wait(timeout=30)
+        holder.wait(timeout=60)
         waiting.insert(world.NAME, world.rows(100, 103))
     assert len(world.keys(client)) == 103
 
@@ -117,21 +117,22 @@ def test_a_writer_waits_for_another_and_goes_on(client, path, world, hold):
     holder = hold(path, "something")
     writing = threading.Thread(target=client.insert, args=(world.NAME, world.rows(100, 110)))
     writing.start()
-    time.sleep(0.2)
+    time.sleep(0.2)  # for the writer to come to the lock; if it comes later, nothing is lost
     assert len(world.keys(client)) == 100
     holder.stdin.write("\n")
     holder.stdin.flush()
-    writing.join(timeout=30)
+    writing.join(timeout=60)
     assert len(world.keys(client)) == 110
 
 
 def test_the_lock_of_a_killed_holder_is_free_at_once(client, path, world, hold):
     holder = hold(path, "something")
     holder.kill()
-    holder.wait(timeout=30)
-    begun = time.monotonic()
-    client.insert(world.NAME, world.rows(100, 110))
-    assert time.monotonic() - begun < 5
+    holder.wait(timeout=60)
+    # Whoever does not wait at all gets it.
+    with MilvusClient(path, timeout=0) as hasty:
+        hasty.insert(world.NAME, world.rows(100, 110))
+    assert len(world.keys(client)) == 110
 
 
 def test_another_programs_lock_is_waited_for_and_named(client, path, world):
@@ -159,12 +160,12 @@ def test_closing_ends_the_wait_for_a_lock(client, path, world, hold):
         except Exception as error:  # noqa: BLE001  # whatever it is, it is compared below
             errors.append(error)
 
-    waiting = MilvusClient(path)
+    waiting = MilvusClient(path, timeout=600)
     thread = threading.Thread(target=insert, args=(waiting,))
     thread.start()
-    time.sleep(0.2)
+    time.sleep(0.2)  # for the insert to come to the lock; if it comes later, it fails as well
     waiting.close()
-    thread.join(timeout=10)
+    thread.join(timeout=60)
     assert not thread.is_alive()
     assert [type(e) for e in errors] == [ClosedError]
     assert world.keys(client) == list(range(100))
@@ -281,7 +282,7 @@ client.close()
 def test_a_forked_handle_refuses_every_call_and_the_parent_goes_on(client, path, world):
     done = subprocess.run(
         [sys.executable, "-W", "ignore::DeprecationWarning", "-c", _FORKING, path],
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert len(world.found(client, "child")) == 3

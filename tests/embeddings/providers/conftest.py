@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import socket
 import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -45,7 +47,8 @@ class Seen:
     path: str
     headers: dict
     body: dict
-    time: float
+    time: float = field(default_factory=time.monotonic)
+    date: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
 
 
 @dataclass
@@ -55,7 +58,7 @@ class Reply:
     status: int = 200
     body: object = None
     headers: dict = field(default_factory=dict)
-    delay: float = 0.0
+    hangs: bool = False  # says nothing before the test is over, or lets go of it
     cut: bool = False  # fewer bytes than announced
 
     def raw(self):
@@ -144,6 +147,18 @@ class Server(ThreadingHTTPServer):
         self.seen: list[Seen] = []
         self.script: deque[Reply] = deque()
         self.released = threading.Event()
+        self._news = threading.Condition()
+
+    def note(self, seen):
+        with self._news:
+            self.seen.append(seen)
+            self._news.notify_all()
+
+    def wait_for(self, count):
+        """Wait until so many requests were seen: a client that hangs up may be ahead of them."""
+        with self._news:
+            there = self._news.wait_for(lambda: len(self.seen) >= count, timeout=60)
+        assert there, f"{len(self.seen)} requests instead of {count}"
 
     def url(self, provider):
         root = f"http://127.0.0.1:{self.server_address[1]}/{provider}"
@@ -160,13 +175,13 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         length = int(self.headers["Content-Length"])
         body = json.loads(self.rfile.read(length))
-        self.server.seen.append(Seen(self.path, dict(self.headers), body, time.monotonic()))
+        self.server.note(Seen(self.path, dict(self.headers), body))
         try:
             reply = self.server.script.popleft()
         except IndexError:
             reply = self.answer(body)
-        if reply.delay:
-            self.server.released.wait(reply.delay)
+        if reply.hangs:
+            self.server.released.wait()
         content = reply.raw()
         self.send_response(reply.status)
         for name, value in {"Content-Type": "application/json", **reply.headers}.items():
@@ -201,23 +216,25 @@ def _clean_environment(monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
 
-@pytest.fixture(scope="session")
-def running_server():
+@pytest.fixture
+def server():
+    """A server of the test's own: what reaches it late is never taken for the next test's."""
     server = Server()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.001})
     thread.start()
     yield server
+    server.released.set()
     server.shutdown()
     thread.join()
     server.server_close()
 
 
 @pytest.fixture
-def server(running_server):
-    running_server.seen, running_server.script = [], deque()
-    running_server.released = threading.Event()
-    yield running_server
-    running_server.released.set()
+def nobody():
+    """A base URL where nobody listens; the port is taken, so that nobody else can meanwhile."""
+    with socket.socket() as mute:
+        mute.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{mute.getsockname()[1]}/v1"
 
 
 @pytest.fixture
@@ -249,7 +266,7 @@ def make(server):
             "api_key": KEY,
             "base_url": server.url(kind.split("-")[0]),
             "retry": RetryPolicy(attempts=3, first_wait=0.001, longest_wait=0.002),
-            "timeout": 10.0,
+            "timeout": 60.0,
         }
         return cls(model or default, **{**defaults, **options})
 

@@ -29,37 +29,36 @@ def test_one_object_works_in_several_event_loops(make):
 
 def test_calls_in_one_loop_run_together(make, server, reply):
     slow = {"data": [{"index": 0, "embedding": [0.5] * 8}]}
-    server.script.extend(reply(200, slow, delay=0.5) for _ in range(4))
+    server.script.extend(reply(200, slow, hangs=True) for _ in range(4))
     function = make("openai")
-    ticks = []
-
-    async def tick():
-        while True:
-            ticks.append(time.monotonic())
-            await asyncio.sleep(0.02)
 
     async def main():
-        ticking = asyncio.create_task(tick())
-        await asyncio.gather(*(function.aencode_queries(["a"]) for _ in range(4)))
-        ticking.cancel()
+        calls = [asyncio.create_task(function.aencode_queries(["a"])) for _ in range(4)]
+        # No answer comes before all have asked, and before the loop was free to go on here.
+        await asyncio.to_thread(server.wait_for, 4)
+        server.released.set()
+        return await asyncio.gather(*calls)
 
-    start = time.monotonic()
-    asyncio.run(main())
-    assert time.monotonic() - start < 1.8  # and not four times half a second
-    assert len(ticks) > 8  # the loop was free meanwhile
+    assert [rows.shape for rows in asyncio.run(main())] == [(1, 8)] * 4
 
 
 def test_waits_between_attempts_do_not_block_the_loop(make, server, reply):
-    server.script.append(reply(429, {}, {"Retry-After": "1"}))
+    server.script.append(reply(429, {}, {"Retry-After": "60"}))
     function = make("openai", retry=None)
 
     async def main():
         call = asyncio.create_task(function.aencode_queries(["a"]))
-        await asyncio.sleep(0.3)
+        await asyncio.to_thread(server.wait_for, 1)
+        await asyncio.sleep(0.3)  # for the answer to arrive, and the wait to begin
         assert not call.done()
-        return await call
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
 
-    assert asyncio.run(main()).shape == (1, 8)
+    start = time.monotonic()
+    asyncio.run(main())
+    assert time.monotonic() - start < 50  # a loop that waits with the call is busy for 60 s
+    assert len(server.seen) == 1
 
 
 def test_many_threads_share_one_object(make, model_vector):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from elanus import DataType, MilvusClient
-from elanus.engine import _cache
+from elanus.engine import _cache, _view
 from elanus.engine._parts import DenseKey
 
 DIM = 16
@@ -69,6 +69,42 @@ def test_a_saved_view_is_mapped_and_answers_as_before(path, fill, query):
         _wait_for_graph(client, query)
         assert _search(client, query) == before
         assert client.verify() == []
+
+
+def test_once_the_graph_is_saved_its_vectors_are_mapped_and_no_longer_held(path, fill, rows, query):
+    with fill(path) as client:
+        index = _index(client)
+        assert len(index.rows.base) == 600
+        assert not index.rows.base.flags.writeable
+        assert len(index.rows.tail) == 0
+        client.insert("c", rows(600, 650))
+        found = dict(_search(client, query, k=650))
+        assert len(found) == 650
+        assert len(_index(client).rows.tail) == 50
+        assert client.verify() == []
+    with MilvusClient(path) as client:
+        assert dict(_search(client, query, k=650)) == found
+
+
+def test_searches_that_began_before_the_vectors_were_mapped_end_with_what_they_had(path, fill):
+    with fill(path) as client:
+        state = _state(client)
+        view = state.view
+        vectors = _index(client).vectors(np.arange(600))
+        (key,) = (key for key in view.parts if isinstance(key, DenseKey))
+        client._database._upkeep.cache.map_again(state, key)
+        assert _index(client).rows.base is not view.parts[key].rows.base
+        assert np.array_equal(view.parts[key].vectors(np.arange(600)), vectors)
+        assert np.array_equal(_index(client).vectors(np.arange(600)), vectors)
+
+
+def test_vectors_that_cannot_be_saved_stay_in_memory(path, fill, query, monkeypatch):
+    with fill(":memory:") as client:
+        assert _index(client).rows.base.flags.writeable
+    monkeypatch.setattr(_cache.SnapshotCache, "_register", lambda *_: False)
+    with fill(path) as client:
+        assert _index(client).rows.base.flags.writeable
+        assert len(_search(client, query)) == 10
 
 
 def test_a_saved_graph_is_assembled_and_not_built_again(path, fill, query, monkeypatch):
@@ -225,6 +261,56 @@ def test_truncating_and_dropping_void_what_was_saved(path, fill, rows, query):
     db.close()
 
 
+@pytest.mark.parametrize("how", ["truncate", "delete most"])
+def test_rows_that_are_numbered_afresh_begin_a_new_vector_file(
+    path, fill, rows, query, how, monkeypatch
+):
+    monkeypatch.setattr(_view, "_LEAST_ROWS_TO_REBUILD", 500)
+    with fill(path) as client:
+        if how == "truncate":
+            client.truncate_collection("c")
+        else:
+            client.delete("c", filter="num < 550")
+        _search(client, query)  # follows
+        client.insert("c", rows(5_000, 6_000))
+        client.load_collection("c")
+        before = _search(client, query, k=100)
+        assert client.verify() == []
+    with MilvusClient(path) as client:
+        assert _search(client, query, k=100) == before
+        assert len(_index(client).rows.base) >= 1_000
+        assert client.verify() == []
+
+
+def test_a_view_from_before_ours_was_read_afresh_is_not_taken_over(
+    path, fill, rows, query, monkeypatch
+):
+    """It was of no use then: taken over, it would be read afresh at every search."""
+    monkeypatch.setattr(_view, "_LEAST_ROWS_TO_REBUILD", 500)
+    with fill(path) as client:
+        old = client._database._upkeep.cache.restore_newest(_state(client).number)
+        client.delete("c", filter="num < 550")
+        client.insert("c", rows(5_000, 5_100))
+        _search(client, query)
+        assert not _state(client).adopt(old)
+        assert _state(client).view.n == 150
+
+
+def test_a_saved_graph_of_rows_that_are_gone_is_not_assembled(path, fill, rows, query):
+    fill(path).close()
+    with MilvusClient(path) as client:
+        state = _state(client)
+        held = dict(state.saved_graphs)
+        client.truncate_collection("c")
+        client.insert("c", rows(5_000, 5_700))
+        _state(client).saved_graphs.update(held)
+        _search(client, query)
+        _wait_for_graph(client, query)
+        exact = _search(client, query, k=700)[:10]
+        assert _search(client, query) == exact
+        assert _index(client).graph.covered == 700
+
+
 def test_a_read_only_handle_uses_what_was_saved_and_writes_nothing(path, fill, query):
     with fill(path) as client:
         before = _search(client, query)
@@ -283,7 +369,7 @@ def test_only_registered_files_count(path, fill, query):
     db.close()
     with MilvusClient(path) as client:
         assert _search(client, query) == before
-        assert len(_index(client).rows.base) == 0
+        assert _index(client).rows.base.flags.writeable  # read from the tables, not mapped
 
 
 def test_searches_stay_right_when_a_release_falls_between_their_legs(path, fill, query):

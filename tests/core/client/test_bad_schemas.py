@@ -204,12 +204,11 @@ def index(field="dense", **options):
 
 
 BAD_INDEXES = {
-    "IVF_FLAT": (
-        index(index_type="IVF_FLAT"),
+    "DISKANN": (
+        index(index_type="DISKANN"),
         UnsupportedError,
-        "'IVF_FLAT'.*supported: FLAT, HNSW",
+        "'DISKANN' is not supported.*supported: FLAT, HNSW",
     ),
-    "DISKANN": (index(index_type="DISKANN"), UnsupportedError, "'DISKANN' is not supported"),
     "type is a number": (index(index_type=5), UnsupportedError, "'5' is not supported"),
     "dense type on sparse": (
         index("weights", index_type="HNSW"),

@@ -220,7 +220,7 @@ def test_hybrid_hits_all_match_and_are_as_many_as_the_legs_can_give(world, store
 def test_a_graph_answers_where_there_is_one_and_never_under_flat(stored, monkeypatch):
     client, _, _ = stored
     asked = []
-    nearest = Graph.nearest
-    monkeypatch.setattr(Graph, "nearest", lambda *a: asked.append(1) or nearest(*a))
+    candidates = Graph.candidates
+    monkeypatch.setattr(Graph, "candidates", lambda *a: asked.append(1) or candidates(*a))
     found(client, "v", queries(1)[0], 10)
     assert bool(asked) == (graph_of(client) is not None)

@@ -230,7 +230,7 @@ def test_a_flat_index_in_place_of_a_graph_is_exact(world, client, rows, some, mo
     client.insert(world.NAME, some(0, N))
     client.load_collection(world.NAME)
     change_index(world, client, "FLAT")
-    monkeypatch.setattr(Graph, "nearest", None)  # whoever calls it fails
+    monkeypatch.setattr(Graph, "candidates", None)  # whoever calls it fails
     assert_right(world, client, rows, range(N), exact=True)
 
 
@@ -238,7 +238,7 @@ def test_without_an_index_searches_are_exact(world, client, rows, some, monkeypa
     client.insert(world.NAME, some(0, N))
     client.load_collection(world.NAME)
     client.drop_index(world.NAME, "w")
-    monkeypatch.setattr(Graph, "nearest", None)
+    monkeypatch.setattr(Graph, "candidates", None)
     [hits] = client.search(world.NAME, [QUERY], anns_field="w", search_params={"metric_type": "L2"})
     expected = world.dense({k: rows[k] for k in range(N)}, "w", "L2", QUERY)[:10]
     assert [hit["id"] for hit in hits] == [key for key, _ in expected]

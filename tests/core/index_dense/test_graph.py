@@ -16,6 +16,7 @@ from elanus.index import (
     wants_graph,
 )
 from elanus.index import _dense as dense
+from elanus.index import _rerank as rerank
 from elanus.index._metric import Query
 from elanus.schema import Metric
 
@@ -27,7 +28,8 @@ def no_scan(monkeypatch):
     def refuse(*_args):
         raise AssertionError("scanned")
 
-    monkeypatch.setattr(dense, "scan", refuse)
+    for module in (dense, rerank):
+        monkeypatch.setattr(module, "scan", refuse)
 
 
 def exact_slots(metric, matrix, query, k, keys, mask=None):
@@ -61,7 +63,7 @@ def test_of_500_equal_vectors_a_graph_gives_the_ten_smallest_keys(metric, big, n
     assert len(index.graph.nodes) == 4501
     slots, _ = index.search(twin, 10, mask=None, keys=big.keys)
     assert big.keys[slots].tolist() == sorted(big.keys[big.twins])[:10]
-    slots, _ = index.graph.nearest(Query.of(twin, 24), 2)
+    (slots,) = index.graph.candidates(index.rows, [Query.of(twin, 24)], 2, 2, None)
     assert set(slots[:500].tolist()) == set(big.twins.tolist())
 
 
@@ -124,15 +126,6 @@ def test_a_graph_that_reaches_too_few_nodes_is_passed_over(big):
     cut = index.with_graph(Graph.from_arrays(arrays, index))
     slots, _ = cut.search(big.queries[0], 10, mask=None, keys=big.keys)
     assert slots.tolist() == exact_slots(Metric.COSINE, big.matrix, big.queries[0], 10, big.keys)
-
-
-@pytest.mark.parametrize("metric", DENSE_METRICS)
-def test_a_batch_through_the_graph_answers_like_its_queries_one_by_one(metric, big):
-    index = big.graphs[metric]
-    for mask in (None, np.arange(5000) % 3 > 0, np.arange(5000) % 50 == 0):
-        together = index.search_many(big.queries[:10], 7, mask=mask, keys=big.keys)
-        for query, hits in zip(big.queries, together, strict=False):
-            assert same_hits(hits, index.search(query, 7, mask=mask, keys=big.keys))
 
 
 @pytest.mark.parametrize("metric", DENSE_METRICS)

@@ -33,16 +33,17 @@ def test_a_saved_graph_answers_as_before(metric, big):
         left = index.search(query, 20, mask=None, keys=big.keys)
         right = again.search(query, 20, mask=None, keys=big.keys)
         assert all(np.array_equal(a, b) for a, b in zip(left, right, strict=True))
-        near, near_again = (g.nearest(_query(query), 64) for g in (index.graph, again.graph))
-        assert all(np.array_equal(a, b) for a, b in zip(near, near_again, strict=True))
+        near, near_again = (_nearest(i.graph, i, query, 64) for i in (index, again))
+        assert near.tolist() == near_again.tolist()
     saved_again = again.graph.to_arrays()
     assert {n: a.tobytes() for n, a in arrays.items()} == {
         n: a.tobytes() for n, a in saved_again.items()
     }
 
 
-def _query(vector):
-    return Query.of(vector, len(vector))
+def _nearest(graph, index, vector, fetch):
+    [slots] = graph.candidates(index.rows, [Query.of(vector, index.dim)], fetch, fetch, None)
+    return slots
 
 
 def test_a_saved_graph_holds_no_vectors_and_no_objects(big):
@@ -55,7 +56,7 @@ def test_a_graph_put_together_can_be_extended(small):
     index, graph = small
     more = index.append(np.ones((1, 8), dtype=np.float32))
     extended = Graph.from_arrays(graph.to_arrays(), index).extend(more)
-    slots, _ = extended.nearest(_query(np.ones(8, dtype=np.float32)), 1)
+    slots = _nearest(extended, more, np.ones(8, dtype=np.float32), 1)
     assert slots.tolist() == [600]
 
 
@@ -162,8 +163,8 @@ for turn in range(600):
         counts["raised"] += 1
         continue
     for query in queries:
-        near = graph.nearest(Query.of(query, index.dim), 64)
-        assert near is None or ((near[0] >= 0) & (near[0] < index.n)).all()
+        [near] = graph.candidates(index.rows, [Query.of(query, index.dim)], 64, 64, None)
+        assert near is None or ((near >= 0) & (near < index.n)).all()
         slots, scores = index.with_graph(graph).search(query, 5, mask=None, keys=keys)
         assert len(slots) == 5
     if turn % 20 < 9:

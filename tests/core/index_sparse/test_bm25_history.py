@@ -13,11 +13,14 @@ from hypothesis import strategies as st
 from elanus.index import (
     Bm25Index,
     _bm25,
+    _bm25_exact,
     _bm25_search,
     _impacts,
     _postings,
     _segment,
     _sparse_common,
+    bm25_from_arrays,
+    bm25_to_arrays,
 )
 
 DEFAULTS: dict = {}
@@ -25,12 +28,14 @@ TINY = {
     (_impacts, "DENSE_MINIMUM"): 1,
     (_impacts, "DENSE_SHARE"): 3,
     (_bm25, "_SELECTIVE"): 0,
+    (_bm25_search, "_FEW"): 0,
     (_sparse_common, "_GROUPS"): 2,
     (_postings, "MERGE_LIMIT"): 30,
     (_postings, "BULK_RATIO"): 1,
+    (_postings, "_SORTED_AT_ONCE"): 7,
 }
 STALE = {**TINY, (_segment, "MAX_DRIFT"): 100.0}
-LOOKING_UP = {**TINY, (_bm25_search, "_LOOKUP_COST"): 0}
+LOOKING_UP = {**TINY, (_bm25_exact, "_LOOKUP_COST"): 0}
 EAGER = {**TINY, (_bm25_search, "_DEFERRED_SHARE"): 1e9}
 
 ROWS = st.lists(
@@ -40,6 +45,7 @@ STEPS = st.one_of(
     st.tuples(st.just("append"), ROWS),
     st.tuples(st.just("remove"), st.sets(st.integers(0, 40), min_size=1, max_size=10)),
     st.tuples(st.just("merge"), st.none()),
+    st.tuples(st.just("save"), st.none()),
 )
 QUERY = st.lists(
     st.tuples(st.integers(0, 14), st.integers(1, 3)),
@@ -74,6 +80,8 @@ class History:
             removed = self.csr([self.rows[slot] for slot in slots])
             self.index = self.index.remove(np.array(slots, dtype=np.intp), removed)
             self.dead |= set(slots)
+        elif kind == "save":
+            self.index = bm25_from_arrays(bm25_to_arrays(self.index), k1=1.2, b=0.75)
         else:
             self.index = self.index.merged()
 

@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 
-from elanus.index import Bm25Index, _bm25, _bm25_search, _impacts, _postings
+from elanus.index import Bm25Index, _bm25, _bm25_exact, _bm25_search, _impacts, _postings
 
 QUERIES = {
     "a common term alone": [(0, 1)],
@@ -97,17 +97,16 @@ def test_the_order_of_the_query_is_the_order_of_summation(index, oracle, keys, h
         )
 
 
-@pytest.mark.parametrize("route", [_bm25_search._look_up, _bm25_search._add_up])
+@pytest.mark.parametrize("route", [_bm25_exact.look_up, _bm25_exact.add_up])
 @pytest.mark.parametrize("size", [1, 2, 9])
 def test_sums_are_sequential_in_float64_before_the_only_rounding(index, texts, oracle, route, size):
     slots = sorted(range(len(texts)), key=lambda slot: -len(texts[slot]))[: 10 * size]
     query = [(term, 1) for term in range(0, 3000, 2)]
-    weighted, segment = index._weigh(query), index.segments[0]
+    weighted = index._weigh(query)
     for start in range(0, len(slots), size):
-        local = np.array(sorted(slots[start : start + size]), dtype=np.int32)
-        ranges = segment.postings.ranges(weighted.numbers)
-        expected = [oracle.total(slot, query) for slot in local.tolist()]
-        assert route(segment, weighted, ranges, local).tolist() == expected
+        chosen = np.array(sorted(slots[start : start + size]), dtype=np.intp)
+        expected = [oracle.total(slot, query) for slot in chosen.tolist()]
+        assert route(index.segments, weighted, chosen).tolist() == expected
 
 
 def test_a_common_term_counts_with_its_peak_in_any_segment(csr, bm25_oracle, hits, monkeypatch):
@@ -156,6 +155,31 @@ def test_k1_and_b_are_honoured(texts, csr, bm25_oracle, keys, hits, k1, b):
         assert hits(index.search(query, 20, mask=None, keys=keys)) == expected
 
 
+@pytest.mark.parametrize(("k1", "b"), [(0, 0.75), (1.2, 0), (0, 0), (1.2, 1), (1000, 1)])
+def test_dense_rows_honour_k1_and_b(texts, csr, bm25_oracle, keys, hits, monkeypatch, k1, b):
+    monkeypatch.setattr(_impacts, "DENSE_MINIMUM", 50)
+    monkeypatch.setattr(_impacts, "DENSE_SHARE", 100)
+    monkeypatch.setattr(_bm25_search, "_FEW", 0)
+    index = Bm25Index.empty(k1=k1, b=b).append(csr(texts))
+    oracle = bm25_oracle(dict(enumerate(texts)), k1, b)
+    for query in (QUERIES["like a title"], QUERIES["common terms only"]):
+        expected = oracle.search(query, 20, allow(None), keys.tolist())
+        assert hits(index.search(query, 20, mask=None, keys=keys)) == expected
+
+
+@pytest.mark.parametrize("count", [2, 255, 256, 65_536, 2**24 + 1, 2**32 - 1])
+def test_dense_rows_hold_counts_of_any_size(csr, bm25_oracle, hits, monkeypatch, count):
+    monkeypatch.setattr(_impacts, "DENSE_MINIMUM", 1)
+    rows = [{0: 1 + number % 3, 1 + number % 7: 1} for number in range(60)]
+    rows[20] = {0: count, 3: 2}
+    index = Bm25Index.empty().append(csr(rows))
+    assert 0 in index.segments[0].impacts.dense_rows
+    oracle = bm25_oracle(dict(enumerate(rows)))
+    for query in ([(0, 1)], [(0, 1), (3, 1)]):
+        expected = oracle.search(query, 10, allow(None), range(60))
+        assert hits(index.search(query, 10, mask=None, keys=np.arange(60))) == expected
+
+
 @pytest.mark.parametrize("count", [255, 256, 65_536, 4_294_967_295])
 def test_large_counts_stay_exact(csr, bm25_oracle, hits, count):
     rows = [{1: count, 2: 1}, {1: 3}, {2: 9}]
@@ -196,7 +220,7 @@ def test_document_frequency_and_totals_are_counts(index, texts, oracle):
 
 def test_nbytes_counts_postings_and_dense_rows(index, texts):
     postings = sum(len(row) for row in texts)
-    dense = len(index.segments[0].impacts.dense_rows) * len(texts) * 4
+    dense = len(index.segments[0].impacts.dense_rows) * len(texts)
     assert index.nbytes >= postings * (4 + 1 + 4) + dense
 
 

@@ -142,3 +142,18 @@ def test_a_file_that_is_too_short_is_no_mark_until_a_writer_makes_it_one(tmp_pat
     assert path.stat().st_size == 8
     reader.refresh()
     assert reader.look() == writer.look() is not None
+
+
+def test_a_commit_that_outlives_its_handle_moves_the_number_and_lets_go(tmp_path):
+    closing, other = (CommitMark(tmp_path / "commits", writable=True) for _ in range(2))
+    with closing.moving():
+        pass
+    other.refresh()
+    before = other.look()
+    closing.close()
+    closing.refresh()
+    assert closing.look() is None
+    with closing.moving():
+        assert other.look() is None
+    assert closing.look() is None
+    assert other.look() not in (before, None)

@@ -2,14 +2,17 @@
 
 import threading
 from collections import Counter
+from unittest.mock import patch
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from elanus.errors import ParamError
 from elanus.text import _analyzer as analyzer_module
+from elanus.text import _numbered as numbered_module
+from elanus.text import _scan as scan_module
 from elanus.text import build_analyzer
 
 ANALYZERS = {
@@ -48,6 +51,36 @@ def test_batch_has_the_counts_of_single_texts(name, texts):
     analyzer = ANALYZERS[name]
     batch = analyzer.analyze(texts)
     assert counts_of(batch) == [Counter(analyzer.tokens(text)) for text in texts]
+
+
+# Characters that join words, end them or stand between them; long and short words.
+PIECES = [*"aB1s_.,'+#- \n\x00\x1c\x7f", "word", "a" * 7, "a" * 8, "1" * 16]
+ASCII = st.lists(st.sampled_from(PIECES)).map("".join)
+
+
+@pytest.mark.parametrize("name", ["standard", "english"])
+@given(texts=st.lists(st.one_of(ASCII, st.sampled_from(["Über Größe", "机器学", ""]))))
+@example(texts=["1" * 16 + "a", "1" * 16, "1" * 16 + "b", "1" * 17, "1" * 16])
+def test_texts_that_are_scanned_have_the_counts_of_single_texts(name, texts):
+    analyzer = build_analyzer(name)  # which knows no word yet
+    with patch.object(numbered_module, "_WORTH_A_SCAN", 0):
+        batch = analyzer.analyze(texts)
+    assert counts_of(batch) == [Counter(ANALYZERS[name].tokens(text)) for text in texts]
+
+
+def test_long_texts_are_scanned_and_have_the_counts_of_single_texts():
+    texts = [f"word{n % 97} x{n}, C++ 1,0{n}. The end-of-line's" for n in range(2000)]
+    batch = build_analyzer(None).analyze([*texts, "Ärger"])
+    expected = [Counter(ANALYZERS["standard"].tokens(text)) for text in [*texts, "Ärger"]]
+    assert counts_of(batch) == expected
+
+
+def test_words_whose_sums_collide_are_told_apart(monkeypatch):
+    monkeypatch.setattr(scan_module, "_SPREAD", np.uint64(0))  # now only eight characters count
+    texts = ["abcdefgh1 abcdefgh2 abcdefgh1 abcdefgh2 abcdefgh3 abcdefgh"] * 3
+    words = scan_module.scan(texts, scan_module.scanner(" \n", ""))
+    assert words.lengths.tolist() == [6, 6, 6]
+    assert [words.words[n] for n in words.numbers] == " ".join(texts).split()
 
 
 @given(texts=TEXTS)

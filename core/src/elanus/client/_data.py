@@ -29,7 +29,14 @@ from elanus.engine import (
 from elanus.engine import select as select_rows
 from elanus.errors import ParamError
 from elanus.query import Expression
-from elanus.schema import Schema, as_ranker, as_search_params, make_batch, split_queries
+from elanus.schema import (
+    Schema,
+    as_ranker,
+    as_search_params,
+    is_data,
+    make_batch,
+    split_queries,
+)
 
 
 class DataCalls(BaseClient):
@@ -39,7 +46,7 @@ class DataCalls(BaseClient):
         self,
         /,
         collection_name: str,
-        data: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+        data: Any,
         timeout: float | None = None,
         partition_name: str | None = "",
         **kwargs: Any,
@@ -48,7 +55,11 @@ class DataCalls(BaseClient):
 
         Args:
             collection_name: the collection.
-            data: a dict of field names to values, or a list of them; as many as one likes.
+            data: rows, as many as one likes: a dict of field names to values, or a list of them.
+                Or columns: a dict of field names to lists or arrays of one length (vectors as a
+                matrix (n, dim)), an Arrow table or batch, a pandas or polars frame. A dict holds
+                columns if its primary key is a list or an array; without a key, if its first
+                scalar field is. Null is None, Arrow's and polars's null, pandas's NaN, NaT and NA.
             timeout: accepted for compatibility.
             partition_name: empty or ``"_default"``.
             **kwargs: none that matters here.
@@ -68,7 +79,7 @@ class DataCalls(BaseClient):
         self,
         /,
         collection_name: str,
-        data: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+        data: Any,
         timeout: float | None = None,
         partition_name: str | None = "",
         **kwargs: Any,
@@ -84,14 +95,14 @@ class DataCalls(BaseClient):
         return {"upsert_count": len(keys), "ids": keys, "cost": 0}
 
     def _put(self, name: str, data: Any, operation: str) -> list[Any]:
-        rows = [data] if isinstance(data, Mapping) else data
-        if isinstance(rows, (str, bytes)) or not isinstance(rows, Sequence):
+        if not is_data(data):
             raise ParamError(
-                f"{operation}: data must be a dict or a list of dicts, got {type(data).__name__}"
+                f"{operation}: data must be a dict or a list of dicts, a dict of columns, an Arrow "
+                f"table, or a pandas or polars frame, got {type(data).__name__}"
             )
         upsert = operation == "upsert"
         return self._database.put(
-            name, lambda schema: make_batch(schema, rows, upsert=upsert), operation
+            name, lambda schema: make_batch(schema, data, upsert=upsert), operation
         )
 
     def delete(

@@ -6,6 +6,7 @@ import logging
 import sqlite3
 import zlib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,16 +14,24 @@ import orjson
 from numpy.typing import NDArray
 
 from elanus.engine._background import Stop
-from elanus.engine._parts import DenseKey
-from elanus.engine._state import CollectionState, Restored, SavedMatrix
-from elanus.engine._view import Keys, View, as_keys
+from elanus.engine._parts import DenseKey, TextKey, TextPart
+from elanus.engine._restore import open_saved
+from elanus.engine._saved import (
+    SLOTS,
+    Restored,
+    Saved,
+    SavedMatrix,
+    array_name,
+    graph_kind,
+    text_kind,
+)
+from elanus.engine._state import CollectionState
+from elanus.engine._view import View
 from elanus.errors import DatabaseCorruptError
-from elanus.index import DenseIndex, Graph
-from elanus.schema import Metric
+from elanus.index import DenseIndex, Graph, bm25_to_arrays
 from elanus.storage import (
     CacheFolder,
     CollectionInfo,
-    Container,
     DatabaseFile,
     SnapshotRow,
     Written,
@@ -35,7 +44,6 @@ from elanus.storage import (
     write_arrays,
 )
 
-_SLOTS = "slots"
 _AT_ONCE = 16_384
 _log = logging.getLogger("elanus")
 
@@ -57,11 +65,11 @@ class SnapshotCache:
     def restore(self, db: sqlite3.Connection, info: CollectionInfo) -> Restored | None:
         """The saved view of a collection, older than or equal to the transaction of ``db``."""
         rows = find_snapshots(db, info.number)
-        saved = rows.pop(_SLOTS, None)
+        saved = rows.pop(SLOTS, None)
         if saved is None or saved.generation != info.generation or saved.last_delete < info.floor:
             return None
         try:
-            return self._open(saved, rows, info)
+            return open_saved(self.folder, saved, rows, info)
         except (OSError, DatabaseCorruptError, KeyError, ValueError) as error:
             # It can be computed again, and will be.
             _log.warning("ignoring the saved view of %r: %s", info.name, error)
@@ -73,63 +81,64 @@ class SnapshotCache:
             found = {c.number: c for c in load_catalogue(db).collections.values()}
             return self.restore(db, found[number]) if number in found else None
 
-    def _open(
-        self, saved: SnapshotRow, others: Mapping[str, SnapshotRow], info: CollectionInfo
-    ) -> Restored:
-        slots = self.folder.open(saved)
-        # All but the vectors and the graphs; about 25 bytes a row.
-        slots.check()
-        view = _as_view(saved, slots, text_keys=slots.meta["text_keys"])
-        matrices = {}
-        for entry in slots.meta["dense"]:
-            key = DenseKey(entry["field"], entry["dim"], Metric(entry["metric"]))
-            if key.field not in info.schema.by_name:
-                continue
-            blocks = tuple((a, b, crc) for a, b, crc in entry["blocks"])
-            matrices[key] = SavedMatrix(entry["matrix"], entry["rows"], blocks)
-            view = view.with_part(key, self._open_index(key, entry, slots))
-        graphs = {}
-        for key in matrices:
-            row = others.get(_graph_kind(key))
-            graph = None if row is None else self._open_graph(row, view.lineage)
-            if graph is not None:
-                graphs[key] = graph
-        return Restored(view, graphs, matrices)
-
-    def _open_index(self, key: DenseKey, entry: Mapping[str, Any], slots: Container) -> DenseIndex:
-        matrix = map_matrix(self.folder.matrix(entry["matrix"]), entry["rows"], key.dim)
-        return DenseIndex.from_matrix(
-            matrix,
-            slots.arrays.get(_name("present", key)),
-            key.metric,
-            squares=slots.arrays[_name("squares", key)],
-        )
-
-    def _open_graph(self, row: SnapshotRow, lineage: str) -> Container | None:
-        graph = self.folder.open(row)
-        return graph if graph.meta["lineage"] == lineage else None
-
     # --- saving ----------------------------------------------------------------------------
 
-    def save(self, state: CollectionState) -> None:
-        """Save the newest view of a collection. The caller holds the folder's lock."""
-        view = state.view
+    def save(self, state: CollectionState, *, graphs: bool = True) -> None:
+        """Save the newest view of a collection. The caller holds the folder's lock.
+
+        Slots are saved each time: rows behind the saved ones may get other slots in another
+        process, so nothing may cover more of them than the file of slots does.
+
+        Args:
+            state: the collection.
+            graphs: whether to save the graphs as well; they take longest.
+        """
+        with state.lock:
+            view, before = state.view, state.saved
         if view.generation < 0 or self._file.options.read_only:
             return
-        rows: list[SnapshotRow] = []
-        matrices = dict(state.matrices)
+        saved = before if before.lineage == view.lineage else Saved(view.lineage)
+        rows = list(self._save_graphs(view, state) if graphs else ())
+        texts = dict(saved.texts)
+        for text, part in _text_parts(view):
+            if state.wants_saving(text, part):
+                rows.append(self._save_text(view, state, text, part))
+                texts[text.field] = part.index.n
+        matrices = dict(saved.matrices)
         entries = []
         arrays = _slot_arrays(view)
         for key, index in _dense_parts(view):
-            matrices[key] = self._save_matrix(matrices.get(key), index)
-            entries.append(_entry(key, matrices[key]))
-            arrays |= _index_arrays(key, index)
-            if index.graph is not None:
-                rows.append(self._save_graph(view, key, index.graph, state))
+            # What is scanned in any case is soon read, and need not be on the disk twice.
+            if index.graph is not None or key in matrices:
+                matrices[key] = self._save_matrix(matrices.get(key), index)
+                entries.append(_entry(key, matrices[key]))
+                arrays |= _index_arrays(key, index)
         meta = {"lineage": view.lineage, "text_keys": view.keys.dtype == object, "dense": entries}
-        rows.append(self._save_arrays(view, state, _SLOTS, arrays, meta))
-        if self._register(rows, state):
-            state.matrices = matrices
+        files = {**saved.files, **{row.kind: row for row in rows}}
+        files[SLOTS] = self._save_arrays(view, state, SLOTS, arrays, meta)
+        is_registered = self._register(list(files.values()), state)
+        now = Saved(view.lineage, files, matrices, texts)
+        if is_registered and state.note_saved(before, now):
+            for key in matrices:
+                self.map_again(state, key)
+
+    def save_texts(self, state: CollectionState) -> None:
+        """Save the text indexes of a collection, unless another process is writing here."""
+        for key, _ in _text_parts(state.view):
+            state.merge(key)
+        if self.folder.try_lock():
+            try:
+                self.save(state, graphs=False)
+            finally:
+                self.folder.unlock()
+
+    def map_again(self, state: CollectionState, key: DenseKey) -> None:
+        """Let an index read the vectors that are saved from a fresh map, which has no pages yet."""
+        saved = state.saved
+        matrix = saved.matrices.get(key)
+        if matrix is not None:
+            mapped = map_matrix(self.folder.matrix(matrix.name), matrix.rows, key.dim)
+            state.rest_on(key, saved, mapped)
 
     def _save_matrix(self, saved: SavedMatrix | None, index: DenseIndex) -> SavedMatrix:
         """Append what the file of an index lacks; begin a new file if it is not as we left it."""
@@ -142,13 +151,12 @@ class SnapshotCache:
     def _append(self, saved: SavedMatrix, index: DenseIndex) -> SavedMatrix:
         path, width = self.folder.matrix(saved.name), index.dim * 4
         blocks = list(saved.blocks)
-        for first in range(saved.rows, index.n, _AT_ONCE):
-            last = min(first + _AT_ONCE, index.n)
-            rows = index.vectors(np.arange(first, last))
+        for offset, rows in index.rows.blocks(saved.rows, _AT_ONCE):
+            first = saved.rows + offset
             if not extend_matrix(path, first * width, rows):
                 raise DatabaseCorruptError(f"{path} was changed by someone else")
-            blocks.append((first, last, zlib.crc32(rows.data)))
-        return SavedMatrix(saved.name, index.n, tuple(blocks))
+            blocks.append((first, first + len(rows), zlib.crc32(rows.data)))
+        return replace(saved, rows=index.n, blocks=tuple(blocks))
 
     # --- checking --------------------------------------------------------------------------
 
@@ -158,7 +166,7 @@ class SnapshotCache:
         Opening does not, since that would take as long as reading them. A damaged file is
         forgotten, and the vectors are read from the database again.
         """
-        for key, saved in state.matrices.items():
+        for key, saved in state.saved.matrices.items():
             if not self._is_sound(key, saved, stop) and not stop():
                 _log.warning("the saved vectors of %r are damaged: reading them again", key.field)
                 with self._file.write("forget a snapshot") as db:
@@ -176,12 +184,20 @@ class SnapshotCache:
             for a, b, crc in saved.blocks
         )
 
-    def _save_graph(
-        self, view: View, key: DenseKey, graph: Graph, state: CollectionState
+    def _save_graphs(self, view: View, state: CollectionState) -> Iterator[SnapshotRow]:
+        meta = {"lineage": view.lineage}
+        for key, index in _dense_parts(view):
+            if isinstance(index.graph, Graph):
+                kind, arrays = graph_kind(key), index.graph.to_arrays()
+                yield self._save_arrays(view, state, kind, arrays, meta)
+
+    def _save_text(
+        self, view: View, state: CollectionState, key: TextKey, part: TextPart
     ) -> SnapshotRow:
-        return self._save_arrays(
-            view, state, _graph_kind(key), graph.to_arrays(), {"lineage": view.lineage}
-        )
+        arrays, kind = bm25_to_arrays(part.index), text_kind(key.field)
+        meta = {"lineage": view.lineage, "slots": part.index.n}
+        row = self._save_arrays(view, state, kind, arrays, meta)
+        return replace(row, last_delete=part.last_delete)
 
     def _save_arrays(
         self,
@@ -210,6 +226,9 @@ class SnapshotCache:
                 for row in rows
             )
             if valid:
+                # All others were saved by who numbers the slots otherwise, or for a field that is
+                # gone: together with these slots they would be wrong.
+                unregister(db, state.number)
                 for row in rows:
                     register(db, row)
             keep = {name for number in found for name in self._files(db, number)}
@@ -219,7 +238,7 @@ class SnapshotCache:
     def _files(self, db: sqlite3.Connection, number: int) -> Iterator[str]:
         for row in find_snapshots(db, number).values():
             yield row.id
-            if row.kind == _SLOTS:
+            if row.kind == SLOTS:
                 for entry in self._meta_of(row).get("dense", ()):
                     yield entry["matrix"]
 
@@ -228,14 +247,6 @@ class SnapshotCache:
             return self.folder.open(row).meta
         except (OSError, DatabaseCorruptError):
             return {}
-
-
-def _graph_kind(key: DenseKey) -> str:
-    return f"graph:{key.field}:{key.metric.value}"
-
-
-def _name(what: str, key: DenseKey) -> str:
-    return f"{what}:{key.field}:{key.metric.value}"
 
 
 def _entry(key: DenseKey, matrix: SavedMatrix) -> dict[str, Any]:
@@ -255,6 +266,12 @@ def _dense_parts(view: View) -> Iterator[tuple[DenseKey, DenseIndex]]:
             yield key, part
 
 
+def _text_parts(view: View) -> Iterator[tuple[TextKey, TextPart]]:
+    for key, part in view.parts.items():
+        if isinstance(key, TextKey):
+            yield key, part
+
+
 def _slot_arrays(view: View) -> dict[str, NDArray[Any]]:
     if view.keys.dtype == object:
         keys: NDArray[Any] = np.frombuffer(orjson.dumps(view.keys.tolist()), dtype=np.uint8)
@@ -264,25 +281,7 @@ def _slot_arrays(view: View) -> dict[str, NDArray[Any]]:
 
 
 def _index_arrays(key: DenseKey, index: DenseIndex) -> dict[str, NDArray[Any]]:
-    arrays: dict[str, NDArray[Any]] = {_name("squares", key): index.squares}
+    arrays: dict[str, NDArray[Any]] = {array_name("squares", key): index.squares}
     if index.rows.present is not None:
-        arrays[_name("present", key)] = index.rows.present
+        arrays[array_name("present", key)] = index.rows.present
     return arrays
-
-
-def _as_view(saved: SnapshotRow, slots: Container, *, text_keys: bool) -> View:
-    arrays = slots.arrays
-    keys: Keys = arrays["keys"]
-    if text_keys:
-        keys = as_keys(orjson.loads(arrays["keys"].tobytes()), np.dtype(object))
-    return View(
-        seq=saved.seq,
-        generation=saved.generation,
-        lineage=slots.meta["lineage"],
-        last_row=saved.last_row,
-        last_delete=saved.last_delete,
-        rows=arrays["rows"],
-        keys=keys,
-        alive=arrays["alive"],
-        count=int(np.count_nonzero(arrays["alive"])),
-    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from typing import cast
 
 import numpy as np
 
@@ -13,8 +14,16 @@ from elanus.engine._parts import DenseKey
 from elanus.engine._state import CollectionState
 from elanus.engine._view import View
 from elanus.errors import DatabaseCorruptError
-from elanus.index import DenseIndex, Graph, GraphParams, wants_graph
-from elanus.schema import IndexSpec
+from elanus.index import (
+    DenseIndex,
+    FaissIndex,
+    FaissKind,
+    FaissParams,
+    Graph,
+    GraphParams,
+    wants_graph,
+)
+from elanus.schema import FAISS_TYPES, IndexSpec
 
 _log = logging.getLogger("elanus")
 
@@ -28,7 +37,7 @@ def needs_work(view: View, index: DenseIndex, spec: IndexSpec | None) -> bool:
     if spec is None or spec.index_type == "FLAT":
         return False
     if index.graph is None:
-        # Both graph types switch at the same size; see `wants_graph`.
+        # All types switch at the same size; see `wants_graph`.
         return wants_graph(view.count, index.dim, "HNSW")
     # The tail is scanned at every search: fold it in when that starts to be felt.
     return index.n - index.graph.covered > _LONGEST_TAIL or _is_unfit(view, index, spec)
@@ -61,7 +70,7 @@ def make_graph(
     One process at a time does so for a file; the others wait, scanning meanwhile, and adopt what
     it saved.
     """
-    if _assembled(state, key, spec):
+    if _assembled(state, key, spec, cache):
         return
     if cache is None or not _wait_for_turn(cache, stop):
         if not stop():
@@ -69,7 +78,7 @@ def make_graph(
         return
     try:
         restored = cache.restore_newest(state.number)
-        if restored is not None and state.adopt(restored) and _assembled(state, key, spec):
+        if restored is not None and state.adopt(restored) and _assembled(state, key, spec, cache):
             return
         if _build(state, key, spec, stop):
             cache.save(state)
@@ -86,7 +95,9 @@ def _wait_for_turn(cache: SnapshotCache, stop: Stop) -> bool:
     return True
 
 
-def _assembled(state: CollectionState, key: DenseKey, spec: IndexSpec) -> bool:
+def _assembled(
+    state: CollectionState, key: DenseKey, spec: IndexSpec, cache: SnapshotCache | None
+) -> bool:
     """Put a saved graph in place; whether nothing more is needed then."""
     saved = state.saved_graphs.get(key)
     if saved is None:
@@ -94,10 +105,13 @@ def _assembled(state: CollectionState, key: DenseKey, spec: IndexSpec) -> bool:
     try:
         view = state.view
         index = view.parts.get(key)
-        if index is None or index.graph is not None:
+        if index is None or index.graph is not None or saved.meta["lineage"] != view.lineage:
             return False
         saved.check()
-        state.publish_graph(view, key, Graph.from_arrays(saved.arrays, index))
+        published = state.publish_graph(view, key, Graph.from_arrays(saved.arrays, index))
+        if published and cache is not None:
+            # Searches until now, and the graph itself, have read all of the map.
+            cache.map_again(state, key)
     except DatabaseCorruptError as error:
         _log.warning("ignoring a saved graph, and building another: %s", error)
         return False
@@ -114,14 +128,22 @@ def _build(state: CollectionState, key: DenseKey, spec: IndexSpec, stop: Stop) -
     if index is None or not needs_work(view, index, spec):
         return False
     old = index.graph
-    if old is None or _is_unfit(view, index, spec):
-        graph = Graph.build(index, _params(spec), mask=view.mask, stop=stop)
-    else:
+    graph: Graph | FaissIndex | None
+    if old is not None and not _is_unfit(view, index, spec):
         graph = old.extend(index, mask=view.mask, stop=stop)
+    else:
+        params = _params(spec)
+        if isinstance(params, FaissParams):
+            graph = FaissIndex.build(index, params, mask=view.mask, stop=stop)
+        else:
+            graph = Graph.build(index, params, mask=view.mask, stop=stop)
     return graph is not None and state.publish_graph(view, key, graph)
 
 
-def _params(spec: IndexSpec) -> GraphParams:
+def _params(spec: IndexSpec) -> GraphParams | FaissParams:
+    if spec.index_type in FAISS_TYPES:
+        given = {name: spec.params[name] for name in ("nlist", "m", "nbits") if name in spec.params}
+        return FaissParams(cast("FaissKind", spec.index_type), **given)
     usual = GraphParams()
     return GraphParams(
         m=int(spec.params.get("M", usual.m)),

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import sqlite3
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,14 @@ from elanus.schema import DYNAMIC, INTEGER_TYPES, DataType, FieldSchema, Metric,
 from elanus.storage import Tables, decode_dense, decode_row, decode_sparse, decode_terms
 
 Path = tuple[str | int, ...]
+
+_Read = Callable[[int, int], tuple[NDArray[np.int64], Sequence[Any]]]
+_Decode = Callable[
+    [Sequence[bytes | None]], tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[Any]]
+]
+
+_AT_ONCE = 4_096
+"""Rows read at a time: as Python's objects they take more memory than the arrays made of them."""
 
 
 class PartKey(ABC):
@@ -63,20 +72,21 @@ class DenseKey(PartKey):
         self, db: sqlite3.Connection, tables: Tables, view: View, part: DenseIndex | None
     ) -> DenseIndex:
         """See `PartKey`."""
-        index = DenseIndex.empty(self.dim, self.metric) if part is None else part
-        rows, blobs = tables.vectors_since(db, self.field, _last_covered(view, index.n))
-        places = _places(view, index.n, rows)
-        filled = np.array([blob is not None for blob in blobs], dtype=bool)
-        m = view.n - index.n
-        present = np.zeros(m, dtype=bool)
-        present[places[filled]] = True
-        vectors = decode_dense([blob for blob in blobs if blob is not None], self.dim)
-        if len(vectors) < m:
-            # Nulls, and rows that are gone: their slots hold zeros, and are never found.
-            scattered = np.zeros((m, self.dim), dtype=np.float32)
-            scattered[places[filled]] = vectors
-            vectors = scattered
-        return index.append(vectors, None if present.all() else present)
+        covered = 0 if part is None else part.n
+        # Nulls, and rows that are gone: their slots hold zeros, and are never found.
+        vectors = np.zeros((view.n - covered, self.dim), dtype=np.float32)
+        present = np.zeros(len(vectors), dtype=bool)
+        read = partial(tables.vectors_since, db, self.field)
+        for rows, blobs in _pieces(read, view, covered):
+            filled = np.array([blob is not None for blob in blobs], dtype=bool)
+            places = _places(view, covered, rows)[filled]
+            present[places] = True
+            vectors[places] = decode_dense([blob for blob in blobs if blob is not None], self.dim)
+        known = None if present.all() else present
+        if part is None or not part.n:
+            # Adopted, not appended: nothing is copied, now or when rows are added.
+            return DenseIndex.from_matrix(vectors, known, self.metric)
+        return part.append(vectors, known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +104,8 @@ class SparseKey(PartKey):
     ) -> SparseIndex:
         """See `PartKey`."""
         index = SparseIndex.empty() if part is None else part
-        rows, blobs = tables.vectors_since(db, self.field, _last_covered(view, index.n))
-        aligned = _aligned(view, index.n, rows, blobs)
-        return index.append(SparseRows(*decode_sparse(aligned)))
+        read = partial(tables.vectors_since, db, self.field)
+        return index.append(_sparse_rows(read, decode_sparse, view, index.n)[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +140,10 @@ class TextKey(PartKey):
         index = part.index
         if part.last_delete < view.last_delete and index.n:
             index = self._without_deleted(db, tables, view, part)
-        rows, blobs = tables.terms_since(db, self.field, _last_covered(view, index.n))
-        first = index.n
-        index = index.append(SparseRows(*decode_terms(_aligned(view, first, rows, blobs))))
-        gone = np.setdiff1d(np.arange(first, view.n), first + _places(view, first, rows))
+        read = partial(tables.terms_since, db, self.field)
+        added, is_there = _sparse_rows(read, decode_terms, view, index.n)
+        gone = index.n + np.flatnonzero(~is_there)
+        index = index.append(added)
         if len(gone):
             # They were deleted before this index saw them: no statistics may count them.
             index = index.remove(gone, SparseRows(*decode_terms([None] * len(gone))))
@@ -169,12 +178,9 @@ class ColumnKey(PartKey):
     ) -> Column:
         """See `PartKey`."""
         column = Column.empty(self.kind) if part is None else part
-        documents = documents_since(db, tables, view, column.n)
-        return self.extended(column, documents)
-
-    def extended(self, column: Column, documents: Sequence[dict[str, Any]]) -> Column:
-        """The column with the values that the documents have at its path."""
-        return column.append(extract_path(documents, self.path))
+        for documents in documents_since(db, tables, view, column.n):
+            column = column.append(extract_path(documents, self.path))
+        return column
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,18 +204,30 @@ class PrimaryKeyColumn(PartKey):
 
 def documents_since(
     db: sqlite3.Connection, tables: Tables, view: View, covered: int
-) -> list[dict[str, Any]]:
+) -> Iterator[list[dict[str, Any]]]:
     """The scalar fields of the slots after the first ``covered``; empty for rows that are gone."""
-    rows, blobs = tables.data_since(db, _last_covered(view, covered))
-    documents: list[dict[str, Any]] = [{}] * (view.n - covered)
-    places = _places(view, covered, rows).tolist()
-    for place, row, blob in zip(places, rows.tolist(), blobs, strict=True):
-        documents[place] = decode_row(row, blob)
-    return documents
+    for rows, blobs in _pieces(partial(tables.data_since, db), view, covered):
+        places = _places(view, covered, rows).tolist()
+        documents: list[dict[str, Any]] = [{}] * (places[-1] + 1)
+        for place, row, blob in zip(places, rows.tolist(), blobs, strict=True):
+            documents[place] = decode_row(row, blob)
+        yield documents
+        covered += len(documents)
+    if covered < view.n:
+        yield [{}] * (view.n - covered)
 
 
-def _last_covered(view: View, covered: int) -> int:
-    return int(view.rows[covered - 1]) if covered else 0
+def _pieces(
+    read: _Read, view: View, covered: int
+) -> Iterator[tuple[NDArray[np.int64], Sequence[Any]]]:
+    """Numbers and values of the rows after the first ``covered`` slots, some at a time."""
+    last = int(view.rows[covered - 1]) if covered else 0
+    while True:
+        rows, values = read(last, _AT_ONCE)
+        if not len(rows):
+            return
+        yield rows, values
+        last = int(rows[-1])
 
 
 def _places(view: View, covered: int, rows: NDArray[np.int64]) -> NDArray[np.intp]:
@@ -217,15 +235,21 @@ def _places(view: View, covered: int, rows: NDArray[np.int64]) -> NDArray[np.int
     return np.searchsorted(view.rows[covered:], rows)
 
 
-def _aligned(
-    view: View, covered: int, rows: NDArray[np.int64], blobs: Sequence[bytes | None]
-) -> Sequence[bytes | None]:
-    if len(blobs) == view.n - covered:
-        return blobs
-    aligned: list[bytes | None] = [None] * (view.n - covered)
-    for place, blob in zip(_places(view, covered, rows).tolist(), blobs, strict=True):
-        aligned[place] = blob
-    return aligned
+def _sparse_rows(
+    read: _Read, decode: _Decode, view: View, covered: int
+) -> tuple[SparseRows, NDArray[np.bool_]]:
+    """The slots after the first ``covered``, and which of them have a row; the others are empty."""
+    counts = np.zeros(view.n - covered, dtype=np.int64)
+    is_there = np.zeros(len(counts), dtype=bool)
+    decoded = [decode(())]
+    for rows, blobs in _pieces(read, view, covered):
+        decoded.append(decode(blobs))
+        places = _places(view, covered, rows)
+        counts[places] = np.diff(decoded[-1][0])
+        is_there[places] = True
+    offsets = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(counts)])
+    terms = np.concatenate([piece[1] for piece in decoded])
+    return SparseRows(offsets, terms, np.concatenate([piece[2] for piece in decoded])), is_there
 
 
 _FIELD_TYPES = {

@@ -16,9 +16,10 @@ from elanus.engine._parts import DenseKey, SparseKey, TextPart
 from elanus.engine._project import Projection, fetch
 from elanus.engine._snapshot import Snapshot
 from elanus.errors import DataNotMatchException, ParamError
-from elanus.index import DenseIndex, top_order
+from elanus.index import DenseIndex, FaissIndex, load_faiss, top_order
 from elanus.query import Expression, Fusion, RankedLeg, fuse
 from elanus.schema import (
+    FAISS_TYPES,
     DataType,
     FieldSchema,
     IndexSpec,
@@ -34,6 +35,7 @@ from elanus.schema import (
 )
 
 DEFAULT_EF = 64
+DEFAULT_REORDER = 100
 
 Ranking = tuple[NDArray[np.intp], NDArray[np.float64]]
 """Slots and scores, best first."""
@@ -52,7 +54,7 @@ class Leg:
     """
 
     data: Sequence[Any]
-    field: str | None
+    field: Any
     limit: int
     params: SearchParams
     filters: tuple[Expression, ...] = ()
@@ -143,9 +145,9 @@ def _rank_dense(
     queries = [_checked(dense_vector, q, i, target, dim) for i, q in enumerate(leg.data)]
     index = dense_index(snapshot, target.key, target.index)
     keys = snapshot.view.keys
-    ef = leg.params.ef or _default_ef(target.index)
     if not queries:
         return []
+    index, ef = _with_effort(index, leg.params, target.index, limit)
     if len(queries) == 1:
         return [index.search(queries[0], limit, mask=mask, keys=keys, ef=ef)]
     found: list[Ranking] = index.search_many(np.stack(queries), limit, mask=mask, keys=keys, ef=ef)
@@ -161,6 +163,8 @@ def dense_index(snapshot: Snapshot, key: DenseKey, spec: IndexSpec | None) -> De
     if spec is None or spec.index_type == "FLAT":
         # A graph may be left from an index that was dropped: without one, answers are exact.
         return index if index.graph is None else index.with_graph(None)
+    if spec.index_type in FAISS_TYPES:
+        load_faiss()  # says what to install
     if spec.metric is key.metric and needs_work(view, index, spec):
         snapshot.state.upkeep.graph(snapshot.state, key, spec)
     else:
@@ -181,8 +185,19 @@ def load_parts(snapshot: Snapshot) -> list[DenseKey]:
     return keys
 
 
-def _default_ef(index: IndexSpec | None) -> int:
-    return int(index.params.get("ef", DEFAULT_EF)) if index else DEFAULT_EF
+def _with_effort(
+    index: DenseIndex, params: SearchParams, spec: IndexSpec | None, limit: int
+) -> tuple[DenseIndex, int]:
+    """The index set to read as many lists as were asked for, and the number of candidates."""
+    usual = spec.params if spec else {}
+    if spec is None or spec.index_type not in FAISS_TYPES:
+        return index, params.ef or int(usual.get("ef", DEFAULT_EF))
+    nprobe = params.nprobe or usual.get("nprobe")
+    if nprobe and isinstance(index.graph, FaissIndex):
+        index = index.with_graph(index.graph.probing(int(nprobe)))
+    # Distances between codes are rough: ten candidates for each hit.
+    reorder_k = params.reorder_k or usual.get("reorder_k")
+    return index, int(reorder_k or max(DEFAULT_REORDER, 10 * limit))
 
 
 def _checked(convert: Any, value: Any, number: int, target: _Target, *more: Any) -> Any:

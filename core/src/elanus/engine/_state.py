@@ -2,53 +2,32 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from elanus.engine._parts import DenseKey, PartKey, TextKey, TextPart, field_kinds
+from elanus.engine._saved import Restored, Saved, SavedText
 from elanus.engine._view import View, empty_view, follow
-from elanus.errors import DatabaseFormatError
-from elanus.index import FieldKind, Graph
+from elanus.errors import DatabaseCorruptError, DatabaseFormatError
+from elanus.index import FaissIndex, FieldKind, Graph, bm25_from_arrays
 from elanus.schema import DataType, IndexSpec, Schema
 from elanus.storage import CollectionInfo, Container, Tables, Vocabulary
 from elanus.text import Analyzer, build_analyzer
 
+_log = logging.getLogger("elanus")
+
+LEAST_WORTH_SAVING = 10_000
+"""Rows of a text index that are saved once a quarter of it is not: reading them takes 0.1 s."""
+
 MOST_SEGMENTS = 4
 """Pieces of a text index above which they are put together; each costs a query about 0.05 ms."""
-
-Block = tuple[int, int, int]
-"""First row, row after the last, CRC-32."""
-
-
-@dataclass(frozen=True, slots=True)
-class SavedMatrix:
-    """A raw file of vectors, of which so many rows are registered.
-
-    Attributes:
-        blocks: row ranges of the file with the CRC-32 of each.
-    """
-
-    name: str
-    rows: int
-    blocks: tuple[Block, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Restored:
-    """A view that was saved, and what was saved with it.
-
-    Attributes:
-        view: with indexes that map the saved vectors.
-        graphs: arrays of graphs, not yet assembled.
-        matrices: the files that the vectors are in.
-    """
-
-    view: View
-    graphs: Mapping[DenseKey, Container] = field(default_factory=dict)
-    matrices: Mapping[DenseKey, SavedMatrix] = field(default_factory=dict)
 
 
 class Upkeep(Protocol):
@@ -65,6 +44,9 @@ class Upkeep(Protocol):
 
     def merge(self, state: CollectionState, key: TextKey) -> None:
         """Have the pieces of a text index put together, in the background."""
+
+    def save(self, state: CollectionState) -> None:
+        """Have the text indexes saved, in the background."""
 
 
 class OutdatedSnapshotError(Exception):
@@ -83,10 +65,12 @@ class CollectionState:
         self.lock = threading.RLock()
         self.is_loaded = True
         self.upkeep = upkeep
-        self.matrices: Mapping[DenseKey, SavedMatrix] = {}
         self.saved_graphs: dict[DenseKey, Container] = {}
+        self._saved_texts: dict[str, SavedText] = {}
         self._text_keys = info.schema.primary.dtype is DataType.VARCHAR
         self._view = empty_view(info.generation, text_keys=self._text_keys)
+        self.saved = Saved(self._view.lineage)
+        self._began = -1  # the commit as of which the slots were numbered
 
     @property
     def view(self) -> View:
@@ -113,11 +97,18 @@ class CollectionState:
         if view.seq < 0:
             restored = self.upkeep.restore(db, info)
             view = view if restored is None else self._taken_over(restored)
-        return view if view.seq == seq else follow(db, info, self.tables, view, seq)
+        if view.seq == seq:
+            return view
+        followed = follow(db, info, self.tables, view, seq)
+        if view.seq < 0 or followed.lineage != view.lineage:
+            self._began = seq
+        return followed
 
     def _taken_over(self, restored: Restored) -> View:
+        self._began = restored.view.seq
+        self.saved = restored.saved
         self.saved_graphs = dict(restored.graphs)
-        self.matrices = restored.matrices
+        self._saved_texts = dict(restored.texts)
         self.upkeep.check(self)
         return restored.view
 
@@ -132,17 +123,43 @@ class CollectionState:
         with self.lock:
             view = self._followed(db, info, seq)
             part = view.parts.get(key)
+            if part is None and isinstance(key, TextKey):
+                part = self._saved_text(key, view)
             if part is None or not key.is_current(part, view):
                 part = key.follow(db, self.tables, view, part)
+            if part is not view.parts.get(key):
                 view = view.with_part(key, part)
-                self._tidy(key, part)
             self._view = view
+            if isinstance(key, TextKey):
+                self._tidy(key, view.parts[key])
             return view
 
-    def _tidy(self, key: PartKey, part: Any) -> None:
-        """Have the many small pieces that small writes leave in an index put together."""
-        if isinstance(key, TextKey) and len(part.index.segments) > MOST_SEGMENTS:
+    def _saved_text(self, key: TextKey, view: View) -> TextPart | None:
+        """The text index that was saved, if it fits the view and is sound."""
+        saved = self._saved_texts.pop(key.field, None)
+        if saved is None or saved.container.meta["lineage"] != view.lineage:
+            return None
+        try:
+            saved.container.check()
+            index = bm25_from_arrays(saved.container.arrays, k1=key.k1, b=key.b)
+        except DatabaseCorruptError as error:
+            _log.warning("ignoring the saved terms of %r, and reading them: %s", key.field, error)
+            self.saved = self.saved.without_text(key.field)
+            return None
+        return TextPart(index, saved.last_delete)
+
+    def _tidy(self, key: TextKey, part: TextPart) -> None:
+        """Have many small pieces, which small writes leave, put together, and much saved."""
+        if len(part.index.segments) > MOST_SEGMENTS:
             self.upkeep.merge(self, key)
+        if self.wants_saving(key, part):
+            self.upkeep.save(self)
+
+    def wants_saving(self, key: TextKey, part: TextPart) -> bool:
+        """Whether much of a text index would have to be read again at the next opening."""
+        saved = self.saved
+        known = saved.texts.get(key.field, 0) if saved.lineage == self._view.lineage else 0
+        return part.index.n - known >= max(LEAST_WORTH_SAVING, part.index.n // 4)
 
     def merge(self, key: TextKey) -> None:
         """Put the pieces of an index together; if it was extended meanwhile, the next one will."""
@@ -155,14 +172,17 @@ class CollectionState:
                 self._view = self._view.with_part(key, merged)
 
     def adopt(self, restored: Restored) -> bool:
-        """Take over a view that another process saved; False if it is the one that we have."""
-        if restored.view.lineage == self._view.lineage:
+        """Take over a view that another process saved; False if it is the one that we have.
+
+        Or one from before ours was read afresh, which was done because that one was of no use.
+        """
+        if restored.view.lineage == self._view.lineage or restored.view.seq < self._began:
             return False
         with self.lock:
             self._view = self._taken_over(restored)
         return True
 
-    def publish_graph(self, built_from: View, key: DenseKey, graph: Graph) -> bool:
+    def publish_graph(self, built_from: View, key: DenseKey, graph: Graph | FaissIndex) -> bool:
         """Put a graph that was built in the background in place, if its slots are still those."""
         with self.lock:
             view = self._view
@@ -172,12 +192,39 @@ class CollectionState:
             self._view = view.with_part(key, index.with_graph(graph))
             return True
 
+    def note_saved(self, before: Saved, saved: Saved) -> bool:
+        """Remember what was saved; False if the view was read afresh after ``before`` was taken.
+
+        A view that is restored again may number the rows behind the saved ones otherwise.
+        """
+        with self.lock:
+            is_same = self.saved is before
+            if is_same:
+                self.saved = saved
+            return is_same
+
+    def rest_on(self, key: DenseKey, saved: Saved, matrix: NDArray[np.float32]) -> None:
+        """Let a dense index read its first vectors from a map of the file that they are saved in.
+
+        What it read them from until now is given back when the last search that uses it ends: its
+        own memory, or the pages that a search of all vectors has read of an earlier map. Those
+        that are needed are read again from the file, or rather the system's memory of it, which
+        all processes share.
+        """
+        with self.lock:
+            view = self._view
+            index = view.parts.get(key)
+            if self.saved is saved and view.lineage == saved.lineage and index is not None:
+                rows = index.rows.with_base(matrix)
+                self._view = view.with_part(key, replace(index, rows=rows))
+
     def forget(self) -> None:
         """Drop all that can be read again."""
         with self.lock:
             self._view = empty_view(self._view.generation, text_keys=self._text_keys)
+            self.saved = Saved(self._view.lineage)
             self.saved_graphs = {}
-            self.matrices = {}
+            self._saved_texts = {}
 
 
 def _analyzers(info: CollectionInfo) -> dict[str, Analyzer]:

@@ -8,7 +8,8 @@ from elanus.engine._background import Background
 from elanus.engine._cache import SnapshotCache
 from elanus.engine._graphs import make_graph
 from elanus.engine._parts import DenseKey, TextKey
-from elanus.engine._state import CollectionState, Restored
+from elanus.engine._saved import Restored
+from elanus.engine._state import CollectionState
 from elanus.schema import IndexSpec
 from elanus.storage import CacheFolder, CollectionInfo, DatabaseFile
 
@@ -46,6 +47,12 @@ class BackgroundUpkeep:
     def merge(self, state: CollectionState, key: TextKey) -> None:
         """See `Upkeep`."""
         self.background.request((state.number, key), lambda _: state.merge(key))
+
+    def save(self, state: CollectionState) -> None:
+        """See `Upkeep`."""
+        cache = self.cache
+        if cache is not None:
+            self.background.request((state.number, "save"), lambda _: cache.save_texts(state))
 
     def wait_for_graph(self, state: CollectionState, key: DenseKey) -> None:
         """Wait for a graph that must be built; one that was saved is not waited for."""

@@ -7,14 +7,16 @@ an index that was built afresh from the rows that are left.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
+from operator import add, sub
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from elanus.errors import ParamError
-from elanus.index._bm25_search import Query, candidates, exact_scores
+from elanus.index._bm25_exact import exact_scores
+from elanus.index._bm25_query import Query, idf
+from elanus.index._bm25_search import candidates
 from elanus.index._order import top_hits
 from elanus.index._segment import (
     Saturation,
@@ -192,15 +194,16 @@ class Bm25Index:
         """
         check_search("Bm25Index.search", self.n, k, mask, keys)
         weighted = self._weigh(query)
-        if not weighted.numbers.size:
+        if not weighted.numbers:
             return np.empty(0, dtype=np.intp), np.empty(0)
         if mask is not None and np.count_nonzero(mask) <= _SELECTIVE:
             slots = np.flatnonzero(mask)
         else:
             slots = candidates(self.segments, weighted, k, self.n, mask)
         scores = exact_scores(self.segments, weighted, slots)
-        held = scores > 0
-        return top_hits(slots[held], scores[held], k, keys, descending=True)
+        slots, scores = top_hits(slots, scores, k, keys, descending=True)
+        held = int(np.count_nonzero(scores))  # rows without any of the terms are the last
+        return slots[:held], scores[:held]
 
     def search_many(
         self,
@@ -211,6 +214,8 @@ class Bm25Index:
         keys: Keys,
     ) -> list[tuple[NDArray[np.intp], NDArray[np.float64]]]:
         """`search` for each query; equal to the searches one by one."""
+        # One after the other: calls this short keep the interpreter's lock, and two threads take
+        # longer than one. A product of sparse matrices would read every list in full.
         return [self.search(query, k, mask=mask, keys=keys) for query in queries]
 
     def matching(self, terms: Sequence[int], minimum: int = 1) -> NDArray[np.bool_]:
@@ -230,21 +235,29 @@ class Bm25Index:
         return held >= minimum
 
     def _weigh(self, query: Sequence[tuple[int, int]]) -> Query:
-        """The query's known terms with their weights, by Milvus's (and Lucene's) idf."""
-        numbers = _term_numbers([number for number, _ in query])
-        counts = np.array([count for _, count in query], dtype=np.float64)
-        if np.any(counts < 1):
+        """The query's known terms, with their weights and their lists."""
+        numbers = [number for number, _ in query]
+        lowest = min((count for _, count in query), default=1)
+        if lowest < 1:
             raise ParamError(
-                f"BM25 query: a term occurs {counts.min():g} times; leave out what does not occur"
+                f"BM25 query: a term occurs {lowest:g} times; leave out what does not occur"
             )
-        frequency = self.document_frequency(numbers)
-        known = frequency > 0
-        idfs = [
-            math.log(1 + (self.documents - df + 0.5) / (df + 0.5))
-            for df in frequency[known].tolist()
-        ]
+        terms = _term_numbers(numbers)
+        lists = [segment.postings.ranges(terms).tolist() for segment in self.segments]
+        frequency = [0] * len(numbers)
+        for part in lists:
+            lengths = [end - begin for begin, end in part]
+            frequency = list(map(add, frequency, lengths))
+        for gone in self.removed:
+            frequency = list(map(sub, frequency, gone.look_up(terms).tolist()))
+        known = [place for place, df in enumerate(frequency) if df > 0]
         return Query(
-            numbers[known], np.array(idfs), counts[known], self.average_length, self.saturation
+            numbers=[numbers[place] for place in known],
+            idfs=[idf(self.documents, frequency[place]) for place in known],
+            counts=[query[place][1] for place in known],
+            lists=[[part[place] for place in known] for part in lists],
+            average=self.average_length,
+            saturation=self.saturation,
         )
 
     def _check_removed(self, slots: NDArray[np.intp], lengths: NDArray[np.int64]) -> None:
@@ -269,13 +282,13 @@ class Bm25Index:
                 )
 
 
-def _term_numbers(terms: Sequence[int]) -> NDArray[np.int64]:
+def _term_numbers(terms: Sequence[int]) -> NDArray[np.uint32]:
     if terms and not 0 <= min(terms) <= max(terms) <= _MAX_TERM:
         raise ParamError(
             f"BM25: term numbers from {min(terms)} to {max(terms)}; "
             f"they must be between 0 and {_MAX_TERM}"
         )
-    return np.array(terms, dtype=np.int64)
+    return np.array(terms, dtype=np.uint32)
 
 
 def _check_counts(rows: SparseRows) -> None:

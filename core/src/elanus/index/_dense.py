@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
 from elanus.errors import ParamError
 from elanus.index._flat import GATHER_COST, Hits, Pool, scan
 from elanus.index._metric import DENSE_METRICS, Float32s, Float64s, Query, Slots
-from elanus.index._order import Keys, top_hits
+from elanus.index._order import Keys
+from elanus.index._rerank import Wanted, ranked
 from elanus.index._rows import Rows
 from elanus.schema import Metric
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
+    from elanus.index._faiss import FaissIndex
     from elanus.index._graph import Graph
 
-IndexType = Literal["FLAT", "AUTOINDEX", "HNSW"]
+IndexType = Literal["FLAT", "AUTOINDEX", "HNSW", "IVF_FLAT", "IVF_SQ8", "IVF_PQ", "SCANN"]
 
 FETCH_COST = 60
 """A candidate fetched from the graph (2.2 µs at 384 d), against a row read in sequence."""
@@ -35,18 +36,21 @@ Measured, k = 10, graph at ef 64: 8,000 rows of 384 d 0.20 ms scanned, 0.11 thro
 """
 
 _USUAL_EF = 64
+_FETCH_POWER = 2 / 3
+_FOUND_BYTES = 16 << 20  # what the graph gives for a batch of queries
+_CANDIDATE_BYTES = 8 + 4  # a node and its distance
 
 
 def wants_graph(n_alive: int, dim: int, index_type: IndexType) -> bool:
     """Whether a field of ``n_alive`` vectors is searched much faster through a graph.
 
-    ``HNSW`` and ``AUTOINDEX`` are alike: below that size an exact answer costs no more.
+    All types but ``FLAT`` are alike: below that size an exact answer costs no more.
 
     Raises:
         ParamError: ``index_type`` is another name.
     """
-    if index_type not in ("FLAT", "AUTOINDEX", "HNSW"):
-        raise ParamError(f"index type {index_type!r}: pass 'FLAT', 'AUTOINDEX' or 'HNSW'")
+    if index_type not in get_args(IndexType):
+        raise ParamError(f"index type {index_type!r}: pass one of {', '.join(get_args(IndexType))}")
     if index_type == "FLAT":
         return False
     # With fewer rows than its candidates are worth, a search would not take the graph at all.
@@ -62,11 +66,11 @@ class DenseIndex:
 
     Attributes:
         rows: the vectors.
-        graph: over the first slots, or None; the rest is scanned.
+        graph: an approximate index over the first slots, or None; the rest is scanned.
     """
 
     rows: Rows
-    graph: Graph | None = None
+    graph: Graph | FaissIndex | None = None
 
     @classmethod
     def empty(cls, dim: int, metric: Metric) -> DenseIndex:
@@ -147,7 +151,7 @@ class DenseIndex:
         """
         return DenseIndex(self.rows.append(vectors, present), self.graph)
 
-    def with_graph(self, graph: Graph | None) -> DenseIndex:
+    def with_graph(self, graph: Graph | FaissIndex | None) -> DenseIndex:
         """The same rows, searched through ``graph`` as far as it covers them.
 
         Raises:
@@ -237,16 +241,16 @@ class DenseIndex:
     ) -> list[Hits]:
         graph = self.graph
         count = 0 if graph is None else self._count(mask)
-        fetch = None if graph is None else self._fetch(max(k, ef), count)
+        fetch = None if graph is None else self._fetch(k, ef, count)
         if graph is None or fetch is None:
             return scan(self.rows, queries, k, Pool.of(self.rows, mask), keys)
+        wanted = Wanted(k, count, mask, keys)
         hits: list[Hits] = []
-        for query in queries:
-            found = self._walk(graph, query, k, fetch, mask, keys)
-            # A graph may reach too few: its links are a heuristic, and a filter may be against it.
-            if found is None or len(found[0]) < min(k, count):
-                found = scan(self.rows, [query], k, Pool.of(self.rows, mask), keys)[0]
-            hits.append(found)
+        step = max(1, _FOUND_BYTES // (_CANDIDATE_BYTES * fetch))
+        for first in range(0, len(queries), step):
+            batch = queries[first : first + step]
+            near = graph.candidates(self.rows, batch, k, fetch, mask)
+            hits += ranked(self.rows, graph, batch, near, wanted)
         return hits
 
     def _count(self, mask: NDArray[np.bool_] | None) -> int:
@@ -256,49 +260,20 @@ class DenseIndex:
             return self.rows.n_present
         return int(np.count_nonzero(mask if present is None else mask & present))
 
-    def _fetch(self, candidates: int, count: int) -> int | None:
+    def _fetch(self, k: int, ef: int, count: int) -> int | None:
         """How many nodes to ask the graph for, or None when scanning ``count`` rows is cheaper.
+
+        So many that ``k`` of them pass, with three standard deviations to spare, if the mask treats
+        all slots alike. And more than ``ef``, but not in proportion: a longer list finds the few
+        nearest with greater certainty, so that with the power below recall is what it is without
+        a mask, or better (docs/planner.md).
 
         hnswlib's own filter was not taken: it calls Python, under the GIL, for every node that
         it visits, and is slower than to fetch more and to mask in numpy.
         """
         if count == 0:
             return None
-        fetch = -(-candidates * self.n // count)
+        share = count / self.n
+        enough = (k + 3 * math.sqrt(k * (1 - share))) / share
+        fetch = math.ceil(max(ef / share**_FETCH_POWER, enough))
         return fetch if fetch * FETCH_COST < min(count * GATHER_COST, self.n) else None
-
-    def _walk(
-        self,
-        graph: Graph,
-        query: Query,
-        k: int,
-        fetch: int,
-        mask: NDArray[np.bool_] | None,
-        keys: Keys,
-    ) -> Hits | None:
-        """The best of what the graph finds, and of what it does not cover."""
-        near = graph.nearest(query, fetch)
-        if near is None:
-            return None
-        slots, distances = near
-        if mask is not None:
-            passes = mask[slots]
-            slots, distances = slots[passes], distances[passes]
-        if len(slots) > k:
-            # Few of the candidates can be hits; the others need no canonical score.
-            kth = float(distances[k - 1])
-            slots = slots[distances <= kth + graph.doubt(self.rows, slots, kth)]
-        scores = self.rows.scores(slots, query)
-        for late_slots, late_scores in self._uncovered(graph, query, k, mask, keys):
-            slots = np.concatenate([slots, late_slots])
-            scores = np.concatenate([scores, late_scores])
-        return top_hits(slots, scores, k, keys, descending=self.metric.higher_is_better)
-
-    def _uncovered(
-        self, graph: Graph, query: Query, k: int, mask: NDArray[np.bool_] | None, keys: Keys
-    ) -> Iterator[Hits]:
-        if len(graph.stragglers):
-            slots = graph.stragglers if mask is None else graph.stragglers[mask[graph.stragglers]]
-            yield slots, self.rows.scores(slots, query)
-        if graph.covered < self.n:
-            yield scan(self.rows, [query], k, Pool.of(self.rows, mask, graph.covered), keys)[0]

@@ -7,8 +7,9 @@ using Hierarchical Navigable Small World graphs*, 2018.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import hnswlib
 import numpy as np
@@ -21,16 +22,26 @@ from elanus.index._graph_arrays import (
     hnsw_from_arrays,
     hnsw_to_arrays,
 )
-from elanus.index._metric import TAME_MAX, Float32s, Query, Slots
-from elanus.index._nodes import NodeTable, node_blocks, node_vectors
+from elanus.index._metric import Float32s, Query, Slots
+from elanus.index._nodes import (
+    Growth,
+    NodeTable,
+    are_wild,
+    direction,
+    node_blocks,
+    node_vectors,
+)
 from elanus.schema import Metric
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from elanus.index._rows import Rows
+
+_Walked: TypeAlias = "tuple[NDArray[np.int64], Float32s]"
+"""Nodes, and their distances."""
 
 _SLICE = 128  # rows between two looks at `stop`: 0.02 to 0.2 s at 384 to 1536 dimensions
 
@@ -143,24 +154,25 @@ class Graph:
         """
         rows = index.rows
         self.check_fits(rows)
-        _check_build(rows, mask, threads)
-        fresh = np.arange(self.covered, rows.n)
-        if rows.present is not None:
-            fresh = fresh[rows.present[self.covered :]]
-        if mask is not None:
-            fresh = fresh[mask[fresh]]
-        scale = self.scale if len(self.nodes) else _scale_of(rows, fresh)
-        wild = _are_wild(rows, fresh, scale)
-        nodes, added = self.nodes.with_slots(rows, fresh[~wild], scale)
-        hnsw = self._copied(len(nodes)) if len(added) or self._hnsw is None else self._hnsw
+        if threads < 0:
+            raise ParamError(f"threads is {threads}: pass 0 for one per core, or more")
+        grown = Growth.of(self.nodes, self.scale, rows, self.covered, mask)
+        added, first = grown.added, len(self.nodes)
+        hnsw = self._hnsw
+        if len(added) or hnsw is None:
+            hnsw = self._copied(len(grown.nodes))
         for start in range(0, len(added), _SLICE):
             if stop():
                 return None
             slots = added[start : start + _SLICE]
-            labels = np.arange(len(self.nodes) + start, len(self.nodes) + start + len(slots))
-            hnsw.add_items(node_vectors(rows, slots, scale), labels, num_threads=threads or -1)
-        wilds = np.concatenate([self.stragglers, fresh[wild]])
-        return Graph(self.params, self.metric, self.dim, rows.n, nodes, wilds, scale, hnsw)
+            labels = np.arange(first + start, first + start + len(slots))
+            hnsw.add_items(
+                node_vectors(rows, slots, grown.scale), labels, num_threads=threads or -1
+            )
+        wilds = np.concatenate([self.stragglers, grown.wild])
+        return Graph(
+            self.params, self.metric, self.dim, rows.n, grown.nodes, wilds, grown.scale, hnsw
+        )
 
     @property
     def nbytes(self) -> int:
@@ -183,43 +195,81 @@ class Graph:
                 "it from this index"
             )
 
-    def nearest(self, query: Query, fetch: int) -> tuple[Slots, Float32s] | None:
-        """The slots of about the ``fetch`` nearest distinct vectors, and float32 distances.
+    def candidates(
+        self,
+        rows: Rows,
+        queries: Sequence[Query],
+        k: int,
+        fetch: int,
+        mask: NDArray[np.bool_] | None,
+    ) -> list[Slots | None]:
+        """For each query the slots that may be its first ``k``, of about ``fetch`` found.
 
-        Nearest first; stragglers are not among them. None when the graph cannot answer: its
-        links reach fewer nodes than asked for, or float32 cannot hold the query.
+        Several queries are walked together, in one thread per core; each gets what it would get
+        alone. Slots that are not in ``mask`` are left out, and stragglers are not found. None when
+        the graph cannot answer: its links reach fewer nodes than asked for, or float32 cannot hold
+        the query.
         """
         if not len(self.nodes):
-            return self.nodes.slots, np.empty(0, dtype=np.float32)
-        wanted = self._direction(query)
-        if wanted is None:
-            return None
+            return [self.nodes.slots for _ in queries]
         count = min(fetch, len(self.nodes))
+        directions = [direction(self.metric, query, self.scale) for query in queries]
+        found = iter(self._walked([d for d in directions if d is not None], count))
+        walked = [None if d is None else next(found) for d in directions]
+        return [None if w is None else self._kept(rows, *w, k, mask) for w in walked]
+
+    def _walked(self, directions: list[Float32s], count: int) -> list[_Walked | None]:
+        """The ``count`` nearest nodes to each direction, nearest first."""
+        if not directions:
+            return []
+        wanted = directions[0] if len(directions) == 1 else np.stack(directions)
         try:
-            found, distances = self._hnsw.knn_query(wanted, k=count, num_threads=1)
+            # One thread for each core: hnswlib starts them for nine queries or more.
+            nodes, distances = self._hnsw.knn_query(wanted, k=count, num_threads=-1)
         except RuntimeError:
-            return None
-        return self.nodes.expand(found[0].view(np.int64), distances[0])
+            # It does not say which query reached too few.
+            alone = [[one] for one in directions]
+            return [None] if len(alone) == 1 else [self._walked(d, count)[0] for d in alone]
+        return list(zip(nodes.view(np.int64), distances, strict=True))
 
-    def _direction(self, query: Query) -> Float32s | None:
-        if self.metric is not Metric.COSINE and not query.is_tame:
-            return None
-        # A unit vector ranks alike under COSINE and IP, and hnswlib's 1 - x.q keeps its bits.
-        if self.metric is not Metric.L2:
-            return query.unit()
-        scaled: Float32s = query.vector * np.float32(self.scale)
-        return scaled if query.norm * self.scale <= TAME_MAX else None
+    def _kept(
+        self,
+        rows: Rows,
+        nodes: NDArray[np.int64],
+        distances: Float32s,
+        k: int,
+        mask: NDArray[np.bool_] | None,
+    ) -> Slots:
+        """The slots of nodes, less those that are masked out or surely behind the first ``k``."""
+        if mask is None and self.metric is not Metric.IP:
+            # Every node has a slot. Looking up those of a few only saves as many cache misses.
+            kept = self._near(distances, k, 0.0)
+            return self.nodes.expand(nodes[:kept], distances[:kept])[0]
+        slots, distances = self.nodes.expand(nodes, distances)
+        if mask is not None:
+            passes = mask[slots]
+            slots, distances = slots[passes], distances[passes]
+        longest = float(rows.factors[slots].max(initial=0.0)) if self.metric is Metric.IP else 0.0
+        return slots[: self._near(distances, k, longest)]
 
-    def doubt(self, rows: Rows, slots: Slots, distance: float) -> float:
+    def _near(self, distances: Float32s, k: int, longest: float) -> int:
+        """How many of the ascending distances can be among the first ``k`` by canonical score."""
+        if len(distances) <= k:
+            return len(distances)
+        kth = float(distances[k - 1])
+        return bisect_right(distances, kth + self._doubt(kth, longest))
+
+    def _doubt(self, distance: float, longest: float) -> float:
         """How far beyond ``distance`` hnswlib may put a slot that is truly not behind it.
 
-        Twice the error of one distance, by the bound that `_flat` explains.
+        Twice the error of one distance, by the bound that `_flat` explains. ``longest`` is the
+        greatest length among the slots; IP needs it.
         """
         gamma = dot_error(self.dim)
         if self.metric is Metric.COSINE:
             return 2 * gamma
         if self.metric is Metric.IP:
-            return 2 * gamma * (1.0 + self.scale * float(rows.factors[slots].max()))
+            return 2 * gamma * (1.0 + self.scale * longest)
         # Relative, as squares have one sign, but for what underflows.
         return 3 * gamma * distance + self.dim * 2.0**-120
 
@@ -279,30 +329,6 @@ class Graph:
         return hnsw
 
 
-def _check_build(rows: Rows, mask: NDArray[np.bool_] | None, threads: int) -> None:
-    if mask is not None and (mask.shape != (rows.n,) or mask.dtype != np.bool_):
-        raise ParamError(
-            f"mask: {mask.dtype} of shape {mask.shape} for {rows.n} slots: pass as many booleans"
-        )
-    if threads < 0:
-        raise ParamError(f"threads is {threads}: pass 0 for one per core, or a positive number")
-
-
-def _scale_of(rows: Rows, slots: Slots) -> float:
-    if rows.metric is Metric.COSINE:
-        return 1.0
-    lengths = rows.factors[slots]
-    longest = np.fmax.reduce(lengths, initial=np.float32(0.0))
-    return float(2.0 ** -np.round(np.log2(longest))) if longest else 1.0
-
-
-def _are_wild(rows: Rows, slots: Slots, scale: float) -> NDArray[np.bool_]:
-    """Which vectors hnswlib's float32 distances could overflow for."""
-    if rows.metric is Metric.COSINE:
-        return np.zeros(len(slots), dtype=np.bool_)
-    return ~(rows.factors[slots] * scale <= TAME_MAX)
-
-
 def _check_slots(graph: Graph, rows: Rows) -> None:
     """Each slot once, covered, and present."""
     slots = np.concatenate([graph.nodes.slots, graph.stragglers])
@@ -311,7 +337,7 @@ def _check_slots(graph: Graph, rows: Rows) -> None:
         len(np.unique(slots)) != len(slots)
         or (slots >= graph.covered).any()
         or (known is not None and not known[slots].all())
-        or _are_wild(rows, graph.nodes.slots, graph.scale).any()
+        or are_wild(rows, graph.nodes.slots, graph.scale).any()
     ):
         raise DatabaseCorruptError(
             "graph: a slot is out of range, doubled, null or too long for its node; rebuild it"

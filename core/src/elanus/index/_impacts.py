@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -24,11 +24,13 @@ if TYPE_CHECKING:
 MAX_DRIFT: Final = 0.03
 """Largest |ln(avgdl / reference)| that is tolerated."""
 
-DENSE_SHARE: Final = 8
-"""A term that at least one row in so many holds gets a dense row (4 bytes a slot)."""
+DENSE_SHARE: Final = 6
+"""A term that at least one row in so many holds gets a dense row of counts (a byte a slot)."""
 
 DENSE_MINIMUM: Final = 4096
 """… if it has this many postings: shorter lists are added in microseconds as they are."""
+
+_TINY: Final = 1e-30
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,21 +40,24 @@ class Impacts:
     Attributes:
         reference: the average length, in tokens.
         values: (nnz,) float32, beside the postings.
-        dense: (d, rows) float32; the impacts of the commonest terms, 0 where a row lacks it.
-        peaks: (d,) the largest impact of each dense row.
+        norms: (rows,) float32 length norms; positive.
+        dense: (d, rows) of the postings' type; the counts of the commonest terms. Counts, because
+            they are exact, need a quarter of the bytes, and are mostly read for few rows.
+        peaks: (d,) the largest impact in each dense row.
         dense_rows: term number -> its row of ``dense``.
     """
 
     reference: float
     values: NDArray[np.float32]
-    dense: NDArray[np.float32]
+    norms: NDArray[np.float32]
+    dense: NDArray[Any]
     peaks: list[float]
     dense_rows: dict[int, int]
 
     @property
     def nbytes(self) -> int:
         """Memory held by the arrays, in bytes."""
-        return self.values.nbytes + self.dense.nbytes
+        return self.values.nbytes + self.norms.nbytes + self.dense.nbytes
 
     def drift(self, average: float) -> float:
         """``|ln(average / reference)|``: how far the impacts are off, at most, as a logarithm."""
@@ -79,16 +84,18 @@ def make_impacts(
         k1: saturation of counts.
         b: weight of the length.
     """
-    norms = length_norms(lengths, average, k1, b).astype(np.float32)
+    # Never 0, which would make 0 / 0 of an absent term; too small to change a count.
+    norms = np.maximum(length_norms(lengths, average, k1, b), _TINY).astype(np.float32)
     values = norms[postings.slots]
     values += postings.weights
     np.divide(postings.weights, values, out=values)
     threshold = max(DENSE_MINIMUM, -(-postings.rows // DENSE_SHARE))
     columns = np.flatnonzero(np.diff(postings.starts) >= threshold)
-    dense = np.zeros((columns.size, postings.rows), dtype=np.float32)
+    dense = np.zeros((columns.size, postings.rows), dtype=postings.weights.dtype)
+    peaks = []
     for row, column in enumerate(columns):
         span = slice(postings.starts[column], postings.starts[column + 1])
-        dense[row, postings.slots[span]] = values[span]
-    peaks = dense.max(axis=1, initial=0).tolist()
+        dense[row, postings.slots[span]] = postings.weights[span]
+        peaks.append(float(values[span].max()))
     dense_rows = {int(term): row for row, term in enumerate(postings.terms[columns])}
-    return Impacts(average, values, dense, peaks, dense_rows)
+    return Impacts(average, values, norms, dense, peaks, dense_rows)

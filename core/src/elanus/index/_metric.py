@@ -21,6 +21,10 @@ TAME_MIN, TAME_MAX = 2.0**-40, 2.0**40
 """Lengths between which float32 products neither overflow nor lose bits to underflow."""
 
 
+_LEAST = 2.0**-320
+"""Less than any product of two lengths: float32 holds nothing between zero and 2**-149."""
+
+
 DENSE_METRICS = (Metric.COSINE, Metric.IP, Metric.L2)
 """The metrics by which dense vectors are compared."""
 
@@ -31,11 +35,13 @@ class Query:
 
     Attributes:
         vector: float32, shape ``(dim,)``.
+        wide: the same numbers in float64.
         square: sum of its squares, in float64 (finite, and never overflowed: float32 cannot
             reach 1e154).
     """
 
     vector: Float32s
+    wide: Float64s
     square: float
 
     @classmethod
@@ -55,10 +61,11 @@ class Query:
                 f"query vector has shape {vector.shape}, the index holds vectors of dimension "
                 f"{dim}: pass one vector of shape ({dim},)"
             )
-        square = float(squared_norms(vector[np.newaxis])[0])
+        wide = vector.astype(np.float64)
+        square = float(np.add.reduce(wide * wide))
         if not math.isfinite(square):
             raise ParamError("query vector holds NaN or infinity: pass finite numbers only")
-        return cls(vector, square)
+        return cls(vector, wide, square)
 
     @property
     def norm(self) -> float:
@@ -73,7 +80,7 @@ class Query:
     def unit(self) -> Float32s:
         """The vector divided by its length in float64, then rounded; zero stays zero."""
         factor = 1.0 / self.norm if self.square else 0.0
-        return np.multiply(self.vector, factor, dtype=np.float64).astype(np.float32)
+        return (self.wide * factor).astype(np.float32)
 
 
 def squared_norms(rows: Float32s) -> Float64s:
@@ -106,15 +113,38 @@ def score_rows(
     metric: Metric, rows: Float32s, query: Query, squares: Float64s | None = None
 ) -> Float64s:
     """`canonical_scores` for callers that keep the rows' `squared_norms` (used by COSINE)."""
+    return score_pairs(metric, rows, query.wide, query.square, squares)
+
+
+def score_pairs(
+    metric: Metric,
+    rows: Float32s,
+    queries: Float64s,
+    query_squares: Float64s | float,
+    squares: Float64s | None = None,
+) -> Float64s:
+    """`canonical_scores` of each row with a query of its own, or of all rows with one.
+
+    Args:
+        metric: how vectors are compared.
+        rows: float32, shape ``(m, dim)``.
+        queries: `Query.wide` of one query, or of one for each row, shape ``(m, dim)``.
+        query_squares: `Query.square` of that query, or of each, shape ``(m,)``.
+        squares: the rows' `squared_norms`, shape ``(m,)``; COSINE computes them if None.
+    """
+    # Not one mixed operation with ``dtype=float64``: numpy converts its operands in small pieces.
+    wide = rows.astype(np.float64, order="C")
     if metric is Metric.L2:
-        difference = np.subtract(rows, query.vector, dtype=np.float64, order="C")
-        return _rounded(np.multiply(difference, difference, out=difference).sum(axis=1))
-    dots = np.multiply(rows, query.vector, dtype=np.float64, order="C").sum(axis=1)
+        wide -= queries
+        return _rounded(np.add.reduce(np.multiply(wide, wide, out=wide), axis=1))
+    wide *= queries
+    dots: Float64s = np.add.reduce(wide, axis=1)
     if metric is Metric.IP:
         return _rounded(dots)
     # One root of the product, not a product of roots: a vector with itself scores exactly 1.
-    lengths = np.sqrt((squared_norms(rows) if squares is None else squares) * query.square)
-    cosines = np.divide(dots, lengths, out=np.zeros_like(dots), where=lengths > 0)
+    lengths = np.sqrt((squared_norms(rows) if squares is None else squares) * query_squares)
+    # A zero vector has the dot product 0, and so any length gives 0.
+    cosines = np.divide(dots, np.maximum(lengths, _LEAST, out=lengths), out=dots)
     return _rounded(np.minimum(np.maximum(cosines, -1.0, out=cosines), 1.0, out=cosines))
 
 

@@ -1,4 +1,6 @@
-"""Which slots a node of the graph stands for: equal vectors share one node.
+"""Which slots a node of a graph stands for, and what vector it holds.
+
+Equal vectors share one node.
 
 Without that, 64 candidates of 500 equal vectors would be 64 of them by chance, and the ones with
 the smallest keys, which are the answer, would be lost; and their links would lead nowhere else.
@@ -11,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from elanus.index._metric import Float32s, Slots
+from elanus.errors import ParamError
+from elanus.index._metric import TAME_MAX, Float32s, Query, Slots
 from elanus.schema import Metric
 
 if TYPE_CHECKING:
@@ -22,6 +25,33 @@ if TYPE_CHECKING:
     from elanus.index._rows import Rows
 
 _CHUNK_BYTES = 1 << 20
+
+
+def scale_of(rows: Rows, slots: Slots) -> float:
+    """The power of two that brings the longest vector near to length one; 1 for COSINE."""
+    if rows.metric is Metric.COSINE:
+        return 1.0
+    lengths = rows.factors[slots]
+    longest = np.fmax.reduce(lengths, initial=np.float32(0.0))
+    return float(2.0 ** -np.round(np.log2(longest))) if longest else 1.0
+
+
+def are_wild(rows: Rows, slots: Slots, scale: float) -> NDArray[np.bool_]:
+    """Which vectors float32 distances could overflow for, bool, shape ``(len(slots),)``."""
+    if rows.metric is Metric.COSINE:
+        return np.zeros(len(slots), dtype=np.bool_)
+    return ~(rows.factors[slots] * scale <= TAME_MAX)
+
+
+def direction(metric: Metric, query: Query, scale: float) -> Float32s | None:
+    """What a query looks for among `node_vectors`; None when float32 cannot hold it."""
+    if metric is not Metric.COSINE and not query.is_tame:
+        return None
+    # A unit vector ranks alike under COSINE and IP, and hnswlib's 1 - x.q keeps its bits.
+    if metric is not Metric.L2:
+        return query.unit()
+    scaled: Float32s = query.vector * np.float32(scale)
+    return scaled if query.norm * scale <= TAME_MAX else None
 
 
 def node_vectors(rows: Rows, slots: Slots, scale: float) -> Float32s:
@@ -109,6 +139,54 @@ class NodeTable:
         start = np.zeros(known + len(added) + 1, dtype=np.intp)
         np.cumsum(np.bincount(owners, minlength=known + len(added)), out=start[1:])
         return NodeTable(start, slots), added
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Growth:
+    """What an approximate index must take in to cover all slots.
+
+    Attributes:
+        nodes: those it had, then those to add.
+        added: one slot for each node to add.
+        wild: slots whose lengths float32 arithmetic cannot hold.
+        scale: of the node vectors.
+    """
+
+    nodes: NodeTable
+    added: Slots
+    wild: Slots
+    scale: float
+
+    @classmethod
+    def of(
+        cls,
+        nodes: NodeTable,
+        scale: float,
+        rows: Rows,
+        covered: int,
+        mask: NDArray[np.bool_] | None,
+    ) -> Growth:
+        """Sort out the slots from ``covered`` on that are present and in ``mask``.
+
+        ``scale`` is kept, unless there are no nodes yet.
+
+        Raises:
+            ParamError: ``mask`` does not fit.
+        """
+        if mask is not None and (mask.shape != (rows.n,) or mask.dtype != np.bool_):
+            raise ParamError(
+                f"mask: {mask.dtype} of shape {mask.shape} for {rows.n} slots: pass as many "
+                "booleans"
+            )
+        fresh = np.arange(covered, rows.n)
+        if rows.present is not None:
+            fresh = fresh[rows.present[covered:]]
+        if mask is not None:
+            fresh = fresh[mask[fresh]]
+        scale = scale if len(nodes) else scale_of(rows, fresh)
+        wild = are_wild(rows, fresh, scale)
+        table, added = nodes.with_slots(rows, fresh[~wild], scale)
+        return cls(table, added, fresh[wild], scale)
 
 
 def _first_equal(rows: Rows, slots: Slots, scale: float) -> Slots:

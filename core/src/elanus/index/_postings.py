@@ -8,6 +8,7 @@ neighbours are merged geometrically, so that a posting is moved O(log) times in 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -29,6 +30,8 @@ BULK_RATIO: Final = 32
 """A larger append may move this many times its own size."""
 
 _MAX_SLOTS: Final = 1 << 31
+
+_SORTED_AT_ONCE: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,13 +115,14 @@ class Postings:
         """(len(terms), 2) begin and end of each term's list; equal for an absent term."""
         if not self.terms.size:
             return np.zeros((terms.size, 2), dtype=np.int64)
-        wanted = terms.astype(
-            np.uint32, copy=False
-        )  # the directory itself would be converted otherwise
-        column = np.minimum(self.terms.searchsorted(wanted), self.terms.size - 1)
-        begins = self.starts[column]
-        ends = np.where(self.terms[column] == wanted, self.starts[column + 1], begins)
-        return np.stack((begins, ends), axis=1)
+        # In the directory's own type: numpy would convert the whole directory otherwise.
+        wanted = terms.astype(np.uint32, copy=False)
+        column = self.terms.searchsorted(wanted)
+        held = self.terms.take(column, mode="clip") == wanted
+        ranges = np.empty((terms.size, 2), dtype=np.int64)
+        ranges[:, 0] = self.starts.take(column)
+        ranges[:, 1] = self.starts.take(column + held)
+        return ranges
 
 
 def build_postings(rows: SparseRows, base: int) -> Postings:
@@ -127,6 +131,22 @@ def build_postings(rows: SparseRows, base: int) -> Postings:
     Raises:
         ParamError: a row holds a term twice.
     """
+    if rows.terms.size <= _SORTED_AT_ONCE:
+        return _inverted(rows, base)
+    # In pieces it is no slower, and the temporaries, 28 bytes a posting, stay small.
+    marks = np.arange(0, rows.terms.size, _SORTED_AT_ONCE)
+    cuts = rows.offsets.searchsorted(marks[1:], side="right") - 1
+    bounds = np.unique([0, *cuts.tolist(), len(rows)]).tolist()
+    return merge_postings([_inverted(_piece(rows, a, b), base + a) for a, b in pairwise(bounds)])
+
+
+def _piece(rows: SparseRows, first: int, last: int) -> SparseRows:
+    begin, end = rows.offsets[first], rows.offsets[last]
+    offsets = rows.offsets[first : last + 1] - begin
+    return SparseRows(offsets, rows.terms[begin:end], rows.weights[begin:end])
+
+
+def _inverted(rows: SparseRows, base: int) -> Postings:
     # One sort of (term, position) in 64 bits: numpy sorts plain integers with SIMD, which is
     # faster than a stable argsort of the terms, and than SciPy's import.
     order = rows.terms.astype(np.uint64) << np.uint64(32)

@@ -175,6 +175,30 @@ class Rows:
         n_present = self.n_present + int(known.sum())
         return Rows._view(self.metric, self.base, n + len(vectors), buffers, n_present)
 
+    def with_base(self, matrix: Float32s) -> Rows:
+        """The same rows, the first of them held by ``matrix``, which is equal to what they are.
+
+        For a map of a file that they were written to: the memory that held them until now goes
+        with the last older value.
+
+        Args:
+            matrix: float32, C-contiguous, shape ``(m, dim)`` with ``m <= n``.
+
+        Raises:
+            ParamError: its shape or type does not fit.
+        """
+        # A plain array: every slice of numpy's own memmap pays for being one.
+        matrix = np.asarray(matrix)
+        fits = matrix.shape[1:] == (self.dim,) and len(matrix) <= self.n
+        if not fits or matrix.dtype != np.float32 or not matrix.flags.c_contiguous:
+            raise ParamError(
+                f"matrix of {matrix.dtype} with shape {matrix.shape} for {self.n} rows of "
+                f"{self.dim} components: pass the first of these rows"
+            )
+        rest = self.take(np.arange(len(matrix), self.n))
+        buffers = (_Buffer(rest, len(rest)), *self._buffers[1:])
+        return Rows._view(self.metric, matrix, self.n, buffers, self.n_present)
+
     def take(self, slots: Slots) -> Float32s:
         """Copies of the vectors at ``slots``, shape ``(len(slots), dim)``."""
         base_n = len(self.base)
@@ -182,8 +206,10 @@ class Rows:
             return self.base.take(slots, axis=0)
         if base_n == 0:
             return self.tail.take(slots, axis=0)
-        taken = np.empty((len(slots), self.dim), dtype=np.float32)
         late = slots >= base_n
+        if not late.any():
+            return self.base.take(slots, axis=0)
+        taken = np.empty((len(slots), self.dim), dtype=np.float32)
         taken[~late] = self.base[slots[~late]]
         taken[late] = self.tail[slots[late] - base_n]
         return taken

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from elanus.index._impacts import MAX_DRIFT, make_impacts
 from elanus.index._postings import append_postings, merge_postings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from elanus.index._impacts import Impacts
@@ -60,7 +63,7 @@ def extend(
     parts = append_postings(tuple(segment.postings for segment in segments), rows)
     kept = len(parts) - 1
     tail = [*(segment.lengths for segment in segments[kept:]), row_lengths(rows)]
-    grown = _segment(parts[-1], np.concatenate(tail), average, saturation)
+    grown = make_segment(parts[-1], np.concatenate(tail), average, saturation)
     return (*refresh(segments[:kept], average, saturation), grown)
 
 
@@ -72,7 +75,7 @@ def merge_all(
         return segments
     postings = merge_postings([segment.postings for segment in segments])
     lengths = np.concatenate([segment.lengths for segment in segments])
-    return (_segment(postings, lengths, average, saturation),)
+    return (make_segment(postings, lengths, average, saturation),)
 
 
 def refresh(
@@ -82,9 +85,10 @@ def refresh(
     return tuple(segment.refreshed(average, saturation) for segment in segments)
 
 
-def _segment(
+def make_segment(
     postings: Postings, lengths: NDArray[np.int64], average: float, saturation: Saturation
 ) -> Segment:
+    """A segment with impacts that fit the average length (0 if there are no tokens); O(nnz)."""
     # Without any token there are no impacts either, and every reference is as good.
     impacts = make_impacts(postings, lengths, average or 1.0, saturation.k1, saturation.b)
     return Segment(postings, lengths, impacts)
@@ -125,6 +129,11 @@ def count_removed(
     while len(parts) > 1 and parts[-2].terms.size < 2 * parts[-1].terms.size:
         parts[-2:] = [_sum_counts(parts[-2], parts[-1])]
     return tuple(parts)
+
+
+def sum_counts(parts: Sequence[TermCounts]) -> TermCounts:
+    """The sums of one or more counts."""
+    return reduce(_sum_counts, parts)
 
 
 def _sum_counts(left: TermCounts, right: TermCounts) -> TermCounts:

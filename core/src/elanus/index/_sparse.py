@@ -124,14 +124,16 @@ class SparseIndex:
     def _products(
         self, indices: NDArray[np.uint32], values: NDArray[np.float32]
     ) -> NDArray[np.float64]:
-        products = np.zeros(self.n, dtype=np.float64)
+        total = np.zeros(self.n, dtype=np.float64)
         for part in self.segments:
-            sums = products[part.base : part.base + part.rows]
+            sums = total[part.base : part.base + part.rows]
             lists = zip(part.ranges(indices).tolist(), values.tolist(), strict=True)
             for (begin, end), value in lists:
-                weights = part.weights[begin:end].astype(np.float64)
-                np.add.at(sums, part.slots[begin:end], weights * value)
-        return products
+                products = part.weights[begin:end].astype(np.float64)
+                products *= value
+                # Of native integers: `add.at` would convert others in small pieces.
+                np.add.at(sums, part.slots[begin:end].astype(np.intp), products)
+        return total
 
 
 def _ascending(

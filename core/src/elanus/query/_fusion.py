@@ -96,9 +96,10 @@ def fuse(legs: Sequence[RankedLeg], ranker: RRFRanker | WeightedRanker) -> Fusio
     else:
         parts = _by_score(legs, weights, normalised=ranker.norm_score)
     scores: dict[int, float] = {}
+    so_far = scores.get
     for leg, contributed in zip(legs, parts, strict=True):
-        for id_, part in zip(leg.ids, contributed, strict=True):
-            scores[id_] = scores.get(id_, 0.0) + part
+        hits = zip(leg.ids, contributed, strict=True)
+        scores.update([(id_, so_far(id_, 0.0) + part) for id_, part in hits])
     return Fusion(legs, parts, scores)
 
 

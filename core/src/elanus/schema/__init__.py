@@ -7,8 +7,16 @@ from elanus.schema._collection import (
     Schema,
     as_schema,
 )
+from elanus.schema._columns_input import is_data
 from elanus.schema._fields import MAX_LENGTH, FieldSchema, Function, check_name, make_field
-from elanus.schema._index import IndexParam, IndexParams, IndexSpec, as_index_specs, metrics_for
+from elanus.schema._index import (
+    FAISS_TYPES,
+    IndexParam,
+    IndexParams,
+    IndexSpec,
+    as_index_specs,
+    metrics_for,
+)
 from elanus.schema._requests import (
     AnnSearchRequest,
     LegExplanation,
@@ -38,6 +46,7 @@ from elanus.schema._vectors import (
 
 __all__ = [
     "DYNAMIC",
+    "FAISS_TYPES",
     "FLOAT_TYPES",
     "INTEGER_TYPES",
     "MAX_LENGTH",
@@ -69,6 +78,7 @@ __all__ = [
     "check_name",
     "converter",
     "dense_vector",
+    "is_data",
     "make_batch",
     "make_field",
     "metrics_for",

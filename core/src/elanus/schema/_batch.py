@@ -1,18 +1,20 @@
-"""Rows on the way in: from the caller's dicts to checked columns."""
+"""Rows on the way in: from the caller's rows or columns to checked ones."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from elanus.errors import DataNotMatchException
 from elanus.schema._collection import DYNAMIC, Schema
+from elanus.schema._columns import Column
+from elanus.schema._columns_input import MISSING, Columns, Rows, as_source, no_null
 from elanus.schema._fields import FieldSchema
 from elanus.schema._values import Rejected, convert_column, reject, to_json
 from elanus.schema._vectors import DenseColumn, SparseColumn, dense_column, sparse_column
-
-_MISSING: Any = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,93 +38,78 @@ class Batch:
     texts: dict[str, list[str | None]]
 
 
-def make_batch(schema: Schema, rows: Sequence[Mapping[str, Any]], *, upsert: bool = False) -> Batch:
-    """Check rows against a schema and turn them into columns.
+def make_batch(schema: Schema, data: Any, *, upsert: bool = False) -> Batch:
+    """Check rows or columns against a schema.
 
     Args:
         schema: the schema of the collection.
-        rows: one mapping a row, field name to value.
+        data: a row, a list of rows, a mapping of columns, an Arrow table, or a frame.
         upsert: whether a key may be given although the engine makes keys.
 
     Raises:
         DataNotMatchException: naming row, field, value and the rule broken.
+        ParamError: if the columns of a table are named wrongly.
     """
-    for number, row in enumerate(rows):
-        if not isinstance(row, Mapping):
-            raise DataNotMatchException(
-                f"row {number}: a row must be a dict of field names to values, "
-                f"got {type(row).__name__}"
-            )
-    dynamic = _dynamic_parts(schema, rows)
-    scalars = {f.name: _scalar_column(f, rows) for f in schema.scalars}
+    source = as_source(schema, data)
+    dynamic = _dynamic_parts(schema, source)
+    scalars = {f.name: convert_column(f, _column(f, source)) for f in schema.scalars}
+    keys = _keys(schema.primary, source, upsert=upsert)
     return Batch(
-        count=len(rows),
-        keys=_keys(schema.primary, rows, upsert=upsert),
-        rows=_join_rows(len(rows), scalars, dynamic),
-        dense={f.name: dense_column(f.name, f.dim or 0, _column(f, rows)) for f in schema.dense},
-        sparse={f.name: sparse_column(f.name, _column(f, rows)) for f in schema.sparse},
-        texts={
-            f.name: scalars[f.name] if f.name in scalars else _keys(f, rows, upsert=upsert)
-            for f in schema.analysed
-        },
+        count=source.count,
+        keys=keys,
+        rows=_join_rows(source.count, scalars, dynamic),
+        dense={f.name: dense_column(f.name, f.dim or 0, _column(f, source)) for f in schema.dense},
+        sparse={f.name: sparse_column(f.name, _column(f, source)) for f in schema.sparse},
+        texts={f.name: scalars.get(f.name, keys) for f in schema.analysed},
     )
 
 
-def _column(f: FieldSchema, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
+def _column(f: FieldSchema, source: Rows | Columns) -> Column:
     """A field's values with defaults filled in.
 
     Raises:
         DataNotMatchException: if a row lacks a value that it must have.
     """
-    try:
-        values = [row[f.name] for row in rows]
-    except KeyError:
-        values = [row.get(f.name, _MISSING) for row in rows]
+    values = source.get(f.name)
+    if isinstance(values, np.ndarray):
+        return values
     filler = f.default_value
     if f.nullable or filler is not None:
-        return [filler if v is None or v is _MISSING else v for v in values]
+        return [filler if v is None or v is MISSING else v for v in values]
     for number, value in enumerate(values):
-        if value is _MISSING:
+        if value is MISSING:
             raise DataNotMatchException(
                 f"row {number}: field {f.name!r} is missing (it is not nullable and has no default)"
             )
         if value is None:
-            reject(number, f.name, None, "the field is not nullable")
+            reject(number, f.name, None, no_null(source))
     return values
 
 
-def _scalar_column(f: FieldSchema, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
-    return convert_column(f, _column(f, rows))
-
-
-def _keys(f: FieldSchema, rows: Sequence[Mapping[str, Any]], *, upsert: bool) -> list[Any]:
+def _keys(f: FieldSchema, source: Rows | Columns, *, upsert: bool) -> list[Any]:
     if not f.auto_id:
-        return _scalar_column(f, rows)
-    given = [row.get(f.name) for row in rows]
+        return convert_column(f, _column(f, source))
+    given = [None if key is MISSING else key for key in source.get(f.name)]
     for number, key in enumerate(given):
         if key is not None and not upsert:
             reject(number, f.name, key, "the collection makes its own keys (auto_id=True)")
     return convert_column(f, given)
 
 
-def _dynamic_parts(
-    schema: Schema, rows: Sequence[Mapping[str, Any]]
-) -> list[dict[str, Any]] | None:
+def _dynamic_parts(schema: Schema, source: Rows | Columns) -> list[dict[str, Any]] | None:
     """The keys of each row that are no fields; None if no row has any.
 
     Raises:
         DataNotMatchException: if a row has such keys and the schema does not take them.
     """
-    names = schema.by_name.keys()
-    if all(row.keys() <= names for row in rows):
-        parts: list[dict[str, Any]] | None = None
-    else:
-        parts = [_dynamic_part(schema, i, row) for i, row in enumerate(rows)]
-    outputs = [f.name for f in schema.fields if f.is_function_output]
-    for name in outputs:
-        for number, row in enumerate(rows):
-            if row.get(name) is not None:
-                reject(number, name, row[name], "the field is filled by a function; leave it out")
+    others = source.with_others(schema)
+    parts = None
+    if others is not None:
+        parts = [_dynamic_part(schema, i, row) for i, row in enumerate(others)]
+    for name in (f.name for f in schema.fields if f.is_function_output):
+        for number, value in enumerate(source.get(name)):
+            if value is not None and value is not MISSING:
+                reject(number, name, value, "the field is filled by a function; leave it out")
     return parts
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
-from elanus.errors import ParamError, UnsupportedError
+from elanus.errors import MissingExtraError, ParamError, UnsupportedError
 from elanus.schema._collection import Schema
 from elanus.schema._fields import FieldSchema, check_name
 from elanus.schema._types import VECTOR_TYPES, DataType, Metric
@@ -50,7 +51,8 @@ class IndexParams(list[IndexParam]):
 
         Args:
             field_name: the field to index.
-            index_type: FLAT, HNSW or AUTOINDEX for dense vectors, SPARSE_INVERTED_INDEX or
+            index_type: FLAT, HNSW or AUTOINDEX for dense vectors, with FAISS also IVF_FLAT,
+                IVF_SQ8, IVF_PQ or SCANN; SPARSE_INVERTED_INDEX or
                 AUTOINDEX for sparse ones; empty means AUTOINDEX.
             index_name: the name it gets; empty means the field's name.
             **options: ``metric_type`` and the parameters of the index type, plain or in
@@ -110,6 +112,7 @@ Rules = Mapping[str, Callable[[Any], Any]]
 
 _BM25: Rules = {"bm25_k1": _real(0.0, 3.0), "bm25_b": _real(0.0, 1.0)}
 _HNSW: Rules = {"M": _whole(2, 2048), "efConstruction": _whole(1, 65536), "ef": _whole(1, 65536)}
+_IVF: Rules = {"nlist": _whole(1, 65536), "nprobe": _whole(1, 65536)}
 # These choose an algorithm or an approximation of Milvus's sparse index. Ours is exact whatever
 # they say, which each of them allows.
 _SPARSE: Rules = {"inverted_index_algo": str, "drop_ratio_build": _real(0.0, 0.999), **_BM25}
@@ -119,7 +122,15 @@ DENSE_TYPES: dict[str, Rules] = {
     "FLAT": {},
     "HNSW": _HNSW,
     "AUTOINDEX": _HNSW,
+    "IVF_FLAT": _IVF,
+    "IVF_SQ8": _IVF,
+    "IVF_PQ": {**_IVF, "m": _whole(1, 32768), "nbits": _whole(1, 12)},
+    # The raw vectors are there in any case.
+    "SCANN": {**_IVF, "reorder_k": _whole(1, 65536), "with_raw_data": bool},
 }
+FAISS_TYPES = frozenset({"IVF_FLAT", "IVF_SQ8", "IVF_PQ", "SCANN"})
+"""Dense types that need the extra ``faiss``."""
+
 SPARSE_TYPES: dict[str, Rules] = {
     "SPARSE_INVERTED_INDEX": _SPARSE,
     "SPARSE_WAND": _SPARSE,
@@ -141,6 +152,7 @@ def as_index_specs(params: Any, schema: Schema) -> list[IndexSpec]:
     Raises:
         ParamError: if a field, metric or parameter is unknown or wrong.
         UnsupportedError: if the index type is one that this engine does not have.
+        MissingExtraError: if it needs FAISS, which is not installed.
     """
     if params is None:
         return []
@@ -172,8 +184,20 @@ def make_spec(schema: Schema, f: FieldSchema, options: IndexParam) -> IndexSpec:
     configs = dict(options.configs)
     metric = _metric_for(schema, f, configs.pop("metric_type", None))
     params = _check_params(f.name, index_type, configs, {**types[index_type], **_HINTS})
+    if index_type in FAISS_TYPES:
+        _check_faiss(f, index_type, params)
     name = check_name(options.index_name or f.name, "index")
     return IndexSpec(name, f.name, index_type, metric, params)
+
+
+def _check_faiss(f: FieldSchema, index_type: str, params: Mapping[str, Any]) -> None:
+    if (f.dim or 0) % params.get("m", 1):
+        raise ParamError(f"index on {f.name!r}: m={params['m']} must divide the dimension, {f.dim}")
+    if not find_spec("faiss"):
+        raise MissingExtraError(
+            f"index on {f.name!r}: {index_type} needs the package faiss-cpu: "
+            "pip install 'elanus[faiss]'"
+        )
 
 
 def _types_for(f: FieldSchema) -> Mapping[str, Rules]:

@@ -144,19 +144,24 @@ class SearchParams:
     Attributes:
         metric: name of the metric that the caller expects, or None.
         ef: how many candidates a graph search looks at.
+        nprobe: how many lists a search of inverted lists reads.
+        reorder_k: how many candidates such a search compares exactly.
     """
 
     metric: str | None = None
     ef: int | None = None
+    nprobe: int | None = None
+    reorder_k: int | None = None
 
 
 # Parameters of other index types: Milvus lets one pass them to any, where they mean nothing.
 _OTHER_INDEXES = frozenset(
-    {"nprobe", "reorder_k", "search_list", "level", "drop_ratio_search", "drop_ratio_build",
+    {"search_list", "level", "drop_ratio_search", "drop_ratio_build",
      "dim_max_score_ratio", "inverted_index_algo", "itopk_size", "max_empty_result_buckets",
      "bm25_k1", "bm25_b", "analyzer_name", "M", "efConstruction", "nlist", "hints"}
 )  # fmt: skip
-_USUAL = frozenset({"metric_type", "params", "ef"})
+_COUNTS = ("ef", "nprobe", "reorder_k")
+_USUAL = frozenset({"metric_type", "params", *_COUNTS})
 _LATER = frozenset({"radius", "range_filter", "group_by_field", "group_size", "strict_group_size"})
 
 
@@ -175,10 +180,11 @@ def as_search_params(raw: Mapping[str, Any] | None) -> SearchParams:
     if not isinstance(nested, Mapping):
         raise ParamError(f"search_params: params must be a dict, got {nested!r}")
     options = {**raw, **nested}
-    metric, ef = options.get("metric_type"), options.get("ef")
-    if options.keys() - _USUAL:
+    metric = options.get("metric_type")
+    if not options.keys() <= _USUAL:
         _check_others(options)
-    return SearchParams(str(metric).upper() if metric else None, _check_ef(ef))
+    counts = [_check_count(name, options.get(name)) for name in _COUNTS]
+    return SearchParams(str(metric).upper() if metric else None, *counts)
 
 
 def _check_others(options: Mapping[str, Any]) -> None:
@@ -187,19 +193,21 @@ def _check_others(options: Mapping[str, Any]) -> None:
             if value is not None:
                 raise UnsupportedError(f"search parameter {key!r} is not supported")
         elif key not in _OTHER_INDEXES | _USUAL:
-            known = ", ".join(sorted({"metric_type", "ef"} | _OTHER_INDEXES))
+            known = ", ".join(sorted({"metric_type", *_COUNTS} | _OTHER_INDEXES))
             raise ParamError(f"unknown search parameter {key!r}; known: {known}")
 
 
-def _check_ef(ef: Any) -> int | None:
-    if ef is None:
+def _check_count(name: str, value: Any) -> int | None:
+    if value is None:
         return None
     try:
-        number = int(ef)
+        number = int(value)
     except (TypeError, ValueError):
         number = 0
-    if isinstance(ef, bool) or not 1 <= number <= 65536:
-        raise ParamError(f"search parameter ef must be an integer from 1 to 65536, got {ef!r}")
+    if isinstance(value, bool) or not 1 <= number <= 65536:
+        raise ParamError(
+            f"search parameter {name} must be an integer from 1 to 65536, got {value!r}"
+        )
     return number
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
+from numpy.typing import NDArray
 
 from elanus.errors import DataNotMatchException
 from elanus.schema._fields import FieldSchema
@@ -57,15 +58,21 @@ def shown(value: object) -> str:
         return f"a value too large to show ({kind})"
 
 
-def convert_column(f: FieldSchema, values: Sequence[Any]) -> list[Any]:
+def convert_column(f: FieldSchema, values: Sequence[Any] | NDArray[Any]) -> list[Any]:
     """The values of a scalar field as JSON values of its type; None stays None.
 
     Raises:
         DataNotMatchException: at the first value that breaks a rule of the field.
     """
+    values = values.tolist() if isinstance(values, np.ndarray) else list(values)
     kinds = set(map(type, values))
     if _is_clean(f, values, kinds):
-        return list(values)
+        return values
+    if f.dtype is DataType.FLOAT and kinds == {float}:
+        doubles = np.array(values)
+        if (np.abs(doubles) <= np.finfo(np.float32).max).all():  # neither is NaN
+            singles: list[Any] = doubles.astype(np.float32).tolist()
+            return singles
     convert = converter(f)
     out = []
     for row, value in enumerate(values):

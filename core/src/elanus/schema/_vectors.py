@@ -46,14 +46,16 @@ class SparseColumn:
     present: NDArray[np.bool_] | None
 
 
-def dense_column(name: str, dim: int, values: Sequence[Any]) -> DenseColumn:
+def dense_column(name: str, dim: int, values: Sequence[Any] | NDArray[Any]) -> DenseColumn:
     """The vectors of a field as one matrix; None is null.
+
+    A matrix of numbers (n, dim) is taken as it is.
 
     Raises:
         DataNotMatchException: if one has another dimension, is no vector, or is not finite.
     """
     present = None
-    if None in set(map(type, values)) or any(v is None for v in values):
+    if not isinstance(values, np.ndarray) and any(v is None for v in values):
         present = np.array([v is not None for v in values], dtype=bool)
         zero = np.zeros(dim, dtype=np.float32)
         values = [zero if v is None else v for v in values]
@@ -87,7 +89,7 @@ def _as_matrix(values: Any, dim: int) -> NDArray[np.float32] | None:
         return np.ascontiguousarray(array, dtype=np.float32)
 
 
-def _find_bad_vector(name: str, dim: int, values: Sequence[Any]) -> None:
+def _find_bad_vector(name: str, dim: int, values: Iterable[Any]) -> None:
     for row, value in enumerate(values):
         try:
             dense_vector(value, dim)
@@ -119,7 +121,7 @@ def dense_vector(value: Any, dim: int) -> NDArray[np.float32]:
     return array
 
 
-def sparse_column(name: str, values: Sequence[Any]) -> SparseColumn:
+def sparse_column(name: str, values: Sequence[Any] | NDArray[Any]) -> SparseColumn:
     """The sparse vectors of a field in CSR form; None is null.
 
     Raises:

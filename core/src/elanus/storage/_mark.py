@@ -39,6 +39,7 @@ class CommitMark:
         self._map: mmap.mmap | None = None
         self._word = memoryview(array("Q", [0])) if path is None else None
         self._moving = threading.Lock()
+        self._closed = False
         self.refresh()
 
     def look(self) -> int | None:
@@ -57,7 +58,8 @@ class CommitMark:
         # Whoever commits just now has done so already.
         if self._moving.acquire(blocking=False):
             try:
-                self._follow()
+                if not self._closed:
+                    self._follow()
             finally:
                 self._moving.release()
 
@@ -115,6 +117,8 @@ class CommitMark:
                 yield
             finally:
                 word[0] = (odd + 1) % _WRAP
+                if self._closed:
+                    self._unmap()
 
     def _prepare(self) -> None:
         if self._path is None:
@@ -139,6 +143,7 @@ class CommitMark:
             os.close(descriptor)
 
     def close(self) -> None:
-        """Let go of the file, once a commit that is under way is done."""
+        """Let go of the file. A write that still runs maps it again, for its commit only."""
         with self._moving:
+            self._closed = True
             self._unmap()

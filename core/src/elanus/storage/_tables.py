@@ -19,6 +19,9 @@ from elanus.schema import DataType, Schema
 
 _AT_ONCE = 500
 
+ALL = -1
+"""No limit, as SQLite writes it."""
+
 
 @dataclass(frozen=True, slots=True)
 class NewRows:
@@ -215,29 +218,31 @@ class Tables:
         return np.array(rows, dtype=np.int64), list(keys)
 
     def data_since(
-        self, db: sqlite3.Connection, row: int
+        self, db: sqlite3.Connection, row: int, most: int = ALL
     ) -> tuple[NDArray[np.int64], Sequence[bytes]]:
-        """Numbers and JSON of the rows after ``row``, in order."""
-        return self._since(db, self.rows, "data", row)
+        """Numbers and JSON of the first ``most`` rows after ``row``, in order."""
+        return self._since(db, self.rows, "data", row, most)
 
     def vectors_since(
-        self, db: sqlite3.Connection, field: str, row: int
+        self, db: sqlite3.Connection, field: str, row: int, most: int = ALL
     ) -> tuple[NDArray[np.int64], Sequence[bytes | None]]:
-        """Numbers and BLOBs of a vector field of the rows after ``row``, in order."""
-        return self._since(db, self.vectors, self._vector_columns[field], row)
+        """Numbers and BLOBs of a vector field of the first ``most`` rows after ``row``."""
+        return self._since(db, self.vectors, self._vector_columns[field], row, most)
 
     def terms_since(
-        self, db: sqlite3.Connection, field: str, row: int
+        self, db: sqlite3.Connection, field: str, row: int, most: int = ALL
     ) -> tuple[NDArray[np.int64], Sequence[bytes | None]]:
-        """Numbers and term BLOBs of an analysed field of the rows after ``row``, in order."""
-        return self._since(db, self.terms, self._term_columns[field], row)
+        """Numbers and term BLOBs of an analysed field of the first ``most`` rows after ``row``."""
+        return self._since(db, self.terms, self._term_columns[field], row, most)
 
     @staticmethod
     def _since(
-        db: sqlite3.Connection, table: str, column: str, row: int
+        db: sqlite3.Connection, table: str, column: str, row: int, most: int
     ) -> tuple[NDArray[np.int64], Sequence[Any]]:
         rows, values = _columns(
-            db.execute(f"SELECT row, {column} FROM {table} WHERE row > ? ORDER BY row", (row,))
+            db.execute(
+                f"SELECT row, {column} FROM {table} WHERE row > ? ORDER BY row LIMIT ?", (row, most)
+            )
         )
         return np.array(rows, dtype=np.int64), values
 

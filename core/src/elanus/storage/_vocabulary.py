@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
+from typing import cast
 
 from elanus.storage._tables import Tables
 
@@ -54,18 +55,23 @@ class Vocabulary:
 
     def number(self, db: sqlite3.Connection, terms: Sequence[str]) -> list[int]:
         """Numbers of all terms, in a writing transaction; new ones are entered."""
-        known, pending = self._known, self._pending
-        unknown = [t for t in terms if t not in known and t not in pending]
+        # Nearly all terms of a batch are known, so they are looked up by a loop in C.
+        numbers = list(map(self._known.get, terms))
+        unknown = [t for t, n in zip(terms, numbers, strict=True) if n is None]
         if unknown:
-            pending.update(self._read(db, unknown))
-            new = [t for t in unknown if t not in pending]
-            (first,) = db.execute(
-                f"SELECT ifnull(max(number) + 1, 0) FROM {self._table}"
-            ).fetchone()
-            entries = list(enumerate(new, first))
-            db.executemany(f"INSERT INTO {self._table} VALUES (?, ?)", entries)
-            pending.update((text, number) for number, text in entries)
-        return [known[t] if t in known else pending[t] for t in terms]
+            self._enter(db, [t for t in unknown if t not in self._pending])
+            given = map(self._pending.__getitem__, unknown)
+            return [next(given) if n is None else n for n in numbers]
+        return cast("list[int]", numbers)
+
+    def _enter(self, db: sqlite3.Connection, terms: Sequence[str]) -> None:
+        """Note the numbers of terms, and give one to those that have none."""
+        pending = self._pending
+        pending.update(self._read(db, terms))
+        (first,) = db.execute(f"SELECT ifnull(max(number) + 1, 0) FROM {self._table}").fetchone()
+        entries = list(enumerate((t for t in terms if t not in pending), first))
+        db.executemany(f"INSERT INTO {self._table} VALUES (?, ?)", entries)
+        pending.update((text, number) for number, text in entries)
 
     def finish(self, *, committed: bool) -> None:
         """Remember the numbers given in a transaction if it was committed; forget them if not."""

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-from array import array
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import chain, count
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
 from elanus.errors import ParamError
 from elanus.text._filters import TokenFilter
+from elanus.text._numbered import numbered_words, numbering
 
 # Beyond it a token is cut, as a key of a vocabulary must end somewhere (base64, minified code).
 LONGEST_TOKEN = 255
@@ -63,6 +62,7 @@ class Analyzer:
     _split: Callable[[str], list[str]] = field(repr=False, compare=False)
     _expand: Callable[[str], Iterable[str]] = field(repr=False, compare=False)
     _filter: Callable[[str], tuple[str, ...]] = field(repr=False, compare=False)
+    _table: NDArray[np.uint8] | None = field(repr=False, compare=False)
     _memory: dict[str, tuple[str, ...]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -73,7 +73,8 @@ class Analyzer:
         Raises:
             ParamError: `text` is not a string.
         """
-        return list(chain.from_iterable(self._terms(self._words(text))))
+        _check_text("text", text)
+        return list(chain.from_iterable(self._terms(self._split(text))))
 
     def analyze(self, texts: Sequence[str]) -> AnalyzedBatch:
         """The terms of many texts, counted: for each text the counts of `tokens`.
@@ -85,21 +86,10 @@ class Analyzer:
         """
         if isinstance(texts, str):
             raise ParamError("analyze takes a list of texts, got one string; use tokens for one")
-        numbers = _numbering()
-        words, ends = array("I"), array("q", [0])
         for row, text in enumerate(texts):
-            words.extend(map(numbers.__getitem__, self._words(text, row)))
-            ends.append(len(words))
-        offsets = np.asarray(ends, dtype=np.int64)
-        rows = np.repeat(np.arange(offsets.size - 1), offsets[1:] - offsets[:-1])
-        terms = self._terms(numbers)
-        return _count(rows, np.asarray(words, dtype=np.uint32), terms, offsets.size - 1)
-
-    def _words(self, text: object, row: int | None = None) -> list[str]:
-        if not isinstance(text, str):
-            name = "text" if row is None else f"texts[{row}]"
-            raise ParamError(f"{name} must be a string to be analyzed, got {text!r}")
-        return self._split(text)
+            _check_text(f"texts[{row}]", text)
+        rows, numbers, words = numbered_words(texts, self._split, self._table)
+        return _count(rows, numbers, self._terms(words), len(texts))
 
     def _terms(self, words: Iterable[str]) -> list[tuple[str, ...]]:
         recall = self._memory.get
@@ -107,13 +97,19 @@ class Analyzer:
         return [self._derive(word) if (known := recall(word)) is None else known for word in words]
 
     def _derive(self, word: str) -> tuple[str, ...]:
-        tokens = (token[:LONGEST_TOKEN] for token in self._expand(word))
-        terms = tuple(chain.from_iterable(map(self._filter, tokens)))
+        # A list at once: a generator would cost more than most words do.
+        found = [self._filter(token[:LONGEST_TOKEN]) for token in self._expand(word)]
+        terms = found[0] if len(found) == 1 else tuple(chain.from_iterable(found))
         if len(terms) <= _REMEMBERED_TERMS and len(word) <= LONGEST_TOKEN:
             if len(self._memory) >= _REMEMBERED_WORDS:
                 self._memory.clear()
             self._memory[word] = terms
         return terms
+
+
+def _check_text(name: str, text: object) -> None:
+    if not isinstance(text, str):
+        raise ParamError(f"{name} must be a string to be analyzed, got {text!r}")
 
 
 def chain_filters(filters: Sequence[TokenFilter]) -> Callable[[str], tuple[str, ...]]:
@@ -124,17 +120,13 @@ def chain_filters(filters: Sequence[TokenFilter]) -> Callable[[str], tuple[str, 
 
     @lru_cache(maxsize=_REMEMBERED_TOKENS)
     def apply(token: str) -> tuple[str, ...]:
-        terms: Iterable[str] = (_SURROGATE.sub("\ufffd", token),)
+        terms: Sequence[str] = (token if token.isascii() else _SURROGATE.sub("\ufffd", token),)
         for step in filters:
-            terms = chain.from_iterable(map(step, terms))
+            # One term in, one term out is what nearly every step does.
+            terms = step(terms[0]) if len(terms) == 1 else [*chain.from_iterable(map(step, terms))]
         return tuple(filter(None, terms))
 
     return apply
-
-
-def _numbering() -> defaultdict[str, int]:
-    """A dict that numbers its keys in the order in which they are first asked for."""
-    return defaultdict(count().__next__)
 
 
 def _count(
@@ -146,12 +138,12 @@ def _count(
     """Replace words by their terms, and count each term in each row.
 
     Args:
-        rows: (n,) row of each word, ascending.
+        rows: (n,) row of each word.
         words: (n,) number of each word.
         terms: for each number, the terms of that word.
         height: number of rows.
     """
-    numbers = _numbering()
+    numbers = numbering()
     flat = np.fromiter(map(numbers.__getitem__, chain.from_iterable(terms)), dtype=np.int64)
     sizes = np.fromiter(map(len, terms), dtype=np.int64, count=len(terms))
     starts = np.cumsum(sizes) - sizes

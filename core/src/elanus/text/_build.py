@@ -74,6 +74,7 @@ def build_analyzer(params: str | Params | None) -> Analyzer:
         tokenizer.split,
         tokenizer.expand,
         chain_filters([apply for _, apply in steps]),
+        tokenizer.table,
     )
 
 

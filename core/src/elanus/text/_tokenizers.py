@@ -1,8 +1,9 @@
 r"""Tokenizers: ``standard`` and ``whitespace``, and the road that ``jieba`` shares.
 
-A tokenizer works in two steps. `split` runs over the text, in one call of C code. `expand` turns
-one raw word into its final pieces; it is called once per distinct raw word, so it may take its
-time. What ``standard`` takes for a word:
+A tokenizer works in two steps. `split` runs over the text, in one call of C code; `scan` does it
+for many texts, but leaves punctuation at the words. `expand` turns one raw word into its final
+pieces; it is called once per distinct raw word, so it may take its time. What ``standard`` takes
+for a word:
 
 * a run of letters, digits, marks and underscores (``snake_case``, ``utf8``);
 * such runs joined by a full stop (``os.path``, ``3.14``, ``v1.2.3``), by an apostrophe (``don't``;
@@ -25,7 +26,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 
+import numpy as np
+from numpy.typing import NDArray
+
 from elanus.text._cjk import ngrams
+from elanus.text._scan import scanner
 from elanus.text._unicode import (
     JOINERS,
     PICTOGRAPHS,
@@ -38,6 +43,8 @@ from elanus.text._unicode import (
 _UNSPACED_RUN = re.compile(f"([{UNSPACED}]+)")
 _PLAIN = {**dict.fromkeys((*map(ord, JOINERS), *VARIATION_SELECTORS)), 0x2019: "'"}
 _NOT_A_WORD = "_.',+#"
+# Neither a part of a word nor of what joins and ends one, so that words never reach across.
+_SEPARATORS = [c for c in map(chr, range(128)) if not (c.isalnum() or c in _NOT_A_WORD)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +54,13 @@ class Tokenizer:
     Attributes:
         split: text to raw words, in order.
         expand: one raw word to its pieces, in order; depends on that word alone.
+        table: for `scan`; None if ASCII texts cannot be cut by single characters. Its words may
+            hold several of `split`, and punctuation, which `expand` sorts out.
     """
 
     split: Callable[[str], list[str]]
     expand: Callable[[str], Iterable[str]]
+    table: NDArray[np.uint8] | None = None
 
 
 def whitespace() -> Tokenizer:
@@ -64,7 +74,7 @@ def standard(cut: Callable[[str], Iterable[str]] = ngrams) -> Tokenizer:
     Args:
         cut: splits a run of an unspaced script.
     """
-    return Tokenizer(_split, lambda raw: _expand(raw, cut))
+    return Tokenizer(_split, lambda raw: _expand(raw, cut), scanner(_SEPARATORS, ".,"))
 
 
 def _pattern(word: str, others: str = "") -> str:
@@ -87,7 +97,7 @@ def _split(text: str) -> list[str]:
 
 def _expand(raw: str, cut: Callable[[str], Iterable[str]]) -> list[str]:
     if raw.isascii():
-        return [raw] if raw.strip(_NOT_A_WORD) else []
+        return [raw] if raw.isalnum() else _words(raw)
     plain = unicodedata.normalize("NFKC", raw.translate(_PLAIN))
     # The capturing group makes every second part an unspaced run.
     parts = enumerate(_UNSPACED_RUN.split(plain))

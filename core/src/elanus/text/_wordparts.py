@@ -37,7 +37,7 @@ def _is_plain(token: str) -> bool:
 
 def _shape(token: str) -> str:
     # One ASCII character for each of the token's, so that one pattern serves every alphabet.
-    return "".join(map(_kind, token))
+    return token.translate(_ASCII_SHAPES) if token.isascii() else "".join(map(_kind, token))
 
 
 def _kind(character: str) -> str:
@@ -52,3 +52,6 @@ def _kind(character: str) -> str:
 
 def _says_something(part: str) -> bool:
     return len(part) > 1 or part.isdecimal()
+
+
+_ASCII_SHAPES = {code: _kind(chr(code)) for code in range(128)}

@@ -1,0 +1,94 @@
+"""What is in the cache folder of a collection, as the process that saved or mapped it knows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from elanus.engine._parts import DenseKey
+from elanus.engine._view import View
+from elanus.storage import Container, SnapshotRow
+
+SLOTS = "slots"
+"""The kind of file that all others depend on."""
+
+Block = tuple[int, int, int]
+"""First row, row after the last, CRC-32."""
+
+
+@dataclass(frozen=True, slots=True)
+class SavedMatrix:
+    """A raw file of vectors, of which so many rows are registered.
+
+    Attributes:
+        name: the file's.
+        rows: how many.
+        blocks: row ranges of the file with the CRC-32 of each.
+    """
+
+    name: str
+    rows: int
+    blocks: tuple[Block, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """The registered files that number the slots as this process does.
+
+    Attributes:
+        lineage: the numbering. Files of another one say nothing about a view of this one.
+        files: what is registered, by kind.
+        matrices: the files that the vectors are in.
+        texts: how many slots the saved terms of a text field cover.
+    """
+
+    lineage: str
+    files: Mapping[str, SnapshotRow] = field(default_factory=dict)
+    matrices: Mapping[DenseKey, SavedMatrix] = field(default_factory=dict)
+    texts: Mapping[str, int] = field(default_factory=dict)
+
+    def without_text(self, name: str) -> Saved:
+        """The same but for the terms of a field, which were damaged."""
+        files = {kind: row for kind, row in self.files.items() if kind != text_kind(name)}
+        texts = {field: slots for field, slots in self.texts.items() if field != name}
+        return replace(self, files=files, texts=texts)
+
+
+@dataclass(frozen=True, slots=True)
+class SavedText:
+    """The mapped terms of a text field, and the last delete that their statistics know."""
+
+    container: Container
+    last_delete: int
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """A view that was saved, and what was saved with it.
+
+    Attributes:
+        view: with indexes that map the saved vectors.
+        saved: the files that it was made from.
+        graphs: arrays of graphs, not yet assembled.
+        texts: terms of text fields, not yet checked.
+    """
+
+    view: View
+    saved: Saved
+    graphs: Mapping[DenseKey, Container]
+    texts: Mapping[str, SavedText]
+
+
+def graph_kind(key: DenseKey) -> str:
+    """The kind of file that holds the graph of a dense index."""
+    return f"graph:{key.field}:{key.metric.value}"
+
+
+def text_kind(field: str) -> str:
+    """The kind of file that holds the terms of a text field."""
+    return f"text:{field}"
+
+
+def array_name(what: str, key: DenseKey) -> str:
+    """The name of an array of a dense index in the file of slots."""
+    return f"{what}:{key.field}:{key.metric.value}"

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import threading
 from collections.abc import Callable, Hashable
-from contextlib import suppress
+from dataclasses import dataclass
+
+from elanus.engine._memory import return_free_memory
 
 Stop = Callable[[], bool]
 Work = Callable[[Stop], None]
 
+_LOOK_SECONDS = 0.25
 _log = logging.getLogger("elanus")
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    work: Work
+    when: Callable[[], bool] | None
 
 
 class Background:
@@ -21,17 +29,24 @@ class Background:
     """
 
     def __init__(self) -> None:
-        self._waiting: dict[Hashable, Work] = {}
+        self._waiting: dict[Hashable, _Task] = {}
         self._change = threading.Condition()
         self._thread: threading.Thread | None = None
         self._closed = False
 
-    def request(self, name: Hashable, work: Work) -> None:
-        """Ask for a piece of work; nothing happens if one of its name waits or runs already."""
+    def request(self, name: Hashable, work: Work, when: Callable[[], bool] | None = None) -> None:
+        """Ask for a piece of work; nothing happens if one of its name waits or runs already.
+
+        Args:
+            name: of the work.
+            work: what to do.
+            when: whether it is a good time, asked several times a second; None for at once. The
+                work is done at closing at the latest.
+        """
         with self._change:
             if self._closed or name in self._waiting:
                 return
-            self._waiting[name] = work
+            self._waiting[name] = _Task(work, when)
             if self._thread is None:
                 self._thread = threading.Thread(
                     target=self._run, name="elanus-background", daemon=True
@@ -54,30 +69,32 @@ class Background:
             thread.join()
 
     def _run(self) -> None:
-        while True:
-            with self._change:
-                self._change.wait_for(lambda: self._closed or bool(self._waiting))
-                if self._closed:
-                    return
-                name, work = next(iter(self._waiting.items()))
+        while (chosen := self._next()) is not None:
+            name, task = chosen
             try:
-                work(lambda: self._closed)
+                task.work(lambda: self._closed)
             except Exception:  # noqa: BLE001  # searches stay right without it: they scan, and ask again
                 _log.exception("background work %r failed", name)
             finally:
                 with self._change:
                     self._waiting.pop(name, None)
                     self._change.notify_all()
-                    is_idle = not self._waiting
+                    is_idle = not any(task.when is None for task in self._waiting.values())
                 if is_idle:
-                    _return_free_memory()
+                    return_free_memory()
 
+    def _next(self) -> tuple[Hashable, _Task] | None:
+        """Wait for work whose time has come; None when there will be no more."""
+        with self._change:
+            while True:
+                for name, task in self._waiting.items():
+                    if self._is_due(task):
+                        return name, task
+                if self._closed:
+                    return None
+                self._change.wait(_LOOK_SECONDS if self._waiting else None)
 
-def _return_free_memory() -> None:
-    """Have the C library give back to the system what is free between blocks in use.
-
-    glibc does so at the end of its heap only: after a large insert, and after what is done here,
-    that is a sixth of the process. It takes milliseconds. Other libraries have no such function.
-    """
-    with suppress(OSError, AttributeError, TypeError):
-        ctypes.CDLL(None).malloc_trim(0)
+    def _is_due(self, task: _Task) -> bool:
+        if self._closed:
+            return task.when is not None
+        return task.when is None or task.when()

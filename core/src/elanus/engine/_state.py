@@ -7,11 +7,12 @@ import sqlite3
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from elanus.engine._memory import return_free_memory
 from elanus.engine._parts import DenseKey, PartKey, TextKey, TextPart, field_kinds
 from elanus.engine._saved import Restored, Saved, SavedText
 from elanus.engine._view import View, empty_view, follow
@@ -126,13 +127,21 @@ class CollectionState:
             if part is None and isinstance(key, TextKey):
                 part = self._saved_text(key, view)
             if part is None or not key.is_current(part, view):
-                part = key.follow(db, self.tables, view, part)
+                part = self._follow(db, view, key, part)
             if part is not view.parts.get(key):
                 view = view.with_part(key, part)
             self._view = view
             if isinstance(key, TextKey):
                 self._tidy(key, view.parts[key])
             return view
+
+    def _follow(self, db: sqlite3.Connection, view: View, key: PartKey, part: Any) -> Any:
+        followed = key.follow(db, self.tables, view, part)
+        if part is None and view.n >= LEAST_WORTH_SAVING:
+            # What was read is several times what is kept of it. Now, and not in the background:
+            # the C library would let the next searches wait for it.
+            return_free_memory()
+        return followed
 
     def _saved_text(self, key: TextKey, view: View) -> TextPart | None:
         """The text index that was saved, if it fits the view and is sound."""

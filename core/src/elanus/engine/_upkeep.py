@@ -13,6 +13,8 @@ from elanus.engine._state import CollectionState
 from elanus.schema import IndexSpec
 from elanus.storage import CacheFolder, CollectionInfo, DatabaseFile
 
+_QUIET_SECONDS = 1.0
+
 
 class BackgroundUpkeep:
     """The upkeep of one database, on one background thread.
@@ -22,6 +24,7 @@ class BackgroundUpkeep:
     """
 
     def __init__(self, file: DatabaseFile) -> None:
+        self._file = file
         folder = file.cache_folder
         self.background = Background()
         self.cache = None
@@ -52,7 +55,13 @@ class BackgroundUpkeep:
         """See `Upkeep`."""
         cache = self.cache
         if cache is not None:
-            self.background.request((state.number, "save"), lambda _: cache.save_texts(state))
+            self.background.request(
+                (state.number, "save"), lambda _: cache.save_texts(state), self._is_quiet
+            )
+
+    def _is_quiet(self) -> bool:
+        """Whether nobody searches: what saves time later shall not take it now."""
+        return self._file.idle_seconds() >= _QUIET_SECONDS
 
     def wait_for_graph(self, state: CollectionState, key: DenseKey) -> None:
         """Wait for a graph that must be built; one that was saved is not waited for."""

@@ -71,7 +71,7 @@ class DatabaseFile:
         self._mark = self._new_mark()
         self._idle.append(self._open_first())
         self._inode = self._current_inode()
-        self._looked = time.monotonic()
+        self._looked = self._used = time.monotonic()
 
     def _check_folder(self) -> None:
         if self.in_memory:
@@ -215,7 +215,8 @@ class DatabaseFile:
             )
         if self._closed:
             raise ClosedError(f"{self.path} is closed; open it again")
-        if not self.in_memory and time.monotonic() - self._looked > 1.0:
+        self._used = time.monotonic()
+        if not self.in_memory and self._used - self._looked > 1.0:
             self._check_identity()
 
     def _check_identity(self) -> None:
@@ -242,6 +243,10 @@ class DatabaseFile:
         )
 
     # --- transactions ----------------------------------------------------------------------
+
+    def idle_seconds(self) -> float:
+        """How long ago the last call was."""
+        return time.monotonic() - self._used
 
     def look(self) -> int | None:
         """A number that every commit changes; None if only the file itself can tell.

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elanus.schema import DataType, Schema
+from elanus.storage._insert import insert_rows
 
 _AT_ONCE = 500
 
@@ -110,16 +111,11 @@ class Tables:
         """Insert rows whose keys are not there."""
         first = self._last(db, self.rows) + 1
         numbers = range(first, first + len(new.keys))
-        db.executemany(
-            f"INSERT INTO {self.rows} VALUES (?, ?, ?)",
-            zip(numbers, new.keys, new.data, strict=True),
-        )
+        insert_rows(db, self.rows, 3, zip(numbers, new.keys, new.data, strict=True))
         for table, columns in ((self.vectors, new.vectors), (self.terms, new.terms)):
             if columns:
-                marks = ", ?" * len(columns)
-                db.executemany(
-                    f"INSERT INTO {table} VALUES (?{marks})", zip(numbers, *columns, strict=True)
-                )
+                rows = zip(numbers, *columns, strict=True)
+                insert_rows(db, table, 1 + len(columns), rows)
 
     def remove(self, db: sqlite3.Connection, rows: Iterable[int]) -> None:
         """Delete rows by number, and log them with their terms for those who keep statistics."""
@@ -134,9 +130,7 @@ class Tables:
                     chunk,
                 )
             else:
-                db.executemany(
-                    f"INSERT INTO {self.deletes}(row) VALUES (?)", ((row,) for row in chunk)
-                )
+                insert_rows(db, f"{self.deletes}(row)", 1, ((row,) for row in chunk))
             for table in (self.rows, self.vectors, self.terms):
                 db.execute(f"DELETE FROM {table} WHERE row IN ({marks})", chunk)
 

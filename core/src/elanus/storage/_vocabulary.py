@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import cast
 
+from elanus.storage._insert import insert_rows
 from elanus.storage._tables import Tables
 
 _AT_ONCE = 500
@@ -70,7 +71,7 @@ class Vocabulary:
         pending.update(self._read(db, terms))
         (first,) = db.execute(f"SELECT ifnull(max(number) + 1, 0) FROM {self._table}").fetchone()
         entries = list(enumerate((t for t in terms if t not in pending), first))
-        db.executemany(f"INSERT INTO {self._table} VALUES (?, ?)", entries)
+        insert_rows(db, self._table, 2, entries)
         pending.update((text, number) for number, text in entries)
 
     def finish(self, *, committed: bool) -> None:

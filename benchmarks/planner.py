@@ -20,7 +20,7 @@ import numpy as np
 from _data import K, synthetic_vectors
 from _measure import figure, machine, table, timed
 
-from elanus.index import DenseIndex
+from elanus.index import DenseIndex, list_length
 from elanus.schema import Metric
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def measure(n: int, dim: int, queries: int) -> Costs:
     def walk(fetch: int) -> float:
         return _median(lambda query: graph.knn_query(query, min(fetch, n), num_threads=1), asked)
 
-    fetches = sorted({*EFS, *(round(EF / share) for share in SHARES)})
+    fetches = sorted({*EFS, *(list_length(K, EF, share) for share in SHARES)})
     masks = {share: random.permutation(n) < share * n for share in {*GATHERED, *SHARES}}
     return Costs(
         n,
@@ -146,11 +146,11 @@ def cost_table(costs: Sequence[Costs]) -> str:
 
 
 def filter_table(costs: Sequence[Costs]) -> str:
-    """Scanning what passes, and the graph asked for as many more candidates as do not pass."""
+    """Scanning what passes, and the graph asked for as many candidates as the planner would."""
     head = ["n", "dim", *(f"{s:.0%} pass: scan, graph ms" for s in SHARES), "equal at"]
     rows = []
     for c in costs:
-        pairs = [(c.gather[s], c.graph(round(EF / s))) for s in SHARES]
+        pairs = [(c.gather[s], c.graph(list_length(K, EF, s))) for s in SHARES]
         cells = [f"{figure(scan)}, {figure(graph)}" for scan, graph in pairs]
         side, share = _crossing(SHARES, [graph - scan for scan, graph in pairs])
         # Shares fall along the row.

@@ -304,7 +304,9 @@ def test_no_module_but_those_of_lock_and_cache_can_open_a_file():
     found = {}
     for module in sorted(SOURCE.rglob("*.py")):
         name = module.relative_to(SOURCE).as_posix()
-        calls = [c for c in opening_calls(module.read_text("utf-8")) if not c[1].endswith("folder.open")]
+        calls = [
+            c for c in opening_calls(module.read_text("utf-8")) if not c[1].endswith("folder.open")
+        ]
         if calls and name not in MAY_OPEN_FILES:
             found[name] = calls
     assert found == {}

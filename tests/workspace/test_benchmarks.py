@@ -261,3 +261,10 @@ def test_a_target_is_met_only_in_every_run_and_only_where_its_peer_was_measured(
 )
 def test_figures_have_three_digits_and_no_exponent(benchmarks, value, shown):
     assert benchmarks["measure"].figure(value) == shown
+
+
+def test_lists_under_filters_are_measured(real):
+    page, _ = run("filtered_lists.py", real, "--documents", 150, "--queries", 4)
+    rows = [line for line in page.splitlines() if line.startswith(("| 64 ", "| 128 "))]
+    assert len(rows) == 6
+    assert all("150, 1.0000" in row for row in rows if "10%" in row)  # the list holds every row

@@ -5,7 +5,7 @@ from elanus.index._bm25_arrays import bm25_from_arrays, bm25_to_arrays
 from elanus.index._columns import Column, extract_path
 from elanus.index._columns_kinds import MISSING, FieldKind, FieldType, ValueType
 from elanus.index._columns_strings import Strings
-from elanus.index._dense import DenseIndex, IndexType, wants_graph
+from elanus.index._dense import DenseIndex, IndexType, list_length, wants_graph
 from elanus.index._faiss import FaissIndex, FaissKind, FaissParams, load_faiss
 from elanus.index._graph import Graph, GraphParams
 from elanus.index._metric import DENSE_METRICS, canonical_scores
@@ -36,6 +36,7 @@ __all__ = [
     "bm25_to_arrays",
     "canonical_scores",
     "extract_path",
+    "list_length",
     "load_faiss",
     "top_order",
     "wants_graph",

@@ -281,7 +281,7 @@ def child():
         call("patch", constants=LIMITS)
         yield call
         process.stdin.close()
-        assert process.wait(timeout=30) == 0
+        assert process.wait(timeout=60) == 0
 
 
 @pytest.mark.parametrize("key_type", ["int", "string"])

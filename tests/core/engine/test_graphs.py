@@ -371,3 +371,18 @@ def test_handles_that_share_graphs_stay_right_while_they_are_searched(
             thread.join()
         assert errors == []
         assert other.verify() == []
+
+
+def test_a_graph_of_a_numbering_that_was_restored_again_is_not_published(world, client, some):
+    client.insert(world.NAME, some(0, N))
+    client.load_collection(world.NAME)  # saves the slots, which a release then restores
+    client.search(world.NAME, [QUERY], anns_field="w")
+    (state,) = client._database._states.values()
+    before = state.view
+    key = next(k for k in before.parts if getattr(k, "field", None) == "w")
+    graph = before.parts[key].graph
+    assert state.publish_graph(before, key, graph)
+    client.release_collection(world.NAME)
+    client.search(world.NAME, [QUERY], anns_field="w")
+    assert state.view.lineage == before.lineage
+    assert not state.publish_graph(before, key, graph)

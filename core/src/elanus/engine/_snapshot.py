@@ -72,7 +72,7 @@ class Snapshot:
         part = self._view.parts.get(key)
         if part is None or not key.is_current(part, self._view):
             view = self.state.with_part(self.db, self.info, self._view.seq, key)
-            if view.lineage != self._view.lineage:
+            if view.numbering is not self._view.numbering:
                 # Slots were numbered afresh meanwhile: masks and slots known so far are void.
                 raise OutdatedSnapshotError
             self._view = view

@@ -196,7 +196,8 @@ class CollectionState:
         with self.lock:
             view = self._view
             index = view.parts.get(key)
-            if view.lineage != built_from.lineage or index is None or index.n < graph.covered:
+            same = view.numbering is built_from.numbering
+            if not same or index is None or index.n < graph.covered:
                 return False
             self._view = view.with_part(key, index.with_graph(graph))
             return True

@@ -39,6 +39,8 @@ class View:
         orders: slots in the order of their keys, made at first use (at most one entry).
         masks: of the last filters.
         settled: keys of the parts that were found to need nothing more in the background.
+        numbering: the same object in all views that number slots alike. A lineage may be restored
+            again, and then go on otherwise behind the slots that were saved.
     """
 
     seq: int
@@ -54,6 +56,7 @@ class View:
     orders: list[NDArray[np.intp]] = field(default_factory=list)
     masks: Masks = field(default_factory=Masks)
     settled: set[Hashable] = field(default_factory=set)
+    numbering: object = field(default_factory=object)
 
     @property
     def n(self) -> int:

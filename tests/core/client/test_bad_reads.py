@@ -86,6 +86,7 @@ BAD_READS = {
         ParamError,
         "parameter 'eff'; known.*ef",
     ),
+    "ef 1.5": (search(search_params={"ef": 1.5}), ParamError, "ef must be an integer.*got 1.5"),
     "ef 0": (search(search_params={"ef": 0}), ParamError, "ef must be an integer.*got 0"),
     "search_params text": (search(search_params="ef"), ParamError, "search_params must be a dict"),
     "nested params": (search(search_params={"params": 5}), ParamError, "params must be a dict"),

@@ -243,7 +243,11 @@ BAD_INDEXES = {
         ParamError,
         "M=1 must be an integer from 2",
     ),
-    "M of text": (index(index_type="HNSW", params={"M": "x"}), ParamError, "M='x' must be"),
+    "M of text": (
+        index(index_type="HNSW", params={"M": "x"}),
+        ParamError,
+        "M='x' must be an integer",
+    ),
     "b of 2": (index("terms", params={"bm25_b": 2}), ParamError, "bm25_b=2 must be a number from"),
     "params no dict": (index(params=5), ParamError, "params must be a dict, got 5"),
     "index name": (index(index_name="a b"), ParamError, "index name 'a b' is invalid"),

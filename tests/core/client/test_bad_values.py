@@ -44,6 +44,8 @@ BAD_VALUES = [
     ("id", "1", "INT64 must be an integer"),
     ("id", 1.0, "INT64 must be an integer"),
     ("id", True, "INT64 must be an integer"),
+    ("id", np.timedelta64(3, "s"), "INT64 must be an integer"),
+    ("id", np.timedelta64(3, "ns"), "INT64 must be an integer"),
     ("id", 2**63, "out of range for INT64"),
     ("id", np.uint64(2**63), "out of range for INT64"),
     ("id", 10**5000, "out of range for INT64.*too large to show"),

@@ -386,3 +386,17 @@ def test_a_graph_of_a_numbering_that_was_restored_again_is_not_published(world, 
     client.search(world.NAME, [QUERY], anns_field="w")
     assert state.view.lineage == before.lineage
     assert not state.publish_graph(before, key, graph)
+
+
+def test_describing_an_index_has_the_graph_built_that_is_due(world, client, some):
+    client.insert(world.NAME, some(0, N))
+    deadline = time.monotonic() + 60
+    states = []
+    while not states or states[-1] != "Finished":
+        described = client.describe_index(world.NAME, "w")
+        states.append(described["state"])
+        assert described["indexed_rows"] + described["pending_index_rows"] == N
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert states[0] == "InProgress"
+    assert graph_of(world, client).covered == N

@@ -4,6 +4,9 @@
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -326,3 +329,30 @@ def test_a_missing_file_cannot_be_opened_read_only(path):
     with pytest.raises(DatabaseNotFoundError, match="read-only: no such file"):
         MilvusClient(path, read_only=True)
     assert not Path(path).exists()
+
+
+_READ = """
+import os, sys
+from elanus import MilvusClient
+if os.geteuid() == 0:  # who may write everywhere
+    os.setgid(65534)
+    os.setuid(65534)
+with MilvusClient(sys.argv[1], read_only=True) as client:
+    print(client.query("rows", output_fields=["count(*)"])[0]["count(*)"])
+"""
+
+
+def test_a_file_in_a_folder_that_cannot_be_written_is_read(closed):
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        shutil.copy(closed, folder / "kb.db")
+        (folder / "kb.db").chmod(0o644)
+        folder.chmod(0o555)
+        try:
+            found = subprocess.run(
+                [sys.executable, "-c", _READ, folder / "kb.db"],
+                capture_output=True, text=True, timeout=60, check=True,
+            )  # fmt: skip
+        finally:
+            folder.chmod(0o755)
+    assert found.stdout == "2000\n"

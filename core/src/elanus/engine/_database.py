@@ -12,9 +12,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from elanus.engine._check import view_faults
-from elanus.engine._graphs import needs_work
 from elanus.engine._parts import DenseKey
-from elanus.engine._search import load_parts
+from elanus.engine._search import coverage, load_parts
 from elanus.engine._snapshot import Snapshot
 from elanus.engine._state import CollectionState, OutdatedSnapshotError, make_analyzers
 from elanus.engine._upkeep import BackgroundUpkeep
@@ -282,21 +281,11 @@ class Database:
         return self._state_of(info).is_loaded
 
     def index_coverage(self, name: str, spec: IndexSpec) -> tuple[int, int]:
-        """Rows of a collection, and how many of them an index covers by more than a scan."""
+        """Rows of a collection, and how many of them an index answers for as it should.
 
-        def coverage(snapshot: Snapshot) -> tuple[int, int]:
-            view = snapshot.view
-            for key, part in view.parts.items():
-                if (
-                    isinstance(key, DenseKey)
-                    and key.field == spec.field
-                    and needs_work(view, part, spec)
-                ):
-                    covered = part.graph.covered if part.graph else 0
-                    return view.count, int(np.count_nonzero(view.alive[:covered]))
-            return view.count, view.count
-
-        return self.read(name, coverage)
+        All, if scanning is what it does; those in the graph, if one is due.
+        """
+        return self.read(name, lambda snapshot: coverage(snapshot, spec))
 
     # --- rows ------------------------------------------------------------------------------
 

@@ -32,6 +32,11 @@ _MOST_DEAD = 0.25
 _POLL_SECONDS = 0.1
 
 
+def is_scanned(spec: IndexSpec, count: int, dim: int) -> bool:
+    """Whether so many vectors are scanned by design."""
+    return spec.index_type == "FLAT" or not wants_graph(count, dim, "HNSW")
+
+
 def needs_work(view: View, index: DenseIndex, spec: IndexSpec | None) -> bool:
     """Whether a graph is missing, covers too little, or holds too many dead rows."""
     if spec is None or spec.index_type == "FLAT":

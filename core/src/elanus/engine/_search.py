@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from elanus.engine._graphs import needs_work
+from elanus.engine._graphs import is_scanned, needs_work
 from elanus.engine._parts import DenseKey, SparseKey, TextPart
 from elanus.engine._project import Projection, fetch
 from elanus.engine._snapshot import Snapshot
@@ -170,6 +170,21 @@ def dense_index(snapshot: Snapshot, key: DenseKey, spec: IndexSpec | None) -> De
     else:
         view.settled.add(key)
     return index
+
+
+def coverage(snapshot: Snapshot, spec: IndexSpec) -> tuple[int, int]:
+    """Rows of a collection, and how many of them an index answers for as it should."""
+    f, count = snapshot.schema.by_name[spec.field], snapshot.view.count
+    is_dense = f.dtype is DataType.FLOAT_VECTOR
+    if not is_dense or spec.metric is None or is_scanned(spec, count, f.dim or 0):
+        return count, count
+    # Whoever asks waits for the graph: so it is asked for.
+    index = dense_index(snapshot, DenseKey(f.name, f.dim or 0, spec.metric), spec)
+    view = snapshot.view
+    if not needs_work(view, index, spec):
+        return view.count, view.count
+    covered = index.graph.covered if index.graph else 0
+    return view.count, int(np.count_nonzero(view.alive[:covered]))
 
 
 def load_parts(snapshot: Snapshot) -> list[DenseKey]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from elanus.index._rows import Rows
 
 _PAIR_BYTES = 1 << 19  # float64 temporaries that stay in the cache
+_MANY = 64  # candidates a query, beyond which scoring them together saves nothing
 _NO_SLOTS: Slots = np.empty(0, dtype=np.intp)
 
 
@@ -110,9 +111,9 @@ def _joined(near: Hits, late: Sequence[Hits]) -> Hits:
 def _scored(rows: Rows, queries: Sequence[Query], near: Sequence[Slots | None]) -> list[Float64s]:
     """Canonical scores of each query's candidates, for many queries at once."""
     found = [_NO_SLOTS if slots is None else slots for slots in near]
-    if len(found) == 1:
-        return [rows.scores(found[0], queries[0])]
     counts = [len(slots) for slots in found]
+    if sum(counts) > _MANY * len(counts) or len(counts) == 1:
+        return [rows.scores(slots, query) for slots, query in zip(found, queries, strict=True)]
     everyone, owners = np.concatenate(found), np.repeat(np.arange(len(found)), counts)
     wide = np.stack([query.wide for query in queries])
     squares = np.array([query.square for query in queries])

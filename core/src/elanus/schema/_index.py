@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -88,20 +89,28 @@ class IndexSpec:
         return cls(raw["name"], raw["field"], raw["index_type"], metric, raw["params"])
 
 
+def _as_number(value: Any) -> float:
+    """A number, also one that is written out; NaN for what is none."""
+    try:
+        return math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
+
+
 def _whole(low: int, high: int) -> Callable[[Any], int]:
     def check(value: Any) -> int:
-        number = int(value)
-        if isinstance(value, bool) or number != float(value) or not low <= number <= high:
+        number = _as_number(value)
+        if not number.is_integer() or not low <= number <= high:
             raise ValueError(f"an integer from {low} to {high}")
-        return number
+        return int(number)
 
     return check
 
 
 def _real(low: float, high: float) -> Callable[[Any], float]:
     def check(value: Any) -> float:
-        number = float(value)
-        if isinstance(value, bool) or not low <= number <= high:
+        number = _as_number(value)
+        if not low <= number <= high:
             raise ValueError(f"a number from {low} to {high}")
         return number
 

@@ -204,7 +204,8 @@ def _check_count(name: str, value: Any) -> int | None:
         number = int(value)
     except (TypeError, ValueError):
         number = 0
-    if isinstance(value, bool) or not 1 <= number <= 65536:
+    is_whole = not isinstance(value, bool) and (isinstance(value, str) or number == value)
+    if not (is_whole and 1 <= number <= 65536):
         raise ParamError(
             f"search parameter {name} must be an integer from 1 to 65536, got {value!r}"
         )

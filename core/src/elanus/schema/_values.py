@@ -118,9 +118,13 @@ def converter(f: FieldSchema) -> Callable[[Any], Any]:
     return (lambda value: to_array(f, value)) if f.dtype is DataType.ARRAY else to_json
 
 
+_NO_INTEGERS = (bool, np.bool_, np.timedelta64)
+
+
 def to_integer(value: Any, bits: int = 64) -> int:
     """An integer of so many bits; bools and floats are none."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
+    # For numpy a span of time is an integer.
+    if isinstance(value, _NO_INTEGERS) or not isinstance(value, (int, np.integer)):
         raise Rejected(f"an INT{bits} must be an integer")
     if not -(2 ** (bits - 1)) <= int(value) < 2 ** (bits - 1):
         raise Rejected(f"out of range for INT{bits}")
@@ -129,7 +133,7 @@ def to_integer(value: Any, bits: int = 64) -> int:
 
 def to_float(value: Any) -> float:
     """A finite double."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(
+    if isinstance(value, _NO_INTEGERS) or not isinstance(
         value, (int, float, np.integer, np.floating)
     ):
         raise Rejected("a FLOAT or DOUBLE must be a number")
@@ -195,7 +199,7 @@ def to_json(value: Any, depth: int = 0) -> Any:
         return value
     if kind is str:
         return to_text(value)
-    if kind is int or isinstance(value, np.integer):
+    if kind is int or (isinstance(value, np.integer) and kind is not np.timedelta64):
         if not INT64_MIN <= int(value) <= INT64_MAX:
             raise Rejected("an integer in JSON must fit in 64 bits")
         return int(value)

@@ -36,6 +36,7 @@ from elanus.storage._options import SYNCHRONOUS, OpenOptions
 MEMORY = ":memory:"
 _WAL_LIMIT = 64 * 1024 * 1024
 _LARGE_BATCH = 5_000
+_NO_FOLDER = ("unable to open", "attempt to write a readonly")  # where no log can be made
 
 
 class DatabaseFile:
@@ -105,7 +106,7 @@ class DatabaseFile:
         try:
             return self._connect(new=True)
         except sqlite3.Error as error:
-            if not self.options.read_only or "unable to open" not in str(error):
+            if not (self.options.read_only and any(t in str(error) for t in _NO_FOLDER)):
                 raise translate(error, self.path) from error
         # Read-only media: SQLite cannot make its shared memory. Ignoring the log is right only
         # when there is none; otherwise its commits would be missing without a word.

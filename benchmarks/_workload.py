@@ -87,12 +87,16 @@ def _filled(system_type: type[System], corpus: Corpus, folder: Path) -> tuple[Fi
 
 
 def _first_answers(system: System, corpus: Corpus) -> None:
-    """One search of each kind, so that everything that was inserted is found by all of them."""
+    """One search of each kind, so that everything that was inserted is found by all of them.
+
+    Text comes first, since a dense search may set a build going that takes every core.
+    """
     vector, words = corpus.queries[0], corpus.words[0]
-    system.dense(vector, 64)
-    system.filtered(vector, 0.5, 64)
     if system.has_text:
         system.text(words)
+    system.filtered(vector, 0.5, 64)
+    system.dense(vector, 64)
+    if system.has_text:
         system.hybrid(vector, words)
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from types import TracebackType
 from typing import Any
 
 from elanus.client._client import MilvusClient
-from elanus.client._worker import Worker, twin
+from elanus.client._worker import Worker, in_thread, twin
 
 
 class AsyncMilvusClient:
@@ -50,7 +49,7 @@ class AsyncMilvusClient:
 
     async def close(self) -> None:
         """Release the file. Calls that are running finish; a second close does nothing."""
-        await asyncio.to_thread(self._client.close)
+        await in_thread(self._client.close)
         self._worker.close()
 
     create_schema = staticmethod(MilvusClient.create_schema)

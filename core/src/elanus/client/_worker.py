@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import os
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from elanus.errors import ClosedError
+
+if TYPE_CHECKING:
+    import asyncio
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -31,6 +32,8 @@ class Worker:
         Raises:
             ClosedError: if the worker is closed.
         """
+        import asyncio  # noqa: PLC0415  # a tenth of our import; who has a loop has it already
+
         try:
             future: Future[R] = self._threads.submit(call, *args, **kwargs)
         except RuntimeError as error:
@@ -48,8 +51,15 @@ class Worker:
 
 def _look_at_result(waiting: asyncio.Future[Any]) -> None:
     """Keep asyncio from reporting the error of a call that nobody waits for any more."""
-    with contextlib.suppress(asyncio.CancelledError):
+    if not waiting.cancelled():
         waiting.exception()
+
+
+async def in_thread(call: Callable[[], R]) -> R:
+    """Await a blocking call on a thread of the loop's."""
+    import asyncio  # noqa: PLC0415  # as above
+
+    return await asyncio.to_thread(call)
 
 
 class HasBlockingForm(Protocol):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
-from elanus.client import Worker, twin
+from elanus.client import Worker, in_thread, twin
 from elanus.documents._collection import ID, METADATA, TEXT, VECTOR
 from elanus.documents._input import checked_documents, checked_ids, checked_vectors
 from elanus.documents._progress import ProgressBar
@@ -180,7 +179,7 @@ class DocumentStore(ReadingCalls):
 
     async def aclose(self) -> None:
         """Release the file; a second call does nothing."""
-        await asyncio.to_thread(self.close)
+        await in_thread(self.close)
 
     async def __aenter__(self) -> DocumentStore:
         return self

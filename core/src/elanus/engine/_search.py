@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from elanus.engine._graphs import is_scanned, needs_work
 from elanus.engine._parts import DenseKey, SparseKey, TextPart
-from elanus.engine._project import Projection, fetch
+from elanus.engine._project import NOTHING, Projection, fetch
 from elanus.engine._snapshot import Snapshot
 from elanus.errors import DataNotMatchException, ParamError
-from elanus.index import DenseIndex, FaissIndex, load_faiss, top_order
-from elanus.query import Expression, Fusion, RankedLeg, fuse
+from elanus.index import DenseIndex, FaissIndex, load_faiss, top_hits
+from elanus.query import Expression, RankedLeg, fuse
 from elanus.schema import (
     FAISS_TYPES,
     DataType,
@@ -271,6 +271,8 @@ def search(snapshot: Snapshot, leg: Leg, *, offset: int, projection: Projection)
 def _hits(snapshot: Snapshot, slots: Any, scores: list[float], projection: Projection) -> Hits:
     view = snapshot.view
     keys = view.keys[slots].tolist()
+    if projection is NOTHING:
+        return Hits(keys, scores, [{} for _ in keys])
     return Hits(keys, scores, fetch(snapshot, projection, view.rows[slots].tolist(), keys))
 
 
@@ -316,22 +318,17 @@ def hybrid_search(
             for name, (metric, rankings) in zip(names, ranked, strict=True)
         ]
         fusion = fuse(parts, ranker)
-        best = _best(snapshot, fusion.scores, offset + limit)[offset:]
-        results.append(_fused_hits(snapshot, fusion, best, projection, explain=explain))
+        slots, scores = _best(snapshot, fusion.scores, offset + limit)
+        hits = _hits(snapshot, slots[offset:], scores[offset:].tolist(), projection)
+        if explain:
+            said = [fusion.explain(slot) for slot in slots[offset:].tolist()]
+            hits = replace(hits, legs=said)
+        results.append(hits)
     return results
 
 
-def _best(snapshot: Snapshot, scores: Mapping[int, float], count: int) -> list[int]:
+def _best(snapshot: Snapshot, scores: Mapping[int, float], count: int) -> Ranking:
     """The slots of the best fused scores; equal scores by primary key."""
     slots = np.fromiter(scores, dtype=np.intp, count=len(scores))
     values = np.fromiter(scores.values(), dtype=np.float64, count=len(scores))
-    order = top_order(values, snapshot.view.keys[slots])
-    best: list[int] = slots[order[:count]].tolist()
-    return best
-
-
-def _fused_hits(
-    snapshot: Snapshot, fusion: Fusion, slots: list[int], projection: Projection, *, explain: bool
-) -> Hits:
-    hits = _hits(snapshot, slots, [fusion.scores[slot] for slot in slots], projection)
-    return replace(hits, legs=[fusion.explain(slot) for slot in slots]) if explain else hits
+    return top_hits(slots, values, count, snapshot.view.keys, descending=True)

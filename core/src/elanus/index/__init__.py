@@ -9,7 +9,7 @@ from elanus.index._dense import DenseIndex, IndexType, list_length, wants_graph
 from elanus.index._faiss import FaissIndex, FaissKind, FaissParams, load_faiss
 from elanus.index._graph import Graph, GraphParams
 from elanus.index._metric import DENSE_METRICS, canonical_scores
-from elanus.index._order import Keys, top_order
+from elanus.index._order import Keys, top_hits, top_order
 from elanus.index._postings import SparseRows
 from elanus.index._sparse import SparseIndex
 
@@ -38,6 +38,7 @@ __all__ = [
     "extract_path",
     "list_length",
     "load_faiss",
+    "top_hits",
     "top_order",
     "wants_graph",
 ]

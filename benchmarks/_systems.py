@@ -58,12 +58,12 @@ class System(ABC):
         """Ids of the K nearest of the documents with the lowest ``share`` of numbers."""
 
     def text(self, words: str) -> list[int]:
-        """Ids of the K best by BM25."""
-        raise NotImplementedError
+        """Ids of the K best by BM25; only asked of systems with ``has_text``."""
+        raise NotImplementedError  # some stores have no text index
 
     def hybrid(self, vector: Floats, words: str) -> list[int]:
         """Ids of the K best by both, fused by reciprocal rank; their texts are fetched."""
-        raise NotImplementedError
+        raise NotImplementedError  # as above
 
     @abstractmethod
     def close(self) -> None:

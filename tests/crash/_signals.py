@@ -88,8 +88,9 @@ def interrupted(path, turns):
         for call in [*writes(client, path, turn), *reads(client)]:
             begun = time.perf_counter()
             attempt(lambda: client.get_collection_stats(NAME))
-            signal.setitimer(signal.ITIMER_REAL, random.choice([0.0001, 0.001, 0.004]) * random.random())
+            delay = random.choice([0.0001, 0.001, 0.004]) * random.random() + 1e-6
             try:
+                signal.setitimer(signal.ITIMER_REAL, delay)
                 struck += not attempt(call)
             except (Interrupt, KeyboardInterrupt):
                 struck += 1

@@ -272,7 +272,7 @@ class CollectionCalls(BaseClient):
         check_options("compact", {"target_size": target_size, **kwargs})
         if collection_name:
             self._database.catalogue().collection(collection_name)
-        self._database.file.vacuum()
+        self._database.compact()
         return 0
 
     def get_server_version(

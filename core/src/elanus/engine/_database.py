@@ -116,11 +116,14 @@ class Database:
 
     def verify(self) -> list[str]:
         """Check the file against itself, and the newest views against the file."""
-        with self.file.read() as db:
-            found = list(faults(db))
+        found = self._reading(self._faults)
         for name in self.catalogue().collections:
             found += self.read(name, view_faults)
         return found
+
+    def _faults(self) -> list[str]:
+        with self.file.read() as db:
+            return list(faults(db))
 
     def backup(self, target: str) -> None:
         """Copy the file as of now to a path that does not exist.
@@ -135,10 +138,18 @@ class Database:
         except FileExistsError:
             raise ParamError(f"backup: {target} was made meanwhile; give a new path") from None
 
+    @_apart
+    def compact(self) -> None:
+        """Give the space of deleted rows back to the file system."""
+        self.file.vacuum()
+
     # --- snapshots -------------------------------------------------------------------------
 
     def catalogue(self) -> Catalogue:
         """The catalogue as of now."""
+        return self._reading(self._newest_catalogue)
+
+    def _newest_catalogue(self) -> Catalogue:
         with self.file.read() as db:
             return self._catalogue_of(db, read_state(db)[1], self._catalogue)
 
@@ -193,10 +204,11 @@ class Database:
         Raises:
             CollectionNotFoundError: if there is no such collection.
         """
-        if self.file.in_memory:
-            # Its one connection is locked while it is used, and a handler may want to write.
-            return self.file.apart.run(lambda: self._read(name, action))
-        return self._read(name, action)
+        return self._reading(lambda: self._read(name, action))
+
+    def _reading(self, call: Callable[[], T]) -> T:
+        # The one connection of :memory: is locked while it is used, and a handler may want it.
+        return self.file.apart.run(call) if self.file.in_memory else call()
 
     def _read(self, name: str, action: Callable[[Snapshot], T]) -> T:
         newest = -1

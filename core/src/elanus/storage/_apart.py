@@ -27,30 +27,45 @@ _current = threading.local()
 
 
 class _Call(Generic[T]):
-    """A call that runs apart."""
+    """A call that runs apart.
+
+    Attributes:
+        running: a lock that is held until the call has ended.
+        abandoned: whether its result is no longer wanted.
+        writing: the connection that it writes with.
+    """
 
     def __init__(self, call: Callable[[], T]) -> None:
         self._call = call
-        self._running = allocate_lock()
-        self._running.acquire()
+        self._once = allocate_lock()
         self._result: T
         self._error: BaseException | None = None
-        self.abandoned = False
+        self.running = allocate_lock()
+        self.running.acquire()
+        self.sent = self.ended = self.abandoned = False
         self.writing: Connection | None = None
 
-    def run(self) -> None:
-        """Run it, on the other thread."""
+    def run(self) -> bool:
+        """Run it, on the other thread; False if another does so.
+
+        It is not run at all if it was abandoned before.
+        """
+        if not self._once.acquire(blocking=False):
+            return False
         _current.call = self
         try:
-            self._result = self._call()
+            if not self.abandoned:
+                self._result = self._call()
         except BaseException as error:  # noqa: BLE001  # raised again in the thread that waits
             self._error = error
         finally:
             _current.call = None
+        return True
 
     def end(self) -> None:
         """Let the thread that waits go on."""
-        self._running.release()
+        self.ended = True
+        self.running.release()
 
     def abandon(self) -> None:
         """Have a write given up; what only reads, or commits already, runs to its end."""
@@ -59,16 +74,8 @@ class _Call(Generic[T]):
         if writing is not None:
             writing.interrupt()
 
-    def wait(self) -> T:
-        """The result, once there is one."""
-        raised: BaseException | None = None
-        while True:
-            try:
-                self._running.acquire()
-                break
-            except BaseException as error:  # noqa: BLE001  # a signal handler's
-                raised = raised or error
-                self.abandon()
+    def outcome(self, raised: BaseException | None) -> T:
+        """The result, or the exception that a handler or the call itself raised."""
         failed, self._error = raised or self._error, None  # kept, it would keep this frame
         if failed is not None:
             raise failed
@@ -100,13 +107,27 @@ class Apart:
         if threading.get_ident() != threading.main_thread().ident:
             return call()
         made: _Call[T] = _Call(call)
+        raised: BaseException | None = None
+        # A handler may strike between any two steps: after the call was sent, but before that was
+        # noted (it may be sent twice), or after the lock was taken (to take it again would hang).
+        while not made.ended:
+            try:
+                if not made.sent:
+                    self._send(made)
+                    made.sent = True
+                made.running.acquire()
+            except BaseException as error:  # noqa: BLE001  # a handler's; it is raised below
+                raised = raised or error
+                made.abandon()
+        return made.outcome(raised)
+
+    def _send(self, call: _Call[Any]) -> None:
         try:
             helper = self._idle.pop()
         except IndexError:
             helper = _Helper(self._idle)
             self._all.append(helper)
-        helper.inbox.put(made)
-        return made.wait()
+        helper.inbox.put(call)
 
     def close(self) -> None:
         """End the threads; one that still runs a call ends after it."""
@@ -135,9 +156,10 @@ class _Helper(threading.Thread):
     def run(self) -> None:
         """Run what is in the inbox, until that is None."""
         while (call := self.inbox.get()) is not None:
-            call.run()
+            was_run = call.run()
             # Before the other thread goes on, so that it finds this one; what it then puts into
             # the inbox is found there by the next turn.
             self._idle.append(self)
-            call.end()
+            if was_run:
+                call.end()
             del call  # or its result would live until then

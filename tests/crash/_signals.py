@@ -8,7 +8,7 @@ import threading
 import time
 
 from elanus import MilvusClient
-from elanus.errors import ClosedError
+from elanus.errors import ClosedError, ElanusError
 from elanus.storage._lock import WriterLock
 
 NAME = "rows"
@@ -35,7 +35,7 @@ def writes(client, path, turn):
         lambda: client.truncate_collection(name + "x"),
         lambda: client.drop_index(name + "x", "vector"),
         lambda: client.drop_collection(name + "x"),
-        lambda: client.compact(),
+        client.compact,
         lambda: client.backup(f"{path}.copy{turn}"),
     ]
 
@@ -45,7 +45,7 @@ def reads(client):
         lambda: client.search(NAME, [[1.0, 1.0]], output_fields=["note"]),
         lambda: client.query(NAME, "note == 'n'", limit=5),
         lambda: client.get(NAME, [1, 2]),
-        lambda: client.list_collections(),
+        client.list_collections,
         lambda: client.get_collection_stats(NAME),
     ]
 
@@ -56,15 +56,17 @@ def attempt(call):
         call()
     except (Interrupt, KeyboardInterrupt):
         return False
-    except Exception as error:
-        assert type(error).__module__.startswith("elanus"), repr(error)
+    except ElanusError:
+        return True
     return True
 
 
 def assert_free(client, path):
     """Nobody holds a lock, and no connection in the pool is inside a transaction."""
     file = client._database.file
-    assert all(not db.in_transaction for db in file._idle), "a connection came back in a transaction"
+    assert all(not db.in_transaction for db in file._idle), (
+        "a connection came back in a transaction"
+    )
     if path != ":memory:":
         lock = WriterLock(file.cache_folder / "writer.lock")
         assert lock.acquire(0.0, "look"), "the writers' lock is held"

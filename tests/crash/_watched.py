@@ -80,4 +80,6 @@ while time.monotonic() < end:
             if random.random() < 0.05:
                 client.compact()
         client.search("rows", [[1.0, 1.0]])
-print(json.dumps({"outside": outside[:20], "inside": len(inside), "rows": key - number * 1_000_000}))
+print(
+    json.dumps({"outside": outside[:20], "inside": len(inside), "rows": key - number * 1_000_000})
+)

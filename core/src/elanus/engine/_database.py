@@ -14,7 +14,12 @@ from elanus.engine._check import view_faults
 from elanus.engine._parts import DenseKey
 from elanus.engine._search import coverage, load_parts
 from elanus.engine._snapshot import Snapshot
-from elanus.engine._state import CollectionState, OutdatedSnapshotError, make_analyzers
+from elanus.engine._state import (
+    CollectionState,
+    OutdatedSnapshotError,
+    RestoredError,
+    make_analyzers,
+)
 from elanus.engine._upkeep import BackgroundUpkeep
 from elanus.engine._write import Prepared, Writer, prepare
 from elanus.errors import CollectionExistsError, DataNotMatchException, ParamError
@@ -150,8 +155,12 @@ class Database:
         return self._reading(self._newest_catalogue)
 
     def _newest_catalogue(self) -> Catalogue:
+        known = self._catalogue
         with self.file.read() as db:
-            return self._catalogue_of(db, read_state(db)[1], self._catalogue)
+            version = read_state(db)[1]
+            if version < known.version:
+                self._start_again()
+            return self._catalogue_of(db, version, self._catalogue)
 
     def _catalogue_of(self, db: Connection, version: int, known: Catalogue) -> Catalogue:
         if known.version == version:
@@ -186,8 +195,11 @@ class Database:
 
     def _look(self, reader: Reader, mark: int | None) -> tuple[_Seen, Catalogue]:
         """Ask the file for its newest commit; ``mark`` is what it showed before."""
-        known = self._catalogue
+        known, seen, begun = self._catalogue, self._seen, reader.has_begun
         seq, version = read_state(reader.db)
+        if not begun and (seq < seen.seq or version < known.version):
+            self._start_again()
+            known = self._catalogue
         if version != known.version and not reader.has_begun:
             # The catalogue has to be read, and must be of the same commit as its number.
             reader.begin()
@@ -221,8 +233,14 @@ class Database:
                         if read_state(reader.db)[0] < newest:
                             self._start_again()
                     return action(self._snapshot(reader, name))
+            except RestoredError:
+                self._start_again()
             except OutdatedSnapshotError:
-                newest = max((state.view.seq for state in list(self._states.values())), default=0)
+                newest = self._newest_view()
+
+    def _newest_view(self) -> int:
+        """The commit of the newest view."""
+        return max((state.view.seq for state in list(self._states.values())), default=0)
 
     def _start_again(self) -> None:
         """Forget all: an older state was restored in place."""
@@ -424,6 +442,8 @@ class Database:
         while True:
             try:
                 with self.file.write(f"delete from {name!r}") as db:
+                    if read_state(db)[0] < self._newest_view():
+                        raise RestoredError  # noqa: TRY301  # as `follow` does
                     snapshot = self._snapshot(Reader(self.file, db), name)
                     mask = snapshot.eligible(*filters)
                     view, state = snapshot.view, snapshot.state
@@ -433,6 +453,8 @@ class Database:
                     count = writer.remove(rows.tolist())
                     bump(db)
                 return count
+            except RestoredError:
+                self._start_again()
             except OutdatedSnapshotError:
                 continue
 

@@ -53,6 +53,10 @@ class OutdatedSnapshotError(Exception):
     """The published view is newer than the transaction: begin again. Never leaves the engine."""
 
 
+class RestoredError(OutdatedSnapshotError):
+    """The file holds less than was seen of it before: another state was restored in place."""
+
+
 class CollectionState:
     """What a process keeps of a collection between calls: the newest view, and vocabularies."""
 
@@ -101,6 +105,11 @@ class CollectionState:
             view = view if restored is None else self._taken_over(restored)
         if view.seq == seq:
             return view
+        if view.generation == info.generation and (
+            self.tables.last_row(db) < view.last_row
+            or self.tables.last_delete(db) < view.last_delete
+        ):
+            raise RestoredError
         followed = follow(db, info, self.tables, view, seq)
         if view.seq < 0 or followed.lineage != view.lineage:
             self._began = seq

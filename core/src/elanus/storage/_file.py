@@ -384,9 +384,13 @@ class DatabaseFile:
 
         Two equal numbers, and there was no commit between the two looks. Raises as ``glance``.
         """
+        before = self._looked
         self._check_usable()
-        # Where memory is not shared, which is what "delete" is for, nor is the mark.
-        return self._mark.look() if self.options.journal == "wal" else None
+        # Where memory is not shared, which is what "delete" is for, nor is the mark. And once a
+        # second the file is asked in any case: other programs, which restore a copy, move no mark.
+        if self.options.journal != "wal" or self._looked != before:
+            return None
+        return self._mark.look()
 
     @contextmanager
     def glance(self) -> Iterator[Connection]:

@@ -14,7 +14,7 @@ from elanus.documents._progress import ProgressBar
 from elanus.documents._reading import ReadingCalls
 from elanus.documents._scope import Filter, make_scope
 from elanus.documents._values import Document
-from elanus.errors import ParamError
+from elanus.errors import EmbeddingError, ParamError
 
 _EMBEDDED_AT_ONCE = 128
 
@@ -96,6 +96,7 @@ class DocumentStore(ReadingCalls):
 
         Raises:
             DataNotMatchException: naming the document and the rule broken; nothing is written.
+            EmbeddingError: naming the text, if the embedding function fails with one.
         """
         documents = checked_documents(texts, metadatas, ids)
         rows = [
@@ -122,8 +123,14 @@ class DocumentStore(ReadingCalls):
         bar = ProgressBar(len(rows), shown=progress)
         for start in range(0, len(rows), _EMBEDDED_AT_ONCE):
             part = rows[start : start + _EMBEDDED_AT_ONCE]
-            vectors = embedding.encode_documents([row[TEXT] for row in part])
-            self._add_at_once(part, vectors, f"{embedding.name}.encode_documents")
+            places = range(start, start + len(part))
+            try:
+                vectors = embedding.encode_documents([row[TEXT] for row in part])
+            except EmbeddingError as error:
+                error.renumber(places)
+                raise
+            source = f"{embedding.name}.encode_documents(texts[{start}:{places.stop}])"
+            self._add_at_once(part, vectors, source)
             bar.show(start + len(part))
 
     def delete(

@@ -19,7 +19,7 @@ _LEVELS = 4
 _WRITTEN = re.compile(
     r"%(?P<url>[0-9a-fA-F]{2})"
     r"|&(?:#x(?P<hex>[0-9a-fA-F]{1,6})|#(?P<dec>[0-9]{1,7})|(?P<name>[a-zA-Z]{2,8}));"
-    r"|\\u(?P<u>[0-9a-fA-F]{4})|\\x(?P<x>[0-9a-fA-F]{2})|\\(?P<plain>[^a-zA-Z0-9])"
+    r"|\\u(?P<u>[0-9a-fA-F]{4})|\\x(?P<x>[0-9a-fA-F]{2})|\\(?P<plain>[\\\"'/])"
     r"|(?P<blank>\\[nrt])|.",
     re.DOTALL,
 )
@@ -66,7 +66,7 @@ def _forms(key: str) -> set[str]:
 
 
 def _letters(text: str) -> list[_Letter]:
-    return [(letter, i, i + 1) for i, letter in enumerate(text)]
+    return [(letter, i, i + 1) for i, letter in enumerate(text) if not letter.isspace()]
 
 
 def _decoded(letters: list[_Letter]) -> list[_Letter]:

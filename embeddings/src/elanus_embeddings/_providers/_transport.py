@@ -90,7 +90,7 @@ class Endpoint:
                 request = next(flow)
                 while True:
                     try:
-                        answer = await retrying(self._apost, client, request)
+                        answer: Answer = await retrying(self._apost, client, request)
                     except EmbeddingRequestError as error:
                         request = flow.throw(error)
                     else:

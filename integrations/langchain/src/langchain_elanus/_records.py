@@ -17,6 +17,7 @@ from elanus import (
     MilvusClient,
     ParamError,
 )
+from langchain_elanus._groups import as_group
 from langchain_elanus._vectorstore import ElanusVectorStore
 
 DEFAULT_COLLECTION = "langchain_records"
@@ -84,14 +85,15 @@ class ElanusRecordManager(RecordManager):
         self,
         keys: Sequence[str],
         *,
-        group_ids: Sequence[str | None] | None = None,
+        group_ids: Sequence[Any] | None = None,
         time_at_least: float | None = None,
     ) -> None:
         """Write records, dated now; all of them in one commit.
 
         Args:
             keys: the documents' keys.
-            group_ids: the source of each, if known; replaces what was known before.
+            group_ids: the source of each, if known; replaces what was known before. Any value:
+                numbers that are equal are one source, and 1 and ``"1"`` are two.
             time_at_least: a time that must not lie in the future.
 
         Raises:
@@ -109,7 +111,7 @@ class ElanusRecordManager(RecordManager):
         groups = [None] * len(keys) if group_ids is None else group_ids
         # A key that comes twice is one record: the last one, as if written one after another.
         records = {
-            self._id(key): {"namespace": self.namespace, "key": key, "group_id": group}
+            self._id(key): {"namespace": self.namespace, "key": key, "group_id": as_group(group)}
             for key, group in zip(keys, groups, strict=True)
         }
         rows = [{"id": id_, **record, "updated_at": now} for id_, record in records.items()]
@@ -129,7 +131,7 @@ class ElanusRecordManager(RecordManager):
         *,
         before: float | None = None,
         after: float | None = None,
-        group_ids: Sequence[str] | None = None,
+        group_ids: Sequence[Any] | None = None,
         limit: int | None = None,
     ) -> list[str]:
         """Keys of the records that meet every condition given, in the order of the keys.
@@ -148,7 +150,10 @@ class ElanusRecordManager(RecordManager):
         if after is not None:
             text, params["after"] = f"{text} and updated_at > {{after}}", after
         if group_ids:
-            text, params["groups"] = f"{text} and group_id in {{groups}}", list(group_ids)
+            groups = [as_group(each) for each in group_ids]
+            params["groups"] = [each for each in groups if each is not None]
+            unknown = " or group_id is null" if None in groups else ""
+            text = f"{text} and (group_id in {{groups}}{unknown})"
         rows = self._client.query(
             self._collection, text, ["key"], filter_params=params, limit=limit or None
         )
@@ -182,7 +187,7 @@ class ElanusRecordManager(RecordManager):
         self,
         keys: Sequence[str],
         *,
-        group_ids: Sequence[str | None] | None = None,
+        group_ids: Sequence[Any] | None = None,
         time_at_least: float | None = None,
     ) -> None:
         """Asynchronous ``update``."""
@@ -197,7 +202,7 @@ class ElanusRecordManager(RecordManager):
         *,
         before: float | None = None,
         after: float | None = None,
-        group_ids: Sequence[str] | None = None,
+        group_ids: Sequence[Any] | None = None,
         limit: int | None = None,
     ) -> list[str]:
         """Asynchronous ``list_keys``."""

@@ -324,3 +324,22 @@ def test_integer_sources_in_the_metadata_do_not_embed_again(store, records, embe
     embeddings.calls.clear()
     assert run(documents, records, store, cleanup) == (0, 0, 3, 0)
     assert embeddings.calls == []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        *({"collection_name": name} for name in ("a-b", "", "1a", "a b", None, "langchain")),
+        *({"namespace": name} for name in (None, 5, b"docs", "\ud800", "x" * 70_000)),
+    ],
+)
+def test_what_is_wrong_comes_out_before_anything_is_embedded(store, embeddings, options):
+    with pytest.raises(ParamError, match=r"collection|namespace"):
+        run(
+            FIRST,
+            ElanusRecordManager(**{"namespace": "docs", "store": store, **options}),
+            store,
+            None,
+        )
+    assert [name for name, _ in embeddings.calls if name == "embed_documents"] == []
+    assert texts(store) == []

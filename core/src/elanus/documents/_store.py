@@ -46,7 +46,8 @@ class DocumentStore(ReadingCalls):
     Its operators are ``$eq $ne $in $nin`` (None equals a missing key as well as null), ``$gt $gte
     $lt $lte``, ``$like`` (``%`` and ``_``), ``$regex``, ``$substring``, ``$isubstring`` (in any
     case), ``$contains $any $all`` (of arrays), ``$exists $empty`` (True or False; empty is missing,
-    null, ``""`` or ``[]``) and ``$not``; dicts are joined by ``$and $or $nor $not``. A key that is
+    null, ``""`` or ``[]``) and ``$not``; dicts are joined by ``$and $or $nor $not``, and a key that
+    begins with ``$`` is written with one more. A key that is
     missing or of another type does not match, and a negation finds exactly what its opposite does
     not. Values are bound and never parsed.
 

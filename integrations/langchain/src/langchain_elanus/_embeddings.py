@@ -207,4 +207,5 @@ def _as_matrix(vectors: Any, name: str) -> NDArray[np.float32]:
         raise DataNotMatchException(
             f"the model {name!r} gave {value!r:.80} for {place}; a vector has numbers only"
         )
-    return found.astype(np.float32)
+    with np.errstate(over="ignore"):  # what overflows is infinite, and refused by the store
+        return found.astype(np.float32)

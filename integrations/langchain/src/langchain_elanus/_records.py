@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -17,10 +18,15 @@ from elanus import (
     MilvusClient,
     ParamError,
 )
+from elanus.errors import CollectionNotFoundError
 from langchain_elanus._groups import as_group
 from langchain_elanus._vectorstore import ElanusVectorStore
 
 DEFAULT_COLLECTION = "langchain_records"
+
+_FIELDS = ("id", "namespace", "key", "group_id", "updated_at")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
+_LONGEST_NAMESPACE = 1000
 
 
 class ElanusRecordManager(RecordManager):
@@ -36,7 +42,7 @@ class ElanusRecordManager(RecordManager):
         collection_name: name of the collection of the records.
 
     Raises:
-        ParamError: if ``store`` is none of these, or the namespace no string.
+        ParamError: if ``store`` is none of these, or another argument cannot be kept.
 
     Example:
         >>> records = ElanusRecordManager("handbook", store)
@@ -51,8 +57,9 @@ class ElanusRecordManager(RecordManager):
         *,
         collection_name: str = DEFAULT_COLLECTION,
     ) -> None:
-        if not isinstance(namespace, str):
-            raise ParamError(f"namespace must be a string, got {namespace!r}")
+        # What is wrong has to come out here: index() writes records after it has embedded.
+        _check_namespace(namespace)
+        _check_name(collection_name)
         super().__init__(namespace)
         self._client = _client_of(store)
         self._collection = collection_name
@@ -166,7 +173,16 @@ class ElanusRecordManager(RecordManager):
 
     def _is_made(self) -> bool:
         # Without the collection there are no records; to read them need not write to the file.
-        return self._client.has_collection(self._collection)
+        try:
+            described = self._client.describe_collection(self._collection)
+        except CollectionNotFoundError:
+            return False
+        if [field["name"] for field in described["fields"]] != list(_FIELDS):
+            raise ParamError(
+                f"collection {self._collection!r} holds no records of a record manager; choose "
+                "another collection_name"
+            )
+        return True
 
     def _id(self, key: str) -> str:
         # The length keeps ("a", "b:c") and ("a:b", "c") apart.
@@ -213,6 +229,23 @@ class ElanusRecordManager(RecordManager):
     async def adelete_keys(self, keys: Sequence[str]) -> None:
         """Asynchronous ``delete_keys``."""
         await asyncio.to_thread(self.delete_keys, keys)
+
+
+def _check_namespace(namespace: Any) -> None:
+    if not isinstance(namespace, str) or len(namespace) > _LONGEST_NAMESPACE:
+        raise ParamError(
+            f"namespace must be a string of at most {_LONGEST_NAMESPACE} characters, got "
+            f"{namespace!r:.80}"
+        )
+    if namespace.encode(errors="ignore").decode() != namespace:
+        raise ParamError(f"namespace cannot be encoded as UTF-8: {namespace!r:.80}")
+
+
+def _check_name(name: Any) -> None:
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise ParamError(
+            f"collection_name must be letters, digits and underscores, got {name!r:.80}"
+        )
 
 
 def _client_of(store: Any) -> MilvusClient:

@@ -122,11 +122,6 @@ class ElanusSparseEmbedding(BaseSparseEmbedding):
         fields |= {"function": function, "model_name": model_name or _name(function)}
         super().__init__(**fields)
 
-    def __getstate__(self) -> dict[Any, Any]:
-        # Not LlamaIndex's own form, which takes what cannot be pickled away from this object, and
-        # leaves a copy without it: so the function says why it cannot be pickled.
-        return super(BaseComponent, self).__getstate__()
-
     @classmethod
     def class_name(cls) -> str:
         """Name of the class in what LlamaIndex serialises."""
@@ -208,7 +203,8 @@ def _dense(encoded: Any) -> list[Vector]:
 def _floats(row: Any, place: int) -> Vector:
     values = row.tolist() if hasattr(row, "tolist") else list(row)
     # float() takes True and "1.0" too.
-    if not all(issubclass(kind, Real) and kind is not bool for kind in set(map(type, values))):
+    kinds = set(map(type, values))
+    if bool in kinds or not all(issubclass(kind, Real) for kind in kinds):
         raise DataNotMatchException(
             f"the embedding function gave {values!r:.80} as the vector of texts[{place}]; a vector "
             "has numbers only"

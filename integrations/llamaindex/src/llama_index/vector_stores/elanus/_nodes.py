@@ -83,9 +83,10 @@ def to_node(document: StoredDocument | RankedDocument, *, embedded: bool = False
     try:
         return kind.from_dict({**content, "id_": document.id, "metadata": metadata})
     except (TypeError, ValueError) as error:
+        said = " ".join(str(error).split())
         raise ParamError(
             f"node {document.id!r}: the class {_path_of(kind)} does not take what was kept of it: "
-            f"{error!s:.200}"
+            f"{said:.200}"
         ) from error
 
 
@@ -106,7 +107,7 @@ def _class_of(node_id: str, path: str | None, name: str | None) -> type[BaseNode
     """
     if path is None and (name is None or name in _TYPES):
         return _TYPES[name or TextNode.class_name()]
-    known = _subclasses(BaseNode)
+    known = _subclasses(BaseNode)  # type: ignore[type-abstract]
     # A class that was moved may have kept its name, and one that was defined again has both.
     by_path = [each for each in known if _path_of(each) == path]
     by_name = [each for each in known if each.class_name() == name and name not in _TYPES]
@@ -118,7 +119,7 @@ def _class_of(node_id: str, path: str | None, name: str | None) -> type[BaseNode
     return (by_path or by_name)[-1]
 
 
-def _subclasses(kind: type[BaseNode]) -> list[type[BaseNode]]:
+def _subclasses(kind: type[Any]) -> list[type[Any]]:
     direct = kind.__subclasses__()
     return [*direct, *(deeper for each in direct for deeper in _subclasses(each))]
 

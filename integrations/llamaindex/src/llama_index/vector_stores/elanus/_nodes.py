@@ -107,7 +107,7 @@ def _class_of(node_id: str, path: str | None, name: str | None) -> type[BaseNode
     """
     if path is None and (name is None or name in _TYPES):
         return _TYPES[name or TextNode.class_name()]
-    known = _subclasses(BaseNode)  # type: ignore[type-abstract]
+    known = _subclasses(BaseNode)
     # A class that was moved may have kept its name, and one that was defined again has both.
     by_path = [each for each in known if _path_of(each) == path]
     by_name = [each for each in known if each.class_name() == name and name not in _TYPES]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import subprocess
+import sys
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -55,6 +59,52 @@ NODES = [
         audio_resource=MediaResource(url="https://example.org/x.mp3"),
     ),
     Node(image_resource=MediaResource(data=b"only a picture")),
+    *(
+        kind(text_resource=MediaResource(**{"mimetype": "text/x-test", **resource}))
+        for kind in (Node, Document)
+        for resource in (
+            {"url": "https://example.org/a.txt"},
+            {"path": "folder/a.txt"},
+            {"data": b"bytes \xff"},
+            {"embeddings": {"dense": [0.5]}},
+            {},
+            {"text": ""},
+            {"text": "", "url": "https://example.org/a.txt"},
+            {"text": "words", "data": b"bytes", "path": "a", "url": "https://example.org/"},
+        )
+    ),
+    Node(
+        video_resource=MediaResource(path="a.mp4", mimetype="video/mp4"),
+        audio_resource=MediaResource(data=b"sound", embeddings={"dense": [1.0]}),
+    ),
+]
+
+
+class Page(TextNode):
+    """A user's own node: with a field more, and no class name of its own."""
+
+    number: int
+    tags: frozenset[str] = frozenset()
+
+
+class Scan(ImageDocument):
+    """One whose class name is its own."""
+
+    printed: dt.date = dt.date(2026, 1, 1)
+
+    @classmethod
+    def class_name(cls):
+        return "user.Scan"
+
+
+class Deeper(Page):
+    pass
+
+
+NODES += [
+    Page(text="own", number=3, tags=frozenset("ab"), relationships=LINKS),
+    Scan(text="own", printed=dt.date(2025, 2, 3)),
+    Deeper(text="", number=1, metadata={"a": [1]}),
 ]
 
 
@@ -67,6 +117,92 @@ def test_a_node_of_any_kind_comes_back_equal(store, node):
     assert back == node
     assert back.hash == node.hash
     assert back.model_dump() == node.model_dump()
+
+
+def test_a_class_that_was_defined_again_is_the_last_one(store):
+    def define(**fields):
+        return type("Again", (TextNode,), {"__module__": __name__, **fields})
+
+    first = define()
+    store.add([first(id_="n", text="x", embedding=[1.0])])
+    last = define()
+    (back,) = store.get_nodes(["n"])
+    assert type(back) is last
+    assert type(back) is not first
+
+
+def test_a_class_that_moved_is_found_by_a_name_of_its_own(store):
+    def define(module):
+        own = staticmethod(lambda: "user.Moved")
+        return type("Moved", (TextNode,), {"__module__": module, "class_name": own})
+
+    store.add([define("before")(id_="n", text="x", embedding=[1.0])])
+    after = define("after")
+    after.__qualname__ = "Renamed"
+    (document,) = store.store.get(["n"])
+    document.metadata["_node"]["__class__"] = "gone.Moved"
+    store.store.add(["x"], [document.metadata], ids=["n"], vectors=[[1.0]])
+    (back,) = store.get_nodes(["n"])
+    assert type(back) is after
+
+
+def test_a_class_that_this_process_does_not_know_is_named_and_not_imported(tmp_path):
+    file = tmp_path / "kb.db"
+    (tmp_path / "user_nodes.py").write_text(
+        "from llama_index.core.schema import TextNode\n"
+        "print('imported')\n"
+        "class Mine(TextNode):\n    number: int = 1\n"
+    )
+    program = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from llama_index.vector_stores.elanus import ElanusVectorStore
+from elanus.errors import ParamError
+store = ElanusVectorStore(sys.argv[1] + "/kb.db")
+if sys.argv[2] == "write":
+    from user_nodes import Mine
+    store.add([Mine(id_="n", text="x", number=5, embedding=[1.0])])
+elif sys.argv[2] == "read":
+    try:
+        store.get_nodes(["n"])
+    except ParamError as error:
+        print(error)
+else:
+    import user_nodes
+    print(store.get_nodes(["n"])[0].number)
+store.close()
+"""
+
+    def run(what):
+        command = [sys.executable, "-c", program, str(tmp_path), what]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    assert run("write") == "imported\n"
+    said = run("read")
+    assert "node 'n' is of the class user_nodes.Mine, which this process does not know" in said
+    assert "imported\n" not in said
+    assert run("import") == "imported\n5\n"
+    store = ElanusVectorStore(file)
+    with pytest.raises(ParamError, match=r"user_nodes\.Mine"):
+        store.get_nodes(["n"])
+    store.close()
+
+
+def test_what_a_class_does_not_take_any_more_is_named(store):
+    store.add([Page(id_="n", text="x", number=3, embedding=[1.0])])
+    (document,) = store.store.get(["n"])
+    document.metadata["_node"]["number"] = "three"
+    store.store.add(["x"], [document.metadata], ids=["n"], vectors=[[1.0]])
+    with pytest.raises(ParamError, match=r"node 'n': the class .*Page does not take.*number"):
+        store.get_nodes(["n"])
+
+
+def test_a_text_given_to_a_node_without_one_is_its_text(store):
+    store.add([Node(id_="n", embedding=[1.0]), Document(id_="d", embedding=[1.0])])
+    for name in ("n", "d"):
+        (document,) = store.store.get([name])
+        store.store.add(["after"], [document.metadata], ids=[name], vectors=[[1.0]])
+        assert store.get_nodes([name])[0].get_content() == "after"
 
 
 json_values = st.recursive(

@@ -26,6 +26,8 @@ REF_DOC_ID: Final = "_ref_doc_id"
 """Metadata key of the source document's id, or of the node's own id if it has no source."""
 
 _CLASS = "class_name"
+# Of a class that is none of LlamaIndex's own: a name that no field can have.
+_PATH = "__class__"
 _RESOURCES = ("text_resource", "image_resource", "audio_resource", "video_resource")
 _TYPES: Final[dict[str, type[BaseNode]]] = {
     each.class_name(): each
@@ -63,18 +65,67 @@ def to_node(document: StoredDocument | RankedDocument, *, embedded: bool = False
     Args:
         document: from the store.
         embedded: whether the node carries the document's vector.
+
+    Raises:
+        ParamError: naming the node and its class, if this process does not know the class, or the
+            class does not take what was kept.
     """
     metadata = dict(document.metadata)
     metadata.pop(REF_DOC_ID, None)
     content: dict[str, Any] = dict(metadata.pop(NODE, {}))
-    kind = _TYPES.get(content.pop(_CLASS, ""), TextNode)
-    if not issubclass(kind, Node):
+    kind = _class_of(document.id, content.pop(_PATH, None), content.pop(_CLASS, None))
+    if issubclass(kind, Node):
+        _put_text(content, document.text)
+    else:
         content["text"] = document.text
-    elif "text_resource" in content:
-        content["text_resource"] = {**content["text_resource"], "text": document.text}
     if embedded and document.vector is not None:
         content["embedding"] = document.vector.tolist()
-    return kind.from_dict({**content, "id_": document.id, "metadata": metadata})
+    try:
+        return kind.from_dict({**content, "id_": document.id, "metadata": metadata})
+    except (TypeError, ValueError) as error:
+        said = " ".join(str(error).split())
+        raise ParamError(
+            f"node {document.id!r}: the class {_path_of(kind)} does not take what was kept of it: "
+            f"{said:.200}"
+        ) from error
+
+
+def _put_text(content: dict[str, Any], text: str) -> None:
+    """Give the text back to the resource that had it; a resource need not have one."""
+    resource = content.get("text_resource")
+    if text or (resource is not None and "text" not in resource):
+        content["text_resource"] = {**(resource or {}), "text": text}
+
+
+def _class_of(node_id: str, path: str | None, name: str | None) -> type[BaseNode]:
+    """The class of a node, among those that are defined: none is imported because a file says so.
+
+    Args:
+        node_id: for the error.
+        path: of a class that is not LlamaIndex's own.
+        name: what the class calls itself; None for what something else wrote.
+    """
+    if path is None and (name is None or name in _TYPES):
+        return _TYPES[name or TextNode.class_name()]
+    known = _subclasses(BaseNode)
+    # A class that was moved may have kept its name, and one that was defined again has both.
+    by_path = [each for each in known if _path_of(each) == path]
+    by_name = [each for each in known if each.class_name() == name and name not in _TYPES]
+    if not by_path and not by_name:
+        raise ParamError(
+            f"node {node_id!r} is of the class {path or name}, which this process does not know: "
+            "import the module that defines it before nodes are read"
+        )
+    return (by_path or by_name)[-1]
+
+
+def _subclasses(kind: type[Any]) -> list[type[Any]]:
+    direct = kind.__subclasses__()
+    return [*direct, *(deeper for each in direct for deeper in _subclasses(each))]
+
+
+def _path_of(kind: type[BaseNode]) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _text_of(node: BaseNode) -> str:
@@ -101,6 +152,8 @@ def _metadata_of(node: BaseNode) -> dict[str, Any]:
     for field in ("id_", "embedding", "text"):
         content.pop(field, None)
     content |= _resources_of(node, content)
+    if type(node) not in _TYPES.values():
+        content[_PATH] = _path_of(type(node))
     return {**metadata, REF_DOC_ID: node.ref_doc_id or node.node_id, NODE: content}
 
 
@@ -113,6 +166,7 @@ def _resources_of(node: BaseNode, content: Mapping[str, Any]) -> dict[str, Any]:
             kept = dict(content.get(field, {}))
             if field == "text_resource":
                 kept.pop("text", None)
+                kept |= {"text": None} if resource.text is None else {}
             if resource.data is not None:
                 kept["data"] = resource.data.decode("ascii")
             found[field] = kept

@@ -239,6 +239,24 @@ def test_values_of_polars_without_a_json_value_are_refused(values):
             assert re.match(r"row 1, (dynamic field at \['x'\]|field 'x')", message), message
 
 
+class Money(pl.BaseExtension):
+    """A type of a user's own, whose values in Python are its storage only."""
+
+    def __init__(self):
+        super().__init__("tests.money", pl.Int64)
+
+
+def test_extension_types_of_polars_are_refused():
+    pl.register_extension_type("tests.money", Money)
+    try:
+        money = pl.Series([None, 5]).ext.to(Money())
+        assert refused(columns(money)).startswith("row 1, field 'x': ")
+        for x in (pl.DataFrame({"a": money}).to_struct("x"), money.implode()):
+            assert refused(columns(x)).startswith("row 0, field 'x': ")
+    finally:
+        pl.unregister_extension_type("tests.money")
+
+
 def test_a_date_that_polars_cannot_give_is_refused(capfd):
     """Polars panics for such a date, with an exception that is no ``Exception``."""
     far = pl.Series([None, 2**30]).cast(pl.Date)
@@ -339,3 +357,25 @@ def test_frames_of_nullable_types_are_stored_as_rows():
 def test_a_map_of_arrow_is_a_sparse_vector_too():
     values = pa.array([[(3, 0.5), (1, 1.5)]], pa.map_(pa.uint32(), pa.float32()))
     assert stored(columns(values), datatype=DataType.SPARSE_FLOAT_VECTOR) == [{1: 1.5, 3: 0.5}]
+
+
+@pytest.mark.parametrize("x", [5, [1], ARROW["uuid"], ARROW["date beyond Python's"], [1, b"x"]])
+def test_messages_do_not_grow_with_the_name_of_a_column(x):
+    data = {"id": [1, 2], "a" * 100_000: x}
+    assert len(refused(data)) < 500
+    assert len(refused([{"id": 1, "b" * 100_000: b"x"}])) < 500
+    with MilvusClient(":memory:") as client:
+        schema = CollectionSchema().add_field("id", DataType.INT64, is_primary=True)
+        client.create_collection("c", schema=schema)
+        with pytest.raises(DataNotMatchException, match="row 0: unknown field 'a") as caught:
+            client.insert("c", {"id": [1], "a" * 100_000: [1]})
+        assert len(str(caught.value)) < 500
+
+
+def test_records_are_no_lists_in_a_filter():
+    records = np.zeros(1, [("a", "M8[ns]")])
+    with MilvusClient(":memory:") as client:
+        client.create_collection("c", dimension=2)
+        for value in (records, records[0], [records[0]], [[records]]):
+            with pytest.raises(FilterError, match=r"\{t\} is "):
+                client.query("c", "id in {t}", filter_params={"t": value})

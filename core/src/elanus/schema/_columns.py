@@ -51,8 +51,8 @@ def read_column(name: str, column: Any) -> Column:
         rows = column.tocsr()
         return [rows[[i]] for i in range(rows.shape[0])]
     raise DataNotMatchException(
-        f"column {name!r} must be a list, a numpy array, or a column of Arrow, pandas or polars; "
-        f"got {shown(column)}"
+        f"column {name!r:.80} must be a list, a numpy array, or a column of Arrow, pandas or "
+        f"polars; got {shown(column)}"
     )
 
 
@@ -111,7 +111,7 @@ def _from_pandas(name: str, column: Any) -> Column:
     if is_on_arrow(column):
         # By way of pandas, integers in lists with nulls would become floats.
         values = _from_arrow(name, column.array.__arrow_array__())
-        if isinstance(values, np.ndarray):
+        if isinstance(values, np.ndarray) or not missing.any():
             return values
         return [None if gone else v for v, gone in zip(values, missing.tolist(), strict=True)]
     if not missing.any():

@@ -116,7 +116,7 @@ def _common_length(columns: Mapping[str, Column]) -> int:
     for name, length in lengths.items():
         if length != count:
             raise DataNotMatchException(
-                f"column {name!r} has {length} values, but column {first!r} has {count}; "
+                f"column {name!r:.80} has {length} values, but column {first!r:.80} has {count}; "
                 "columns must have one value a row each"
             )
     return count

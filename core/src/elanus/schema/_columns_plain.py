@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from elanus.errors import DataNotMatchException
+from elanus.schema._libraries import is_polars_extension
 
 # Their values in Python are not only storage.
 _KNOWN_EXTENSIONS = ("arrow.bool8", "arrow.json")
@@ -31,7 +32,7 @@ def polars_values(name: str, column: Any) -> list[Any]:
     Raises:
         DataNotMatchException: naming the row, if a value has no plain form.
     """
-    if any(each.is_extension() for each in _polars_types(column.dtype)):
+    if any(map(is_polars_extension, _polars_types(column.dtype))):
         _refuse(name, column.dtype, column.is_not_null().to_list())
     return _values(name, column, "to_list", {})
 
@@ -68,8 +69,8 @@ def _polars_types(kind: Any) -> Iterator[Any]:
 def _refuse(name: str, kind: object, valid: list[bool]) -> None:
     if any(valid):
         raise DataNotMatchException(
-            f"row {valid.index(True)}, field {name!r}: {kind!s:.80} has no JSON value; cast the "
-            "column to numbers or text first"
+            f"row {valid.index(True)}, field {name!r:.80}: {kind!s:.80} has no JSON value; cast "
+            "the column to numbers or text first"
         )
 
 
@@ -81,10 +82,10 @@ def _values(name: str, column: Any, method: str, options: dict[str, Any]) -> lis
         reason = _attempt(column.slice(row, 1), method, options)
         if not isinstance(reason, list):
             raise DataNotMatchException(
-                f"row {row}, field {name!r}: a value of type {_type_name(column):.80} has no form "
-                f"in Python: {reason!s:.200}"
+                f"row {row}, field {name!r:.80}: a value of type {_type_name(column):.80} has no "
+                f"form in Python: {reason!s:.200}"
             )
-    raise DataNotMatchException(f"column {name!r} cannot be read: {found!s:.200}")
+    raise DataNotMatchException(f"column {name!r:.80} cannot be read: {found!s:.200}")
 
 
 def _type_name(column: Any) -> str:

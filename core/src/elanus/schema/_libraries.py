@@ -34,6 +34,11 @@ def is_on_arrow(column: Any) -> bool:
     return _library(column.dtype, {(PANDAS, "ArrowDtype")}) is not None
 
 
+def is_polars_extension(dtype: Any) -> bool:
+    """Whether a type of polars is one that its user made of another."""
+    return _library(dtype, {(POLARS, "BaseExtension")}) is not None
+
+
 def _library(value: Any, classes: Collection[tuple[str, str]]) -> str | None:
     for each in type(value).__mro__:
         library = str(each.__module__).partition(".")[0]

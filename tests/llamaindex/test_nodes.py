@@ -5,10 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from llama_index.core.bridge.pydantic import AnyUrl
+from llama_index.core.llms import ChatMessage, MessageRole
 from llama_index.core.schema import (
     Document,
     ImageDocument,
@@ -21,7 +25,7 @@ from llama_index.core.schema import (
     TextNode,
 )
 
-from elanus.errors import ParamError
+from elanus.errors import DataNotMatchException, ParamError
 from llama_index.vector_stores.elanus import ElanusVectorStore
 
 SOURCE = RelatedNodeInfo(node_id="doc", node_type="4", metadata={"file": "a.md"}, hash="abc")
@@ -267,3 +271,82 @@ def test_a_text_changed_in_the_store_is_the_text_of_the_node(store):
 def test_a_reserved_metadata_key_is_named(store, key):
     with pytest.raises(ParamError, match=f"node 'n'.*{key!r}"):
         store.add([TextNode(id_="n", text="x", metadata={key: 1}, embedding=[1.0])])
+
+
+def linked(metadata):
+    """A node whose own metadata, and those of its source and children, are the same."""
+    info = RelatedNodeInfo(node_id="doc", metadata=metadata)
+    links = {NodeRelationship.SOURCE: info, NodeRelationship.CHILD: [info, info]}
+    return TextNode(id_="n", text="x", embedding=[1.0], metadata=metadata, relationships=links)
+
+
+NUMPY = [(np.int64(3), 3), (np.float32(0.5), 0.5), (np.bool_(True), True), (np.str_("x"), "x")]
+
+
+@pytest.mark.parametrize(("value", "plain"), NUMPY, ids=lambda value: type(value).__name__)
+def test_scalars_of_numpy_are_their_plain_values(store, value, plain):
+    for held, expected in ((value, plain), (np.array([value]), [plain])):
+        store.add([linked({"k": held, "deep": {"a": [held]}})])
+        (back,) = store.get_nodes(["n"])
+        assert repr(back.metadata) == repr({"k": expected, "deep": {"a": [expected]}})
+        infos = [back.source_node, *back.child_nodes]
+        assert [info.metadata for info in infos] == [back.metadata] * 3
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"\xff",
+        b"text",
+        np.bytes_(b"x"),
+        np.datetime64(5, "ns"),
+        np.timedelta64(5, "ns"),
+        np.array([5], "M8[ns]"),
+        np.float64("nan"),
+        dt.datetime(2020, 1, 1, tzinfo=dt.timezone.utc),
+        float("nan"),
+        {1},
+        {1: 2},
+        object(),
+        2**64,
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_metadata_that_json_lacks_are_refused_by_document_and_key(store, value):
+    good = TextNode(text="", embedding=[0.0])
+    for metadata in ({"k": value}, {"k": [value]}, {"k": {"a": value}}):
+        with pytest.raises(DataNotMatchException, match=r"document 1, metadata: at \['k'\]"):
+            store.add([good, linked(metadata)])
+        node = linked(metadata).model_copy(update={"metadata": {}})
+        where = (
+            r"document 1, metadata: at \['_node'\]\['relationships'\]\['1'\]\['metadata'\]\['k'\]"
+        )
+        with pytest.raises(DataNotMatchException, match=where):
+            store.add([good, node])
+    assert store.get_nodes() == []
+
+
+def test_what_llamaindex_itself_puts_into_metadata_has_its_json_form(store):
+    message = ChatMessage(role="user", content="Hello.", additional_kwargs={"path": Path("a/b")})
+    block = {"url": AnyUrl("https://example.org/x.png"), "of": [MessageRole.USER, message]}
+    store.add([linked({"k": block, "sub_dicts": [message.model_dump()]})])
+    (back,) = store.get_nodes(["n"])
+    kept = message.model_dump(mode="json")
+    expected = {"url": "https://example.org/x.png", "of": ["user", kept]}
+    assert back.metadata == {"k": expected, "sub_dicts": [kept]}
+    assert back.source_node.metadata == back.metadata
+
+
+def test_metadata_that_hold_themselves_are_refused(store):
+    held = {}
+    held["k"] = [held, held]
+    node = TextNode(id_="n", text="x", embedding=[1.0]).model_copy(update={"metadata": held})
+    with pytest.raises(DataNotMatchException, match=r"node 'n': metadata is nested more than"):
+        store.add([node])
+
+
+@pytest.mark.parametrize("obj", [TextNode(metadata={"k": b"\xff"}), {"k": np.int64(1)}, {"k": {1}}])
+def test_an_object_of_a_node_that_json_lacks_is_refused_by_node(store, obj):
+    node = IndexNode(id_="n", text="x", index_id="i", obj=obj, embedding=[1.0])
+    with pytest.raises(DataNotMatchException, match=r"node 'n'.*no form in JSON"):
+        store.add([node])

@@ -117,7 +117,7 @@ def _dynamic_part(schema: Schema, number: int, row: Mapping[str, Any]) -> dict[s
     part = {k: v for k, v in row.items() if k not in schema.by_name}
     if part and not schema.enable_dynamic_field:
         raise DataNotMatchException(
-            f"row {number}: unknown field {next(iter(part))!r} (the collection has no dynamic "
+            f"row {number}: unknown field {next(iter(part))!r:.80} (the collection has no dynamic "
             f"field); fields: {', '.join(map(str, schema.by_name))}"
         )
     nested = part.pop(DYNAMIC, None)

@@ -226,6 +226,9 @@ def _to_json_compound(value: Any, depth: int) -> Any:
     if isinstance(value, np.str_):
         return to_text(str(value))
     if isinstance(value, np.ndarray):
+        # Of dates and records, tolist() makes numbers and tuples.
+        if value.dtype.kind not in "biufUTO":
+            raise Rejected(f"an array of {value.dtype} has no JSON values")
         return to_json(value.tolist(), depth)
     if isinstance(value, (str, int, float)):
         # A subclass (an enum, say) would come back as its plain base.

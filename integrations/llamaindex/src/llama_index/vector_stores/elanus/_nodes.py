@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
+from pathlib import PurePath
 from typing import Any, Final
 
+from llama_index.core.bridge.pydantic import AnyUrl, BaseModel
 from llama_index.core.schema import (
     BaseNode,
     Document,
@@ -13,11 +16,13 @@ from llama_index.core.schema import (
     ImageNode,
     IndexNode,
     Node,
+    RelatedNodeInfo,
     TextNode,
 )
 
 from elanus import Document as StoredDocument
 from elanus import ParamError, RankedDocument
+from elanus.errors import DataNotMatchException
 
 NODE: Final = "_node"
 """Metadata key under which a node keeps what is neither its text nor its metadata."""
@@ -28,6 +33,7 @@ REF_DOC_ID: Final = "_ref_doc_id"
 _CLASS = "class_name"
 # Of a class that is none of LlamaIndex's own: a name that no field can have.
 _PATH = "__class__"
+_DEEPEST = 100  # as in the store
 _RESOURCES = ("text_resource", "image_resource", "audio_resource", "video_resource")
 _TYPES: Final[dict[str, type[BaseNode]]] = {
     each.class_name(): each
@@ -50,6 +56,7 @@ def to_documents(nodes: list[BaseNode]) -> NewDocuments:
 
     Raises:
         ParamError: naming the node, if it has no embedding, or a metadata key that is reserved.
+        DataNotMatchException: naming the node, if what it holds has no form in JSON.
     """
     return NewDocuments(
         [node.node_id for node in nodes],
@@ -141,20 +148,73 @@ def _embedding_of(node: BaseNode) -> list[float]:
 
 
 def _metadata_of(node: BaseNode) -> dict[str, Any]:
-    # In JSON mode, because a node may hold paths and enums. Not LlamaIndex's own
-    # node_to_metadata_dict: it keeps the metadata twice, spends five keys of the user's, drops
-    # the bytes of images, and gives a Document back as a TextNode.
-    content = node.model_dump(mode="json", exclude_defaults=True)
-    metadata: dict[str, Any] = content.pop("metadata", {})
+    # Not LlamaIndex's own node_to_metadata_dict: it keeps the metadata twice, spends five keys of
+    # the user's, drops the bytes of images, and gives a Document back as a TextNode.
     for key in (NODE, REF_DOC_ID):
-        if key in metadata:
+        if key in node.metadata:
             raise ParamError(f"node {node.node_id!r}: metadata key {key!r} is reserved; rename it")
-    for field in ("id_", "embedding", "text"):
+    content = _dumped(node, node.node_id)
+    for field in ("id_", "text"):
         content.pop(field, None)
+    if node.relationships:
+        content["relationships"] = _relationships_of(node)
     content |= _resources_of(node, content)
     if type(node) not in _TYPES.values():
         content[_PATH] = _path_of(type(node))
-    return {**metadata, REF_DOC_ID: node.ref_doc_id or node.node_id, NODE: content}
+    return {
+        **_plain(node.metadata, node.node_id),
+        REF_DOC_ID: node.ref_doc_id or node.node_id,
+        NODE: content,
+    }
+
+
+def _dumped(part: BaseNode | RelatedNodeInfo, node_id: str) -> dict[str, Any]:
+    """What a node or a link holds, without its metadata."""
+    try:
+        # In JSON mode, because a node may hold paths and enums.
+        return part.model_dump(
+            mode="json", exclude_defaults=True, exclude={"metadata", "relationships", "embedding"}
+        )
+    except (RecursionError, TypeError, ValueError) as error:
+        raise DataNotMatchException(
+            f"node {node_id!r}: what it holds beside its metadata has no form in JSON: "
+            f"{error!s:.200}"
+        ) from error
+
+
+def _plain(value: Any, node_id: str, depth: int = 0) -> Any:
+    """Metadata with the JSON form of what LlamaIndex itself puts there; the store checks the rest.
+
+    In LlamaIndex's JSON form of all, NaN would be None, and bytes and dates would be text.
+    """
+    if depth > _DEEPEST:
+        raise DataNotMatchException(
+            f"node {node_id!r}: metadata is nested more than {_DEEPEST} deep, or holds itself"
+        )
+    if isinstance(value, Enum):
+        return _plain(value.value, node_id, depth + 1)
+    if isinstance(value, (PurePath, AnyUrl)):
+        return str(value)
+    if isinstance(value, BaseModel):
+        return _plain(value.model_dump(), node_id, depth + 1)
+    if isinstance(value, dict):
+        return {key: _plain(each, node_id, depth + 1) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each, node_id, depth + 1) for each in value]
+    return value
+
+
+def _relationships_of(node: BaseNode) -> dict[str, Any]:
+    def link(info: RelatedNodeInfo) -> dict[str, Any]:
+        found = _dumped(info, node.node_id)
+        return (
+            {**found, "metadata": _plain(info.metadata, node.node_id)} if info.metadata else found
+        )
+
+    return {
+        str(kind.value): [link(each) for each in of] if isinstance(of, list) else link(of)
+        for kind, of in node.relationships.items()
+    }
 
 
 def _resources_of(node: BaseNode, content: Mapping[str, Any]) -> dict[str, Any]:

@@ -247,7 +247,7 @@ class Database:
         states, self._states = self._states, {}
         self._catalogue, self._seen = Catalogue(-1, {}), _Seen(None, -1, -1)
         for state in states.values():
-            state.forget()
+            self.file.apart.run(state.forget)
 
     # --- collections -----------------------------------------------------------------------
 

@@ -27,8 +27,12 @@ from elanus.storage._codec import (
 )
 from elanus.storage._container import (
     Container,
+    MappedMatrix,
     Written,
+    checksum,
     extend_matrix,
+    is_cut,
+    is_sound,
     map_matrix,
     write_arrays,
 )
@@ -45,6 +49,7 @@ __all__ = [
     "CollectionInfo",
     "Container",
     "DatabaseFile",
+    "MappedMatrix",
     "NewRows",
     "OpenOptions",
     "Reader",
@@ -54,6 +59,7 @@ __all__ = [
     "Written",
     "add_collection",
     "bump",
+    "checksum",
     "decode_dense",
     "decode_row",
     "decode_sparse",
@@ -64,6 +70,8 @@ __all__ = [
     "extend_matrix",
     "faults",
     "find_snapshots",
+    "is_cut",
+    "is_sound",
     "load_catalogue",
     "map_matrix",
     "next_generation",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -42,6 +43,9 @@ from elanus.storage import (
 from elanus.text import build_analyzer
 
 T = TypeVar("T")
+
+_MOST_FAILURES = 2
+_log = logging.getLogger("elanus")
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,17 +268,23 @@ class Database:
             state.is_loaded = False
 
     def load(self, name: str) -> None:
-        """Read vectors into memory, and wait for graphs that are still to be built.
+        """Read vectors into memory, and wait until no graph is due for what is there now.
 
-        Terms and columns are read by the first search that needs them.
+        Terms and columns are read by the first search that needs them. A graph that cannot be built
+        is not waited for; nor is one that somebody else goes on making necessary.
         """
-        waiting = self.read(name, self._load_parts)
-        for state, key in waiting:
-            self._upkeep.wait_for_graph(state, key)
-
-    def _load_parts(self, snapshot: Snapshot) -> list[tuple[CollectionState, DenseKey]]:
-        snapshot.state.is_loaded = True
-        return [(snapshot.state, key) for key in load_parts(snapshot)]
+        known: dict[DenseKey, tuple[object, int]] = {}
+        before: object = None
+        failures = 0
+        while due := self.read(name, lambda snapshot: load_parts(snapshot, known)):
+            done = [self._upkeep.wait_for_graph(one.state, one.key) for one in due]
+            # What counts is progress, not time: a large graph takes hours.
+            seen = [(one.key, one.numbering, one.covered) for one in due]
+            failures = failures + 1 if seen == before or not all(done) else 0
+            before = seen
+            if failures >= _MOST_FAILURES:
+                _log.warning("load %r: searches scan, as a graph could not be built", name)
+                return
 
     def is_loaded(self, info: CollectionInfo) -> bool:
         """Whether a collection was not released since it was last used."""

@@ -107,6 +107,7 @@ class SnapshotCache:
             stop: whether to give up.
         """
         with state.lock:
+            stop = state.until_cut(stop)
             view, before = state.view, state.saved
         if view.generation < 0 or self._file.options.read_only:
             return
@@ -151,7 +152,7 @@ class SnapshotCache:
             try:
                 self.save(state, graphs=False, stop=stop.is_late)
             except Stopped:
-                _log.warning("gave up saving %s: closing it took too long", self.folder.path)
+                _log.warning("gave up saving %s", self.folder.path)
             finally:
                 self.folder.unlock()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from typing import cast
 
 import numpy as np
@@ -103,7 +104,7 @@ def make_graph(
             cache.save(state, stop=stop.is_late)
             state.unsaved_graphs.discard(key)
     except Stopped:
-        _log.warning("gave up saving %s: closing it took too long", cache.folder.path)
+        _log.warning("gave up saving %s", cache.folder.path)
     finally:
         cache.folder.unlock()
 
@@ -126,17 +127,18 @@ def _assembled(
     key: DenseKey,
     spec: IndexSpec,
     cache: SnapshotCache | None,
-    stop: Stop,
+    stop: Callable[[], bool],
 ) -> bool:
     """Put a saved graph in place; whether nothing more is needed then."""
     saved = state.saved_graphs.get(key)
     if saved is None:
         return False
     try:
-        view = state.view
+        stop, view = state.until_cut(stop), state.view
         index = view.parts.get(key)
         if index is None or index.graph is not None or saved.meta["lineage"] != view.lineage:
             return False
+        saved = saved.read()
         saved.check()
         graph = Graph.from_arrays(saved.arrays, index, stop=stop)
         if graph is None:
@@ -146,7 +148,7 @@ def _assembled(
         if published and cache is not None:
             # Searches until now, and the graph itself, have read all of the map.
             cache.map_again(state, key)
-    except (DatabaseCorruptError, KeyError, ValueError) as error:
+    except (OSError, DatabaseCorruptError, KeyError, ValueError) as error:
         _log.warning("ignoring a saved graph, and building another: %s", error)
         return False
     finally:
@@ -156,9 +158,11 @@ def _assembled(
     return index is not None and not needs_work(view, index, spec)
 
 
-def _build(state: CollectionState, key: DenseKey, spec: IndexSpec, stop: Stop) -> bool:
+def _build(
+    state: CollectionState, key: DenseKey, spec: IndexSpec, stop: Callable[[], bool]
+) -> bool:
     """Build or extend from the newest view, and publish; whether that was done."""
-    view = state.view
+    stop, view = state.until_cut(stop), state.view
     index = view.parts.get(key)
     if index is None or not needs_work(view, index, spec):
         return False

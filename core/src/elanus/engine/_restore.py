@@ -59,15 +59,14 @@ def open_saved(
     slots.check()
     view = _as_view(saved, slots, text_keys=slots.meta["text_keys"])
     matrices = {}
-    maps: dict[Hashable, mmap] = {SLOTS: slots.map}
+    maps: dict[Hashable, mmap | None] = {SLOTS: slots.map}
     for entry in slots.meta["dense"]:
         key = DenseKey(entry["field"], entry["dim"], Metric(entry["metric"]))
         if key.field in info.schema.by_name:
             blocks = tuple((a, b, crc) for a, b, crc in entry["blocks"])
             matrices[key] = SavedMatrix(entry["matrix"], entry["rows"], blocks)
             mapped = map_matrix(folder.matrix(entry["matrix"]), entry["rows"], key.dim)
-            if mapped.map is not None:
-                maps[key] = mapped.map
+            maps[key] = mapped.map
             view = view.with_part(key, _index_over(mapped, key, slots))
     files = _open_others(folder, others, view)
     graphs = {key: files[kind] for key in matrices if (kind := graph_kind(key)) in files}

@@ -79,7 +79,7 @@ class Restored:
     saved: Saved
     graphs: Mapping[DenseKey, Container]
     texts: Mapping[str, SavedText]
-    maps: Mapping[Hashable, mmap]
+    maps: Mapping[Hashable, mmap | None]
 
 
 def graph_kind(key: DenseKey) -> str:

@@ -79,7 +79,7 @@ class CollectionState:
         self._view = empty_view(info.generation, text_keys=self._text_keys)
         self.saved = Saved(self._view.lineage)
         self._began = -1  # the commit as of which the slots were numbered
-        self._maps: Mapping[Hashable, mmap] = {}  # replaced, never changed
+        self.maps: Mapping[Hashable, mmap | None] = {}  # replaced, never changed
         self._registered: str | None = None  # the file of slots that was, when we last looked
 
     def after_fork_in_child(self) -> None:
@@ -104,11 +104,16 @@ class CollectionState:
         Raises:
             OutdatedSnapshotError: if a file was made shorter; it is no longer used then.
         """
-        for view in self._maps.values():
-            if is_cut(view):
-                _log.warning("a file in the cache folder was made shorter: reading its rows again")
-                self.forget()
-                raise OutdatedSnapshotError
+        maps = self.maps
+        if maps and any(map(is_cut, maps.values())):
+            _log.warning("a file in the cache folder was made shorter: reading its rows again")
+            self.forget()
+            raise OutdatedSnapshotError
+
+    def until_cut(self, stop: Callable[[], bool]) -> Callable[[], bool]:
+        """Tells whether to stop, also because something that is mapped now was made shorter."""
+        maps = tuple(self.maps.values())
+        return lambda: stop() or any(map(is_cut, maps))
 
     @property
     def view(self) -> View:
@@ -158,7 +163,7 @@ class CollectionState:
         self.saved = restored.saved
         self.saved_graphs = dict(restored.graphs)
         self._saved_texts = dict(restored.texts)
-        self._maps = restored.maps
+        self.maps = restored.maps
         self._registered = restored.saved.files[SLOTS].id
         self.upkeep.check(self)
         return restored.view
@@ -205,7 +210,7 @@ class CollectionState:
             _log.warning("ignoring the saved terms of %r, and reading them: %s", key.field, error)
             self.saved = self.saved.without_text(key.field)
             return None
-        self._maps = {**self._maps, key: saved.container.map}
+        self.maps = {**self.maps, key: saved.container.map}
         return TextPart(index, saved.last_delete)
 
     def _tidy(self, key: TextKey, part: TextPart) -> None:
@@ -224,7 +229,7 @@ class CollectionState:
     def merge(self, key: TextKey, stop: Callable[[], bool]) -> None:
         """Put the pieces of an index together; if it was extended meanwhile, the next one will."""
         part: TextPart | None = self._view.parts.get(key)
-        if part is None or stop():
+        if part is None or self.until_cut(stop)():
             return
         merged = TextPart(part.index.merged(), part.last_delete)
         with self.lock:
@@ -279,8 +284,7 @@ class CollectionState:
             index = view.parts.get(key)
             if self.saved is saved and view.lineage == saved.lineage and index is not None:
                 rows = index.rows.with_base(matrix.array)
-                if matrix.map is not None:
-                    self._maps = {**self._maps, key: matrix.map}
+                self.maps = {**self.maps, key: matrix.map}
                 self._view = view.with_part(key, replace(index, rows=rows))
 
     def forget(self) -> None:
@@ -291,7 +295,7 @@ class CollectionState:
             self.saved_graphs = {}
             self.unsaved_graphs = set()
             self._saved_texts = {}
-            self._maps = {}
+            self.maps = {}
 
 
 def _analyzers(info: CollectionInfo) -> dict[str, Analyzer]:

@@ -108,14 +108,25 @@ class Container:
         meta: what the writer said of them.
         arrays: read-only, mapped.
         checksums: CRC-32 of each array.
-        map: the whole file.
+        map: the whole file; None if it was read instead.
+        expected: what was registered of it.
     """
 
     path: Path
     meta: Mapping[str, Any]
     arrays: Mapping[str, NDArray[Any]]
     checksums: Mapping[str, int]
-    map: mmap.mmap
+    map: mmap.mmap | None
+    expected: Written
+
+    def read(self) -> Container:
+        """The same, read into memory: one that is then made shorter by others is no danger.
+
+        Raises:
+            DatabaseCorruptError: if it is not the file that was registered.
+            OSError: if it cannot be read.
+        """
+        return _parsed(self.path, self.path.read_bytes(), self.expected)
 
     def check(self, *names: str) -> None:
         """Compare the checksums of some arrays, or of all. Reads them whole.
@@ -140,24 +151,28 @@ def read_arrays(path: Path, expected: Written) -> Container:
     with path.open("rb") as file:
         if os.fstat(file.fileno()).st_size != expected.size:
             raise DatabaseCorruptError(f"{path} has another size than was registered")
-        view = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        return _parsed(path, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), expected)
+
+
+def _parsed(path: Path, view: mmap.mmap | bytes, expected: Written) -> Container:
     length = int.from_bytes(view[8:16], "little")
     header = view[16 : 16 + length] if length < len(view) else b""
-    if view[:8] != _MAGIC or zlib.crc32(header) != expected.checksum:
+    if len(view) != expected.size or view[:8] != _MAGIC or zlib.crc32(header) != expected.checksum:
         raise DatabaseCorruptError(f"{path} has another header than was registered")
     raw = orjson.loads(header)
     start = _aligned(16 + length)
     arrays = {name: _array(view, start, entry) for name, entry in raw["arrays"].items()}
     checksums = {name: entry["crc"] for name, entry in raw["arrays"].items()}
-    return Container(path, raw["meta"], arrays, checksums, view)
+    mapped = None if isinstance(view, bytes) else view
+    return Container(path, raw["meta"], arrays, checksums, mapped, expected)
 
 
-def is_cut(view: mmap.mmap) -> bool:
+def is_cut(view: mmap.mmap | None) -> bool:
     """Whether a mapped file was made shorter: to read what is gone would kill the process."""
-    return view.size() < len(view)
+    return view is not None and view.size() < len(view)
 
 
-def _array(view: mmap.mmap, start: int, entry: Mapping[str, Any]) -> NDArray[Any]:
+def _array(view: mmap.mmap | bytes, start: int, entry: Mapping[str, Any]) -> NDArray[Any]:
     dtype = np.dtype(entry["type"])
     if dtype.kind not in _TYPES:
         raise DatabaseCorruptError(f"an array of type {dtype} cannot be in a cache file")

@@ -19,7 +19,7 @@ from elanus.engine._snapshot import Snapshot
 from elanus.engine._state import CollectionState, OutdatedSnapshotError, make_analyzers
 from elanus.engine._upkeep import BackgroundUpkeep
 from elanus.engine._write import Prepared, Writer, prepare
-from elanus.errors import CollectionExistsError, DataNotMatchException, ParamError
+from elanus.errors import ClosedError, CollectionExistsError, DataNotMatchException, ParamError
 from elanus.query import Expression
 from elanus.schema import Batch, IndexSpec, Rejected, Schema, check_name, converter, shown
 from elanus.storage import (
@@ -278,6 +278,8 @@ class Database:
         failures = 0
         while due := self.read(name, lambda snapshot: load_parts(snapshot, known)):
             done = [self._upkeep.wait_for_graph(one.state, one.key) for one in due]
+            if self._upkeep.background.is_closed:
+                raise ClosedError(f"{self.file.path} is closed; open it again")
             # What counts is progress, not time: a large graph takes hours.
             seen = [(one.key, one.numbering, one.covered) for one in due]
             failures = failures + 1 if seen == before or not all(done) else 0

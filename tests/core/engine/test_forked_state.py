@@ -65,6 +65,7 @@ def search(index, vectors, count):
 @pytest.mark.parametrize("index_type", TYPES)
 def test_a_graph_that_nobody_was_inside_of_is_kept(vectors, index_type):
     client, state = loaded(vectors, index_type)
+    assert search(index_of(state), vectors, 500)  # OpenMP has its threads now
 
     def child():
         state.after_fork_in_child()

@@ -8,7 +8,7 @@ anisotropic vector quantization*, 2020. FAISS gives candidates only; scores come
 from __future__ import annotations
 
 import importlib
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,7 +17,7 @@ import numpy as np
 
 from elanus.errors import MissingExtraError, ParamError
 from elanus.index._faiss_learning import learn_codes, learn_lists
-from elanus.index._native import inside
+from elanus.index._native import inside, is_forked
 from elanus.index._nodes import (
     Growth,
     NodeTable,
@@ -278,7 +278,7 @@ class FaissIndex:
         lists = getattr(self._faiss, "nlist", 0)
         if lists:
             params = load_faiss().SearchParametersIVF(nprobe=min(self.nprobe, lists))
-        with inside(self.busy):
+        with _usual_threads(), inside(self.busy):
             nodes: NDArray[np.int64] = self._faiss.search(wanted, fetch, params=params)[1]
         return nodes
 
@@ -310,6 +310,11 @@ def _one_thread(faiss: Any) -> Iterator[None]:
         faiss.omp_set_num_threads(threads)
 
 
+def _usual_threads() -> AbstractContextManager[None]:
+    """As many threads as FAISS takes by itself, where that is possible."""
+    return _one_thread(load_faiss()) if is_forked() else nullcontext()
+
+
 def _trained(
     made: Any, rows: Rows, grown: Growth, params: FaissParams, stop: Callable[[], bool]
 ) -> bool:
@@ -337,6 +342,6 @@ def _filled(made: Any, rows: Rows, grown: Growth, stop: Callable[[], bool]) -> b
         if stop():
             return False
         vectors = node_vectors(rows, grown.added[first : first + step], grown.scale)
-        with inside([]):
+        with _usual_threads(), inside([]):
             made.add(vectors)
     return True

@@ -26,6 +26,7 @@ class _All:
 
     def __init__(self) -> None:
         self.inside: list[int] = []
+        self.is_forked = False
         self.leaver: int | None = None  # the thread that ends the interpreter
 
     def leave(self) -> None:
@@ -42,6 +43,15 @@ atexit.register(_all.leave)
 
 def _begin_anew() -> None:
     _all.inside = []  # threads that were inside stayed in the parent
+    _all.is_forked = True
+
+
+def is_forked() -> bool:
+    """Whether this process was forked from one that may have run OpenMP's threads.
+
+    They stayed there, and OpenMP would wait for them.
+    """
+    return _all.is_forked
 
 
 if hasattr(os, "register_at_fork"):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elanus.errors import DataNotMatchException
-from elanus.schema._values import shown
+from elanus.schema._shown import shown
 
 Column = Sequence[Any] | NDArray[Any]
 """One value a row: plain values with None for null, or numpy numbers or bools without nulls."""

@@ -14,8 +14,8 @@ import numpy as np
 from elanus.errors import DataNotMatchException, ParamError
 from elanus.schema._collection import Schema
 from elanus.schema._columns import Column, foreign_kind, is_column, read_column
+from elanus.schema._shown import shown
 from elanus.schema._types import DataType
-from elanus.schema._values import shown
 
 MISSING: Any = object()
 """Stands where a row has no entry for a field."""

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from elanus.errors import FilterError, ParamError, UnsupportedError
 from elanus.schema import asks, cut, members, names, quoted, refuse, seconds, shown
 
 _REMOTE = ("http://", "https://", "tcp://", "unix:", "grpc://")
+
+# Of most file systems; others say so themselves.
+_LONGEST_PATH, _LONGEST_NAME = 4095, 255
 
 COUNT = "count(*)"
 
@@ -71,6 +75,11 @@ def local_path(uri: Any) -> str:
     address = str.__str__(address)
     if "\0" in address or not _is_unicode(address):
         raise ParamError(f"uri {quoted(address)} holds a character that no path can hold")
+    longest = max(map(len, Path(address).parts), default=0)
+    if longest > _LONGEST_NAME or len(address) > _LONGEST_PATH:
+        raise ParamError(
+            f"uri {quoted(address)} is longer than a path can be: {len(address)} characters"
+        )
     if address.lower().startswith(_REMOTE):
         raise UnsupportedError(
             f"uri {quoted(address)} is a server's address; this version of elanus opens files: "

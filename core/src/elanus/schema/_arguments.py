@@ -72,16 +72,25 @@ def asks(value: Any) -> bool:
 
 def number(what: str, value: Any, least: float, most: float) -> float:
     """A number from ``least`` to ``most``; an integer stays one."""
-    if not is_number(value) or not least <= value <= most:  # false for NaN
+    plain = as_number(value)
+    if plain is None or not least <= plain <= most:  # false for NaN
         refuse(what, f"a number from {least:g} to {most:g}", value)
-    return int(value) if is_whole(value) else float(value)
+    return plain
+
+
+def as_number(value: Any) -> float | None:
+    """A number in Python's own type, in which it compares exactly with any other; None for none."""
+    if is_whole(value):
+        return int(value)
+    return float(value) if isinstance(value, (float, np.floating)) else None
 
 
 def seconds(what: str, value: Any) -> float:
     """A time to wait."""
-    if not is_number(value) or not 0 <= value <= LONGEST_WAIT:
+    plain = as_number(value)
+    if plain is None or not 0 <= plain <= LONGEST_WAIT:
         refuse(what, f"a number of seconds from 0 to {LONGEST_WAIT:,}", value)
-    return float(value)
+    return float(plain)
 
 
 def flag(what: str, value: Any) -> bool:

@@ -156,7 +156,7 @@ def _plain_options(f: FieldSchema) -> dict[str, Any]:
     plain |= {key: flag(f"{what}{key}", getattr(f, key)) for key in _FLAGS}
     for key in _NUMBERS:
         value = as_written(getattr(f, key))
-        if value is not None and not is_whole(value):
+        if value is not None and not (is_whole(value) and abs(int(value)) < 2**63):
             refuse(f"{what}{key}", "an integer", value)
         plain[key] = None if value is None else int(value)
     if f.element_type is not None:

@@ -9,13 +9,12 @@ from typing import Any
 
 from elanus.errors import ParamError, UnsupportedError
 from elanus.schema._arguments import (
+    as_number,
     as_written,
     asks,
     flag,
-    is_number,
     mapping,
     members,
-    number,
     refuse,
     whole,
     word,
@@ -82,9 +81,10 @@ class RRFRanker:
     weights: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        if not is_number(self.k) or not 0 < self.k < 16384:
+        k = as_number(self.k)
+        if k is None or not 0 < k < 16384:
             refuse("RRFRanker: k", "between 0 and 16384 (exclusive)", self.k)
-        object.__setattr__(self, "k", number("RRFRanker: k", self.k, 0, 16384))
+        object.__setattr__(self, "k", k)
         object.__setattr__(self, "weights", _weights("RRFRanker", self.weights))
 
     def dict(self) -> dict[str, Any]:
@@ -117,11 +117,13 @@ class WeightedRanker:
 
 
 def _weights(what: str, weights: Any) -> tuple[float, ...]:
-    given = members(f"{what}: weights", "a list of numbers", weights)
-    for w in given:
-        if not is_number(w) or not 0 <= w <= sys.float_info.max:
-            refuse(f"{what}: a weight", "a number of at least 0", w)
-    return tuple(float(w) for w in given)
+    plain = []
+    for given in members(f"{what}: weights", "a list of numbers", weights):
+        weight = as_number(given)
+        if weight is None or not 0 <= weight <= sys.float_info.max:
+            refuse(f"{what}: a weight", "a number of at least 0", given)
+        plain.append(float(weight))
+    return tuple(plain)
 
 
 def as_ranker(ranker: Any) -> RRFRanker | WeightedRanker:

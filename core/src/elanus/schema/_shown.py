@@ -36,10 +36,10 @@ def quoted(value: object) -> str:
     return cut(_written(value, _LEVELS), LONGEST)
 
 
-def listed(names: Iterable[object], most: int = 20) -> str:
+def listed(names: Iterable[str], most: int = 20) -> str:
     """The first of some names, plain and separated by commas; each may be of any length."""
     first = list(islice(names, most + 1))
-    return ", ".join(cut(str(n), _LONGEST_NAME) for n in first[:most]) + ", …" * (len(first) > most)
+    return ", ".join(cut(n, _LONGEST_NAME) for n in first[:most]) + ", …" * (len(first) > most)
 
 
 def cut(text: str, most: int = LONGEST) -> str:

@@ -107,7 +107,8 @@ def _as_matrix(values: Any, dim: int) -> NDArray[np.float32] | None:
     if not _NUMBERS.issuperset(set().union(*(map(type, v) for v in values))):
         return None
     try:
-        found = np.fromiter(chain.from_iterable(values), np.float64, len(values) * dim)
+        with np.errstate(over="ignore"):
+            found = np.fromiter(chain.from_iterable(values), np.float64, len(values) * dim)
     except OverflowError:
         return None
     return _as_single(found.reshape(len(values), dim))
@@ -149,7 +150,8 @@ def _as_numbers(values: Sequence[Any]) -> NDArray[np.float64]:
     if not _NUMBERS.issuperset(map(type, values)) and not all(map(is_number, values)):
         raise Rejected(_FLAT)
     try:
-        return np.fromiter(values, np.float64, len(values))
+        with np.errstate(over="ignore"):
+            return np.fromiter(values, np.float64, len(values))
     except OverflowError:
         raise Rejected(_FINITE) from None
 

@@ -671,4 +671,5 @@ def test_a_timeout_is_a_number_of_seconds_that_can_be_waited(timeout, client):
     ):
         found = attempt(call)
         assert isinstance(found, elanus.ParamError)
-        assert "timeout must be a number of seconds from 0 to 2,000,000" in str(found)
+        assert "timeout must be a number of seconds, got " in str(found)
+        assert "from 0 to 2,000,000" in str(found)

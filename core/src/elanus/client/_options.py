@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from elanus.errors import FilterError, ParamError, UnsupportedError
@@ -13,8 +12,7 @@ from elanus.schema import asks, cut, members, names, quoted, refuse, seconds, sh
 
 _REMOTE = ("http://", "https://", "tcp://", "unix:", "grpc://")
 
-# Of most file systems; others say so themselves.
-_LONGEST_PATH, _LONGEST_NAME = 4095, 255
+_LONGEST_PATH = 4095  # no system takes a longer one, and others' errors would print it
 
 COUNT = "count(*)"
 
@@ -75,8 +73,7 @@ def local_path(uri: Any) -> str:
     address = str.__str__(address)
     if "\0" in address or not _is_unicode(address):
         raise ParamError(f"uri {quoted(address)} holds a character that no path can hold")
-    longest = max(map(len, Path(address).parts), default=0)
-    if longest > _LONGEST_NAME or len(address) > _LONGEST_PATH:
+    if len(address) > _LONGEST_PATH:
         raise ParamError(
             f"uri {quoted(address)} is longer than a path can be: {len(address)} characters"
         )

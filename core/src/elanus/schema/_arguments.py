@@ -7,7 +7,7 @@ what would be guessed elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import Enum
 from typing import Any, NoReturn
 
@@ -89,7 +89,10 @@ def seconds(what: str, value: Any) -> float:
     """A time to wait."""
     plain = as_number(value)
     if plain is None or not 0 <= plain <= LONGEST_WAIT:
-        refuse(what, f"a number of seconds from 0 to {LONGEST_WAIT:,}", value)
+        raise ParamError(
+            f"{cut(what)} must be a number of seconds, got {shown(value)}; "
+            f"give one from 0 to {LONGEST_WAIT:,}"
+        )
     return float(plain)
 
 
@@ -118,10 +121,11 @@ def is_encodable(value: str) -> bool:
     return True
 
 
-def choice(what: str, value: Any, known: Iterable[str]) -> str:
+def choice(what: str, value: Any, known: Collection[str]) -> str:
     """One of some words."""
     if not isinstance(value, str) or value not in known:
-        refuse(what, f"one of {', '.join(known)}", value)
+        either = " or ".join(map(repr, known))
+        refuse(what, either if len(known) == 2 else f"one of {', '.join(known)}", value)
     return str.__str__(value)
 
 

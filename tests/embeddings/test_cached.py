@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -351,3 +353,174 @@ def test_vectors_that_another_model_left_under_the_name_are_refused(tmp_path):
         pytest.raises(EmbeddingMismatchError, match="vectors of 4 d under the name 'a model'"),
     ):
         second.encode_documents(["a"])
+
+
+def damage(file, change):
+    """Change every BLOB of the cache that may hold a vector or a row."""
+    with sqlite3.connect(file) as db:
+        for (table,) in db.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'table'"
+        ).fetchall():
+            columns = [row[1] for row in db.execute(f"PRAGMA table_info('{table}')")]
+            for column in columns:
+                if change(db, table, column):
+                    return
+    raise AssertionError("nothing was changed")
+
+
+@pytest.mark.parametrize("bit", [0, 7, 8 * 4 * DIM - 1])
+def test_a_damaged_vector_is_computed_again(file, bit):
+    inner = Counting()
+    with CachedEmbeddingFunction(inner, file) as cached:
+        cached(["a", "b", "c"])
+    good = vector("model", "document", "b").tobytes()
+    bad = bytearray(good)
+    bad[bit // 8] ^= 1 << bit % 8
+
+    def flip(db, table, column):
+        where = f"typeof({column}) = 'blob' AND instr({column}, ?) > 0"
+        rows = db.execute(f"SELECT rowid, {column} FROM {table} WHERE {where}", (good,)).fetchall()
+        for row, content in rows:
+            changed = content.replace(good, bytes(bad))
+            db.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", (changed, row))
+        return bool(rows)
+
+    damage(file, flip)
+    for _ in range(2):
+        with CachedEmbeddingFunction(inner, file) as cached:
+            expected = [vector("model", "document", text) for text in "abc"]
+            assert np.array_equal(cached(["a", "b", "c"]), expected)
+    assert inner.asked == [("document", text) for text in "abcb"]
+
+
+def test_a_row_that_cannot_be_read_is_computed_again(file):
+    inner = Counting()
+    texts = [f"text {i}" for i in range(40)]
+    with CachedEmbeddingFunction(inner, file) as cached:
+        cached(texts)
+
+    def spoil(db, table, column):
+        if not table.endswith("_rows") or column != "data":
+            return False
+        db.execute(f"UPDATE {table} SET data = x'67617262616765' WHERE rowid % 13 = 0")
+        return True
+
+    damage(file, spoil)
+    for _ in range(2):
+        with CachedEmbeddingFunction(inner, file) as cached:
+            expected = [vector("model", "document", text) for text in texts]
+            assert np.array_equal(cached(texts), expected)
+    assert len(inner.asked) == 43
+
+
+def test_a_vector_under_the_key_of_another_text_is_computed_again(file):
+    inner = Counting()
+    with CachedEmbeddingFunction(inner, file) as cached:
+        cached(["a", "b"])
+        (name,) = cached._client.list_collections()
+        first, second = cached._client.query(name, "key != ''")
+        swapped = [{**first, "key": second["key"]}, {**second, "key": first["key"]}]
+        cached._client.upsert(name, swapped)
+        assert np.array_equal(cached(["a"])[0], vector("model", "document", "a"))
+    assert inner.asked == [("document", text) for text in "aba"]
+
+
+class Learning(Counting):
+    """A model that knows its dimension from its first answer only."""
+
+    def __init__(self, dim):
+        super().__init__()
+        self.width = dim
+
+    @property
+    def dim(self):
+        raise ParamError("not known yet")
+
+    def _encode(self, texts, kind):
+        super()._encode(texts, kind)
+        return np.ones((len(texts), self.width), np.float32)
+
+
+def test_a_model_that_changed_its_dimension_is_told_so_and_can_begin_anew(file):
+    with CachedEmbeddingFunction(Learning(4), file) as cached:
+        cached(["a"])
+    with CachedEmbeddingFunction(Learning(5), file) as cached:
+        with pytest.raises(EmbeddingMismatchError, match=r"vectors of 4 d .* gives 5: .*clear\(\)"):
+            cached(["b"])
+        cached.clear()
+        assert cached(["a", "b"]).shape == (2, 5)
+
+
+def test_a_collection_of_that_name_that_is_no_cache_is_named(file):
+    with MilvusClient(file) as client:
+        cached = CachedEmbeddingFunction(Counting(), client)
+        client.create_collection(cached._collection, dimension=DIM)
+        with pytest.raises(ParamError, match=f"{cached._collection!r} is no cache of vectors"):
+            cached(["a"])
+
+
+@pytest.mark.parametrize("call", ["get", "upsert", "describe_collection"])
+def test_a_cache_that_is_cleared_between_two_steps_of_a_call_goes_on(file, monkeypatch, call):
+    with MilvusClient(file) as client:
+        cached = CachedEmbeddingFunction(Counting(), client)
+        cached(["a"])
+        usual, left = getattr(client, call), [2]
+
+        def cleared(*args, **options):
+            if left[0] and args[0] == cached._collection:
+                left[0] -= 1
+                cached.clear()
+            return usual(*args, **options)
+
+        monkeypatch.setattr(client, call, cleared)
+        expected = [vector("model", "document", text) for text in "abc"]
+        assert np.array_equal(cached(["a", "b", "c"]), expected)
+        assert cached.dim == DIM
+        assert left == [0] or call == "get"
+
+
+def test_clearing_all_the_time_disturbs_no_encoding(file):
+    texts = [f"text {i}" for i in range(20)]
+    expected = [vector("model", "document", text) for text in texts]
+    over, failed = threading.Event(), []
+    with CachedEmbeddingFunction(Counting(), file, batch_size=3) as cached:
+
+        def clear():
+            while not over.is_set():
+                cached.clear()
+
+        def encode():
+            for _ in range(10):
+                try:
+                    assert np.array_equal(cached.encode_documents(texts), expected)
+                except (ElanusError, AssertionError) as error:
+                    failed.append(error)
+
+        clearing, *encoding = [threading.Thread(target=t) for t in (clear, encode, encode)]
+        for thread in (clearing, *encoding):
+            thread.start()
+        for thread in encoding:
+            thread.join()
+        over.set()
+        clearing.join()
+    assert failed == []
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([[0.5] * DIM, [True] + [0.5] * (DIM - 1)], r"True as number 0 for texts\[3\]"),
+        ([[0.5] * DIM, ["0.5"] * DIM], r"'0.5' as number 0 for texts\[3\]"),
+        ([[0.5] * DIM, [0.5] * (DIM - 1) + [None]], r"None as number 4 for texts\[3\]"),
+        ([[0.5] * DIM, [0.5] * 2], r"2 numbers instead of 5 for texts\[3\]"),
+        (np.ma.masked_array(np.ones((2, DIM)), mask=np.eye(2, DIM)), "masked"),
+        (np.ones((2, DIM), dtype=bool), "True_? as number 0"),
+    ],
+)
+def test_what_is_no_vector_is_named_by_the_callers_place_and_not_kept(file, rows, said):
+    inner = Counting()
+    with CachedEmbeddingFunction(inner, file) as cached:
+        cached(["known", "x"])
+        inner.encode_documents = lambda _: rows
+        with pytest.raises(DataNotMatchException, match=said):
+            cached(["new", "known", "new", "newer"])

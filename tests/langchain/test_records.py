@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import itertools
+import math
+import uuid
+from decimal import Decimal
+from enum import Enum
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -30,7 +40,8 @@ def records(store):
 
 
 KEYS = st.lists(st.sampled_from("abcdef"), max_size=4)
-GROUPS = st.sampled_from(["g", "h", 'quo"te', None])
+SOURCES = ["g", "h", 'quo"te', 1, 1.0, "1", True, 2.5, Fraction(5, 2), Path("g"), b"g", ("g", 1)]
+GROUPS = st.sampled_from([*SOURCES, None])
 CALLS = st.one_of(
     st.tuples(st.just("update"), KEYS.flatmap(
         lambda keys: st.tuples(st.just(keys), st.none() | st.lists(GROUPS, min_size=len(keys), max_size=len(keys)))
@@ -41,7 +52,7 @@ CALLS = st.one_of(
     st.tuples(st.just("list_keys"), st.fixed_dictionaries({}, optional={
         "before": st.sampled_from([1000.0, 1000.5, 1001.0, 1002.5]),
         "after": st.sampled_from([999.0, 1000.0, 1000.5, 1002.0]),
-        "group_ids": st.lists(st.sampled_from(["g", "h", 'quo"te', "none"]), max_size=2),
+        "group_ids": st.lists(st.sampled_from([*SOURCES, "none", None]), max_size=2),
     })),
 )  # fmt: skip
 
@@ -240,3 +251,95 @@ async def test_the_asynchronous_api_does_the_same(make_store, embeddings, cleanu
         )
     assert texts(store) == ["kites glide", "owls hunt by night"]
     assert {call for call, _ in embeddings.calls} == {"aembed_documents"}
+
+
+class Shade(Enum):
+    DARK = 1
+
+
+ANY_SOURCES = [
+    *(0, 1, -1, 10**400, 0.5, -0.5, math.inf, -math.inf, math.nan, 1e300, "", "0", "1", "nan"),
+    *("None", "\x1fnumber:1", "\x1f\x1fnumber:1", "\ud800", "\\ud800", "x" * 70_000, "x" * 70_001),
+    *(b"", b"1", Path("1"), Path("a/b"), uuid.UUID(int=1), str(uuid.UUID(int=1)), Shade.DARK),
+    *(
+        dt.date(2026, 1, 1),
+        dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc),
+        np.datetime64("2026-01-01", "ns"),
+    ),
+    *(np.timedelta64(1, "s"), Decimal("0.1"), Fraction(1, 3), (1, "1"), ("1", 1)),
+]
+SAME = [
+    (1, np.int64(1), np.float32(1), 1.0, True, np.True_, Decimal(1), Fraction(1)),
+    (0.5, np.float64(0.5), Decimal("0.5"), Fraction(1, 2)),
+    (math.inf, Decimal("Infinity"), np.float64("inf")),
+    (math.nan, Decimal("NaN"), Decimal("sNaN"), np.float32("nan")),
+    ("a", np.str_("a")),
+]
+
+
+def test_sources_of_any_type_are_kept_apart_and_equal_ones_are_one(records):
+    keys = [f"k{i:02}" for i in range(len(ANY_SOURCES))]
+    records.update(keys, group_ids=ANY_SOURCES)
+    for key, source in zip(keys, ANY_SOURCES, strict=True):
+        assert records.list_keys(group_ids=[source]) == [key]
+    for equal in SAME:
+        for first, second in itertools.product(equal, equal):
+            records.update(["same"], group_ids=[first])
+            assert "same" in records.list_keys(group_ids=[second])
+
+
+@pytest.mark.parametrize("source", [*ANY_SOURCES, np.int64(7), np.bool_(True), np.str_("s")])
+@pytest.mark.parametrize("cleanup", ["incremental", "full", "scoped_full", None])
+@pytest.mark.parametrize("asynchronous", [False, True])
+async def test_sources_of_any_type_are_embedded_once_and_cleaned_up(
+    make_store, embeddings, source, cleanup, asynchronous
+):
+    store = make_store(dim=32)
+    records = ElanusRecordManager("docs", store)
+
+    async def go(*contents):
+        documents = [Document(page_content=content) for content in contents]
+        options = {
+            "cleanup": cleanup,
+            "source_id_key": lambda _: source,
+            "key_encoder": "sha256",
+        }
+        if asynchronous:
+            done = await aindex(documents, records, store, **options)
+        else:
+            done = index(documents, records, store, **options)
+        return tuple(done[f"num_{what}"] for what in ("added", "skipped", "deleted"))
+
+    assert await go("kites hover", "owls hunt") == (2, 0, 0)
+    embeddings.calls.clear()
+    assert await go("kites hover", "owls hunt") == (0, 2, 0)
+    assert embeddings.calls == []
+    assert await go("owls hunt", "swifts sleep") == (1, 1, 1 if cleanup else 0)
+
+
+@pytest.mark.parametrize("cleanup", ["incremental", "full", "scoped_full", None])
+def test_integer_sources_in_the_metadata_do_not_embed_again(store, records, embeddings, cleanup):
+    documents = [page(1, "kites hover"), page(2, "owls hunt"), page(True, "swifts sleep")]
+    assert run(documents, records, store, cleanup) == (3, 0, 0, 0)
+    embeddings.calls.clear()
+    assert run(documents, records, store, cleanup) == (0, 0, 3, 0)
+    assert embeddings.calls == []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        *({"collection_name": name} for name in ("a-b", "", "1a", "a b", None, "langchain")),
+        *({"namespace": name} for name in (None, 5, b"docs", "\ud800", "x" * 70_000)),
+    ],
+)
+def test_what_is_wrong_comes_out_before_anything_is_embedded(store, embeddings, options):
+    with pytest.raises(ParamError, match=r"collection|namespace"):
+        run(
+            FIRST,
+            ElanusRecordManager(**{"namespace": "docs", "store": store, **options}),
+            store,
+            None,
+        )
+    assert [name for name, _ in embeddings.calls if name == "embed_documents"] == []
+    assert texts(store) == []

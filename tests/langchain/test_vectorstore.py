@@ -294,6 +294,16 @@ def test_any_document_comes_back_as_it_went_in(metadata, text):
         assert store.get_by_ids(["é\"'\\"]) == [document]
 
 
+def test_metadata_of_numpy_is_plain_and_what_json_lacks_is_refused_by_document_and_key(store):
+    store.add_documents([Document(id="a", page_content="x", metadata={"k": [np.int64(3)]})])
+    assert repr(store.get_by_ids(["a"])[0].metadata) == "{'k': [3]}"
+    for value in (b"x", np.datetime64(5, "ns"), np.array([5], "m8[ns]")):
+        documents = [Document(page_content="x"), Document(page_content="y", metadata={"k": value})]
+        with pytest.raises(ElanusError, match=r"document 1, metadata: at \['k'\]"):
+            store.add_documents(documents)
+    assert store.store.count() == 1
+
+
 def test_documents_keep_their_ids_and_others_get_one(store):
     given_ids = ["a", None, "b"]
     documents = [Document(id=i, page_content=f"text {i}") for i in given_ids]

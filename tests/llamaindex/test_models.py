@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import pickle
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +13,9 @@ import scipy.sparse
 from llama_index.core.callbacks import CallbackManager, CBEventType, LlamaDebugHandler
 from llama_index.core.schema import NodeWithScore, TextNode
 
-from elanus.errors import ParamError
+from elanus import DocumentStore
+from elanus.errors import DataNotMatchException, EmbeddingError, ParamError
+from elanus_embeddings import CachedEmbeddingFunction
 from llama_index.vector_stores.elanus import (
     ElanusEmbedding,
     ElanusRerank,
@@ -211,3 +215,66 @@ def test_reranking_is_reported_to_callbacks(scored):
     (pair,) = handler.get_event_pairs(CBEventType.RERANKING)
     assert pair[0].payload["query_str"] == "owl"
     assert [each.node_id for each in pair[1].payload["nodes"]] == ["3"]
+
+
+class Picky(Dense):
+    """Fails with blank texts, as a provider would: all of the request, but naming the text."""
+
+    def encode_documents(self, texts):
+        for i, text in enumerate(texts):
+            if not text.strip():
+                raise EmbeddingError("refused {texts}; it was {text}", range(len(texts)), fault=i)
+        return super().encode_documents(texts)
+
+
+class AsynchronouslyPicky(Picky):
+    async def aencode_documents(self, texts):
+        await asyncio.sleep(0)
+        return self.encode_documents(texts)
+
+
+@pytest.mark.parametrize("sort", [Picky, AsynchronouslyPicky])
+@pytest.mark.parametrize("workers", [None, 3])
+async def test_a_text_at_fault_is_named_by_its_place_in_the_whole_list(sort, workers):
+    model = ElanusEmbedding(sort(), embed_batch_size=4, num_workers=workers)
+    texts = [f"text {i}" for i in range(19)]
+    texts[13] = " "
+    for embed in (
+        lambda: asyncio.to_thread(model.get_text_embedding_batch, texts),
+        lambda: model.aget_text_embedding_batch(texts),
+    ):
+        with pytest.raises(EmbeddingError, match=r"texts\[12:16\]; it was texts\[13\]$") as caught:
+            await embed()
+        assert caught.value.place == 13
+
+
+@pytest.mark.parametrize(
+    "vector", [[1.0, True], [True, False], [np.True_, 1.0], ["1", "2"], [1.0, None], [[1.0], [2.0]]]
+)
+def test_what_is_no_vector_is_named(vector):
+    function = Dense()
+    function.encode_documents = lambda texts: [[1.0, 2.0], vector][: len(texts)]
+    with pytest.raises(DataNotMatchException, match=r"as the vector of texts\[1\]"):
+        ElanusEmbedding(function).get_text_embedding_batch(["a", "b"])
+    function.encode_documents = lambda texts: np.ones((len(texts), 2), bool)
+    with pytest.raises(DataNotMatchException, match=r"as the vector of texts\[0\]"):
+        ElanusEmbedding(function).get_text_embedding("a")
+
+
+@pytest.mark.parametrize("wrap", [ElanusEmbedding, ElanusSparseEmbedding])
+def test_a_function_over_an_open_file_is_not_left_out_of_a_pickle(wrap):
+    with DocumentStore(":memory:") as store:
+        model = wrap(CachedEmbeddingFunction(Dense(), store))
+        for how in (pickle.dumps, copy.deepcopy):
+            with pytest.raises(TypeError, match="open :memory: again by its path"):
+                how(model)
+        assert isinstance(model.function, CachedEmbeddingFunction)
+    again = pickle.loads(pickle.dumps(wrap(Dense())))  # noqa: S301  # made one line above
+    assert isinstance(again.function, Dense)
+
+
+def test_a_reranker_that_cannot_be_pickled_stays():
+    rerank = ElanusRerank(reranker=lambda *_, **__: [])
+    with pytest.raises((AttributeError, pickle.PicklingError), match="lambda"):
+        pickle.dumps(rerank)
+    assert callable(rerank.reranker)

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from llama_index.core.bridge.pydantic import AnyUrl
+from llama_index.core.llms import ChatMessage, MessageRole
 from llama_index.core.schema import (
     Document,
     ImageDocument,
@@ -17,7 +25,7 @@ from llama_index.core.schema import (
     TextNode,
 )
 
-from elanus.errors import ParamError
+from elanus.errors import DataNotMatchException, ParamError
 from llama_index.vector_stores.elanus import ElanusVectorStore
 
 SOURCE = RelatedNodeInfo(node_id="doc", node_type="4", metadata={"file": "a.md"}, hash="abc")
@@ -55,6 +63,52 @@ NODES = [
         audio_resource=MediaResource(url="https://example.org/x.mp3"),
     ),
     Node(image_resource=MediaResource(data=b"only a picture")),
+    *(
+        kind(text_resource=MediaResource(**{"mimetype": "text/x-test", **resource}))
+        for kind in (Node, Document)
+        for resource in (
+            {"url": "https://example.org/a.txt"},
+            {"path": "folder/a.txt"},
+            {"data": b"bytes \xff"},
+            {"embeddings": {"dense": [0.5]}},
+            {},
+            {"text": ""},
+            {"text": "", "url": "https://example.org/a.txt"},
+            {"text": "words", "data": b"bytes", "path": "a", "url": "https://example.org/"},
+        )
+    ),
+    Node(
+        video_resource=MediaResource(path="a.mp4", mimetype="video/mp4"),
+        audio_resource=MediaResource(data=b"sound", embeddings={"dense": [1.0]}),
+    ),
+]
+
+
+class Page(TextNode):
+    """A user's own node: with a field more, and no class name of its own."""
+
+    number: int
+    tags: frozenset[str] = frozenset()
+
+
+class Scan(ImageDocument):
+    """One whose class name is its own."""
+
+    printed: dt.date = dt.date(2026, 1, 1)
+
+    @classmethod
+    def class_name(cls):
+        return "user.Scan"
+
+
+class Deeper(Page):
+    pass
+
+
+NODES += [
+    Page(text="own", number=3, tags=frozenset("ab"), relationships=LINKS),
+    Scan(text="own", printed=dt.date(2025, 2, 3)),
+    Deeper(text="", number=1, metadata={"a": [1]}),
 ]
 
 
@@ -67,6 +121,92 @@ def test_a_node_of_any_kind_comes_back_equal(store, node):
     assert back == node
     assert back.hash == node.hash
     assert back.model_dump() == node.model_dump()
+
+
+def test_a_class_that_was_defined_again_is_the_last_one(store):
+    def define(**fields):
+        return type("Again", (TextNode,), {"__module__": __name__, **fields})
+
+    first = define()
+    store.add([first(id_="n", text="x", embedding=[1.0])])
+    last = define()
+    (back,) = store.get_nodes(["n"])
+    assert type(back) is last
+    assert type(back) is not first
+
+
+def test_a_class_that_moved_is_found_by_a_name_of_its_own(store):
+    def define(module):
+        own = staticmethod(lambda: "user.Moved")
+        return type("Moved", (TextNode,), {"__module__": module, "class_name": own})
+
+    store.add([define("before")(id_="n", text="x", embedding=[1.0])])
+    after = define("after")
+    after.__qualname__ = "Renamed"
+    (document,) = store.store.get(["n"])
+    document.metadata["_node"]["__class__"] = "gone.Moved"
+    store.store.add(["x"], [document.metadata], ids=["n"], vectors=[[1.0]])
+    (back,) = store.get_nodes(["n"])
+    assert type(back) is after
+
+
+def test_a_class_that_this_process_does_not_know_is_named_and_not_imported(tmp_path):
+    file = tmp_path / "kb.db"
+    (tmp_path / "user_nodes.py").write_text(
+        "from llama_index.core.schema import TextNode\n"
+        "print('imported')\n"
+        "class Mine(TextNode):\n    number: int = 1\n"
+    )
+    program = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from llama_index.vector_stores.elanus import ElanusVectorStore
+from elanus.errors import ParamError
+store = ElanusVectorStore(sys.argv[1] + "/kb.db")
+if sys.argv[2] == "write":
+    from user_nodes import Mine
+    store.add([Mine(id_="n", text="x", number=5, embedding=[1.0])])
+elif sys.argv[2] == "read":
+    try:
+        store.get_nodes(["n"])
+    except ParamError as error:
+        print(error)
+else:
+    import user_nodes
+    print(store.get_nodes(["n"])[0].number)
+store.close()
+"""
+
+    def run(what):
+        command = [sys.executable, "-c", program, str(tmp_path), what]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    assert run("write") == "imported\n"
+    said = run("read")
+    assert "node 'n' is of the class user_nodes.Mine, which this process does not know" in said
+    assert "imported\n" not in said
+    assert run("import") == "imported\n5\n"
+    store = ElanusVectorStore(file)
+    with pytest.raises(ParamError, match=r"user_nodes\.Mine"):
+        store.get_nodes(["n"])
+    store.close()
+
+
+def test_what_a_class_does_not_take_any_more_is_named(store):
+    store.add([Page(id_="n", text="x", number=3, embedding=[1.0])])
+    (document,) = store.store.get(["n"])
+    document.metadata["_node"]["number"] = "three"
+    store.store.add(["x"], [document.metadata], ids=["n"], vectors=[[1.0]])
+    with pytest.raises(ParamError, match=r"node 'n': the class .*Page does not take.*number"):
+        store.get_nodes(["n"])
+
+
+def test_a_text_given_to_a_node_without_one_is_its_text(store):
+    store.add([Node(id_="n", embedding=[1.0]), Document(id_="d", embedding=[1.0])])
+    for name in ("n", "d"):
+        (document,) = store.store.get([name])
+        store.store.add(["after"], [document.metadata], ids=[name], vectors=[[1.0]])
+        assert store.get_nodes([name])[0].get_content() == "after"
 
 
 json_values = st.recursive(
@@ -131,3 +271,82 @@ def test_a_text_changed_in_the_store_is_the_text_of_the_node(store):
 def test_a_reserved_metadata_key_is_named(store, key):
     with pytest.raises(ParamError, match=f"node 'n'.*{key!r}"):
         store.add([TextNode(id_="n", text="x", metadata={key: 1}, embedding=[1.0])])
+
+
+def linked(metadata):
+    """A node whose own metadata, and those of its source and children, are the same."""
+    info = RelatedNodeInfo(node_id="doc", metadata=metadata)
+    links = {NodeRelationship.SOURCE: info, NodeRelationship.CHILD: [info, info]}
+    return TextNode(id_="n", text="x", embedding=[1.0], metadata=metadata, relationships=links)
+
+
+NUMPY = [(np.int64(3), 3), (np.float32(0.5), 0.5), (np.bool_(True), True), (np.str_("x"), "x")]
+
+
+@pytest.mark.parametrize(("value", "plain"), NUMPY, ids=lambda value: type(value).__name__)
+def test_scalars_of_numpy_are_their_plain_values(store, value, plain):
+    for held, expected in ((value, plain), (np.array([value]), [plain])):
+        store.add([linked({"k": held, "deep": {"a": [held]}})])
+        (back,) = store.get_nodes(["n"])
+        assert repr(back.metadata) == repr({"k": expected, "deep": {"a": [expected]}})
+        infos = [back.source_node, *back.child_nodes]
+        assert [info.metadata for info in infos] == [back.metadata] * 3
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"\xff",
+        b"text",
+        np.bytes_(b"x"),
+        np.datetime64(5, "ns"),
+        np.timedelta64(5, "ns"),
+        np.array([5], "M8[ns]"),
+        np.float64("nan"),
+        dt.datetime(2020, 1, 1, tzinfo=dt.timezone.utc),
+        float("nan"),
+        {1},
+        {1: 2},
+        object(),
+        2**64,
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_metadata_that_json_lacks_are_refused_by_document_and_key(store, value):
+    good = TextNode(text="", embedding=[0.0])
+    for metadata in ({"k": value}, {"k": [value]}, {"k": {"a": value}}):
+        with pytest.raises(DataNotMatchException, match=r"document 1, metadata: at \['k'\]"):
+            store.add([good, linked(metadata)])
+        node = linked(metadata).model_copy(update={"metadata": {}})
+        where = (
+            r"document 1, metadata: at \['_node'\]\['relationships'\]\['1'\]\['metadata'\]\['k'\]"
+        )
+        with pytest.raises(DataNotMatchException, match=where):
+            store.add([good, node])
+    assert store.get_nodes() == []
+
+
+def test_what_llamaindex_itself_puts_into_metadata_has_its_json_form(store):
+    message = ChatMessage(role="user", content="Hello.", additional_kwargs={"path": Path("a/b")})
+    block = {"url": AnyUrl("https://example.org/x.png"), "of": [MessageRole.USER, message]}
+    store.add([linked({"k": block, "sub_dicts": [message.model_dump()]})])
+    (back,) = store.get_nodes(["n"])
+    kept = message.model_dump(mode="json")
+    expected = {"url": "https://example.org/x.png", "of": ["user", kept]}
+    assert back.metadata == {"k": expected, "sub_dicts": [kept]}
+    assert back.source_node.metadata == back.metadata
+
+
+def test_metadata_that_hold_themselves_are_refused(store):
+    held = {}
+    held["k"] = [held, held]
+    node = TextNode(id_="n", text="x", embedding=[1.0]).model_copy(update={"metadata": held})
+    with pytest.raises(DataNotMatchException, match=r"node 'n': metadata is nested more than"):
+        store.add([node])
+
+
+@pytest.mark.parametrize("obj", [TextNode(metadata={"k": b"\xff"}), {"k": np.int64(1)}, {"k": {1}}])
+def test_an_object_of_a_node_that_json_lacks_is_refused_by_node(store, obj):
+    node = IndexNode(id_="n", text="x", index_id="i", obj=obj, embedding=[1.0])
+    with pytest.raises(DataNotMatchException, match=r"node 'n'.*no form in JSON"):
+        store.add([node])

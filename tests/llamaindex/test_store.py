@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 import pickle
+import re
 from pathlib import Path
 
 import pytest
+from llama_index.core import VectorStoreIndex
+from llama_index.core.embeddings import MockEmbedding
 from llama_index.core.vector_stores import (
     FilterCondition,
     FilterOperator,
@@ -21,6 +25,7 @@ from elanus.errors import (
     ClosedError,
     DataNotMatchException,
     EmbeddingMismatchError,
+    FilterError,
     ParamError,
     ReadOnlyError,
 )
@@ -258,6 +263,81 @@ def test_it_serialises_with_its_uri_and_settings(tmp_path, make_store, make_node
     third = ElanusVectorStore.from_json(store.to_json())
     assert json.loads(third.to_json()) == data
     third.close()
+
+
+def twice(encoded):
+    return encoded
+
+
+def test_a_store_in_memory_is_not_pickled(store, make_node):
+    store.add([make_node("a", [1.0, 0.0])])
+    index = VectorStoreIndex.from_vector_store(store, embed_model=MockEmbedding(2))
+    for what in (store, index, index.as_retriever(), [store]):
+        with pytest.raises(TypeError, match=r"over :memory: cannot be pickled.*use a file"):
+            pickle.dumps(what)
+    for what in (store, index, index.as_retriever()):
+        with pytest.raises(TypeError, match="cannot be copied deeply; open :memory: again"):
+            copy.deepcopy(what)
+    assert ids(copy.copy(store).get_nodes()) == ["a"]
+    assert ids(store.get_nodes()) == ["a"]
+
+
+def test_a_pickled_store_opens_its_file_and_the_first_goes_on(tmp_path, make_store, make_node):
+    store = make_store(tmp_path / "kb.db", reranker=twice)
+    store.add([make_node("a", [1.0, 0.0])])
+    content = pickle.dumps(store)
+    copied = pickle.loads(content)  # noqa: S301  # made one line above
+    assert copied.reranker is store.reranker is twice
+    copied.add([make_node("b", [0.0, 1.0])])
+    copied.close()
+    assert ids(store.get_nodes()) == ["a", "b"]
+    with pytest.raises(TypeError, match="cannot be copied deeply"):
+        copy.deepcopy(store)
+
+
+def test_what_cannot_be_pickled_says_so_and_stays(tmp_path, make_store):
+    store = make_store(tmp_path / "kb.db", reranker=lambda *_, **__: [])
+    with pytest.raises((AttributeError, pickle.PicklingError), match="lambda"):
+        pickle.dumps(store)
+    assert callable(store.reranker)
+
+
+def test_a_pickled_store_whose_file_is_gone_is_not_half_a_store(tmp_path, make_store, monkeypatch):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    content = pickle.dumps(make_store(folder / "kb.db"))
+    monkeypatch.setattr(
+        ElanusVectorStore, "__init__", lambda *_, **__: (_ for _ in ()).throw(OSError("no file"))
+    )
+    with pytest.raises(OSError, match="no file"):
+        pickle.loads(content)  # noqa: S301  # made above
+
+
+@pytest.mark.parametrize("key", ["$x", "$", "$$x", "$and", "$eq", "$not", "a$", "$a.b"])
+def test_a_key_that_begins_with_a_dollar_is_a_key(store, make_node, key):
+    store.add(
+        [
+            make_node("one", [1.0, 0.0], **{key: 1}),
+            make_node("two", [1.0, 0.0], **{key: 2, "other": "$x"}),
+            make_node("none", [1.0, 0.0], **{key.lstrip("$") + "_": 1}),
+        ]
+    )
+
+    def found(value, operator=FilterOperator.EQ, condition=FilterCondition.AND):
+        one = MetadataFilter(key=key, value=value, operator=operator)
+        inner = MetadataFilters(filters=[one], condition=condition)
+        return set(ids(store.get_nodes(filters=MetadataFilters(filters=[inner, inner]))))
+
+    assert found(1) == {"one"}
+    assert found(1, FilterOperator.NE) == {"two"}
+    assert found([1, 2], FilterOperator.IN) == {"one", "two"}
+    assert found([1], FilterOperator.NIN) == {"two"}
+    assert found(1, FilterOperator.GT) == {"two"}
+    assert found(None, FilterOperator.IS_EMPTY) == {"none"}
+    assert found(None) == {"none"}
+    assert found(2, condition=FilterCondition.NOT) == {"one", "none"}
+    with pytest.raises(FilterError, match=f"key '{re.escape(key)}': GT needs"):
+        found([1], FilterOperator.GT)
 
 
 def test_unknown_arguments_are_named(filled, make_node):

@@ -12,6 +12,7 @@
     ├── CollectionExistsError (ValueError)
     ├── IndexNotFoundError (KeyError)            (= IndexNotExistException)
     ├── EmbeddingMismatchError (ValueError)      a file was written with another embedding model
+    ├── EmbeddingError                           an embedding function failed at some texts
     ├── MissingExtraError (ImportError)          an optional package is not installed
     └── StorageError (OSError)                   the file cannot do what was asked
         ├── DatabaseNotFoundError (FileNotFoundError)
@@ -30,6 +31,7 @@ classes, so a change of import is enough. Codes are Milvus's where Milvus has on
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum
 
 
@@ -154,6 +156,69 @@ class IndexNotFoundError(ElanusError, KeyError):
 
 class EmbeddingMismatchError(ElanusError, ValueError):
     """The file holds vectors of another embedding model than the one given."""
+
+
+class EmbeddingError(ElanusError):
+    """An embedding function failed; says at which of the texts that were given to it.
+
+    Args:
+        message: what happened. ``{texts}`` in it stands for the texts it is about, as
+            ``texts[0:96]``, and ``{text}`` for the one at fault, as ``texts[17]``.
+        places: the places of the texts it is about, in the list given.
+        fault: which of ``places`` is the one at fault, counted from 0; None if that is not known.
+        name: what the list is called.
+
+    Whoever hands a part of a longer list to a function calls ``renumber`` on its error.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        places: Sequence[int] = (),
+        fault: int | None = None,
+        name: str = "texts",
+    ) -> None:
+        super().__init__(message)
+        self._template, self._name, self._fault = message, name, fault
+        self._say(tuple(places))
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        """Places of the texts that it is about, in the caller's list."""
+        return self._places
+
+    @property
+    def place(self) -> int | None:
+        """Place of the text at fault in the caller's list; None if it is not known."""
+        return None if self._fault is None else self._places[self._fault]
+
+    def renumber(self, places: Sequence[int]) -> None:
+        """Say it of a longer list, in which text i of the part has the place ``places[i]``."""
+        self._say(tuple(places[i] for i in self._places))
+
+    def blame(self, place: int, note: str) -> None:
+        """Say which of ``places`` is at fault, and add a note; ``{text}`` in it stands for it."""
+        self._fault = self._places.index(place)
+        self._template += note
+        self._say(self._places)
+
+    def _say(self, places: tuple[int, ...]) -> None:
+        self._places = places
+        text = self._name if self.place is None else f"{self._name}[{self.place}]"
+        self._message = self._template.replace("{texts}", _listed(self._name, places))
+        self._message = self._message.replace("{text}", text)
+        self.args = (self._message,)
+
+
+def _listed(name: str, places: tuple[int, ...]) -> str:
+    """Items of a list, by their places."""
+    if not places:
+        return name
+    first, last = places[0], places[-1]
+    if places == tuple(range(first, last + 1)):
+        return f"{name}[{first}:{last + 1}]"
+    more = f" and {len(places) - 3} more" if len(places) > 3 else ""
+    return ", ".join(f"{name}[{place}]" for place in places[:3]) + more
 
 
 class MissingExtraError(ElanusError, ImportError):

@@ -13,15 +13,41 @@ from typing import Any
 import numpy as np
 
 from elanus import CollectionSchema, DataType, DocumentStore, MilvusClient
-from elanus.errors import DataNotMatchException, EmbeddingMismatchError, ParamError
+from elanus.errors import (
+    CollectionExistsError,
+    CollectionNotFoundError,
+    DatabaseCorruptError,
+    DataNotMatchException,
+    EmbeddingError,
+    EmbeddingMismatchError,
+    ParamError,
+)
 from elanus_embeddings._base import BaseEmbeddingFunction, Dense, Kind
 from elanus_embeddings._contract import EmbeddingFunction
 from elanus_embeddings._progress import ProgressBar
 from elanus_embeddings._texts import checked_texts, positive
+from elanus_embeddings._vectors import NotVectors, checked_rows
 
-_KEY, _VECTOR = "key", "vector"
+_KEY, _VECTOR, _CHECKSUM = "key", "vector", "checksum"
 _MODEL, _DIM = "elanus.embedding", "elanus.dim"
 _READ_AT_ONCE = 1000
+# How often a collection may vanish before its vectors are written: then they are not kept.
+_MOST_CLEARED = 100
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Texts to be computed together.
+
+    Attributes:
+        keys: of each text.
+        texts: each once.
+        places: where the caller's list has each of them first.
+    """
+
+    keys: list[str]
+    texts: list[str]
+    places: list[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,30 +58,35 @@ class _Job:
         keys: of each text, in order.
         kind: whether they are documents or queries.
         found: vectors by key; they grow as missing ones are computed.
-        missing: the texts without a vector, by key, each once.
+        missing: the texts without a vector and their first places, by key.
     """
 
     keys: list[str]
     kind: Kind
-    found: dict[str, Any]
-    missing: dict[str, str] = field(default_factory=dict)
+    found: dict[str, Dense]
+    missing: dict[str, tuple[str, int]] = field(default_factory=dict)
 
-    def batches(self, size: int) -> Iterator[tuple[list[str], list[str]]]:
-        """Keys and texts of the missing vectors, ``size`` at a time."""
+    def batches(self, size: int) -> Iterator[_Batch]:
+        """The texts whose vectors are missing, ``size`` at a time."""
         items = list(self.missing.items())
         for start in range(0, len(items), size):
             part = items[start : start + size]
-            yield [key for key, _ in part], [text for _, text in part]
+            yield _Batch(
+                [key for key, _ in part],
+                [text for _, (text, _) in part],
+                [place for _, (_, place) in part],
+            )
 
 
 class CachedEmbeddingFunction(BaseEmbeddingFunction[Dense]):
     """Asks another function only for texts that it has not seen, and keeps the answers.
 
     Vectors are kept in a collection of their own, one for each model, under a hash of the model's
-    name, the kind (document or query) and the text; the text itself is not kept. Each batch is
-    committed before the next is computed: if something fails later on, what was computed is there
-    at the next try. Several threads and processes may use one file. Two that ask for the same new
-    text at the same moment both compute it.
+    name, the kind (document or query) and the text; the text itself is not kept. Each has a
+    checksum, and one that was damaged is computed again. Each batch is committed before the next
+    is computed: if something fails later on, what was computed is there at the next try. Several
+    threads and processes may use one file. Two that ask for the same new text at the same moment
+    both compute it.
 
     Args:
         inner: the function to ask, with vectors of type float32. Its ``name`` must stand for all
@@ -132,16 +163,26 @@ class CachedEmbeddingFunction(BaseEmbeddingFunction[Dense]):
         job, bar = self._look_up(texts, kind, shown=progress)
         inner = self._inner
         encode = inner.encode_queries if kind == "query" else inner.encode_documents
-        for keys, part in job.batches(self._batch_size):
-            self._keep(job, keys, encode(part))
-            bar.add(len(part))
+        for batch in job.batches(self._batch_size):
+            try:
+                answer = encode(batch.texts)
+            except EmbeddingError as error:
+                error.renumber(batch.places)
+                raise
+            self._keep(job, batch, answer)
+            bar.add(len(batch.texts))
         return self._matrix(job)
 
     async def _aencode(self, texts: list[str], kind: Kind, *, progress: bool) -> Dense:
         job, bar = await asyncio.to_thread(self._look_up, texts, kind, shown=progress)
-        for keys, part in job.batches(self._batch_size):
-            await asyncio.to_thread(self._keep, job, keys, await self._ask(part, kind))
-            bar.add(len(part))
+        for batch in job.batches(self._batch_size):
+            try:
+                answer = await self._ask(batch.texts, kind)
+            except EmbeddingError as error:
+                error.renumber(batch.places)
+                raise
+            await asyncio.to_thread(self._keep, job, batch, answer)
+            bar.add(len(batch.texts))
         return await asyncio.to_thread(self._matrix, job)
 
     async def _ask(self, texts: list[str], kind: Kind) -> Any:
@@ -162,69 +203,110 @@ class CachedEmbeddingFunction(BaseEmbeddingFunction[Dense]):
 
     def _look_up(self, texts: list[str], kind: Kind, *, shown: bool) -> tuple[_Job, ProgressBar]:
         if texts:
-            self._check_dim()
+            try:
+                dim = int(self._inner.dim)
+            except ParamError:
+                # A provider may not know it before its first answer, which is checked on its own.
+                pass
+            else:
+                self._check_dim(dim)
         keys = [_digest(self.name, kind, text) for text in texts]
-        wanted = dict(zip(keys, texts, strict=True))
+        wanted: dict[str, tuple[str, int]] = {}
+        for place, (key, text) in enumerate(zip(keys, texts, strict=True)):
+            wanted.setdefault(key, (text, place))
         found = self._read(list(wanted))
-        missing = {key: text for key, text in wanted.items() if key not in found}
+        missing = {key: item for key, item in wanted.items() if key not in found}
         return _Job(keys, kind, found, missing), ProgressBar(len(missing), shown=shown)
 
-    def _read(self, keys: list[str]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        if self._client.has_collection(self._collection):
+    def _read(self, keys: list[str]) -> dict[str, Dense]:
+        found: dict[str, Dense] = {}
+        try:
             for start in range(0, len(keys), _READ_AT_ONCE):
-                part = keys[start : start + _READ_AT_ONCE]
-                for row in self._client.get(self._collection, part, [_VECTOR]):
-                    found[row[_KEY]] = row[_VECTOR]
+                found |= self._read_sound(keys[start : start + _READ_AT_ONCE])
+        except CollectionNotFoundError:  # nothing was kept yet, or somebody cleared it meanwhile
+            pass
         return found
 
-    def _keep(self, job: _Job, keys: list[str], answer: Any) -> None:
+    def _read_sound(self, keys: list[str]) -> dict[str, Dense]:
+        """The vectors of some keys; without what is damaged, which is computed again."""
+        try:
+            rows = self._client.get(self._collection, keys, [_VECTOR, _CHECKSUM])
+        except DatabaseCorruptError:
+            if len(keys) == 1:
+                return {}
+            middle = len(keys) // 2
+            return self._read_sound(keys[:middle]) | self._read_sound(keys[middle:])
+        vectors = {row[_KEY]: np.asarray(row[_VECTOR], dtype=np.float32) for row in rows}
+        sums = {row[_KEY]: row[_CHECKSUM] for row in rows}
+        return {key: v for key, v in vectors.items() if sums[key] == _checksum(key, v)}
+
+    def _keep(self, job: _Job, batch: _Batch, answer: Any) -> None:
         """Check what the inner function gave, commit it, and hand it to the job."""
-        vectors = _as_matrix(answer)
-        if vectors is None or len(vectors) != len(keys) or not vectors.shape[1]:
-            shape = getattr(vectors, "shape", type(answer).__name__)
+        try:
+            vectors = checked_rows(answer, len(batch.texts))
+        except NotVectors as fault:
+            place = "" if fault.row is None else f" for texts[{batch.places[fault.row]}]"
             raise DataNotMatchException(
-                f"{self._inner!r} gave {shape} for {len(keys)} texts; "
-                "only functions with one dense vector a text can be cached"
-            )
-        self._create(vectors.shape[1])
-        rows = [{_KEY: k, _VECTOR: v} for k, v in zip(keys, vectors, strict=True)]
-        self._client.upsert(self._collection, rows)
-        job.found.update(zip(keys, vectors, strict=True))
+                f"{self._inner!r} gave {fault.reason}{place}; only functions with one dense "
+                "vector a text can be cached"
+            ) from None
+        made = dict(zip(batch.keys, vectors, strict=True))
+        rows = [
+            {_KEY: key, _VECTOR: vector, _CHECKSUM: _checksum(key, vector)}
+            for key, vector in made.items()
+        ]
+        for _ in range(_MOST_CLEARED):
+            self._create(vectors.shape[1])
+            try:
+                self._client.upsert(self._collection, rows)
+            except (CollectionNotFoundError, CollectionExistsError):
+                continue  # somebody cleared it meanwhile, and another may have made it again
+            break
+        job.found.update(made)
 
     def _create(self, dim: int) -> None:
-        """Make the collection; nothing happens if it is there."""
+        """Make the collection; nothing happens if it is there.
+
+        Raises:
+            EmbeddingMismatchError: if it holds vectors of another dimension.
+        """
         schema = CollectionSchema(description=f"vectors of {self.name}, by text")
         schema.add_field(_KEY, DataType.VARCHAR, is_primary=True, max_length=64)
         schema.add_field(_VECTOR, DataType.FLOAT_VECTOR, dim=dim)
-        self._client.create_collection(
-            self._collection, schema=schema, properties={_MODEL: self.name, _DIM: dim}
-        )
+        schema.add_field(_CHECKSUM, DataType.VARCHAR, max_length=16)
+        try:
+            self._client.create_collection(
+                self._collection, schema=schema, properties={_MODEL: self.name, _DIM: dim}
+            )
+        except CollectionExistsError:
+            self._check_dim(dim)
+            raise
 
-    def _check_dim(self) -> None:
+    def _check_dim(self, dim: int) -> None:
         """Refuse vectors that another model left under the same name.
 
         Raises:
             EmbeddingMismatchError: naming both dimensions.
         """
         cached = self._cached_dim()
-        try:
-            dim = None if cached is None else int(self._inner.dim)
-        except ParamError:
-            # A provider may not know it before its first answer, which is checked on its own.
-            return
-        if dim != cached:
+        if cached not in {None, dim}:
             raise EmbeddingMismatchError(
                 f"the cache holds vectors of {cached} d under the name {self.name!r}, and the "
-                f"model gives {dim}: a model whose vectors differ needs a name of its own"
+                f"model gives {dim}: a model whose vectors differ needs a name of its own; clear() "
+                "forgets those of the old one"
             )
 
     def _cached_dim(self) -> int | None:
-        if not self._client.has_collection(self._collection):
+        try:
+            described = self._client.describe_collection(self._collection)
+        except CollectionNotFoundError:
             return None
-        properties: Mapping[str, Any] = self._client.describe_collection(self._collection)[
-            "properties"
-        ]
+        properties: Mapping[str, Any] = described["properties"]
+        if _DIM not in properties:
+            raise ParamError(
+                f"collection {self._collection!r} is no cache of vectors; choose another name by "
+                "collection="
+            )
         return int(properties[_DIM])
 
     def _matrix(self, job: _Job) -> Dense:
@@ -246,13 +328,10 @@ def _client(cache: Any) -> MilvusClient:
     return cache if isinstance(cache, MilvusClient) else MilvusClient(cache)
 
 
-def _as_matrix(answer: Any) -> Dense | None:
-    """Vectors, one a row, if that is what an answer holds."""
-    try:
-        matrix = np.asarray(answer, dtype=np.float32)
-    except (TypeError, ValueError):
-        return None
-    return matrix if matrix.ndim == 2 else None
+def _checksum(key: str, vector: Dense) -> str:
+    """Of a vector under its key: a vector of another text is as wrong as a damaged one."""
+    content = vector.astype("<f4").tobytes()
+    return hashlib.blake2b(content, digest_size=8, key=key.encode()).hexdigest()
 
 
 def _digest(*parts: str) -> str:

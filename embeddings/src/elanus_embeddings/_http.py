@@ -7,21 +7,23 @@ whether or not the extra ``http`` is installed.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from elanus.errors import ElanusError, ParamError
+from elanus.errors import EmbeddingError, ParamError
 from elanus_embeddings._texts import positive
 
 # A year; the operating system's own limit for a timeout differs.
 _LONGEST = 365 * 86_400
 
 
-class EmbeddingRequestError(ElanusError, RuntimeError):
+class EmbeddingRequestError(EmbeddingError, RuntimeError):
     """A provider of embeddings or of rerankings refused, failed, or answered nonsense.
 
-    The message names the provider, its status and its own words; an API key in them is replaced.
+    The message names the provider, its status and its own words, and the texts in question; an API
+    key in them is replaced.
 
     Attributes:
         status: the HTTP status, or None if there was no answer at all.
@@ -32,12 +34,15 @@ class EmbeddingRequestError(ElanusError, RuntimeError):
     def __init__(
         self,
         message: str = "",
+        places: Sequence[int] = (),
+        fault: int | None = None,
+        name: str = "texts",
         *,
         status: int | None = None,
         transient: bool = False,
         retry_after: float | None = None,
     ) -> None:
-        super().__init__(message)
+        super().__init__(message, places, fault, name)
         self.status = status
         self.transient = transient
         self.retry_after = retry_after

@@ -7,6 +7,8 @@ from typing import Any
 
 from elanus.errors import ParamError
 
+_LONGEST_SHOWN = 80
+
 
 def checked_texts(texts: Any, name: str = "texts") -> list[str]:
     """Texts as a list.
@@ -43,6 +45,12 @@ def checked_text(text: Any, name: str) -> str:
             "replace it, for instance by text.encode(errors='replace').decode()"
         ) from error
     return text
+
+
+def excerpt(text: str) -> str:
+    """The beginning of a text, for messages."""
+    shown = f"{text[:_LONGEST_SHOWN]!r:.{2 * _LONGEST_SHOWN}}"
+    return shown if len(text) <= _LONGEST_SHOWN else f"{shown}… ({len(text):,} characters)"
 
 
 def positive(name: str, value: Any) -> int:

@@ -201,6 +201,8 @@ NASTY = {
     "bfloat16": lambda: torch.ones(2, dtype=torch.bfloat16),
     "series": lambda: pandas.Series([1.0, 2.0]),
     "frame": lambda: pandas.DataFrame({"id": [1], "vector": [[1.0, 2.0]]}),
+    "frame of odd names": lambda: pandas.DataFrame({"tocsr": [1], "columns": [2], "dict": [3]}),
+    "series of odd names": lambda: pandas.Series({"tocsr": 1.0, "columns": 2.0}),
     "missing": lambda: pandas.NA,
     "object": object,
     "class": lambda: int,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from elanus import DocumentStore
-from elanus.errors import FilterError
+from elanus.errors import DataNotMatchException, FilterError
 
 KEYS = (
     "id", "text", "vector", "metadata", "terms", "$meta", "$eq", "a.b", "a", 'with "quotes"',
@@ -72,6 +73,36 @@ def test_metadata_comes_back_exactly_by_every_way(shared, metadata):
     assert exactly(next(iter(shared)).metadata) == expected
     for mode in ("hybrid", "dense", "text"):
         assert exactly(shared.search("document", mode=mode)[0].metadata) == expected
+
+
+def test_scalars_and_arrays_of_numpy_are_their_plain_values(store):
+    metadata = {"a": np.int64(2**53 + 1), "b": [np.float32(0.5), np.bool_(True)], "c": np.str_("x")}
+    store.add(["document"], [{**metadata, "d": np.array([[1, 2]], "u1")}], ["x"])
+    plain = {"a": 2**53 + 1, "b": [0.5, True], "c": "x", "d": [[1, 2]]}
+    assert exactly(store.get("x")[0].metadata) == exactly(plain)
+    assert found(store, {"a": np.int64(2**53 + 1)}) == ["x"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"x",
+        np.bytes_(b"x"),
+        np.datetime64(5, "ns"),
+        np.timedelta64(5, "ns"),
+        np.array([5], "M8[ns]"),
+        np.array(5, "m8[ns]"),
+        np.array([b"x"]),
+        np.zeros(1, [("a", "M8[ns]")]),
+        np.complex64(1),
+    ],
+    ids=repr,
+)
+def test_what_json_lacks_is_refused_by_document_and_key(store, value):
+    for metadata in ({"k": value}, {"k": [value]}, {"k": {"a": (value,)}}):
+        with pytest.raises(DataNotMatchException, match=r"document 1, metadata: at \['k'\]"):
+            store.add(["good", "bad"], [{}, metadata])
+    assert store.count() == 0
 
 
 def test_metadata_survives_the_file(open_store, embedding, tmp_path):

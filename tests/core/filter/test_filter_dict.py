@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from elanus import DocumentStore
 from elanus.errors import FilterError
 from elanus.query import bind, evaluate, filter_from_dict, parse_filter, rebase_names
 
@@ -302,3 +303,18 @@ def test_errors_of_rebasing_point_into_the_given_text(text, position):
         rebase_names(text, "m", ["text"])
     assert caught.value.position == position
     assert caught.value.expression == text
+
+
+@pytest.mark.parametrize("key", ["$x", "$", "$$x", "$and", "$eq", '$"', "$\n"])
+def test_a_key_that_begins_with_a_dollar_is_written_with_one_more(key):
+    with DocumentStore(":memory:") as store:
+        store.add(["one", "two", "none"], [{key: 1}, {key: 2}, {}], ids=["one", "two", "none"])
+
+        def found(condition):
+            return {each.id for each in store.get(filter=condition)}
+
+        assert found({f"${key}": 1}) == {"one"}
+        assert found({f"${key}": {"$gt": 1}}) == {"two"}
+        assert found({"$nor": [{f"${key}": {"$in": [1, 2]}}]}) == {"none"}
+        with pytest.raises(FilterError, match=r"unknown operator '[$]nothing'"):
+            found({"$nothing": 1})

@@ -9,6 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import apsw
 import pytest
 
 from elanus import DocumentStore, MilvusClient
@@ -20,6 +21,7 @@ from elanus.errors import (
     ReadOnlyError,
     StorageError,
 )
+from elanus.storage import _file
 
 
 @pytest.fixture
@@ -79,10 +81,10 @@ def test_a_link_leads_to_the_file(closed, tmp_path, world):
 
 
 def test_an_error_of_the_disk_at_opening_is_one_of_ours(closed, monkeypatch):
-    def refuse(*args, **kwargs):
-        raise sqlite3.OperationalError("unable to open database file")
+    def refuse(address):
+        raise apsw.CantOpenError("unable to open database file")
 
-    monkeypatch.setattr(sqlite3, "connect", refuse)
+    monkeypatch.setattr(_file, "Connection", refuse)
     with pytest.raises(StorageError, match="check that it is a readable file"):
         MilvusClient(closed)
 
@@ -243,19 +245,20 @@ def reader(request, closed, monkeypatch):
     if request.param == "immutable":
         on_read_only_medium(monkeypatch)
     with MilvusClient(closed, read_only=True) as opened:
-        assert opened._database.file._immutable == (request.param == "immutable")
+        assert (opened._database.file._media is not None) == (request.param == "immutable")
         yield opened
 
 
 def on_read_only_medium(monkeypatch):
-    connect = sqlite3.connect
+    connect, may = _file.Connection, os.access
 
-    def refusing(address, **options):
+    def refusing(address):
         if "mode=ro" in address:
-            raise sqlite3.OperationalError("unable to open database file")
-        return connect(address, **options)
+            raise apsw.CantOpenError("unable to open database file")
+        return connect(address)
 
-    monkeypatch.setattr(sqlite3, "connect", refusing)
+    monkeypatch.setattr(_file, "Connection", refusing)
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK and may(path, mode))
 
 
 def test_a_read_only_client_reads_everything(reader, world):
@@ -302,7 +305,7 @@ def test_on_a_read_only_medium_a_log_with_commits_is_never_ignored(closed, world
         writer.insert(world.NAME, world.rows(5000, 5010))
         assert os.stat(closed + "-wal").st_size  # noqa: PTH116  # never opened by us
         on_read_only_medium(monkeypatch)
-        with pytest.raises(StorageError, match=r"kb\.db-wal holds commits; copy both"):
+        with pytest.raises(StorageError, match=r"a log lies beside it .*copy both"):
             MilvusClient(closed, read_only=True)
 
 

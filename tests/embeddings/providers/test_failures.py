@@ -89,7 +89,13 @@ def test_an_answer_that_is_not_json_is_refused(make, server, encode, reply, body
         [ONE, ONE],  # one twice
         [ONE, {**ONE, "index": 2}],
         [ONE, {**ONE, "index": -1}],
-        [ONE, {**ONE, "index": "1"}],
+        [ONE, {**ONE, "index": "one"}],
+        [ONE, {**ONE, "index": "9" * 5000}],
+        [ONE, {**ONE, "index": True}],
+        [ONE, {**ONE, "index": 0.5}],
+        [ONE, {**ONE, "index": float("inf")}],
+        [ONE, {**ONE, "index": [1]}],
+        [ONE, "text"],
         [ONE, {**ONE, "index": None}],
         [ONE, {"embedding": [1.0, 2.0]}],
         [ONE, {"index": 1}],
@@ -103,6 +109,9 @@ def test_an_answer_that_is_not_json_is_refused(make, server, encode, reply, body
         [ONE, {"index": 1, "embedding": "AACAPwAAAEA="}],
         [{"index": i, "embedding": []} for i in (0, 1)],
         [{"index": i, "embedding": [True, False]} for i in (0, 1)],
+        [ONE, {"index": 1, "embedding": [True, 0.5]}],
+        [ONE, {"index": 1, "embedding": [10**400, 0.5]}],
+        [ONE, {"index": 1, "embedding": None}],
     ],
 )
 def test_an_answer_that_is_no_matrix_of_the_texts_is_refused(make, server, encode, reply, data):

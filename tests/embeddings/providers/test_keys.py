@@ -1,13 +1,19 @@
 """An API key is sent to its provider, and shown to nobody."""
 
 import asyncio
+import base64
 import copy
+import html
 import io
+import json
 import logging
 import pickle
 import traceback
+import urllib.parse
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from elanus.errors import ParamError
 from elanus_embeddings import (
@@ -20,6 +26,7 @@ from elanus_embeddings import (
     VoyageEmbeddingFunction,
     VoyageRerankFunction,
 )
+from elanus_embeddings._providers._redact import redact
 
 ODD = 'sk-with"quotes\\and/slashes'
 
@@ -78,6 +85,85 @@ def test_no_failure_shows_the_key(make, server, encode, reply, secret, name, cap
         secret.replace("\\", "\\\\").replace('"', '\\"'),
     ):
         assert piece not in shown
+
+
+def _every(form):
+    return lambda text: "".join(form(letter) for letter in text)
+
+
+WAYS = {
+    "as it is": str,
+    "HTML": lambda text: html.escape(text, quote=True),
+    "HTML, decimal": _every(lambda c: f"&#{ord(c)};"),
+    "HTML, hexadecimal": _every(lambda c: f"&#x{ord(c):x};"),
+    "HTML, padded": _every(lambda c: f"&#{ord(c):05d};"),
+    "URL": lambda text: urllib.parse.quote(text, safe=""),
+    "URL, small": lambda text: urllib.parse.quote(text, safe="").lower().replace("%2f", "%2f"),
+    "URL, every letter": _every(lambda c: f"%{ord(c):02x}"),
+    "JSON": lambda text: json.dumps(text)[1:-1],
+    "JSON, with slashes": lambda text: json.dumps(text)[1:-1].replace("/", "\\/"),
+    "JSON, every letter": _every(lambda c: f"\\u{ord(c):04X}"),
+    "Python": lambda text: repr(text)[1:-1],
+    "Python, bytes": _every(lambda c: f"\\x{ord(c):02x}"),
+    "lines": lambda text: "\n  ".join(text[i : i + 5] for i in range(0, len(text), 5)),
+    "escaped lines": lambda text: "\\n".join(text[i : i + 5] for i in range(0, len(text), 5)),
+}
+# What is hidden from sight, and cannot be undone letter by letter.
+CODES = {
+    "base64": lambda text: base64.b64encode(text.encode()).decode(),
+    "base64, Bearer": lambda text: base64.b64encode(f"Bearer {text}!".encode()).decode(),
+    "base64, Basic": lambda text: base64.b64encode(f"x:{text}".encode()).decode(),
+    "base64, for URLs": lambda text: base64.urlsafe_b64encode(text.encode()).decode(),
+    "hexadecimal": lambda text: text.encode().hex(),
+}
+KEYS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=16, max_size=60)
+
+
+@given(KEYS, st.lists(st.sampled_from(list(WAYS)), max_size=2), st.sampled_from([*CODES, "none"]))
+def test_no_writing_of_a_key_is_left_in_what_a_server_said(secret, ways, code):
+    written = CODES.get(code, str)(secret)
+    for way in ways:
+        if way != "URL, small" or written.lower() == written:
+            written = WAYS[way](written)
+    said = redact(f"<b>no: {written} is it</b>", secret)
+    assert said.startswith("<b>no: ")
+    assert said.endswith(" is it</b>")
+    left = said.replace("[API key]", "", 1)[7:-10]
+    # In base64 the ends of a key depend on its neighbours, and are no eight letters of it.
+    assert len(left) <= (0 if code == "none" else 24 * 6 ** len(ways)), said
+    assert "[API key]" in said
+
+
+@given(KEYS, st.integers(8, 60))
+def test_no_piece_of_a_key_of_eight_letters_is_left(secret, size):
+    piece = secret[-size:]
+    assert redact(f"key ending in {piece}", secret) == "key ending in [API key]"
+    assert redact(f"{secret[:size]}", secret) == "[API key]"
+
+
+@given(st.text(), st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1))
+def test_anything_can_be_said(said, secret):
+    assert secret not in redact(said, secret).replace("[API key]", "")
+
+
+@pytest.mark.parametrize(
+    ("said", "secret"),
+    [
+        ("the input must not be empty", "EMPTY"),
+        ("not found: 100% of &nbsp; \\u12 %zz &#; &#99999999;", "sk-1234567890"),
+        ("see https://host/a%20b?c=d&amp;e", "ollama"),
+    ],
+)
+def test_what_is_no_key_is_left_alone(said, secret):
+    assert redact(said, secret) == said
+
+
+@pytest.mark.parametrize("way", ["HTML", "URL, every letter", "JSON, every letter", "lines"])
+def test_a_key_that_is_echoed_in_other_letters_is_not_shown(make, server, encode, reply, way):
+    secret = f"{ODD}&<0123>+=%41'abcdefXYZ"
+    server.script.append(reply(400, f"<p>bad key {WAYS[way](secret)}</p>".encode()))
+    with pytest.raises(EmbeddingRequestError, match=r"bad key \[API key\]</p>"):
+        encode(make("openai", api_key=secret), ["a"])
 
 
 def test_a_refused_connection_does_not_show_the_key(make, nobody, encode, key, caplog):

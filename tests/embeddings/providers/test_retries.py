@@ -76,7 +76,14 @@ def test_a_wait_beyond_the_longest_fails_at_once(make, server, encode, reply, af
 
 
 @pytest.mark.parametrize(
-    "after", ["soon", "-5", "1.5", "Fri, 99 Foo 2100", "Thu, 01 Jan 1970 00:00:00"]
+    "after",
+    [
+        *("soon", "-5", "1.5", "Fri, 99 Foo 2100", "Thu, 01 Jan 1970 00:00:00"),
+        *("", " ", "nan", "inf", "-inf", "1e400", "-1e400", "0x10", "1_0", "1, 2", "+5", "\xb2"),
+        *("Thu, 01 Jan 99999 00:00:00 GMT", "Thu, 01 Jan 2100 00:00:00 +99999999999999999999"),
+        *("Thu, 01 Jan 2100 00:00:00 -9999", "Thu, 01 Jan 2100 99:99:99 GMT", "0 Jan 0 0:0:0 GMT"),
+        "Thu, 01 Jan " + "9" * 5000 + " 00:00:00 GMT",
+    ],
 )
 def test_a_wait_that_cannot_be_read_or_is_over_does_not_stop_the_retry(
     make, server, encode, reply, after

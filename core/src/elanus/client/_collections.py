@@ -285,7 +285,7 @@ class CollectionCalls(BaseClient):
         check_options("compact", {"target_size": target_size, **kwargs}, timeout)
         if asks(collection_name):
             self._database.catalogue().collection(collection_name)
-        self._database.file.vacuum()
+        self._database.compact()
         return 0
 
     def get_server_version(

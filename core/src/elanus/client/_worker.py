@@ -9,6 +9,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from elanus.errors import ClosedError
+from elanus.storage import on_fork
 
 if TYPE_CHECKING:
     import asyncio
@@ -24,7 +25,27 @@ class Worker:
     """
 
     def __init__(self, name: str) -> None:
-        self._threads = ThreadPoolExecutor((os.cpu_count() or 1) + 4, thread_name_prefix=name)
+        self._name = name
+        self._closed = False
+        self._threads = self._new_threads()
+        on_fork(self)
+
+    def _new_threads(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor((os.cpu_count() or 1) + 4, thread_name_prefix=self._name)
+
+    def before_fork(self, deadline: float) -> bool:
+        """See `Forking`."""
+        del deadline
+        return True
+
+    def after_fork_in_parent(self) -> None:
+        """See `Forking`."""
+
+    def after_fork_in_child(self) -> None:
+        """See `Forking`: the threads stayed behind, and who waits for them waits for ever."""
+        self._threads = self._new_threads()
+        if self._closed:
+            self._threads.shutdown(wait=False)
 
     async def run(self, call: Callable[..., R], *args: Any, **kwargs: Any) -> R:
         """Await a blocking call. Cancelling ends the wait, not the call.
@@ -46,6 +67,7 @@ class Worker:
 
     def close(self) -> None:
         """Let the threads end when their calls have."""
+        self._closed = True
         self._threads.shutdown(wait=False)
 
 

@@ -14,7 +14,7 @@ from elanus.documents._progress import ProgressBar
 from elanus.documents._reading import ReadingCalls
 from elanus.documents._scope import Filter, make_scope
 from elanus.documents._values import Document
-from elanus.errors import ParamError
+from elanus.errors import EmbeddingError, ParamError
 from elanus.schema import asks, flag
 
 _EMBEDDED_AT_ONCE = 128
@@ -47,7 +47,8 @@ class DocumentStore(ReadingCalls):
     Its operators are ``$eq $ne $in $nin`` (None equals a missing key as well as null), ``$gt $gte
     $lt $lte``, ``$like`` (``%`` and ``_``), ``$regex``, ``$substring``, ``$isubstring`` (in any
     case), ``$contains $any $all`` (of arrays), ``$exists $empty`` (True or False; empty is missing,
-    null, ``""`` or ``[]``) and ``$not``; dicts are joined by ``$and $or $nor $not``. A key that is
+    null, ``""`` or ``[]``) and ``$not``; dicts are joined by ``$and $or $nor $not``, and a key that
+    begins with ``$`` is written with one more. A key that is
     missing or of another type does not match, and a negation finds exactly what its opposite does
     not. Values are bound and never parsed.
 
@@ -97,6 +98,7 @@ class DocumentStore(ReadingCalls):
 
         Raises:
             DataNotMatchException: naming the document and the rule broken; nothing is written.
+            EmbeddingError: naming the text, if the embedding function fails with one.
             ParamError: if an argument is of another type.
         """
         progress = flag("progress", progress)
@@ -125,8 +127,14 @@ class DocumentStore(ReadingCalls):
         bar = ProgressBar(len(rows), shown=progress)
         for start in range(0, len(rows), _EMBEDDED_AT_ONCE):
             part = rows[start : start + _EMBEDDED_AT_ONCE]
-            vectors = embedding.encode_documents([row[TEXT] for row in part])
-            self._add_at_once(part, vectors, f"{embedding.name}.encode_documents")
+            places = range(start, start + len(part))
+            try:
+                vectors = embedding.encode_documents([row[TEXT] for row in part])
+            except EmbeddingError as error:
+                error.renumber(places)
+                raise
+            source = f"{embedding.name}.encode_documents(texts[{start}:{places.stop}])"
+            self._add_at_once(part, vectors, source)
             bar.show(start + len(part))
 
     def delete(

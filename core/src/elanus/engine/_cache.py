@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sqlite3
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -32,6 +31,7 @@ from elanus.index import DenseIndex, Graph, bm25_to_arrays
 from elanus.storage import (
     CacheFolder,
     CollectionInfo,
+    Connection,
     DatabaseFile,
     SnapshotRow,
     Written,
@@ -62,7 +62,7 @@ class SnapshotCache:
 
     # --- restoring -------------------------------------------------------------------------
 
-    def restore(self, db: sqlite3.Connection, info: CollectionInfo) -> Restored | None:
+    def restore(self, db: Connection, info: CollectionInfo) -> Restored | None:
         """The saved view of a collection, older than or equal to the transaction of ``db``."""
         rows = find_snapshots(db, info.number)
         saved = rows.pop(SLOTS, None)
@@ -235,7 +235,7 @@ class SnapshotCache:
         self.folder.sweep(keep)
         return valid
 
-    def _files(self, db: sqlite3.Connection, number: int) -> Iterator[str]:
+    def _files(self, db: Connection, number: int) -> Iterator[str]:
         for row in find_snapshots(db, number).values():
             yield row.id
             if row.kind == SLOTS:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -15,15 +14,22 @@ from elanus.engine._check import view_faults
 from elanus.engine._parts import DenseKey
 from elanus.engine._search import coverage, load_parts
 from elanus.engine._snapshot import Snapshot
-from elanus.engine._state import CollectionState, OutdatedSnapshotError, make_analyzers
+from elanus.engine._state import (
+    CollectionState,
+    OutdatedSnapshotError,
+    RestoredError,
+    make_analyzers,
+)
 from elanus.engine._upkeep import BackgroundUpkeep
 from elanus.engine._write import Prepared, Writer, prepare
 from elanus.errors import CollectionExistsError, DataNotMatchException, ParamError
 from elanus.query import Expression
 from elanus.schema import Batch, IndexSpec, Rejected, Schema, check_name, converter, shown
 from elanus.storage import (
+    Apart,
     Catalogue,
     CollectionInfo,
+    Connection,
     DatabaseFile,
     OpenOptions,
     Reader,
@@ -33,6 +39,7 @@ from elanus.storage import (
     faults,
     load_catalogue,
     next_generation,
+    on_fork,
     put_index,
     read_state,
     remove_collection,
@@ -41,7 +48,20 @@ from elanus.storage import (
 )
 from elanus.text import build_analyzer
 
+P = ParamSpec("P")
 T = TypeVar("T")
+
+
+def _apart(
+    method: Callable[Concatenate[Database, P], T],
+) -> Callable[Concatenate[Database, P], T]:
+    """A method that takes locks: apart from the main thread, whose signal handlers may raise."""
+
+    @wraps(method)
+    def call(self: Database, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self.file.apart.run(lambda: method(self, *args, **kwargs))
+
+    return call
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +85,12 @@ class Database:
     """
 
     def __init__(self, path: str, options: OpenOptions | None = None) -> None:
-        self.file = DatabaseFile(path, options or OpenOptions())
-        self._lock = threading.Lock()
+        apart = Apart()
+        self.file = apart.run(lambda: DatabaseFile(path, options or OpenOptions(), apart))
+        self._begin()
+        on_fork(self)
+
+    def _begin(self) -> None:
         self._catalogue = Catalogue(-1, {})
         self._seen = _Seen(None, -1, -1)
         self._states: dict[int, CollectionState] = {}
@@ -74,17 +98,37 @@ class Database:
 
     def close(self) -> None:
         """Release the file and all memory; a second call does nothing."""
+        self.file.apart.run(self._close)
+        self.file.apart.close()
+
+    def _close(self) -> None:
         self._upkeep.close()
         self.file.close()
         self._states.clear()
 
+    def before_fork(self, deadline: float) -> bool:
+        """See `Forking`; the file closes its connections itself."""
+        del deadline
+        return True
+
+    def after_fork_in_parent(self) -> None:
+        """See `Forking`."""
+
+    def after_fork_in_child(self) -> None:
+        """See `Forking`: what another thread was changing is not used, but read again."""
+        self._upkeep.after_fork_in_child()
+        self._begin()
+
     def verify(self) -> list[str]:
         """Check the file against itself, and the newest views against the file."""
-        with self.file.read() as db:
-            found = list(faults(db))
+        found = self._reading(self._faults)
         for name in self.catalogue().collections:
             found += self.read(name, view_faults)
         return found
+
+    def _faults(self) -> list[str]:
+        with self.file.read() as db:
+            return list(faults(db))
 
     def backup(self, target: str) -> None:
         """Copy the file as of now to a path that does not exist.
@@ -94,38 +138,51 @@ class Database:
         """
         if Path(target).exists():
             raise ParamError(f"backup: {target} exists already; give a new path")
-        self.file.backup(target)
+        try:
+            self.file.apart.run(lambda: self.file.backup(target))
+        except FileExistsError:
+            raise ParamError(f"backup: {target} was made meanwhile; give a new path") from None
+
+    @_apart
+    def compact(self) -> None:
+        """Give the space of deleted rows back to the file system."""
+        self.file.vacuum()
 
     # --- snapshots -------------------------------------------------------------------------
 
     def catalogue(self) -> Catalogue:
         """The catalogue as of now."""
-        with self.file.read() as db:
-            return self._catalogue_of(db, read_state(db)[1], self._catalogue)
+        return self._reading(self._newest_catalogue)
 
-    def _catalogue_of(self, db: sqlite3.Connection, version: int, known: Catalogue) -> Catalogue:
+    def _newest_catalogue(self) -> Catalogue:
+        known = self._catalogue
+        with self.file.read() as db:
+            version = read_state(db)[1]
+            if version < known.version:
+                self._start_again()
+            return self._catalogue_of(db, version, self._catalogue)
+
+    def _catalogue_of(self, db: Connection, version: int, known: Catalogue) -> Catalogue:
         if known.version == version:
             return known
         found = load_catalogue(db)
-        with self._lock:
-            if found.version > self._catalogue.version:
-                self._catalogue = found
-                self._forget_dropped(found)
+        # Without a lock: should an older one come later, the next look finds and replaces it.
+        if found.version > self._catalogue.version:
+            self._catalogue = found
+            self._forget_dropped(found)
         return found
 
     def _forget_dropped(self, catalogue: Catalogue) -> None:
         """Give back the memory of collections that are gone, whoever dropped them."""
         numbers = {info.number for info in catalogue.collections.values()}
-        for number in self._states.keys() - numbers:
+        for number in set(self._states) - numbers:
             self._states.pop(number, None)
 
     def _state_of(self, info: CollectionInfo) -> CollectionState:
         state = self._states.get(info.number)
         if state is None:
-            with self._lock:
-                state = self._states.get(info.number)
-                if state is None:
-                    state = self._states[info.number] = CollectionState(info, self._upkeep)
+            made = CollectionState(info, self._upkeep, self.file.apart)
+            state = self._states.setdefault(info.number, made)
         return state
 
     def _snapshot(self, reader: Reader, name: str) -> Snapshot:
@@ -138,8 +195,11 @@ class Database:
 
     def _look(self, reader: Reader, mark: int | None) -> tuple[_Seen, Catalogue]:
         """Ask the file for its newest commit; ``mark`` is what it showed before."""
-        known = self._catalogue
+        known, seen, begun = self._catalogue, self._seen, reader.has_begun
         seq, version = read_state(reader.db)
+        if not begun and (seq < seen.seq or version < known.version):
+            self._start_again()
+            known = self._catalogue
         if version != known.version and not reader.has_begun:
             # The catalogue has to be read, and must be of the same commit as its number.
             reader.begin()
@@ -156,19 +216,42 @@ class Database:
         Raises:
             CollectionNotFoundError: if there is no such collection.
         """
-        retries = False
+        return self._reading(lambda: self._read(name, action))
+
+    def _reading(self, call: Callable[[], T]) -> T:
+        # The one connection of :memory: is locked while it is used, and a handler may want it.
+        return self.file.apart.run(call) if self.file.in_memory else call()
+
+    def _read(self, name: str, action: Callable[[Snapshot], T]) -> T:
+        newest = -1
         while True:
             try:
                 with Reader(self.file) as reader:
-                    if retries:
+                    if newest >= 0:
                         # Somebody writes: now the transaction comes before the first look.
                         reader.begin()
+                        if read_state(reader.db)[0] < newest:
+                            self._start_again()
                     return action(self._snapshot(reader, name))
+            except RestoredError:
+                self._start_again()
             except OutdatedSnapshotError:
-                retries = True
+                newest = self._newest_view()
+
+    def _newest_view(self) -> int:
+        """The commit of the newest view."""
+        return max((state.view.seq for state in list(self._states.values())), default=0)
+
+    def _start_again(self) -> None:
+        """Forget all: an older state was restored in place."""
+        states, self._states = self._states, {}
+        self._catalogue, self._seen = Catalogue(-1, {}), _Seen(None, -1, -1)
+        for state in states.values():
+            state.forget()
 
     # --- collections -----------------------------------------------------------------------
 
+    @_apart
     def create_collection(
         self,
         name: str,
@@ -200,6 +283,7 @@ class Database:
                 put_index(db, number, spec)
             bump(db, catalogue=True)
 
+    @_apart
     def drop_collection(self, name: str) -> bool:
         """Drop a collection; False if there was none."""
         with self.file.write(f"drop collection {name!r}") as db:
@@ -212,6 +296,7 @@ class Database:
         self._states.pop(info.number, None)
         return True
 
+    @_apart
     def rename_collection(self, old: str, new: str) -> None:
         """Give a collection another name.
 
@@ -223,6 +308,7 @@ class Database:
             rename_collection(db, load_catalogue(db).collection(old).number, new)
             bump(db, catalogue=True)
 
+    @_apart
     def truncate_collection(self, name: str) -> None:
         """Delete all rows of a collection."""
         with self.file.write(f"truncate collection {name!r}") as db:
@@ -231,6 +317,7 @@ class Database:
             next_generation(db, info.number)
             bump(db, catalogue=True)
 
+    @_apart
     def create_index(self, name: str, specs: Sequence[IndexSpec]) -> None:
         """Add indexes; one that exists unchanged stays.
 
@@ -249,12 +336,14 @@ class Database:
                 put_index(db, info.number, spec)
             bump(db, catalogue=True)
 
+    @_apart
     def drop_index(self, name: str, index: str) -> None:
         """Drop an index; one that does not exist is no error, as in Milvus."""
         with self.file.write(f"drop an index of {name!r}") as db:
             remove_index(db, load_catalogue(db).collection(name).number, index)
             bump(db, catalogue=True)
 
+    @_apart
     def release(self, name: str) -> None:
         """Drop what this process keeps of a collection in memory."""
         info = self.catalogue().collection(name)
@@ -305,6 +394,7 @@ class Database:
         parts = prepare(info.schema, state.analyzers, batch)
         return self._write(info, f"{operation} {batch.count} rows", batch.count, parts)
 
+    @_apart
     def _write(
         self, info: CollectionInfo, operation: str, count: int, parts: Sequence[Prepared]
     ) -> list[Any]:
@@ -323,7 +413,7 @@ class Database:
             bump(db)
         return keys
 
-    def _check_unchanged(self, db: sqlite3.Connection, info: CollectionInfo) -> None:
+    def _check_unchanged(self, db: Connection, info: CollectionInfo) -> None:
         """Rows were prepared for a collection that may have been dropped or renamed since."""
         current = (
             load_catalogue(db) if read_state(db)[1] != self._catalogue.version else self._catalogue
@@ -334,6 +424,7 @@ class Database:
                 f"collection {info.name!r} was dropped and created again meanwhile; try again"
             )
 
+    @_apart
     def delete_keys(self, name: str, keys: Sequence[Any]) -> int:
         """Delete rows by primary key; how many there were."""
         with self.file.write(f"delete from {name!r}", rows=len(keys)) as db:
@@ -345,11 +436,14 @@ class Database:
             bump(db)
         return count
 
+    @_apart
     def delete_matching(self, name: str, filters: tuple[Expression, ...]) -> int:
         """Delete the rows that a filter selects, as of the moment of deletion; how many."""
         while True:
             try:
                 with self.file.write(f"delete from {name!r}") as db:
+                    if read_state(db)[0] < self._newest_view():
+                        raise RestoredError  # noqa: TRY301  # as `follow` does
                     snapshot = self._snapshot(Reader(self.file, db), name)
                     mask = snapshot.eligible(*filters)
                     view, state = snapshot.view, snapshot.state
@@ -359,6 +453,8 @@ class Database:
                     count = writer.remove(rows.tolist())
                     bump(db)
                 return count
+            except RestoredError:
+                self._start_again()
             except OutdatedSnapshotError:
                 continue
 

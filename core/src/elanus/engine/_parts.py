@@ -6,7 +6,6 @@ are no longer in the file; their slots are dead, and hold nothing.
 
 from __future__ import annotations
 
-import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -28,7 +27,7 @@ from elanus.index import (
     extract_path,
 )
 from elanus.schema import DYNAMIC, INTEGER_TYPES, DataType, FieldSchema, Metric, Schema
-from elanus.storage import Tables, decode_dense, decode_row, decode_sparse, decode_terms
+from elanus.storage import Connection, Tables, decode_dense, decode_row, decode_sparse, decode_terms
 
 Path = tuple[str | int, ...]
 
@@ -45,7 +44,7 @@ class PartKey(ABC):
     """Names a part of a view, and knows how to bring it up to the view."""
 
     @abstractmethod
-    def follow(self, db: sqlite3.Connection, tables: Tables, view: View, part: Any) -> Any:
+    def follow(self, db: Connection, tables: Tables, view: View, part: Any) -> Any:
         """The part, or None for a new one, extended to all slots of the view.
 
         ``db`` is inside a transaction of the view's commit.
@@ -69,7 +68,7 @@ class DenseKey(PartKey):
         return part.n == view.n
 
     def follow(
-        self, db: sqlite3.Connection, tables: Tables, view: View, part: DenseIndex | None
+        self, db: Connection, tables: Tables, view: View, part: DenseIndex | None
     ) -> DenseIndex:
         """See `PartKey`."""
         covered = 0 if part is None else part.n
@@ -100,7 +99,7 @@ class SparseKey(PartKey):
         return part.n == view.n
 
     def follow(
-        self, db: sqlite3.Connection, tables: Tables, view: View, part: SparseIndex | None
+        self, db: Connection, tables: Tables, view: View, part: SparseIndex | None
     ) -> SparseIndex:
         """See `PartKey`."""
         index = SparseIndex.empty() if part is None else part
@@ -128,9 +127,7 @@ class TextKey(PartKey):
         """See `PartKey`."""
         return part.index.n == view.n and part.last_delete == view.last_delete
 
-    def follow(
-        self, db: sqlite3.Connection, tables: Tables, view: View, part: TextPart | None
-    ) -> TextPart:
+    def follow(self, db: Connection, tables: Tables, view: View, part: TextPart | None) -> TextPart:
         """See `PartKey`."""
         if part is not None and part.last_delete < view.last_delete:
             # The log may have been trimmed since: then it no longer says which terms are gone.
@@ -150,7 +147,7 @@ class TextKey(PartKey):
         return TextPart(index, view.last_delete)
 
     def _without_deleted(
-        self, db: sqlite3.Connection, tables: Tables, view: View, part: TextPart
+        self, db: Connection, tables: Tables, view: View, part: TextPart
     ) -> Bm25Index:
         rows, blobs = tables.removed_terms(db, self.field, part.last_delete)
         known = rows <= view.rows[part.index.n - 1]
@@ -173,9 +170,7 @@ class ColumnKey(PartKey):
         """See `PartKey`."""
         return part.n == view.n
 
-    def follow(
-        self, db: sqlite3.Connection, tables: Tables, view: View, part: Column | None
-    ) -> Column:
+    def follow(self, db: Connection, tables: Tables, view: View, part: Column | None) -> Column:
         """See `PartKey`."""
         column = Column.empty(self.kind) if part is None else part
         for documents in documents_since(db, tables, view, column.n):
@@ -193,9 +188,7 @@ class PrimaryKeyColumn(PartKey):
         """See `PartKey`."""
         return part.n == view.n
 
-    def follow(
-        self, db: sqlite3.Connection, tables: Tables, view: View, part: Column | None
-    ) -> Column:
+    def follow(self, db: Connection, tables: Tables, view: View, part: Column | None) -> Column:
         """See `PartKey`; the file need not be read."""
         del db, tables
         column = Column.empty(self.kind) if part is None else part
@@ -203,7 +196,7 @@ class PrimaryKeyColumn(PartKey):
 
 
 def documents_since(
-    db: sqlite3.Connection, tables: Tables, view: View, covered: int
+    db: Connection, tables: Tables, view: View, covered: int
 ) -> Iterator[list[dict[str, Any]]]:
     """The scalar fields of the slots after the first ``covered``; empty for rows that are gone."""
     for rows, blobs in _pieces(partial(tables.data_since, db), view, covered):

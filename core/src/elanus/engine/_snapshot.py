@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Collection
 from functools import reduce
 from typing import Any, TypeVar
@@ -16,7 +15,7 @@ from elanus.engine._view import View
 from elanus.index import Column, FieldKind
 from elanus.query import Expression, evaluate
 from elanus.schema import Schema
-from elanus.storage import CollectionInfo, Reader, read_state
+from elanus.storage import CollectionInfo, Connection, Reader, read_state
 
 DEFAULT_K1, DEFAULT_B = 1.2, 0.75
 
@@ -45,7 +44,7 @@ class Snapshot:
         self._view = view if view.seq == seq else state.at(self.db, info, seq)
 
     @property
-    def db(self) -> sqlite3.Connection:
+    def db(self) -> Connection:
         """A connection inside a transaction of this commit.
 
         Raises:
@@ -131,9 +130,7 @@ class Snapshot:
             self._view.masks.put(filters, mask)
         return mask
 
-    def by_row(
-        self, read: Callable[[sqlite3.Connection], dict[int, T]], rows: list[int]
-    ) -> list[T]:
+    def by_row(self, read: Callable[[Connection], dict[int, T]], rows: list[int]) -> list[T]:
         """What is stored of some rows of the view, in their order.
 
         It needs no transaction: a row never changes, and its number is never used again; so one

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sqlite3
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,8 +17,8 @@ from elanus.engine._saved import Restored, Saved, SavedText
 from elanus.engine._view import View, empty_view, follow
 from elanus.errors import DatabaseCorruptError, DatabaseFormatError
 from elanus.index import FaissIndex, FieldKind, Graph, bm25_from_arrays
-from elanus.schema import DataType, IndexSpec, Schema
-from elanus.storage import CollectionInfo, Container, Tables, Vocabulary
+from elanus.schema import DataType, IndexSpec, Schema, quoted
+from elanus.storage import Apart, CollectionInfo, Connection, Container, Tables, Vocabulary
 from elanus.text import Analyzer, build_analyzer
 
 _log = logging.getLogger("elanus")
@@ -34,7 +33,7 @@ MOST_SEGMENTS = 4
 class Upkeep(Protocol):
     """What a collection asks for, besides what its searches do themselves."""
 
-    def restore(self, db: sqlite3.Connection, info: CollectionInfo) -> Restored | None:
+    def restore(self, db: Connection, info: CollectionInfo) -> Restored | None:
         """The saved view of a collection, if there is one."""
 
     def check(self, state: CollectionState) -> None:
@@ -54,10 +53,15 @@ class OutdatedSnapshotError(Exception):
     """The published view is newer than the transaction: begin again. Never leaves the engine."""
 
 
+class RestoredError(OutdatedSnapshotError):
+    """The file holds less than was seen of it before: another state was restored in place."""
+
+
 class CollectionState:
     """What a process keeps of a collection between calls: the newest view, and vocabularies."""
 
-    def __init__(self, info: CollectionInfo, upkeep: Upkeep) -> None:
+    def __init__(self, info: CollectionInfo, upkeep: Upkeep, apart: Apart | None = None) -> None:
+        self._apart = apart or Apart()
         self.number = info.number
         self.tables = Tables(info.number, info.schema)
         self.analyzers = _analyzers(info)
@@ -78,20 +82,21 @@ class CollectionState:
         """The newest view."""
         return self._view
 
-    def at(self, db: sqlite3.Connection, info: CollectionInfo, seq: int) -> View:
+    def at(self, db: Connection, info: CollectionInfo, seq: int) -> View:
         """The view of commit ``seq``, which the transaction of ``db`` sees.
 
         Raises:
             OutdatedSnapshotError: if a newer view was published meanwhile.
         """
         view = self._view
-        if view.seq == seq:
-            return view
+        return view if view.seq == seq else self._apart.run(lambda: self._follow_to(db, info, seq))
+
+    def _follow_to(self, db: Connection, info: CollectionInfo, seq: int) -> View:
         with self.lock:
             view = self._view = self._followed(db, info, seq)
             return view
 
-    def _followed(self, db: sqlite3.Connection, info: CollectionInfo, seq: int) -> View:
+    def _followed(self, db: Connection, info: CollectionInfo, seq: int) -> View:
         view = self._view
         if view.seq > seq:
             raise OutdatedSnapshotError
@@ -100,6 +105,11 @@ class CollectionState:
             view = view if restored is None else self._taken_over(restored)
         if view.seq == seq:
             return view
+        if view.generation == info.generation and (
+            self.tables.last_row(db) < view.last_row
+            or self.tables.last_delete(db) < view.last_delete
+        ):
+            raise RestoredError
         followed = follow(db, info, self.tables, view, seq)
         if view.seq < 0 or followed.lineage != view.lineage:
             self._began = seq
@@ -113,14 +123,15 @@ class CollectionState:
         self.upkeep.check(self)
         return restored.view
 
-    def with_part(
-        self, db: sqlite3.Connection, info: CollectionInfo, seq: int, key: PartKey
-    ) -> View:
+    def with_part(self, db: Connection, info: CollectionInfo, seq: int, key: PartKey) -> View:
         """The view of commit ``seq`` with one part brought up to it.
 
         Raises:
             OutdatedSnapshotError: if a newer view was published meanwhile.
         """
+        return self._apart.run(lambda: self._with_part(db, info, seq, key))
+
+    def _with_part(self, db: Connection, info: CollectionInfo, seq: int, key: PartKey) -> View:
         with self.lock:
             view = self._followed(db, info, seq)
             part = view.parts.get(key)
@@ -135,7 +146,7 @@ class CollectionState:
                 self._tidy(key, view.parts[key])
             return view
 
-    def _follow(self, db: sqlite3.Connection, view: View, key: PartKey, part: Any) -> Any:
+    def _follow(self, db: Connection, view: View, key: PartKey, part: Any) -> Any:
         followed = key.follow(db, self.tables, view, part)
         if part is None and view.n >= LEAST_WORTH_SAVING:
             # What was read is several times what is kept of it. Now, and not in the background:
@@ -248,8 +259,8 @@ def _analyzers(info: CollectionInfo) -> dict[str, Analyzer]:
         stored = info.analyzers.get(name)
         if stored != analyzer.identity:
             raise DatabaseFormatError(
-                f"collection {info.name!r}, field {name!r}: its texts were analysed by {stored}, "
-                f"this version of elanus has {analyzer.identity}; insert the texts again"
+                f"collection {info.name!r}, field {name!r}: its texts were analysed by "
+                f"{quoted(stored)}, this version of elanus has {quoted(analyzer.identity)}; insert the texts again"
             )
     return found
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 from elanus.engine._background import Background
 from elanus.engine._cache import SnapshotCache
 from elanus.engine._graphs import make_graph
@@ -11,7 +9,7 @@ from elanus.engine._parts import DenseKey, TextKey
 from elanus.engine._saved import Restored
 from elanus.engine._state import CollectionState
 from elanus.schema import IndexSpec
-from elanus.storage import CacheFolder, CollectionInfo, DatabaseFile
+from elanus.storage import CacheFolder, CollectionInfo, Connection, DatabaseFile
 
 _QUIET_SECONDS = 1.0
 
@@ -31,7 +29,7 @@ class BackgroundUpkeep:
         if folder is not None:
             self.cache = SnapshotCache(file, CacheFolder(folder, read_only=file.options.read_only))
 
-    def restore(self, db: sqlite3.Connection, info: CollectionInfo) -> Restored | None:
+    def restore(self, db: Connection, info: CollectionInfo) -> Restored | None:
         """See `Upkeep`."""
         return None if self.cache is None else self.cache.restore(db, info)
 
@@ -67,6 +65,11 @@ class BackgroundUpkeep:
         """Wait for a graph that must be built; one that was saved is not waited for."""
         if key not in state.saved_graphs:
             self.background.wait((state.number, key))
+
+    def after_fork_in_child(self) -> None:
+        """Let go of the lock of the cache folder, which the parent may hold."""
+        if self.cache is not None:
+            self.cache.folder.after_fork_in_child()
 
     def close(self) -> None:
         """Give up what is running, and release the cache folder."""

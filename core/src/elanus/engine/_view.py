@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import uuid
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elanus.engine._masks import Masks
-from elanus.storage import CollectionInfo, Tables
+from elanus.storage import CollectionInfo, Connection, Tables
 
 Keys: TypeAlias = NDArray[np.int64] | NDArray[np.object_]
 
@@ -102,9 +101,7 @@ def empty_view(generation: int, *, text_keys: bool) -> View:
     )
 
 
-def follow(
-    db: sqlite3.Connection, info: CollectionInfo, tables: Tables, view: View, seq: int
-) -> View:
+def follow(db: Connection, info: CollectionInfo, tables: Tables, view: View, seq: int) -> View:
     """The view brought up to the transaction's commit, by two range reads.
 
     Args:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from elanus.errors import DataNotMatchException
 from elanus.schema import Batch, DataType, Schema
 from elanus.storage import (
+    Connection,
     NewRows,
     Tables,
     Vocabulary,
@@ -104,7 +104,7 @@ class Writer:
 
     def __init__(
         self,
-        db: sqlite3.Connection,
+        db: Connection,
         number: int,
         schema: Schema,
         tables: Tables,

@@ -74,7 +74,8 @@ def plain_value(value: Any, nesting: int = 0) -> Any:
     Raises:
         TypeError: it is none of these; the message goes behind "the value of … ".
     """
-    if isinstance(value, (np.generic, np.ndarray)):
+    # Of dates and records, tolist() makes numbers and tuples.
+    if isinstance(value, (np.generic, np.ndarray)) and value.dtype.kind not in "mMV":
         value = value.tolist()
     if isinstance(value, (list, tuple, set, frozenset)):
         return _plain_list(value, nesting)

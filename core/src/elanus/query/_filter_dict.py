@@ -40,8 +40,8 @@ def filter_from_dict(query: Mapping[str, Any], root: str) -> tuple[str, dict[str
 
     ``{"key": value}`` asks for equality, ``{"key": {"$operator": value, …}}`` for all of some
     operators, several keys for all of them; ``$and $or $nor`` take lists of such dicts and
-    ``$not`` one. A key is one key: ``"a.b"`` is not a path. Values never become part of the
-    filter's text. The operators:
+    ``$not`` one. A key is one key: ``"a.b"`` is not a path, and ``"$$x"`` is the key ``$x``.
+    Values never become part of the filter's text. The operators:
 
     * ``$eq $ne $in $nin``: equality; None equals a missing key as well as null.
     * ``$gt $gte $lt $lte``: order of numbers, or of strings.
@@ -90,6 +90,8 @@ class _Translation:
             raise FilterError(f"a key of a filter dict is a string, got {key!r:.80}")
         if not key.startswith("$"):
             return self._key(key, value, nesting)
+        if key.startswith("$$"):
+            return self._key(key[1:], value, nesting)
         if key == "$not":
             return _opposite(self.conditions(value, nesting))
         if key not in _JOINING:

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from elanus.errors import ParamError
+from elanus.schema._libraries import table_library
 from elanus.schema._shown import cut, shown
 
 LONGEST_WAIT = 2_000_000
@@ -164,7 +165,7 @@ def as_list(value: Any) -> list[Any] | None:
     Dicts, frames and bytes can be gone through as well, but mean something else.
     """
     is_other = isinstance(value, (bytes, bytearray, memoryview, Mapping))
-    if is_other or not isinstance(value, Iterable) or hasattr(value, "columns"):
+    if is_other or not isinstance(value, Iterable) or table_library(value) is not None:
         return None
     try:
         return list(value)

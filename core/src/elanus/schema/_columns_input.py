@@ -1,10 +1,8 @@
-"""Data on the way in: rows, mappings of columns, Arrow tables, pandas and polars frames.
-
-Other libraries' tables are known by their attributes, and none of them is imported.
-"""
+"""Data on the way in: rows, mappings of columns, Arrow tables, pandas and polars frames."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +11,14 @@ import numpy as np
 
 from elanus.errors import DataNotMatchException, ParamError
 from elanus.schema._collection import Schema
-from elanus.schema._columns import Column, foreign_kind, is_column, read_column
+from elanus.schema._columns import Column, is_column, read_column
+from elanus.schema._libraries import (
+    ARROW,
+    POLARS,
+    column_library,
+    is_lazy_frame,
+    table_library,
+)
 from elanus.schema._shown import shown
 from elanus.schema._types import DataType
 
@@ -78,7 +83,8 @@ def is_data(data: Any) -> bool:
     """Whether data may be rows or a table; what is inside is not looked at."""
     if isinstance(data, (str, bytes)):
         return False
-    return isinstance(data, (Mapping, Sequence)) or _table_names(data) is not None
+    is_table = table_library(data) is not None or is_lazy_frame(data)
+    return is_table or isinstance(data, (Mapping, Sequence))
 
 
 def as_source(schema: Schema, data: Any) -> Rows | Columns:
@@ -110,34 +116,30 @@ def _common_length(columns: Mapping[str, Column]) -> int:
     for name, length in lengths.items():
         if length != count:
             raise DataNotMatchException(
-                f"column {name!r} has {length} values, but column {first!r} has {count}; "
+                f"column {name!r:.80} has {length} values, but column {first!r:.80} has {count}; "
                 "columns must have one value a row each"
             )
     return count
 
 
-def _table_names(data: Any) -> list[Any] | None:
-    """The column names of an Arrow table or batch, or of a frame; None if it is neither."""
-    if hasattr(data, "column_names") and hasattr(data, "column"):
-        return list(data.column_names)
-    # Not for a lazy frame: it has names, but no columns yet.
-    is_frame = (hasattr(data, "iloc") or hasattr(data, "get_column")) and hasattr(data, "columns")
-    return list(data.columns) if is_frame else None
-
-
 def _named_columns(schema: Schema, data: Any) -> Mapping[str, Any] | None:
     if isinstance(data, Mapping):
         return data if _holds_columns(schema, data) else None
-    names = _table_names(data)
-    if names is None:
+    if is_lazy_frame(data):
+        raise ParamError("data: a LazyFrame of polars has no rows yet; give data.collect()")
+    library = table_library(data)
+    if library is None:
         return None
+    names = list(data.schema.names if library == ARROW else data.columns)
     for name in names:
         if not isinstance(name, str):
             raise ParamError(f"data: column names must be strings, got {shown(name)}")
-        if names.count(name) > 1:
-            raise ParamError(f"data: column {name!r} occurs twice")
-    get = data.column if hasattr(data, "column") else data.__getitem__
-    return {name: get(name) for name in names}
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise ParamError(f"data: column {shown(name)} occurs twice")
+    if library == ARROW:
+        return {name: data.column(i) for i, name in enumerate(names)}
+    return {name: data.get_column(name) if library == POLARS else data[name] for name in names}
 
 
 def _holds_columns(schema: Schema, data: Mapping[str, Any]) -> bool:
@@ -158,7 +160,7 @@ def _holds_columns(schema: Schema, data: Mapping[str, Any]) -> bool:
 def _is_matrix(value: Any) -> bool:
     if isinstance(value, np.ndarray):
         return value.ndim > 1 or (value.dtype.kind == "O" and any(map(is_column, value[:1])))
-    if foreign_kind(value) is not None:
+    if column_library(value) is not None:
         return True
     return isinstance(value, (list, tuple)) and any(map(is_column, value[:1]))
 

@@ -95,8 +95,9 @@ def _to_json_compound(value: Any, depth: int) -> Any:
     if isinstance(value, np.str_):
         return to_text(str(value))
     if isinstance(value, np.ndarray):
-        if value.dtype.kind in "mM":
-            raise Rejected("a date or a span of time is no JSON value; convert it to text first")
+        # Of dates and records, tolist() makes numbers and tuples.
+        if value.dtype.kind not in "biufUTO":
+            raise Rejected(f"an array of {cut(str(value.dtype))} has no JSON values")
         return to_json(value.tolist(), depth + 1)
     if isinstance(value, (str, int, float)):
         # A subclass (an enum, say) would come back as its plain base.

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from elanus.errors import ParamError
 from elanus.schema._arguments import as_list, is_number, is_whole
 from elanus.schema._json import Rejected
+from elanus.schema._libraries import is_scipy
 from elanus.schema._shown import cut
 from elanus.schema._values import reject
 
@@ -189,7 +190,7 @@ def sparse_vector(value: Any) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:
 
     Takes a dict ``{index: value}``, an iterable of pairs, or a SciPy sparse row.
     """
-    if hasattr(value, "tocsr"):
+    if is_scipy(value):
         return _sorted_sparse(*_from_scipy(value))
     if isinstance(value, Mapping):
         numbers, weights = list(value), list(value.values())
@@ -254,7 +255,7 @@ def split_queries(data: Any) -> list[Any]:
         return [data]
     if isinstance(data, np.ndarray) and data.ndim == 1 and data.dtype.kind in "fiu":
         return [data]
-    if hasattr(data, "tocsr"):
+    if is_scipy(data):
         rows = data.tocsr()
         return [rows[[i]] for i in range(rows.shape[0])] if rows.ndim == 2 else [rows]
     # A set has no order, and neither queries nor numbers can do without.

@@ -1,5 +1,6 @@
 """The database file: tables, transactions, locks. No idea of ranking here."""
 
+from elanus.storage._apart import Apart
 from elanus.storage._cache import CacheFolder, SnapshotRow, find_snapshots, register, unregister
 from elanus.storage._catalogue import (
     Catalogue,
@@ -33,16 +34,22 @@ from elanus.storage._container import (
     write_arrays,
 )
 from elanus.storage._file import DatabaseFile
+from elanus.storage._fork import on_fork
 from elanus.storage._options import OpenOptions
 from elanus.storage._reader import Reader
+from elanus.storage._sqlite import VERSION as SQLITE_VERSION
+from elanus.storage._sqlite import Connection
 from elanus.storage._tables import NewRows, Tables
 from elanus.storage._verify import faults
 from elanus.storage._vocabulary import Vocabulary
 
 __all__ = [
+    "SQLITE_VERSION",
+    "Apart",
     "CacheFolder",
     "Catalogue",
     "CollectionInfo",
+    "Connection",
     "Container",
     "DatabaseFile",
     "NewRows",
@@ -67,6 +74,7 @@ __all__ = [
     "load_catalogue",
     "map_matrix",
     "next_generation",
+    "on_fork",
     "put_index",
     "raise_next_id",
     "read_state",

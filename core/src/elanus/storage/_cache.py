@@ -6,7 +6,6 @@ again; so a database that was restored from a copy never trusts a file that it d
 
 from __future__ import annotations
 
-import sqlite3
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from elanus.storage._container import Container, Written, read_arrays
 from elanus.storage._lock import WriterLock
+from elanus.storage._sqlite import Connection
 
 _SHARED = frozenset({"writer.lock", "cache.lock", "commits"})
 
@@ -32,7 +32,7 @@ class SnapshotRow:
     written: Written
 
 
-def find_snapshots(db: sqlite3.Connection, collection: int) -> dict[str, SnapshotRow]:
+def find_snapshots(db: Connection, collection: int) -> dict[str, SnapshotRow]:
     """The registered files of a collection by kind."""
     found = {}
     for row in db.execute("SELECT * FROM snapshots WHERE collection = ?", (collection,)):
@@ -44,7 +44,7 @@ def find_snapshots(db: sqlite3.Connection, collection: int) -> dict[str, Snapsho
     return found
 
 
-def register(db: sqlite3.Connection, row: SnapshotRow) -> None:
+def register(db: Connection, row: SnapshotRow) -> None:
     """Register a file in place of the one of its kind."""
     db.execute(
         "DELETE FROM snapshots WHERE collection = ? AND kind = ?", (row.collection, row.kind)
@@ -56,7 +56,7 @@ def register(db: sqlite3.Connection, row: SnapshotRow) -> None:
     )  # fmt: skip
 
 
-def unregister(db: sqlite3.Connection, collection: int) -> None:
+def unregister(db: Connection, collection: int) -> None:
     """Forget the files of a collection."""
     db.execute("DELETE FROM snapshots WHERE collection = ?", (collection,))
 
@@ -111,6 +111,10 @@ class CacheFolder:
             if file.name not in _SHARED and file.stem not in keep:
                 with suppress(OSError):
                     file.unlink()
+
+    def after_fork_in_child(self) -> None:
+        """Let go of the lock, which the parent may hold."""
+        self._lock.after_fork_in_child()
 
     def close(self) -> None:
         """Close the lock file."""

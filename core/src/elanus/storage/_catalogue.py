@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import Any
 
 from elanus.errors import CollectionExistsError, CollectionNotFoundError
 from elanus.schema import IndexSpec, Schema, listed, quoted
+from elanus.storage._sqlite import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +64,18 @@ class Catalogue:
         return found
 
 
-def read_state(db: sqlite3.Connection) -> tuple[int, int]:
+def read_state(db: Connection) -> tuple[int, int]:
     """Numbers of the last commit and of the last change of the catalogue."""
-    seq, catalogue = db.execute("SELECT seq, catalogue FROM state").fetchone()
+    seq, catalogue = db.row("SELECT seq, catalogue FROM state")
     return seq, catalogue
 
 
-def bump(db: sqlite3.Connection, *, catalogue: bool = False) -> None:
+def bump(db: Connection, *, catalogue: bool = False) -> None:
     """Count this commit; every writing transaction does so once."""
     db.execute("UPDATE state SET seq = seq + 1, catalogue = catalogue + ?", (int(catalogue),))
 
 
-def load_catalogue(db: sqlite3.Connection) -> Catalogue:
+def load_catalogue(db: Connection) -> Catalogue:
     """Read the whole catalogue."""
     version = read_state(db)[1]
     indexes: dict[int, dict[str, IndexSpec]] = {}
@@ -103,7 +103,7 @@ def load_catalogue(db: sqlite3.Connection) -> Catalogue:
 
 
 def add_collection(
-    db: sqlite3.Connection,
+    db: Connection,
     name: str,
     schema: Schema,
     analyzers: Mapping[str, str],
@@ -119,44 +119,44 @@ def add_collection(
         "analyzers": dict(analyzers),
         "properties": dict(properties),
     }
-    try:
-        cursor = db.execute(
-            "INSERT INTO collections(name, definition, generation, floor, next_id, created) "
-            "VALUES (?, ?, 0, 0, 1, ?)",
-            (name, json.dumps(definition), time.time_ns()),
-        )
-    except sqlite3.IntegrityError:
-        raise CollectionExistsError(f"collection {quoted(name)} exists already") from None
-    assert cursor.lastrowid is not None
-    return cursor.lastrowid
+    _check_free(db, name)
+    db.execute(
+        "INSERT INTO collections(name, definition, generation, floor, next_id, created) "
+        "VALUES (?, ?, 0, 0, 1, ?)",
+        (name, json.dumps(definition), time.time_ns()),
+    )
+    return db.last_insert_rowid()
 
 
-def rename_collection(db: sqlite3.Connection, number: int, name: str) -> None:
+def _check_free(db: Connection, name: str) -> None:
+    if db.execute("SELECT 1 FROM collections WHERE name = ?", (name,)).fetchone():
+        raise CollectionExistsError(f"collection {name!r} exists already")
+
+
+def rename_collection(db: Connection, number: int, name: str) -> None:
     """Give a collection another name.
 
     Raises:
         CollectionExistsError: if the name is taken.
     """
-    try:
-        db.execute("UPDATE collections SET name = ? WHERE number = ?", (name, number))
-    except sqlite3.IntegrityError:
-        raise CollectionExistsError(f"collection {quoted(name)} exists already") from None
+    _check_free(db, name)
+    db.execute("UPDATE collections SET name = ? WHERE number = ?", (name, number))
 
 
-def remove_collection(db: sqlite3.Connection, number: int) -> None:
+def remove_collection(db: Connection, number: int) -> None:
     """Take a collection and its indexes out of the catalogue."""
     db.execute("DELETE FROM collections WHERE number = ?", (number,))
     db.execute("DELETE FROM indexes WHERE collection = ?", (number,))
     db.execute("DELETE FROM snapshots WHERE collection = ?", (number,))
 
 
-def next_generation(db: sqlite3.Connection, number: int) -> None:
+def next_generation(db: Connection, number: int) -> None:
     """Make everything that was derived from a collection's rows void."""
     db.execute("UPDATE collections SET generation = generation + 1 WHERE number = ?", (number,))
     db.execute("DELETE FROM snapshots WHERE collection = ?", (number,))
 
 
-def put_index(db: sqlite3.Connection, number: int, spec: IndexSpec) -> None:
+def put_index(db: Connection, number: int, spec: IndexSpec) -> None:
     """Enter an index, or replace the one of its name."""
     db.execute(
         "INSERT OR REPLACE INTO indexes VALUES (?, ?, ?)",
@@ -164,19 +164,19 @@ def put_index(db: sqlite3.Connection, number: int, spec: IndexSpec) -> None:
     )
 
 
-def remove_index(db: sqlite3.Connection, number: int, name: str) -> None:
+def remove_index(db: Connection, number: int, name: str) -> None:
     """Take an index out of the catalogue."""
     db.execute("DELETE FROM indexes WHERE collection = ? AND name = ?", (number, name))
 
 
-def take_ids(db: sqlite3.Connection, number: int, count: int) -> range:
+def take_ids(db: Connection, number: int, count: int) -> range:
     """Reserve keys of an auto_id collection."""
-    (first,) = db.execute("SELECT next_id FROM collections WHERE number = ?", (number,)).fetchone()
+    (first,) = db.row("SELECT next_id FROM collections WHERE number = ?", (number,))
     raise_next_id(db, number, first + count)
     return range(first, first + count)
 
 
-def raise_next_id(db: sqlite3.Connection, number: int, at_least: int) -> None:
+def raise_next_id(db: Connection, number: int, at_least: int) -> None:
     """Keep generated keys above those that users gave, so that none is taken twice."""
     db.execute(
         "UPDATE collections SET next_id = max(next_id, ?) WHERE number = ?", (at_least, number)

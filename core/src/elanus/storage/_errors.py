@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import sqlite3
+import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import apsw
+
 from elanus.errors import (
+    ClosedError,
     DatabaseCorruptError,
     DatabaseFormatError,
     DatabaseFullError,
@@ -17,26 +21,57 @@ from elanus.errors import (
     StorageError,
 )
 
-# By the text, since Python 3.10 has no error codes; SQLite's texts have not changed in 15 years.
-_BY_TEXT: tuple[tuple[str, type[ElanusError], str], ...] = (
-    ("file is not a database", DatabaseFormatError, "{path} is not a database file"),
-    ("malformed", DatabaseCorruptError, "{path} is damaged ({error}); restore it from a backup"),
-    ("disk is full", DatabaseFullError, "no space left for {path}; nothing was written"),
-    ("is locked", DatabaseLockedError, "{path} is locked by another process ({error})"),
-    ("readonly", ReadOnlyError, "{path} is read-only ({error})"),
-    ("unable to open", StorageError, "cannot open {path}: check that it is a readable file"),
-    ("disk i/o error", StorageError, "reading or writing {path} failed ({error})"),
-    ("too big", DataNotMatchException, "a value is too big for {path} ({error})"),
-)
+_BY_CLASS: dict[type[apsw.Error], tuple[type[ElanusError], str]] = {
+    apsw.NotADBError: (DatabaseFormatError, "{path} is not a database file"),
+    apsw.CorruptError: (
+        DatabaseCorruptError, "{path} is damaged ({error}); restore it from a backup"
+    ),
+    apsw.FullError: (DatabaseFullError, "no space left for {path}; nothing was written"),
+    apsw.BusyError: (DatabaseLockedError, "{path} is locked by another process ({error})"),
+    apsw.LockedError: (DatabaseLockedError, "{path} is locked by another process ({error})"),
+    apsw.ReadOnlyError: (ReadOnlyError, "{path} is read-only ({error})"),
+    apsw.PermissionsError: (ReadOnlyError, "{path} may not be used ({error})"),
+    apsw.CantOpenError: (StorageError, "cannot open {path}: check that it is a readable file"),
+    apsw.IOError: (StorageError, "reading or writing {path} failed ({error})"),
+    apsw.TooBigError: (DataNotMatchException, "a value is too big for {path} ({error})"),
+    apsw.ConnectionClosedError: (ClosedError, "{path} is closed; open it again"),
+}  # fmt: skip
+
+# Shared memory that cannot grow; SQLite does not say so by its code for a full disk.
+_NO_ROOM = frozenset({apsw.SQLITE_IOERR_SHMSIZE, apsw.SQLITE_IOERR_SHMMAP})
 
 
-def translate(error: sqlite3.Error, path: str) -> ElanusError:
+def translate(error: apsw.Error, path: str) -> ElanusError:
     """Our error for one of SQLite's."""
-    text = str(error).lower()
-    for part, kind, message in _BY_TEXT:
-        if part in text:
-            return kind(message.format(path=path, error=error))
+    if isinstance(error, apsw.CantOpenError | apsw.IOError):
+        cause = _cause(path)
+        if cause == errno.EMFILE:
+            return StorageError(
+                f"cannot open {path}: this process has too many files open; close some, or raise "
+                "the limit (ulimit -n)"
+            )
+        if cause == errno.ENOSPC or getattr(error, "extendedresult", None) in _NO_ROOM:
+            return DatabaseFullError(f"no space left for {path}; nothing was written")
+    for kind, (ours, message) in _BY_CLASS.items():
+        if isinstance(error, kind):
+            return ours(message.format(path=path, error=error))
     return StorageError(f"{path}: {error}")
+
+
+def _cause(path: str) -> int | None:
+    """Why the system refuses, where SQLite only says that it did."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        return errno.EMFILE if error.errno in (errno.EMFILE, errno.ENFILE) else None
+    if hasattr(os, "statvfs"):
+        try:
+            room = os.statvfs(os.path.dirname(path) or ".")  # noqa: PTH120  # also for what is no path
+        except OSError:
+            return None
+        if room.f_blocks and not room.f_bavail:
+            return errno.ENOSPC
+    return None
 
 
 @contextmanager
@@ -44,5 +79,5 @@ def sqlite_errors(path: str) -> Iterator[None]:
     """Raise SQLite's errors inside the block as ours."""
     try:
         yield
-    except sqlite3.Error as error:
+    except apsw.Error as error:
         raise translate(error, path) from error

@@ -1,17 +1,24 @@
 """The database file: connections, transactions, and what may happen to a file under a program.
 
-Only ``sqlite3`` touches the database files. Closing any other descriptor of them would drop
-SQLite's POSIX locks, and acknowledged commits with them; so identity is asked of ``os.stat``,
-versions of PRAGMAs, and copies of the backup API.
+Only SQLite touches the database files. Closing any other descriptor of them would drop its POSIX
+locks, and acknowledged commits with them; so identity is asked of ``os.stat``, versions of PRAGMAs,
+and copies of the backup API.
+
+Every commit, every checkpoint and the end of the log run under the writers' lock (`_turn`), and
+nothing else begins one: SQLite's own checkpoints, after a commit and at the last close, are off.
+
+A connection is in the pool, or its holder's. One that is lost, because an exception struck between
+the pool and its holder, is closed by the collector, which rolls back; nothing here keeps it alive.
 """
 
 from __future__ import annotations
 
+import logging
 import os
-import sqlite3
 import stat
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,20 +30,30 @@ from elanus.errors import (
     DatabaseLockedError,
     DatabaseNotFoundError,
     DatabaseReplacedError,
+    ElanusError,
     ForkedHandleError,
     ReadOnlyError,
     StorageError,
 )
+from elanus.storage._apart import Apart, is_abandoned, note_writing
 from elanus.storage._errors import sqlite_errors, translate
+from elanus.storage._fork import gate, leak, living, on_fork
 from elanus.storage._layout import PAGE_SIZE, prepare
 from elanus.storage._lock import WriterLock
 from elanus.storage._mark import CommitMark
 from elanus.storage._options import SYNCHRONOUS, OpenOptions
+from elanus.storage._sqlite import Connection, Error, copy
 
 MEMORY = ":memory:"
-_WAL_LIMIT = 64 * 1024 * 1024
+_LOG_LIMIT = 64 * 1024 * 1024
 _LARGE_BATCH = 5_000
-_NO_FOLDER = ("unable to open", "attempt to write a readonly")  # where no log can be made
+_PAGES_TO_FOLD = 1_000  # SQLite's own default; with our pages 16 MB
+_PAGES_TO_WARN = 16_000
+_LOOK_SECONDS = 1.0
+_CLOSE_SECONDS = 5.0  # that closing waits for a writer, to end the log; if in vain, another will
+_log = logging.getLogger("elanus")
+
+_Inode = tuple[int, int]
 
 
 class DatabaseFile:
@@ -45,36 +62,45 @@ class DatabaseFile:
     Args:
         path: the file, or ``:memory:``.
         options: how to open it.
+        apart: the threads for calls that no signal may interrupt; closed with the file.
 
     Raises:
         StorageError: if the file cannot be opened, is not ours, or is damaged.
     """
 
-    def __init__(self, path: str, options: OpenOptions) -> None:
+    def __init__(self, path: str, options: OpenOptions, apart: Apart | None = None) -> None:
         # Absolute from the start: connections are opened later too, from wherever the program is.
         self.path = path if path == MEMORY else os.path.abspath(path)  # noqa: PTH100  # keeps links
         self.options = options
         self.in_memory = path == MEMORY
-        # By the real path: whoever comes by a link must meet the others there.
-        real = Path(os.path.realpath(self.path))
+        # By the real path: whoever comes by a link must meet the others there, and SQLite names
+        # its log by it.
+        self._real = os.path.realpath(self.path)
+        real = Path(self._real)
         self.cache_folder = None if self.in_memory else real.with_name(f"{real.name}-cache")
+        self.apart = apart or Apart()
         self._process = os.getpid()
         self._closed = False
-        self._immutable = False
-        self._idle: list[sqlite3.Connection] = []
-        self._all: set[sqlite3.Connection] = set()
-        self._pool = threading.Lock()
+        self._media: os.stat_result | None = None  # of a file that nobody can write
+        self._idle: list[Connection] = []
+        self._open: dict[int, weakref.ref[Connection]] = {}
         # One connection, one lock: shared caches of :memory: fail at once instead of waiting.
         self._memory_lock = threading.RLock()
+        self._stopped_for_fork = False
+        self._closing = threading.Lock()
         lock_file = None if self.cache_folder is None else self.cache_folder / "writer.lock"
         self._writers = WriterLock(None if options.read_only else lock_file)
-        self._check_folder()
+        self._inode: _Inode | None = None
+        self._log_files: tuple[_Inode | None, ...] = ()
+        self._warned_at = _PAGES_TO_WARN
+        self._check_place()
         self._mark = self._new_mark()
-        self._idle.append(self._open_first())
-        self._inode = self._current_inode()
+        self._give_back(self._open_first())
+        self._inode = self._inode_of(self.path)
         self._looked = self._used = time.monotonic()
+        on_fork(self)
 
-    def _check_folder(self) -> None:
+    def _check_place(self) -> None:
         if self.in_memory:
             return
         parent = Path(self.path).parent
@@ -92,9 +118,38 @@ class DatabaseFile:
             raise StorageError(f"cannot open {self.path}: {error.strerror}") from error
         if stat.S_ISDIR(found.st_mode):
             raise StorageError(f"cannot open {self.path}: it is a folder; give the path of a file")
+        if not stat.S_ISREG(found.st_mode):
+            raise StorageError(f"cannot open {self.path}: it is no regular file")
         if found.st_size == 1:
             # SQLite takes a file of one byte for an empty one, and would write over it.
             raise DatabaseFormatError(f"{self.path} is not a database file")
+        if found.st_nlink > 1:
+            self._check_other_names((found.st_dev, found.st_ino))
+
+    def _check_other_names(self, inode: _Inode) -> None:
+        """A file that is open by two names has two logs, of which each hides the other's commits.
+
+        Raises:
+            StorageError: if it is open by another name, as far as that can be seen: in this
+                process, or in the same folder.
+        """
+        others = [
+            file._real  # noqa: SLF001  # of the same class
+            for file in living()
+            if isinstance(file, DatabaseFile) and file._inode == inode and not file._closed  # noqa: SLF001
+        ]
+        with suppress(OSError):
+            others += [
+                entry.path
+                for entry in os.scandir(os.path.dirname(self._real))  # noqa: PTH120  # as `_real`
+                if entry.inode() == inode[1] and _size(entry.path + "-wal") is not None
+            ]
+        for other in others:
+            if other != self._real:
+                raise StorageError(
+                    f"cannot open {self.path}: it is the same file as {other} (a hard link), which "
+                    "is open; open it by that name, or make a copy by backup()"
+                )
 
     def _new_mark(self) -> CommitMark:
         path = None if self.cache_folder is None else self.cache_folder / "commits"
@@ -102,81 +157,95 @@ class DatabaseFile:
 
     # --- connections -----------------------------------------------------------------------
 
-    def _open_first(self) -> sqlite3.Connection:
+    def _open_first(self) -> Connection:
         try:
             return self._connect(new=True)
-        except sqlite3.Error as error:
-            if not (self.options.read_only and any(t in str(error) for t in _NO_FOLDER)):
-                raise translate(error, self.path) from error
-        # Read-only media: SQLite cannot make its shared memory. Ignoring the log is right only
-        # when there is none; otherwise its commits would be missing without a word.
-        if self._log_size():
+        except Error as error:
+            ours = translate(error, self.path)
+            if not self.options.read_only or self._is_folder_writable():
+                self._explain_hot_journal(ours)
+                raise ours from error
+        # Read-only media: SQLite cannot make its shared memory, or take back what a writer that
+        # died has left half-written. Ignoring the logs is right only where there are none.
+        if _size(self._real + "-wal") or _size(self._real + "-journal"):
             raise StorageError(
-                f"cannot open {self.path} read-only: its folder cannot be written and "
-                f"{self.path}-wal holds commits; copy both to a folder that can be written"
-            )
-        self._immutable = True
+                f"cannot open {self.path} read-only: its folder cannot be written, and a log lies "
+                "beside it with changes that are not in the file yet; open it once for writing, "
+                "or copy both to a folder that can be written"
+            ) from None
+        # Before it is opened: a change between the two is then noticed at the first look.
+        self._media = os.stat(self.path)  # noqa: PTH116  # never opened: see above
         with sqlite_errors(self.path):
             return self._connect(new=True)
 
-    def _log_size(self) -> int:
-        """Bytes of the write-ahead log; 0 if there is none."""
-        try:
-            # SQLite names it by the real path, also where the file was opened by a link.
-            return os.stat(os.path.realpath(self.path) + "-wal").st_size  # noqa: PTH116  # never opened: see above
-        except FileNotFoundError:
-            return 0
+    def _is_folder_writable(self) -> bool:
+        """Whether the folder can be written; running out of descriptors is no reason to say no."""
+        return os.access(os.path.dirname(self._real), os.W_OK)  # noqa: PTH120  # as `_real`
 
-    def _connect(self, *, new: bool = False) -> sqlite3.Connection:
-        db = sqlite3.connect(
-            self._uri(),
-            uri=True,
-            timeout=self.options.timeout,
-            isolation_level=None,
-            check_same_thread=False,
-            cached_statements=512,
-        )
-        try:
-            self._configure(db, new=new)
-        except BaseException:
-            db.close()
-            raise
-        with self._pool:
-            self._all.add(db)
-        return db
+    def _explain_hot_journal(self, error: ElanusError) -> None:
+        if isinstance(error, ReadOnlyError) and _size(self._real + "-journal"):
+            raise StorageError(
+                f"cannot open {self.path} read-only: a writer died in the middle of a change, "
+                f"which {self._real}-journal takes back; open the file once for writing"
+            ) from error
 
-    def _uri(self) -> str:
+    def _connect(self, *, new: bool = False) -> Connection:
+        # The gate: a connection that is opened now may not be in the memory of a forked child.
+        with gate():
+            db = Connection(self._address())
+            try:
+                self._configure(db, new=new)
+            except BaseException:
+                db.close()
+                raise
+            if not self._open:
+                self._log_files = self._log_inodes()
+            key = id(db)
+            self._open[key] = weakref.ref(db, lambda _: self._open.pop(key, None))
+            db.owner = threading.get_ident()
+            return db
+
+    def _address(self) -> str:
         if self.in_memory:
             return "file::memory:"
         address = Path(self.path).as_uri()
-        if self._immutable:
+        if self._media is not None:
             return address + "?immutable=1"
         return address + ("?mode=ro" if self.options.read_only else "?mode=rwc")
 
-    def _configure(self, db: sqlite3.Connection, *, new: bool) -> None:
+    def _configure(self, db: Connection, *, new: bool) -> None:
+        db.wait_for(self.options.timeout)
         db.execute("PRAGMA trusted_schema=OFF")
-        if not self.options.read_only:
-            db.execute(f"PRAGMA page_size={PAGE_SIZE}")
-            db.execute(f"PRAGMA synchronous={SYNCHRONOUS[self.options.durability]}")
-            db.execute(f"PRAGMA journal_size_limit={_WAL_LIMIT}")
-        if new and self.options.read_only:
-            prepare(db, self.path, read_only=True)
-        elif new and db.execute("PRAGMA schema_version").fetchone()[0]:
+        if self.options.read_only:
+            if new:
+                prepare(db, self.path, read_only=True)
+            return
+        db.execute(f"PRAGMA page_size={PAGE_SIZE}")
+        db.execute(f"PRAGMA synchronous={SYNCHRONOUS[self.options.durability]}")
+        db.execute(f"PRAGMA journal_size_limit={_LOG_LIMIT}")
+        if not new:
+            return
+        is_laid_out = bool(db.row("PRAGMA schema_version")[0])
+        if is_laid_out:
             prepare(db, self.path, read_only=False)
-            self._set_journal(db)
-        elif new:
+        if not is_laid_out or not self._has_journal(db):
             # Two that switch an empty file to the log at once would not wait, but fail.
-            with self._turn("create the file"):
+            with self._turn("open the file"):
                 self._set_journal(db)
                 prepare(db, self.path, read_only=False)
 
-    def _set_journal(self, db: sqlite3.Connection) -> None:
+    def _has_journal(self, db: Connection) -> bool:
+        found = db.row("PRAGMA journal_mode")[0]
+        return self.in_memory or found == self.options.journal
+
+    def _set_journal(self, db: Connection) -> None:
         if self.in_memory:
             return
         try:
-            got = db.execute(f"PRAGMA journal_mode={self.options.journal}").fetchone()[0]
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error):
+            got = db.row(f"PRAGMA journal_mode={self.options.journal}")[0]
+        except Error as error:
+            ours = translate(error, self.path)
+            if not isinstance(ours, DatabaseLockedError):
                 raise
             raise DatabaseLockedError(
                 f"{self.path} is open elsewhere with another journal than "
@@ -189,24 +258,57 @@ class DatabaseFile:
             )
 
     @contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
+    def _connection(self, *, in_turn: bool = False) -> Iterator[Connection]:
         self._check_usable()
         if self.in_memory:
             with self._memory_lock:
                 self._check_usable()
-                yield self._idle[0]
+                db = self._idle[0]
+                outer, db.owner = db.owner, threading.get_ident()
+                try:
+                    yield db
+                finally:
+                    db.owner = outer
             return
+        db = self._take()
+        try:
+            yield db
+        except Exception:
+            self._give_back(db)
+            raise
+        except BaseException:
+            # A signal handler's: it may have struck anywhere, so nobody knows what runs on it.
+            self._close_connection(db)
+            raise
+        else:
+            self._give_back(db)
+        finally:
+            if self._closed and not in_turn:
+                self._close_idle()
+
+    def _take(self) -> Connection:
         try:
             db = self._idle.pop()
         except IndexError:
             with sqlite_errors(self.path):
-                db = self._connect()
+                return self._connect()
+        db.owner = threading.get_ident()
+        return db
+
+    def _give_back(self, db: Connection) -> None:
         try:
-            yield db
-        finally:
-            self._idle.append(db)
-            if self._closed:
-                self._close_idle()
+            if db.in_transaction:
+                # An exception struck before the block that would have ended it.
+                db.execute("ROLLBACK")
+        except Error:
+            self._close_connection(db)
+            return
+        db.owner = 0
+        self._idle.append(db)
+
+    def _close_connection(self, db: Connection) -> None:
+        db.close()
+        self._open.pop(id(db), None)
 
     def _check_usable(self) -> None:
         if os.getpid() != self._process:
@@ -217,25 +319,53 @@ class DatabaseFile:
         if self._closed:
             raise ClosedError(f"{self.path} is closed; open it again")
         self._used = time.monotonic()
-        if not self.in_memory and self._used - self._looked > 1.0:
+        if self._media is not None:
+            self._check_media(self._media)
+        elif not self.in_memory and self._used - self._looked > _LOOK_SECONDS:
             self._check_identity()
 
+    def _check_media(self, opened: os.stat_result) -> None:
+        """SQLite never looks again at a file that it takes for immutable; so each call does."""
+        try:
+            now = os.stat(self.path)  # noqa: PTH116  # one system call
+        except OSError:
+            now = None
+        if now is None or _what(now) != _what(opened):
+            raise DatabaseReplacedError(
+                f"{self.path} was changed while it was open read-only, in a folder that could not "
+                "be written; close it and open it again"
+            )
+
     def _check_identity(self) -> None:
-        if self._current_inode() != self._inode:
+        if self.in_memory:
+            return
+        if self._inode_of(self.path) != self._inode:
             raise DatabaseReplacedError(
                 f"{self.path} was replaced or deleted while it was open; close it and open it again"
             )
+        for then, now in zip(self._log_files, self._log_inodes(), strict=False):
+            if then not in (None, now):
+                raise DatabaseReplacedError(
+                    f"the log of {self.path} (-wal, -shm) was replaced or deleted while it was "
+                    "open, and the newest commits with it; close it and open it again"
+                )
         self._mark.refresh()
         self._looked = time.monotonic()
 
-    def _current_inode(self) -> tuple[int, int] | None:
+    def _inode_of(self, path: str) -> _Inode | None:
         if self.in_memory:
             return None
         try:
-            found = os.stat(self.path)  # noqa: PTH116  # one system call, and it never opens the file
+            found = os.stat(path)  # noqa: PTH116  # one system call, and it never opens the file
         except OSError:
             return None
         return found.st_dev, found.st_ino
+
+    def _log_inodes(self) -> tuple[_Inode | None, ...]:
+        """The log and its index. They stay the same as long as anybody has a connection."""
+        if self.options.journal != "wal" or self.in_memory or self._media is not None:
+            return ()
+        return self._inode_of(self._real + "-wal"), self._inode_of(self._real + "-shm")
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(
@@ -254,12 +384,16 @@ class DatabaseFile:
 
         Two equal numbers, and there was no commit between the two looks. Raises as ``glance``.
         """
+        before = self._looked
         self._check_usable()
-        # Where memory is not shared, which is what "delete" is for, nor is the mark.
-        return self._mark.look() if self.options.journal == "wal" else None
+        # Where memory is not shared, which is what "delete" is for, nor is the mark. And once a
+        # second the file is asked in any case: other programs, which restore a copy, move no mark.
+        if self.options.journal != "wal" or self._looked != before:
+            return None
+        return self._mark.look()
 
     @contextmanager
-    def glance(self) -> Iterator[sqlite3.Connection]:
+    def glance(self) -> Iterator[Connection]:
         """A connection outside a transaction; one that is begun in the block ends with it.
 
         For reads that may need no more than one statement: each gives up Python's lock, and so
@@ -279,7 +413,7 @@ class DatabaseFile:
                     db.execute("ROLLBACK")
 
     @contextmanager
-    def read(self) -> Iterator[sqlite3.Connection]:
+    def read(self) -> Iterator[Connection]:
         """One read transaction: all that is read inside is of one commit. Raises as ``glance``."""
         with self.glance() as db:
             if not db.in_transaction:
@@ -289,7 +423,7 @@ class DatabaseFile:
     @contextmanager
     def write(
         self, operation: str, rows: int = 0, after: Callable[[bool], None] | None = None
-    ) -> Iterator[sqlite3.Connection]:
+    ) -> Iterator[Connection]:
         """One write transaction: committed at the end of the block, or rolled back by an error.
 
         Args:
@@ -300,32 +434,48 @@ class DatabaseFile:
         Raises:
             ReadOnlyError: if the file was opened read-only.
             DatabaseLockedError: if another writer held it for longer than the timeout.
+            DatabaseReplacedError: if the file or its log is not the one that was opened.
         """
         self._check_usable()
         if self.options.read_only:
             raise ReadOnlyError(f"{self.path} is open read-only: cannot {operation}")
-        with self._turn(operation), self._connection() as db:
+        committed = False
+        with self._holding(operation) as db:
             # At every write, not only now and then: what goes into a file that is no longer there
             # would be acknowledged, and lost.
             self._check_identity()
-            with sqlite_errors(self.path):
-                db.execute("BEGIN IMMEDIATE")
             try:
+                # What acquires is inside the block that releases, here and everywhere.
                 with sqlite_errors(self.path):
+                    note_writing(db)
+                    db.execute("BEGIN IMMEDIATE")
                     yield db
+                    if is_abandoned():
+                        raise StorageError(f"{operation}: given up, nothing was written")
                     with self._mark.moving():
                         db.execute("COMMIT")
-            except BaseException:
+                # Again, before it is acknowledged: the log may have been removed meanwhile.
+                self._check_identity()
+                committed = True
+            finally:
+                note_writing(None)
                 # SQLite has rolled back by itself after a full disk or an I/O error.
                 if db.in_transaction:
                     db.execute("ROLLBACK")
                 if after is not None:
-                    after(False)
-                raise
-            if after is not None:
-                after(True)
-            if rows >= _LARGE_BATCH:
-                self._fold_log(db)
+                    after(committed)
+            self._fold_if_long(db, whole=rows >= _LARGE_BATCH)
+
+    @contextmanager
+    def _holding(self, operation: str) -> Iterator[Connection]:
+        """A connection in the writer's turn."""
+        try:
+            with self._turn(operation), self._connection(in_turn=True) as db:
+                yield db
+        finally:
+            # After the turn: ending the log takes another.
+            if self._closed:
+                self._close_idle()
 
     @contextmanager
     def _turn(self, operation: str) -> Iterator[None]:
@@ -341,13 +491,27 @@ class DatabaseFile:
         finally:
             self._writers.release()
 
-    def _fold_log(self, db: sqlite3.Connection) -> None:
-        """Checkpoint. Its failure is no failed write: the commit is in the log, and stays."""
-        with suppress(sqlite3.Error):
-            db.execute("PRAGMA busy_timeout=0")
-            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        with suppress(sqlite3.Error):
-            db.execute(f"PRAGMA busy_timeout={int(self.options.timeout * 1000)}")
+    def _fold_if_long(self, db: Connection, *, whole: bool) -> None:
+        """Checkpoint, if there is much to copy; the caller holds the writers' lock.
+
+        Its failure is no failed write: the commit is in the log, and stays.
+        """
+        if self.in_memory or not (whole or db.log_pages >= _PAGES_TO_FOLD):
+            return
+        try:
+            db.wait_for(0)
+            pages, copied = db.fold(whole=whole)
+            if pages - copied > self._warned_at:
+                self._warned_at = 2 * pages
+                _log.warning(
+                    "the log of %s has grown to %d MB, because a reader has kept its transaction "
+                    "open since its beginning; it shrinks when that reader has finished",
+                    self.path, pages * PAGE_SIZE >> 20,
+                )  # fmt: skip
+        except Error as error:
+            _log.debug("no checkpoint of %s now: %s", self.path, error)
+        finally:
+            db.wait_for(self.options.timeout)
 
     # --- the whole file --------------------------------------------------------------------
 
@@ -360,19 +524,34 @@ class DatabaseFile:
         self._check_usable()
         if self.options.read_only:
             raise ReadOnlyError(f"{self.path} is open read-only: cannot compact")
-        with self._turn("compact"), self._connection() as db, sqlite_errors(self.path):
-            db.execute("VACUUM")
-            if not self.in_memory:
-                self._fold_log(db)
+        with self._holding("compact") as db, sqlite_errors(self.path):
+            self._check_identity()
+            note_writing(db)
+            try:
+                db.execute("VACUUM")
+            finally:
+                note_writing(None)
+            self._check_identity()
+            self._fold_if_long(db, whole=True)
 
     def backup(self, target: str) -> None:
-        """Copy the file as of now to ``target``, while others go on reading and writing."""
-        with self._connection() as db, sqlite_errors(target):
-            copy = sqlite3.connect(target)
-            try:
-                db.backup(copy)
-            finally:
-                copy.close()
+        """Copy the file as of now to ``target``, while others go on reading and writing.
+
+        A copy that fails leaves nothing behind.
+
+        Raises:
+            FileExistsError: if there is such a file already.
+        """
+        # A name of its own until it is whole; a link, unlike a renaming, replaces nothing.
+        made = f"{target}.{os.getpid()}-{threading.get_ident()}.part"
+        try:
+            with self._connection() as db, sqlite_errors(target):
+                copy(db, made)
+            _publish(made, target)
+        finally:
+            for name in (made, f"{made}-journal", f"{made}-wal", f"{made}-shm"):
+                with suppress(OSError):
+                    os.unlink(name)  # noqa: PTH108  # names, not paths
 
     def close(self) -> None:
         """Close all connections; a second call does nothing. A call still running finishes."""
@@ -386,12 +565,102 @@ class DatabaseFile:
         self._mark.close()
 
     def _close_idle(self) -> None:
-        with suppress(IndexError):
-            while True:
-                db = self._idle.pop()
-                with self._pool:
-                    self._all.discard(db)
-                    last = not self._all
-                if last and not self.in_memory and not self.options.read_only:
-                    self._fold_log(db)
+        """Close the connections that nobody holds; the last one ends the log."""
+        # Never waiting: whoever does this already looks again when he is done.
+        while self._idle and self._closing.acquire(blocking=False):
+            try:
+                while self._idle:
+                    db = self._idle.pop()
+                    if len(self._open) == 1:
+                        self._end_log(db)
+                    self._close_connection(db)
+            finally:
+                self._closing.release()
+
+    def _end_log(self, db: Connection) -> None:
+        """Have the log folded into the file and removed, if no other process has it open."""
+        if self.in_memory or self.options.read_only:
+            return
+        self.apart.run(lambda: self._close_in_turn(db))
+
+    def _close_in_turn(self, db: Connection) -> None:
+        # SQLite removes the log only if this is the last connection of all; so does a checkpoint
+        # that fails here, or a turn that does not come, lose nothing.
+        if self._writers.acquire(_CLOSE_SECONDS, "close the file", closing=True):
+            try:
+                self._fold_if_long(db, whole=True)
+                db.fold_at_close(True)
                 db.close()
+            finally:
+                self._writers.release()
+
+    # --- forks -----------------------------------------------------------------------------
+
+    def before_fork(self, deadline: float) -> bool:
+        """See `Forking`."""
+        if os.getpid() != self._process:
+            return True
+        if self.in_memory:
+            return self._stop_memory(deadline)
+        while True:
+            while self._idle:
+                self._close_connection(self._idle.pop())
+            owners = {db.owner for db in self._held()}
+            if not owners:
+                return True
+            if threading.get_ident() in owners or time.monotonic() >= deadline:
+                leak(self._held())
+                return False
+            time.sleep(0.001)
+
+    def _held(self) -> list[Connection]:
+        found = [reference() for reference in list(self._open.values())]
+        return [db for db in found if db is not None]
+
+    def _stop_memory(self, deadline: float) -> bool:
+        leak(self._idle)
+        left = max(deadline - time.monotonic(), 0.0)
+        self._stopped_for_fork = self._memory_lock.acquire(timeout=left)
+        # The lock is one that a thread may take twice.
+        return self._stopped_for_fork and not any(db.owner for db in self._idle)
+
+    def after_fork_in_parent(self) -> None:
+        """See `Forking`."""
+        if self._stopped_for_fork:
+            self._stopped_for_fork = False
+            self._memory_lock.release()
+
+    def after_fork_in_child(self) -> None:
+        """See `Forking`."""
+        self._memory_lock = threading.RLock()
+        self._stopped_for_fork = False
+        self._closing = threading.Lock()
+        self._writers.after_fork_in_child()
+        self._mark.after_fork_in_child()
+        self.apart.after_fork_in_child()
+        if not self.in_memory:
+            self._idle, self._open = [], {}
+            self._process = os.getpid()
+
+
+def _publish(made: str, target: str) -> None:
+    """Give a file its name, unless there is one already."""
+    try:
+        os.link(made, target)  # names, not paths
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        if os.path.exists(target):  # noqa: PTH110  # as above
+            raise FileExistsError(target) from None
+        os.rename(made, target)  # noqa: PTH104  # as above
+
+
+def _size(path: str) -> int | None:
+    try:
+        return os.stat(path).st_size  # noqa: PTH116  # never opened: see above
+    except OSError:
+        return None
+
+
+def _what(found: os.stat_result) -> tuple[int, ...]:
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable
 from itertools import chain
 from typing import Any
 
+from elanus.storage._sqlite import Connection
+
 _MOST_VALUES = 990  # of one statement; older versions of SQLite take 999
 
 
-def insert_rows(
-    db: sqlite3.Connection, table: str, width: int, rows: Iterable[tuple[Any, ...]]
-) -> None:
+def insert_rows(db: Connection, table: str, width: int, rows: Iterable[tuple[Any, ...]]) -> None:
     """Insert rows of ``width`` values, hundreds a statement.
 
     Not ``executemany``: it gives up Python's lock once a row, and each time a busy thread may keep

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 import uuid
 
 from elanus.errors import DatabaseCorruptError, DatabaseFormatError
+from elanus.storage._sqlite import Connection
 
 APPLICATION_ID = 0x454C414E
 """``ELAN`` in ASCII: marks the file as ours (``PRAGMA application_id``)."""
@@ -48,15 +48,15 @@ _TABLES = (
 )
 
 
-def prepare(db: sqlite3.Connection, path: str, *, read_only: bool) -> None:
+def prepare(db: Connection, path: str, *, read_only: bool) -> None:
     """Check that the file is ours and of a format that this version reads; lay out a new one.
 
     Raises:
         DatabaseFormatError: if it is another program's file, or of a newer format.
         DatabaseCorruptError: if it is shorter than it says.
     """
-    mark = db.execute("PRAGMA application_id").fetchone()[0]
-    version = db.execute("PRAGMA user_version").fetchone()[0]
+    mark = db.row("PRAGMA application_id")[0]
+    version = db.row("PRAGMA user_version")[0]
     if mark == APPLICATION_ID:
         if version > FORMAT_VERSION:
             raise DatabaseFormatError(
@@ -65,18 +65,18 @@ def prepare(db: sqlite3.Connection, path: str, *, read_only: bool) -> None:
             )
         _check_length(db, path)
         return
-    if mark or db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+    if mark or db.row("SELECT count(*) FROM sqlite_master")[0]:
         raise DatabaseFormatError(f"{path} is a database of another program, not an Elanus file")
     if read_only:
         raise DatabaseFormatError(f"{path} is empty, and opened read-only")
     _create(db)
 
 
-def _create(db: sqlite3.Connection) -> None:
+def _create(db: Connection) -> None:
     """Lay out an empty file, unless another process just did."""
     db.execute("BEGIN IMMEDIATE")
     try:
-        if not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        if not db.row("SELECT count(*) FROM sqlite_master")[0]:
             for statement in _TABLES:
                 db.execute(statement)
             db.execute("INSERT INTO state VALUES (0, 0, 0, ?)", (uuid.uuid4().hex,))
@@ -88,7 +88,7 @@ def _create(db: sqlite3.Connection) -> None:
         raise
 
 
-def _check_length(db: sqlite3.Connection, path: str) -> None:
+def _check_length(db: Connection, path: str) -> None:
     """Notice a truncated file at once, not at the first read of a missing page.
 
     The size is asked of ``os.stat``: opening the file would, on closing, drop SQLite's locks.
@@ -103,8 +103,8 @@ def _check_length(db: sqlite3.Connection, path: str) -> None:
         size = os.stat(path).st_size  # noqa: PTH116  # as above
     except OSError:
         return
-    pages = db.execute("PRAGMA page_count").fetchone()[0]
-    expected = pages * db.execute("PRAGMA page_size").fetchone()[0]
+    pages = db.row("PRAGMA page_count")[0]
+    expected = pages * db.row("PRAGMA page_size")[0]
     if size < expected:
         raise DatabaseCorruptError(
             f"{path} is truncated: {size} bytes of {expected}; restore it from a backup"

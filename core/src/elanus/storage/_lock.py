@@ -15,6 +15,11 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from elanus.errors import StorageError
+from elanus.storage._apart import is_abandoned
+
+_LOOK_SECONDS = 0.05
+
 if sys.platform == "win32":
     import msvcrt
 
@@ -36,7 +41,7 @@ else:
     def _try_lock(descriptor: int) -> bool:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             return False
         return True
 
@@ -57,50 +62,80 @@ class WriterLock:
         self._descriptor: int | None = None
         self._closed = False
 
-    def acquire(self, timeout: float, operation: str) -> bool:
-        """Wait for the lock; False after ``timeout`` seconds, or when it is closed meanwhile."""
+    def acquire(self, timeout: float, operation: str, *, closing: bool = False) -> bool:
+        """Wait for the lock; False after ``timeout`` seconds, or when it is no longer wanted.
+
+        Args:
+            timeout: in seconds.
+            operation: what is being done, for those who wait meanwhile.
+            closing: whether this is the last thing done, after ``close``.
+        """
         deadline = time.monotonic() + timeout
-        if not self._threads.acquire(timeout=max(timeout, 0.0)):
-            return False
+        while not self._threads.acquire(timeout=_pause_until(deadline)):
+            if time.monotonic() >= deadline or self._is_unwanted(closing):
+                return False
         try:
-            if self._lock_file(deadline):
-                if self._descriptor is not None:
-                    self._write_holder(operation)
+            if self._lock_file(deadline, closing):
+                self._write_holder(operation)
                 return True
         except BaseException:
-            self._threads.release()
+            self._end()
             raise
-        self._threads.release()
+        self._end()
         return False
 
-    def _lock_file(self, deadline: float) -> bool:
+    def _end(self) -> None:
         if self._closed:
-            return False
-        if self._descriptor is None and not self._open():
-            return True
+            self._close_file()
+        self._threads.release()
+
+    def _is_unwanted(self, closing: bool) -> bool:
+        return (self._closed and not closing) or is_abandoned()
+
+    def _lock_file(self, deadline: float, closing: bool) -> bool:
+        """Lock the file that is there; without a place for one, SQLite's own lock has to do."""
         pause = 0.0005
-        while (descriptor := self._descriptor) is not None:
-            if _try_lock(descriptor):
+        while not self._is_unwanted(closing):
+            if self._descriptor is None and not self._open():
                 return True
+            assert self._descriptor is not None
+            try:
+                is_locked = _try_lock(self._descriptor)
+            except OSError as error:
+                raise StorageError(f"cannot lock {self._path}: {error.strerror}") from error
+            if is_locked:
+                if self._is_current(self._descriptor):
+                    return True
+                # The folder was deleted, and perhaps made again: others wait at another file.
+                self._close_file()
+                continue
             if time.monotonic() >= deadline:
                 return False
             time.sleep(pause)
             pause = min(pause * 1.5, 0.02)
         return False
 
+    def _is_current(self, descriptor: int) -> bool:
+        assert self._path is not None
+        try:
+            there = os.stat(self._path)  # noqa: PTH116  # one system call
+        except OSError:
+            return False
+        return os.path.samestat(there, os.fstat(descriptor))
+
     def _open(self) -> bool:
-        """Open the lock file; without a place for one, SQLite's busy handler is all there is."""
         if self._path is None:
             return False
         try:
             self._path.parent.mkdir(exist_ok=True)
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
         except OSError:
-            self._path = None
             return False
         return True
 
     def _write_holder(self, operation: str) -> None:
+        if self._descriptor is None:
+            return
         # Who holds the lock is for an error's text only: a full disk must not stop the writer here.
         with suppress(OSError):
             holder = {
@@ -111,7 +146,6 @@ class WriterLock:
             }
             # Padded, not truncated: a shorter text would leave the tail of a longer one.
             text = json.dumps(holder).ljust(512).encode()
-            assert self._descriptor is not None
             os.lseek(self._descriptor, 0, os.SEEK_SET)
             os.write(self._descriptor, text)
 
@@ -119,7 +153,7 @@ class WriterLock:
         """Let the next writer in."""
         if self._descriptor is not None:
             _unlock(self._descriptor)
-        self._threads.release()
+        self._end()
 
     def holder(self) -> str:
         """Who holds the lock, in words, for an error's text."""
@@ -137,6 +171,24 @@ class WriterLock:
     def close(self) -> None:
         """Close the lock file. It stays: removing it would split the queue in two."""
         self._closed = True
+        # Whoever holds the lock, or waits for it, closes the file itself.
+        if self._threads.acquire(blocking=False):
+            try:
+                self._close_file()
+            finally:
+                self._threads.release()
+
+    def _close_file(self) -> None:
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
+
+    def after_fork_in_child(self) -> None:
+        """Let go of the inherited file: while it is open here, the parent's lock outlives it."""
+        self._threads = threading.Lock()
+        self._close_file()
+
+
+def _pause_until(deadline: float) -> float:
+    """How long to wait before looking whether the lock is still wanted."""
+    return min(max(deadline - time.monotonic(), 0.0), _LOOK_SECONDS)

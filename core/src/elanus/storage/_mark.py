@@ -3,6 +3,10 @@
 Whether there was a commit could be asked of SQLite, by one statement; but each statement gives up
 Python's lock, which costs most when several threads search. Reading eight mapped bytes does not.
 
+Should the file be replaced, because the folder was deleted and made again, the new one may come to
+show the same number; so a file is told apart as well, and whoever leaves the old one makes its
+number odd for ever.
+
 The number is odd while a commit is under way, and even otherwise. A writer that dies in between
 leaves it odd: then everyone asks SQLite, until the next commit. So the mark may send a reader to
 look in vain, and never keeps one from looking.
@@ -10,15 +14,16 @@ look in vain, and never keeps one from looking.
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 import threading
 from array import array
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
-from elanus.errors import StorageError
+from elanus.errors import DatabaseFullError, StorageError
 
 _BYTES = 8  # one aligned word: a processor reads and writes it whole
 _WRAP = 1 << 8 * _BYTES
@@ -38,20 +43,21 @@ class CommitMark:
         self._inode: tuple[int, int] | None = None
         self._map: mmap.mmap | None = None
         self._word = memoryview(array("Q", [0])) if path is None else None
-        self._moving = threading.Lock()
+        self._moving = threading.RLock()
+        self._file = 0  # counts the files that were mapped
         self._closed = False
         self.refresh()
 
     def look(self) -> int | None:
-        """The number, if no commit is under way; None if only the file itself can tell."""
-        word = self._word
+        """The number and the file's, if no commit is under way; None if only SQLite can tell."""
+        file, word = self._file, self._word
         if word is None:
             return None
         try:
             number = word[0]
         except ValueError:  # closed a moment ago
             return None
-        return None if number & 1 else number
+        return None if number & 1 else file * _WRAP + number
 
     def refresh(self) -> None:
         """Map the file that is there now: the folder may have been deleted, or made, meanwhile."""
@@ -69,12 +75,22 @@ class CommitMark:
         try:
             found = os.stat(self._path)  # noqa: PTH116  # one system call
         except OSError:
-            self._unmap()
+            self._leave()
             return
         inode = found.st_dev, found.st_ino
         if inode != self._inode:
+            self._leave()
+        if found.st_size < _BYTES:
+            # Not made yet; or cut by somebody, and whoever read it from the map would be killed.
             self._unmap()
+        elif self._map is None:
             self._remap(self._path, inode)
+
+    def _leave(self) -> None:
+        """Let go of a file that is no longer the one; those who still look there shall ask."""
+        if self._writable and self._word is not None:
+            self._word[0] |= 1
+        self._unmap()
 
     def _remap(self, path: Path, inode: tuple[int, int]) -> None:
         access = mmap.ACCESS_WRITE if self._writable else mmap.ACCESS_READ
@@ -84,10 +100,11 @@ class CommitMark:
             return
         try:
             self._map = mmap.mmap(descriptor, _BYTES, access=access)
-        except (OSError, ValueError):  # not of its size yet
+        except (OSError, ValueError):  # cut meanwhile
             return
         finally:
             os.close(descriptor)
+        self._file += 1  # first: with the old number, it is one that nobody has seen
         self._word, self._inode = memoryview(self._map).cast("Q"), inode
 
     def _unmap(self) -> None:
@@ -125,8 +142,13 @@ class CommitMark:
             return
         self._follow()
         if self._word is None:
-            with suppress(OSError):
+            try:
                 self._create(self._path)
+            except OSError as error:
+                if error.errno == errno.ENOSPC:
+                    raise DatabaseFullError(
+                        f"no space left for {self._path}; nothing was written"
+                    ) from error
             self._follow()
         if self._word is None and self._path.exists():
             raise StorageError(
@@ -135,12 +157,17 @@ class CommitMark:
             )
 
     def _create(self, path: Path) -> None:
+        # Written, not only made long enough: a page that the disk has no room for when it is first
+        # written through the map would kill the process.
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            if os.fstat(descriptor).st_size < _BYTES:
-                os.ftruncate(descriptor, _BYTES)
+            os.write(descriptor, bytes(_BYTES))
         finally:
             os.close(descriptor)
+
+    def after_fork_in_child(self) -> None:
+        """Make a new lock: no commit of the parent is under way here."""
+        self._moving = threading.RLock()
 
     def close(self) -> None:
         """Let go of the file. A write that still runs maps it again, for its commit only."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from contextlib import AbstractContextManager
 from types import TracebackType
 
 from elanus.storage._file import DatabaseFile
+from elanus.storage._sqlite import Connection
 
 
 class Reader:
@@ -19,9 +19,9 @@ class Reader:
 
     __slots__ = ("_block", "_db", "_file")
 
-    def __init__(self, file: DatabaseFile, db: sqlite3.Connection | None = None) -> None:
+    def __init__(self, file: DatabaseFile, db: Connection | None = None) -> None:
         self._file = file
-        self._block: AbstractContextManager[sqlite3.Connection] | None = None
+        self._block: AbstractContextManager[Connection] | None = None
         self._db = db
 
     @property
@@ -34,7 +34,7 @@ class Reader:
         self.db.execute("BEGIN")
 
     @property
-    def db(self) -> sqlite3.Connection:
+    def db(self) -> Connection:
         """A connection, outside a transaction until one is begun. Raises as ``glance``."""
         if self._db is None:
             self._block = self._file.glance()

@@ -6,7 +6,6 @@ numbers up to some point needs two range reads to know what is new and what is g
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from elanus.schema import DataType, Schema
 from elanus.storage._insert import insert_rows
+from elanus.storage._sqlite import Connection
 
 _AT_ONCE = 500
 
@@ -69,7 +69,7 @@ class Tables:
 
     # --- making and removing ---------------------------------------------------------------
 
-    def create(self, db: sqlite3.Connection) -> None:
+    def create(self, db: Connection) -> None:
         """Create the tables."""
         vectors = "".join(f", {c} BLOB" for c in self._vector_columns.values())
         terms = "".join(f", {c} BLOB" for c in self._term_columns.values())
@@ -95,19 +95,19 @@ class Tables:
             self.rows, self.vectors, self.terms, self.deletes, *map(self.words, self._term_columns)
         ]  # fmt: skip
 
-    def drop(self, db: sqlite3.Connection) -> None:
+    def drop(self, db: Connection) -> None:
         """Drop the tables."""
         for name in self.all_names():
             db.execute(f"DROP TABLE {name}")
 
-    def clear(self, db: sqlite3.Connection) -> None:
+    def clear(self, db: Connection) -> None:
         """Delete all rows. Row numbers go on; the vocabulary stays, since it describes words."""
         for name in (self.rows, self.vectors, self.terms, self.deletes):
             db.execute(f"DELETE FROM {name}")
 
     # --- writing ---------------------------------------------------------------------------
 
-    def add(self, db: sqlite3.Connection, new: NewRows) -> None:
+    def add(self, db: Connection, new: NewRows) -> None:
         """Insert rows whose keys are not there."""
         first = self._last(db, self.rows) + 1
         numbers = range(first, first + len(new.keys))
@@ -117,7 +117,7 @@ class Tables:
                 rows = zip(numbers, *columns, strict=True)
                 insert_rows(db, table, 1 + len(columns), rows)
 
-    def remove(self, db: sqlite3.Connection, rows: Iterable[int]) -> None:
+    def remove(self, db: Connection, rows: Iterable[int]) -> None:
         """Delete rows by number, and log them with their terms for those who keep statistics."""
         columns = "".join(f", {c}" for c in self._term_columns.values())
         picked = ", ".join(self._term_columns.values())
@@ -134,7 +134,7 @@ class Tables:
             for table in (self.rows, self.vectors, self.terms):
                 db.execute(f"DELETE FROM {table} WHERE row IN ({marks})", chunk)
 
-    def trim_deletes(self, db: sqlite3.Connection, keep: int) -> None:
+    def trim_deletes(self, db: Connection, keep: int) -> None:
         """Forget all but the last ``keep`` deletes, and say so in the catalogue."""
         floor = self._last(db, self.deletes) - keep
         db.execute(f"DELETE FROM {self.deletes} WHERE number <= ?", (floor,))
@@ -144,35 +144,33 @@ class Tables:
 
     # --- reading ---------------------------------------------------------------------------
 
-    def count(self, db: sqlite3.Connection) -> int:
+    def count(self, db: Connection) -> int:
         """Number of rows."""
-        return int(db.execute(f"SELECT count(*) FROM {self.rows}").fetchone()[0])
+        return int(db.row(f"SELECT count(*) FROM {self.rows}")[0])
 
-    def logged_deletes(self, db: sqlite3.Connection) -> int:
+    def logged_deletes(self, db: Connection) -> int:
         """Number of deletes that the log still holds."""
-        (first,) = db.execute(f"SELECT min(number) FROM {self.deletes}").fetchone()
+        (first,) = db.row(f"SELECT min(number) FROM {self.deletes}")
         return 0 if first is None else self.last_delete(db) - int(first) + 1
 
-    def floor(self, db: sqlite3.Connection) -> int:
+    def floor(self, db: Connection) -> int:
         """Number of the last delete that was trimmed from the log."""
-        (floor,) = db.execute(
-            "SELECT floor FROM collections WHERE number = ?", (self._number,)
-        ).fetchone()
+        (floor,) = db.row("SELECT floor FROM collections WHERE number = ?", (self._number,))
         return int(floor)
 
-    def last_row(self, db: sqlite3.Connection) -> int:
+    def last_row(self, db: Connection) -> int:
         """Largest row number ever given."""
         return self._last(db, self.rows)
 
-    def last_delete(self, db: sqlite3.Connection) -> int:
+    def last_delete(self, db: Connection) -> int:
         """Largest delete number ever given."""
         return self._last(db, self.deletes)
 
-    def _last(self, db: sqlite3.Connection, table: str) -> int:
+    def _last(self, db: Connection, table: str) -> int:
         found = db.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
         return 0 if found is None else int(found[0])
 
-    def rows_of(self, db: sqlite3.Connection, keys: Iterable[Any]) -> dict[Any, int]:
+    def rows_of(self, db: Connection, keys: Iterable[Any]) -> dict[Any, int]:
         """Row numbers by key, of those keys that exist."""
         found: dict[Any, int] = {}
         for chunk in _chunks(keys):
@@ -182,20 +180,18 @@ class Tables:
             )
         return found
 
-    def fetch(self, db: sqlite3.Connection, rows: Sequence[int]) -> dict[int, bytes]:
+    def fetch(self, db: Connection, rows: Sequence[int]) -> dict[int, bytes]:
         """JSON of the scalar fields by row number."""
         return self._by_row(db, self.rows, "data", rows)
 
     def fetch_vectors(
-        self, db: sqlite3.Connection, field: str, rows: Sequence[int]
+        self, db: Connection, field: str, rows: Sequence[int]
     ) -> dict[int, bytes | None]:
         """A vector field's BLOBs by row number."""
         return self._by_row(db, self.vectors, self._vector_columns[field], rows)
 
     @staticmethod
-    def _by_row(
-        db: sqlite3.Connection, table: str, column: str, rows: Sequence[int]
-    ) -> dict[int, Any]:
+    def _by_row(db: Connection, table: str, column: str, rows: Sequence[int]) -> dict[int, Any]:
         found: dict[int, Any] = {}
         for chunk in _chunks(rows):
             marks = ",".join("?" * len(chunk))
@@ -204,7 +200,7 @@ class Tables:
             )
         return found
 
-    def keys_since(self, db: sqlite3.Connection, row: int) -> tuple[NDArray[np.int64], list[Any]]:
+    def keys_since(self, db: Connection, row: int) -> tuple[NDArray[np.int64], list[Any]]:
         """Numbers and keys of the rows after ``row``, in order."""
         rows, keys = _columns(
             db.execute(f"SELECT row, pk FROM {self.rows} WHERE row > ? ORDER BY row", (row,))
@@ -212,26 +208,26 @@ class Tables:
         return np.array(rows, dtype=np.int64), list(keys)
 
     def data_since(
-        self, db: sqlite3.Connection, row: int, most: int = ALL
+        self, db: Connection, row: int, most: int = ALL
     ) -> tuple[NDArray[np.int64], Sequence[bytes]]:
         """Numbers and JSON of the first ``most`` rows after ``row``, in order."""
         return self._since(db, self.rows, "data", row, most)
 
     def vectors_since(
-        self, db: sqlite3.Connection, field: str, row: int, most: int = ALL
+        self, db: Connection, field: str, row: int, most: int = ALL
     ) -> tuple[NDArray[np.int64], Sequence[bytes | None]]:
         """Numbers and BLOBs of a vector field of the first ``most`` rows after ``row``."""
         return self._since(db, self.vectors, self._vector_columns[field], row, most)
 
     def terms_since(
-        self, db: sqlite3.Connection, field: str, row: int, most: int = ALL
+        self, db: Connection, field: str, row: int, most: int = ALL
     ) -> tuple[NDArray[np.int64], Sequence[bytes | None]]:
         """Numbers and term BLOBs of an analysed field of the first ``most`` rows after ``row``."""
         return self._since(db, self.terms, self._term_columns[field], row, most)
 
     @staticmethod
     def _since(
-        db: sqlite3.Connection, table: str, column: str, row: int, most: int
+        db: Connection, table: str, column: str, row: int, most: int
     ) -> tuple[NDArray[np.int64], Sequence[Any]]:
         rows, values = _columns(
             db.execute(
@@ -240,7 +236,7 @@ class Tables:
         )
         return np.array(rows, dtype=np.int64), values
 
-    def deletes_since(self, db: sqlite3.Connection, number: int) -> NDArray[np.int64]:
+    def deletes_since(self, db: Connection, number: int) -> NDArray[np.int64]:
         """Numbers of the rows deleted after delete ``number``."""
         found = db.execute(
             f"SELECT row FROM {self.deletes} WHERE number > ? ORDER BY number", (number,)
@@ -248,7 +244,7 @@ class Tables:
         return np.fromiter((row for (row,) in found), dtype=np.int64)
 
     def removed_terms(
-        self, db: sqlite3.Connection, field: str, number: int
+        self, db: Connection, field: str, number: int
     ) -> tuple[NDArray[np.int64], Sequence[bytes | None]]:
         """Row numbers and term BLOBs of the rows deleted after delete ``number``."""
         column = self._term_columns[field]
@@ -260,8 +256,8 @@ class Tables:
         return np.array(rows, dtype=np.int64), blobs
 
 
-def _columns(cursor: sqlite3.Cursor) -> tuple[Sequence[Any], Sequence[Any]]:
-    rows = cursor.fetchall()
+def _columns(found: Iterable[tuple[Any, ...]]) -> tuple[Sequence[Any], Sequence[Any]]:
+    rows = list(found)
     if not rows:
         return (), ()
     first, second = zip(*rows, strict=True)

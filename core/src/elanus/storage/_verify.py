@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 
 import numpy as np
@@ -11,12 +10,13 @@ import orjson
 from elanus.schema import FieldSchema
 from elanus.storage._catalogue import CollectionInfo, load_catalogue
 from elanus.storage._codec import COMPONENT, DENSE, decode_terms
+from elanus.storage._sqlite import Connection
 from elanus.storage._tables import Tables
 
 _AT_ONCE = 2_000
 
 
-def faults(db: sqlite3.Connection) -> Iterator[str]:
+def faults(db: Connection) -> Iterator[str]:
     """The faults of a file: damaged pages, and tables that contradict each other."""
     for (text,) in db.execute("PRAGMA integrity_check"):
         if text != "ok":
@@ -26,7 +26,7 @@ def faults(db: sqlite3.Connection) -> Iterator[str]:
             yield f"collection {info.name!r}: {fault}"
 
 
-def _collection_faults(db: sqlite3.Connection, info: CollectionInfo) -> Iterator[str]:
+def _collection_faults(db: Connection, info: CollectionInfo) -> Iterator[str]:
     tables = Tables(info.number, info.schema)
     present = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type='table'")}
     missing = [name for name in tables.all_names() if name not in present]
@@ -42,22 +42,20 @@ def _collection_faults(db: sqlite3.Connection, info: CollectionInfo) -> Iterator
         yield from _term_faults(db, tables, f.name)
 
 
-def _row_faults(db: sqlite3.Connection, info: CollectionInfo, tables: Tables) -> Iterator[str]:
+def _row_faults(db: Connection, info: CollectionInfo, tables: Tables) -> Iterator[str]:
     sides = [tables.vectors] * bool(info.schema.dense or info.schema.sparse)
     sides += [tables.terms] * bool(info.schema.analysed)
     for side in sides:
         for a, b in ((tables.rows, side), (side, tables.rows)):
-            (lost,) = db.execute(
-                f"SELECT count(*) FROM {a} WHERE row NOT IN (SELECT row FROM {b})"
-            ).fetchone()
+            (lost,) = db.row(f"SELECT count(*) FROM {a} WHERE row NOT IN (SELECT row FROM {b})")
             if lost:
                 yield f"{lost} rows of {a} are not in {b}"
-    (newest,) = db.execute(f"SELECT ifnull(max(row), 0) FROM {tables.rows}").fetchone()
+    (newest,) = db.row(f"SELECT ifnull(max(row), 0) FROM {tables.rows}")
     if newest > tables.last_row(db):
         yield f"row {newest} is newer than the last number given, {tables.last_row(db)}"
-    (alive,) = db.execute(
+    (alive,) = db.row(
         f"SELECT count(*) FROM {tables.deletes} WHERE row IN (SELECT row FROM {tables.rows})"
-    ).fetchone()
+    )
     if alive:
         yield f"{alive} rows are in the log of deletes, and still there"
     for row, data in db.execute(f"SELECT row, data FROM {tables.rows}"):
@@ -68,7 +66,7 @@ def _row_faults(db: sqlite3.Connection, info: CollectionInfo, tables: Tables) ->
 
 
 def _width_faults(
-    db: sqlite3.Connection, tables: Tables, f: FieldSchema, width: int, *, exact: bool
+    db: Connection, tables: Tables, f: FieldSchema, width: int, *, exact: bool
 ) -> Iterator[str]:
     rows, blobs = tables.vectors_since(db, f.name, 0)
     for row, blob in zip(rows.tolist(), blobs, strict=True):
@@ -79,10 +77,8 @@ def _width_faults(
             yield f"field {f.name!r}: row {row} has {len(blob)} bytes"
 
 
-def _term_faults(db: sqlite3.Connection, tables: Tables, field: str) -> Iterator[str]:
-    count, last = db.execute(
-        f"SELECT count(*), ifnull(max(number), -1) FROM {tables.words(field)}"
-    ).fetchone()
+def _term_faults(db: Connection, tables: Tables, field: str) -> Iterator[str]:
+    count, last = db.row(f"SELECT count(*), ifnull(max(number), -1) FROM {tables.words(field)}")
     if count != last + 1:
         yield f"field {field!r}: the vocabulary has {count} terms, numbered up to {last}"
     rows, blobs = tables.terms_since(db, field, 0)

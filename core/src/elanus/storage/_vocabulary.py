@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import cast
 
 from elanus.storage._insert import insert_rows
+from elanus.storage._sqlite import Connection
 from elanus.storage._tables import Tables
 
 _AT_ONCE = 500
@@ -28,7 +28,7 @@ class Vocabulary:
         known = self._known
         return {term: known[term] for term in terms if term in known}
 
-    def find(self, db: sqlite3.Connection, terms: Iterable[str]) -> dict[str, int]:
+    def find(self, db: Connection, terms: Iterable[str]) -> dict[str, int]:
         """Numbers of those terms that have one."""
         found: dict[str, int] = {}
         unknown = []
@@ -44,7 +44,7 @@ class Vocabulary:
             found.update(read)
         return found
 
-    def _read(self, db: sqlite3.Connection, terms: Sequence[str]) -> dict[str, int]:
+    def _read(self, db: Connection, terms: Sequence[str]) -> dict[str, int]:
         found: dict[str, int] = {}
         for start in range(0, len(terms), _AT_ONCE):
             chunk = terms[start : start + _AT_ONCE]
@@ -54,7 +54,7 @@ class Vocabulary:
             )
         return found
 
-    def number(self, db: sqlite3.Connection, terms: Sequence[str]) -> list[int]:
+    def number(self, db: Connection, terms: Sequence[str]) -> list[int]:
         """Numbers of all terms, in a writing transaction; new ones are entered."""
         # Nearly all terms of a batch are known, so they are looked up by a loop in C.
         numbers = list(map(self._known.get, terms))
@@ -65,11 +65,11 @@ class Vocabulary:
             return [next(given) if n is None else n for n in numbers]
         return cast("list[int]", numbers)
 
-    def _enter(self, db: sqlite3.Connection, terms: Sequence[str]) -> None:
+    def _enter(self, db: Connection, terms: Sequence[str]) -> None:
         """Note the numbers of terms, and give one to those that have none."""
         pending = self._pending
         pending.update(self._read(db, terms))
-        (first,) = db.execute(f"SELECT ifnull(max(number) + 1, 0) FROM {self._table}").fetchone()
+        (first,) = db.row(f"SELECT ifnull(max(number) + 1, 0) FROM {self._table}")
         entries = list(enumerate((t for t in terms if t not in pending), first))
         insert_rows(db, self._table, 2, entries)
         pending.update((text, number) for number, text in entries)

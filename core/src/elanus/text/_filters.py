@@ -119,13 +119,16 @@ def _stemmer(options: Options) -> tuple[JsonOptions, TokenFilter]:
     language = options.take("language", str).lower()
     if language not in Stemmer.algorithms():
         raise unknown("language of filter 'stemmer'", language, Stemmer.algorithms())
-    # Its own cache is off: the analyzer remembers every distinct word already.
-    stemmer = Stemmer.Stemmer(language, 0)
-    lock = threading.Lock()
+    # A Stemmer works in one buffer of its own, so each thread has one. Not a lock: a signal handler
+    # may analyse on top of the call that holds it, and a fork may leave it held for ever.
+    mine = threading.local()
 
     def stem(token: str) -> list[str]:
-        with lock:  # a Stemmer works in one buffer of its own
-            return [stemmer.stemWord(token)]
+        stemmer = getattr(mine, "stemmer", None)
+        if stemmer is None:
+            # Its own cache is off: the analyzer remembers every distinct word already.
+            stemmer = mine.stemmer = Stemmer.Stemmer(language, 0)
+        return [stemmer.stemWord(token)]
 
     return {"language": language}, stem
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
 import threading
 import warnings
@@ -18,7 +19,8 @@ from elanus.text._unicode import HAN
 Mode = Literal["exact", "search"]
 
 _HAN_RUN = re.compile(f"([{HAN}]+)")
-_loading = threading.Lock()
+# One that a signal handler may take again, on top of the call that holds it.
+_loading = threading.RLock()
 
 
 def jieba_tokenizer(words: tuple[str, ...], mode: Mode, hmm: bool) -> Tokenizer:
@@ -43,6 +45,16 @@ def jieba_tokenizer(words: tuple[str, ...], mode: Mode, hmm: bool) -> Tokenizer:
 def _cut(run: str, cut_han: Callable[[str], Iterator[str]]) -> Iterator[str]:
     for at, part in enumerate(_HAN_RUN.split(run)):
         yield from cut_han(part) if at % 2 else ngrams(part)
+
+
+def _after_fork_in_child() -> None:
+    """The thread that held the lock is not there."""
+    global _loading  # noqa: PLW0603
+    _loading = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 def _dictionary(words: tuple[str, ...]) -> Any:

@@ -12,9 +12,10 @@ from elanus.errors import ParamError
 from elanus_embeddings._base import BaseEmbeddingFunction, Dense, Kind
 from elanus_embeddings._http import EmbeddingRequestError
 from elanus_embeddings._progress import ProgressBar
-from elanus_embeddings._providers._flow import Answer, Flow, Limits, Request
+from elanus_embeddings._providers._flow import Answer, Flow, Limits, Request, place_of, search_fault
 from elanus_embeddings._providers._provider import checked_name
 from elanus_embeddings._texts import checked_texts, positive
+from elanus_embeddings._vectors import NotVectors, checked_rows
 
 if TYPE_CHECKING:
     from elanus_embeddings._providers._transport import Endpoint
@@ -126,66 +127,79 @@ class HttpEmbeddingFunction(BaseEmbeddingFunction[Dense]):
         """Return the settings, other than the dimension, that change vectors."""
         return []
 
+    def _divisible(self, purpose: Purpose) -> bool:  # noqa: ARG002 - Jina's
+        """Return whether a text's vector is the same in whatever request it is sent."""
+        return True
+
     def _batches(self, texts: list[str], purpose: Purpose) -> list[slice]:  # noqa: ARG002 - Jina's
         sizes = [len(text.encode()) + _PROMPT_SIZE for text in texts]
         return list(self._limits.batches(sizes))
 
     def _flow(self, texts: list[str], purpose: Purpose, *, progress: bool) -> Flow[Dense]:
         bar = ProgressBar(len(texts), shown=progress)
-        parts = []
+        found: list[Dense] = []
+
+        def make(places: range) -> Request:
+            part = texts[places.start : places.stop]
+            return Request(self._payload(part, purpose), places)
+
         for part in self._batches(texts, purpose):
-            about = f"texts[{part.start}:{part.stop}]"
-            answer = yield Request(self._payload(texts[part], purpose), about)
-            parts.append(self._array(answer, part.stop - part.start, about))
-            bar.add(part.stop - part.start)
-        return np.concatenate(parts) if parts else np.empty((0, self._dim or 0), dtype=np.float32)
+            request = make(range(part.start, part.stop))
+            try:
+                answer = yield request
+            except EmbeddingRequestError as error:
+                if self._divisible(purpose):
+                    yield from search_fault(error, make, texts, works=bool(found))
+                raise
+            found.append(self._array(answer, request))
+            bar.add(len(request.places))
+        return np.concatenate(found) if found else np.empty((0, self._dim or 0), dtype=np.float32)
 
-    def _array(self, answer: Answer, count: int, about: str) -> Dense:
-        rows = _numbers(self, answer, count)
-        if rows is None:
-            raise self._odd(answer, f"to {about}, but not with {count} lists of numbers")
-        if self._dim is None:
-            self._dim = rows.shape[1]
-        if rows.shape[1] != self._dim:
-            raise self._odd(
-                answer,
-                f"to {about} with {rows.shape[1]} dimensions instead of {self._dim}; if that is "
-                "what the model has, give it as dim=",
+    def _array(self, answer: Answer, request: Request) -> Dense:
+        count = len(request.places)
+        try:
+            rows = checked_rows(self._vectors(answer.body, count), count)
+        except NotVectors as fault:
+            reason = f"to {{texts}}, but not with {count} lists of numbers: "
+            reason += "" if fault.row is None else "{text} has "
+            reason += self._endpoint.excerpt(fault.reason)
+            row = fault.row
+        except (LookupError, TypeError, ValueError, AttributeError):
+            reason = f"to {{texts}}, but not with {count} lists of numbers"
+            row = None
+        else:
+            if self._dim is None:
+                self._dim = rows.shape[1]
+            if rows.shape[1] == self._dim:
+                return rows
+            reason = (
+                f"to {{texts}} with {rows.shape[1]} dimensions instead of {self._dim}; if that is "
+                "what the model has, give it as dim="
             )
-        return rows
-
-    def _odd(self, answer: Answer, reason: str) -> EmbeddingRequestError:
-        return self._endpoint.failure(f"answered {answer.status} {reason}", status=answer.status)
+            row = None
+        raise self._endpoint.failure(
+            f"answered {answer.status} {reason}", request, fault=row, status=answer.status
+        )
 
 
 def by_index(items: Any, count: int) -> list[Any]:
     """Return the ``embedding`` of each item of a list, in the order of their ``index``.
 
     Raises:
-        ValueError: an index is missing, twice there, or outside of ``range(count)``.
-        TypeError, KeyError, IndexError: the items have another form.
+        NotVectors: an index is twice there, or outside of ``range(count)``.
+        TypeError, KeyError: the items have another form.
     """
-    order = [item["index"] for item in items]
+    if len(items) != count:
+        raise NotVectors(f"{len(items)} vectors for {count} texts")
+    # Some servers number nothing, and answer in the order of the texts.
+    numbered = any(item.get("index") is not None for item in items)
+    order = [place_of(item) if numbered else i for i, item in enumerate(items)]
     if sorted(order) != list(range(count)):
-        raise ValueError(f"indexes {order} are not those of {count} texts")
+        raise NotVectors(f"the indexes are {order!r:.80}")
     vectors: list[Any] = [None] * count
-    for item in items:
-        vectors[item["index"]] = item["embedding"]
+    for i, item in zip(order, items, strict=True):
+        vectors[i] = item["embedding"]
     return vectors
-
-
-def _numbers(function: HttpEmbeddingFunction, answer: Answer, count: int) -> Dense | None:
-    """Return an answer's vectors as a matrix, or None if it is none of finite numbers."""
-    try:
-        # No dtype yet: with one, numpy would read strings as numbers.
-        rows = np.array(function._vectors(answer.body, count))  # noqa: SLF001 - the same module
-    except (LookupError, TypeError, ValueError, AttributeError):
-        return None
-    if rows.ndim != 2 or rows.shape[0] != count or not rows.shape[1] or rows.dtype.kind not in "fi":
-        return None
-    with np.errstate(over="ignore"):  # what overflows is infinite, and refused here
-        narrow = rows.astype(np.float32)
-    return narrow if np.isfinite(narrow).all() else None
 
 
 def _batch_size(given: int | None, most: int) -> int:

@@ -105,7 +105,7 @@ class JinaEmbeddingFunction(HttpEmbeddingFunction):
             payload["task"] = self._task_of(purpose, self._task)
         if self._asked is not None:
             payload["dimensions"] = self._asked
-        if self._late_chunking and purpose != "query":
+        if not self._divisible(purpose):
             payload["late_chunking"] = True
         return payload
 
@@ -126,9 +126,12 @@ class JinaEmbeddingFunction(HttpEmbeddingFunction):
         variants = [] if usual else [f"task={family}"]
         return [*variants, "late_chunking"] if self._late_chunking else variants
 
+    def _divisible(self, purpose: Purpose) -> bool:
+        return not self._late_chunking or purpose == "query"
+
     def _batches(self, texts: list[str], purpose: Purpose) -> list[slice]:
         batches = super()._batches(texts, purpose)
-        if self._late_chunking and purpose != "query" and len(batches) > 1:
+        if not self._divisible(purpose) and len(batches) > 1:
             raise ParamError(
                 f"late_chunking: {len(texts)} texts exceed one request, and would lose their "
                 "context if they were split; encode the pieces of one document at a time"

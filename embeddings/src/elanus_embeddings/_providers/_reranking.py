@@ -6,10 +6,12 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from elanus_embeddings._providers._flow import Answer, Flow, Limits, Request
+from elanus_embeddings._http import EmbeddingRequestError
+from elanus_embeddings._providers._flow import Answer, Flow, Limits, Request, place_of, search_fault
 from elanus_embeddings._providers._provider import checked_name
 from elanus_embeddings._rerank import RerankResult
 from elanus_embeddings._texts import checked_text, checked_texts, positive
+from elanus_embeddings._vectors import shown
 
 if TYPE_CHECKING:
     from elanus_embeddings._providers._transport import Endpoint
@@ -75,37 +77,44 @@ class HttpRerankFunction:
         # Providers count the query once for every document.
         sizes = [len(text.encode()) + len(query.encode()) for text in texts]
         found: list[tuple[float, int]] = []
+
+        def make(places: range) -> Request:
+            part, top = texts[places.start : places.stop], min(top_k, len(places))
+            return Request(self._payload(query, part, top), places, "documents")
+
         for part in self._limits.batches(sizes):
-            count = part.stop - part.start
-            top = min(top_k, count)
-            about = f"documents[{part.start}:{part.stop}]"
-            answer = yield Request(self._payload(query, texts[part], top), about)
-            scores = self._scores(answer, count, top, about)
+            request = make(range(part.start, part.stop))
+            try:
+                answer = yield request
+            except EmbeddingRequestError as error:
+                yield from search_fault(error, make, texts, works=bool(found))
+                raise
+            scores = self._scores(answer, request, min(top_k, len(request.places)))
             found += [(-score, part.start + i) for i, score in scores.items()]
         return [
             RerankResult(texts[i] if self._return_documents else "", -score, i)
             for score, i in sorted(found)[:top_k]
         ]
 
-    def _scores(self, answer: Answer, count: int, top: int, about: str) -> dict[int, float]:
+    def _scores(self, answer: Answer, request: Request, top: int) -> dict[int, float]:
         """Return the scores of the documents that an answer ranks, by their place."""
+        count = len(request.places)
         try:
             items = [
-                (item["index"], item["relevance_score"]) for item in answer.body[self._results]
+                (place_of(item), item["relevance_score"]) for item in answer.body[self._results]
             ]
-        except (LookupError, TypeError):
+        except (LookupError, TypeError, AttributeError):
             items = []
-        scores = {i: float(score) for i, score in items if _is_place(i, count) and _is_score(score)}
+        scores = {i: float(score) for i, score in items if 0 <= i < count and _is_score(score)}
         if len(scores) != top or len(items) != top:
+            said = self._endpoint.excerpt(shown(answer.body))
             raise self._endpoint.failure(
-                f"answered {answer.status} to {about}, but not with the scores of {top} documents",
+                f"answered {answer.status} to {{texts}}, but not with the scores of {top} "
+                f"documents: {said}",
+                request,
                 status=answer.status,
             )
         return scores
-
-
-def _is_place(value: object, count: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < count
 
 
 def _is_score(value: object) -> bool:

@@ -23,10 +23,12 @@ import tenacity
 from elanus.errors import ParamError
 from elanus_embeddings._http import EmbeddingRequestError, RetryPolicy, Secret
 from elanus_embeddings._providers._flow import Answer, Flow, Request
+from elanus_embeddings._providers._redact import redact
 
 _T = TypeVar("_T")
 
 _LONGEST_MESSAGE = 500
+_LONGEST_READ = 20_000
 _REQUEST_TIMEOUT, _TOO_MANY_REQUESTS = 408, 429
 
 # OpenAI answers 429 for an exhausted account as well, which no waiting mends.
@@ -70,7 +72,12 @@ class Endpoint:
             try:
                 request = next(flow)
                 while True:
-                    request = flow.send(retrying(self._post, client, request))
+                    try:
+                        answer: Answer = retrying(self._post, client, request)
+                    except EmbeddingRequestError as error:
+                        request = flow.throw(error)
+                    else:
+                        request = flow.send(answer)
             except StopIteration as stop:
                 result: _T = stop.value
                 return result
@@ -82,7 +89,12 @@ class Endpoint:
             try:
                 request = next(flow)
                 while True:
-                    request = flow.send(await retrying(self._apost, client, request))
+                    try:
+                        answer: Answer = await retrying(self._apost, client, request)
+                    except EmbeddingRequestError as error:
+                        request = flow.throw(error)
+                    else:
+                        request = flow.send(answer)
             except StopIteration as stop:
                 result: _T = stop.value
                 return result
@@ -90,18 +102,32 @@ class Endpoint:
     def failure(
         self,
         reason: str,
+        request: Request,
         *,
+        fault: int | None = None,
         status: int | None = None,
         transient: bool = False,
         retry_after: float | None = None,
     ) -> EmbeddingRequestError:
-        """Return the error that names this endpoint."""
+        """Return the error that names this endpoint, and the texts of a request."""
         return EmbeddingRequestError(
             f"{self.provider} ({self.url}) {reason}",
+            request.places,
+            fault,
+            request.name,
             status=status,
             transient=transient,
             retry_after=retry_after,
         )
+
+    def excerpt(self, text: str) -> str:
+        """Return the beginning of what a server said, on one line and without the key."""
+        # Redacted before it is cut, or the cut could leave half a key.
+        text = text[:_LONGEST_READ]
+        if self.key is not None:
+            text = redact(text, self.key.reveal())
+        text = " ".join(text.split())
+        return text if len(text) <= _LONGEST_MESSAGE else text[:_LONGEST_MESSAGE] + " …"
 
     def _options(self) -> dict[str, Any]:
         return {
@@ -163,45 +189,37 @@ class Endpoint:
         if body is not _MALFORMED:
             return Answer(body, response.status_code)
         return self.failure(
-            f"answered {response.status_code} to {request.about}, but not with JSON: "
-            f"{self._excerpt(response.text)!r}",
+            f"answered {response.status_code} to {{texts}}, but not with JSON: "
+            f"{self.excerpt(response.text)!r}",
+            request,
             status=response.status_code,
         )
 
     def _unanswered(self, error: httpx.RequestError, request: Request) -> EmbeddingRequestError:
         kind = type(error).__name__
-        reason = f"did not answer to {request.about}: {kind}"
+        reason = f"did not answer to {{texts}}: {kind}"
         if isinstance(error, httpx.TimeoutException):
             reason += f" after {self.timeout:g} s; a larger timeout= waits longer"
         elif str(error):
-            reason += f" ({self._excerpt(str(error))})"
-        return self.failure(reason, transient=isinstance(error, httpx.TransportError))
+            reason += f" ({self.excerpt(str(error))})"
+        return self.failure(reason, request, transient=isinstance(error, httpx.TransportError))
 
     def _refused(
         self, response: httpx.Response, body: Any, request: Request
     ) -> EmbeddingRequestError:
         status = response.status_code
-        said = self._excerpt(response.text if body is _MALFORMED else _message(body))
-        phrase = self._excerpt(response.reason_phrase)
-        reason = f"answered {status} {phrase} to {request.about}: {said}"
+        said = self.excerpt(response.text if body is _MALFORMED else _message(body))
+        phrase = self.excerpt(response.reason_phrase)
+        reason = f"answered {status} {phrase} to {{texts}}: {said}"
         if status in {401, 403}:
             reason += f"; check the API key: {self.key_hint}"
         retried = status in {_REQUEST_TIMEOUT, _TOO_MANY_REQUESTS} or status >= 500
         if not retried or _FINAL in response.text:
-            return self.failure(reason, status=status)
+            return self.failure(reason, request, status=status)
         after = _retry_after(response.headers.get("Retry-After"))
         if after is not None:
             reason += f"; it asks to wait {after:.0f} s"
-        return self.failure(reason, status=status, transient=True, retry_after=after)
-
-    def _excerpt(self, text: str) -> str:
-        # Redacted before it is cut, or the cut could leave half a key.
-        if self.key is not None:
-            key = self.key.reveal()
-            for form in (key, json.dumps(key)[1:-1]):
-                text = text.replace(form, "[API key]")
-        text = " ".join(text.split())
-        return text if len(text) <= _LONGEST_MESSAGE else text[:_LONGEST_MESSAGE] + " …"
+        return self.failure(reason, request, status=status, transient=True, retry_after=after)
 
 
 class _Bearer(httpx.Auth):
@@ -233,6 +251,8 @@ def _decoded(content: bytes) -> Any:
 
 def _message(body: Any) -> str:
     """Return the words of an error, which every provider keeps under another name."""
+    if isinstance(body, list) and len(body) == 1:  # as Gemini wraps it
+        return _message(body[0]) if isinstance(body[0], dict) else json.dumps(body)
     if not isinstance(body, dict):
         return json.dumps(body, ensure_ascii=False)
     for name in ("error", "message", "detail"):
@@ -252,7 +272,8 @@ def _retry_after(value: str | None) -> float | None:
         return float(value)
     try:
         date = parsedate_to_datetime(value)
-    except ValueError:
+    # A number or a zone that no date can have.
+    except (ValueError, OverflowError, TypeError):
         return None
     # A date without a zone is in UTC, by the same RFC.
     date = date if date.tzinfo else date.replace(tzinfo=timezone.utc)

@@ -11,7 +11,7 @@ from langchain_core.embeddings import Embeddings
 from numpy.typing import NDArray
 
 from elanus import EmbeddingFunction, ParamError
-from elanus.errors import EmbeddingMismatchError
+from elanus.errors import DataNotMatchException, EmbeddingMismatchError
 from langchain_elanus._flow import Step, step
 
 _NAMING = ("model", "model_name", "model_id", "deployment")
@@ -54,19 +54,21 @@ class ElanusEmbeddings(Embeddings):
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         """Vectors of texts that will be searched."""
-        return _as_lists(self.function.encode_documents(texts))
+        return _as_lists(self.function.encode_documents(texts), self.model)
 
     def embed_query(self, text: str) -> list[float]:
         """The vector of a text that will be searched for."""
-        return _as_lists(self.function.encode_queries([text]))[0]
+        return _as_lists(self.function.encode_queries([text]), self.model)[0]
 
     async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
         """Asynchronous ``embed_documents``."""
-        return _as_lists(await encode_step(self.function, "encode_documents", texts).awaited())
+        found = await encode_step(self.function, "encode_documents", texts).awaited()
+        return _as_lists(found, self.model)
 
     async def aembed_query(self, text: str) -> list[float]:
         """Asynchronous ``embed_query``."""
-        return _as_lists(await encode_step(self.function, "encode_queries", [text]).awaited())[0]
+        found = await encode_step(self.function, "encode_queries", [text]).awaited()
+        return _as_lists(found, self.model)[0]
 
 
 class LangChainFunction:
@@ -116,7 +118,7 @@ class LangChainFunction:
         Raises:
             EmbeddingMismatchError: if they have not as many components as the stored ones.
         """
-        vectors = np.asarray(found, dtype=np.float32)
+        vectors = _as_matrix(found, self.name)
         if vectors.ndim == 2 and vectors.shape[1] != self.dim:
             raise EmbeddingMismatchError(
                 f"the collection holds vectors of {self.dim} components, and those of the model "
@@ -179,6 +181,31 @@ def embeds_natively(function: EmbeddingFunction | None) -> bool:
     return hasattr(function, "aencode_documents") and hasattr(function, "aencode_queries")
 
 
-def _as_lists(vectors: Any) -> list[list[float]]:
-    lists: list[list[float]] = np.asarray(vectors, dtype=np.float32).tolist()
+def _as_lists(vectors: Any, name: str) -> list[list[float]]:
+    lists: list[list[float]] = _as_matrix(vectors, name).tolist()
     return lists
+
+
+def _as_matrix(vectors: Any, name: str) -> NDArray[np.float32]:
+    """Vectors as float32.
+
+    Raises:
+        DataNotMatchException: naming the text whose vector is no list of numbers.
+    """
+    try:
+        # No dtype yet: with one, numpy would read strings as numbers.
+        found = np.asarray(vectors)
+    except (TypeError, ValueError):
+        found = np.empty(0, dtype=object)
+    rows = vectors if isinstance(vectors, Sequence) else ()
+    # Beside numbers, numpy takes True and False for 1 and 0.
+    kinds = [set(map(type, row)) if isinstance(row, Sequence) else set() for row in rows]
+    odd = [i for i, row in enumerate(kinds) if row & {bool, np.bool_, str, bytes, type(None)}]
+    if odd or found.dtype.kind not in "fiu":
+        place = f"texts[{odd[0]}]" if odd else "the texts"
+        value = vectors[odd[0]] if odd else vectors
+        raise DataNotMatchException(
+            f"the model {name!r} gave {value!r:.80} for {place}; a vector has numbers only"
+        )
+    with np.errstate(over="ignore"):  # what overflows is infinite, and refused by the store
+        return found.astype(np.float32)

@@ -46,24 +46,32 @@ def step(
 
 
 def run(flow: Flow[R]) -> R:
-    """Run a flow to its end."""
-    answer: Any = None
-    while True:
-        try:
-            asked = flow.send(answer)
-        except StopIteration as end:
-            result: R = end.value
-            return result
-        answer = asked.blocking()
+    """Run a flow to its end; what a call raises is raised in the flow, where it was asked for."""
+    try:
+        asked = next(flow)
+        while True:
+            try:
+                answer = asked.blocking()
+            except Exception as error:  # noqa: BLE001 - handed over, not dropped
+                asked = flow.throw(error)
+            else:
+                asked = flow.send(answer)
+    except StopIteration as end:
+        result: R = end.value
+        return result
 
 
 async def arun(flow: Flow[R]) -> R:
-    """Run a flow to its end without blocking the event loop."""
-    answer: Any = None
-    while True:
-        try:
-            asked = flow.send(answer)
-        except StopIteration as end:
-            result: R = end.value
-            return result
-        answer = await asked.awaited()
+    """Run a flow to its end without blocking the event loop; otherwise as ``run``."""
+    try:
+        asked = next(flow)
+        while True:
+            try:
+                answer = await asked.awaited()
+            except Exception as error:  # noqa: BLE001 - handed over, not dropped
+                asked = flow.throw(error)
+            else:
+                asked = flow.send(answer)
+    except StopIteration as end:
+        result: R = end.value
+        return result

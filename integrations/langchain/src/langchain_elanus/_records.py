@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -17,9 +18,15 @@ from elanus import (
     MilvusClient,
     ParamError,
 )
+from elanus.errors import CollectionNotFoundError
+from langchain_elanus._groups import as_group
 from langchain_elanus._vectorstore import ElanusVectorStore
 
 DEFAULT_COLLECTION = "langchain_records"
+
+_FIELDS = ("id", "namespace", "key", "group_id", "updated_at")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
+_LONGEST_NAMESPACE = 1000
 
 
 class ElanusRecordManager(RecordManager):
@@ -35,7 +42,7 @@ class ElanusRecordManager(RecordManager):
         collection_name: name of the collection of the records.
 
     Raises:
-        ParamError: if ``store`` is none of these, or the namespace no string.
+        ParamError: if ``store`` is none of these, or another argument cannot be kept.
 
     Example:
         >>> records = ElanusRecordManager("handbook", store)
@@ -50,8 +57,9 @@ class ElanusRecordManager(RecordManager):
         *,
         collection_name: str = DEFAULT_COLLECTION,
     ) -> None:
-        if not isinstance(namespace, str):
-            raise ParamError(f"namespace must be a string, got {namespace!r}")
+        # What is wrong has to come out here: index() writes records after it has embedded.
+        _check_namespace(namespace)
+        _check_name(collection_name)
         super().__init__(namespace)
         self._client = _client_of(store)
         self._collection = collection_name
@@ -84,14 +92,15 @@ class ElanusRecordManager(RecordManager):
         self,
         keys: Sequence[str],
         *,
-        group_ids: Sequence[str | None] | None = None,
+        group_ids: Sequence[Any] | None = None,
         time_at_least: float | None = None,
     ) -> None:
         """Write records, dated now; all of them in one commit.
 
         Args:
             keys: the documents' keys.
-            group_ids: the source of each, if known; replaces what was known before.
+            group_ids: the source of each, if known; replaces what was known before. Any value:
+                numbers that are equal are one source, and 1 and ``"1"`` are two.
             time_at_least: a time that must not lie in the future.
 
         Raises:
@@ -109,7 +118,7 @@ class ElanusRecordManager(RecordManager):
         groups = [None] * len(keys) if group_ids is None else group_ids
         # A key that comes twice is one record: the last one, as if written one after another.
         records = {
-            self._id(key): {"namespace": self.namespace, "key": key, "group_id": group}
+            self._id(key): {"namespace": self.namespace, "key": key, "group_id": as_group(group)}
             for key, group in zip(keys, groups, strict=True)
         }
         rows = [{"id": id_, **record, "updated_at": now} for id_, record in records.items()]
@@ -129,7 +138,7 @@ class ElanusRecordManager(RecordManager):
         *,
         before: float | None = None,
         after: float | None = None,
-        group_ids: Sequence[str] | None = None,
+        group_ids: Sequence[Any] | None = None,
         limit: int | None = None,
     ) -> list[str]:
         """Keys of the records that meet every condition given, in the order of the keys.
@@ -148,7 +157,10 @@ class ElanusRecordManager(RecordManager):
         if after is not None:
             text, params["after"] = f"{text} and updated_at > {{after}}", after
         if group_ids:
-            text, params["groups"] = f"{text} and group_id in {{groups}}", list(group_ids)
+            groups = [as_group(each) for each in group_ids]
+            params["groups"] = [each for each in groups if each is not None]
+            unknown = " or group_id is null" if None in groups else ""
+            text = f"{text} and (group_id in {{groups}}{unknown})"
         rows = self._client.query(
             self._collection, text, ["key"], filter_params=params, limit=limit or None
         )
@@ -161,7 +173,16 @@ class ElanusRecordManager(RecordManager):
 
     def _is_made(self) -> bool:
         # Without the collection there are no records; to read them need not write to the file.
-        return self._client.has_collection(self._collection)
+        try:
+            described = self._client.describe_collection(self._collection)
+        except CollectionNotFoundError:
+            return False
+        if [field["name"] for field in described["fields"]] != list(_FIELDS):
+            raise ParamError(
+                f"collection {self._collection!r} holds no records of a record manager; choose "
+                "another collection_name"
+            )
+        return True
 
     def _id(self, key: str) -> str:
         # The length keeps ("a", "b:c") and ("a:b", "c") apart.
@@ -182,7 +203,7 @@ class ElanusRecordManager(RecordManager):
         self,
         keys: Sequence[str],
         *,
-        group_ids: Sequence[str | None] | None = None,
+        group_ids: Sequence[Any] | None = None,
         time_at_least: float | None = None,
     ) -> None:
         """Asynchronous ``update``."""
@@ -197,7 +218,7 @@ class ElanusRecordManager(RecordManager):
         *,
         before: float | None = None,
         after: float | None = None,
-        group_ids: Sequence[str] | None = None,
+        group_ids: Sequence[Any] | None = None,
         limit: int | None = None,
     ) -> list[str]:
         """Asynchronous ``list_keys``."""
@@ -208,6 +229,23 @@ class ElanusRecordManager(RecordManager):
     async def adelete_keys(self, keys: Sequence[str]) -> None:
         """Asynchronous ``delete_keys``."""
         await asyncio.to_thread(self.delete_keys, keys)
+
+
+def _check_namespace(namespace: Any) -> None:
+    if not isinstance(namespace, str) or len(namespace) > _LONGEST_NAMESPACE:
+        raise ParamError(
+            f"namespace must be a string of at most {_LONGEST_NAMESPACE} characters, got "
+            f"{namespace!r:.80}"
+        )
+    if namespace.encode(errors="ignore").decode() != namespace:
+        raise ParamError(f"namespace cannot be encoded as UTF-8: {namespace!r:.80}")
+
+
+def _check_name(name: Any) -> None:
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise ParamError(
+            f"collection_name must be letters, digits and underscores, got {name!r:.80}"
+        )
 
 
 def _client_of(store: Any) -> MilvusClient:

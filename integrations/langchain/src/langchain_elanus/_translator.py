@@ -55,6 +55,8 @@ class ElanusTranslator(Visitor):
         """Translate the comparison of one key."""
         self._validate_func(comparison.comparator)
         key, value = comparison.attribute, _plain(comparison.value)
+        # A filter dict takes a key that begins with one $ for an operator.
+        key = f"${key}" if key.startswith("$") else key
         if comparison.comparator is Comparator.CONTAIN:
             return _contains(key, value)
         if comparison.comparator in _LISTS:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from langchain_core.documents import Document
 from langchain_core.vectorstores import VectorStore
 
 from elanus import DocumentStore, ParamError
+from elanus.errors import EmbeddingError
 from langchain_elanus._embeddings import embeds_natively, encode_step
 from langchain_elanus._flow import Flow, arun, run, step
 from langchain_elanus._options import check_names
@@ -52,6 +54,7 @@ class WriteCalls(VectorStore):
 
         Raises:
             DataNotMatchException: naming the document and the rule broken.
+            EmbeddingError: naming the text, if an embedding function of Elanus fails with one.
         """
         check_names("add_texts", kwargs, {"batch_size", "ids"})
         return run(self._add(texts, metadatas, ids, batch_size))
@@ -81,7 +84,8 @@ class WriteCalls(VectorStore):
             raise ParamError(f"batch_size must be at least 1, got {batch_size!r}")
         added: list[str] = []
         for part in _parts(columns, batch_size or max(1, len(columns[0]))):
-            added += yield step(self._store.add, self._aadd, *part)
+            with _placed(len(added), len(part[0])):
+                added += yield step(self._store.add, self._aadd, *part)
         return added
 
     async def _aadd(self, texts: list[str], metadatas: Metadatas, ids: Ids) -> list[str]:
@@ -90,7 +94,8 @@ class WriteCalls(VectorStore):
             return await self._store.aadd(texts, metadatas, ids)
         added: list[str] = []
         for part in _parts(_columns(texts, metadatas, ids), _EMBEDDED_AT_ONCE):
-            vectors = await encode_step(function, "encode_documents", part[0]).awaited()
+            with _placed(len(added), len(part[0])):
+                vectors = await encode_step(function, "encode_documents", part[0]).awaited()
             added += await self._store.aadd(*part, vectors=vectors)
         return added
 
@@ -207,6 +212,16 @@ def _columns(texts: Iterable[str], metadatas: Metadatas, ids: Ids) -> Columns:
         if count != len(first):
             raise ParamError(f"{len(first)} texts, but {count} {name}")
     return columns
+
+
+@contextmanager
+def _placed(start: int, count: int) -> Iterator[None]:
+    """Let an error of an embedding function name the text by its place in the caller's list."""
+    try:
+        yield
+    except EmbeddingError as error:
+        error.renumber(range(start, start + count))
+        raise
 
 
 def _parts(columns: Columns, size: int) -> Iterator[Columns]:

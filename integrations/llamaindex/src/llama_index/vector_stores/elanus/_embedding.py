@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from itertools import pairwise
+from numbers import Real
 from typing import Any, Final
 
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.base.embeddings.base_sparse import BaseSparseEmbedding
 from llama_index.core.bridge.pydantic import ConfigDict, Field
+from llama_index.core.schema import BaseComponent
 
 from elanus import ParamError
+from elanus.errors import DataNotMatchException, EmbeddingError
 
 Vector = list[float]
 SparseVector = dict[int, float]
@@ -50,6 +54,11 @@ class ElanusEmbedding(BaseEmbedding):
         fields |= {"function": function, "model_name": model_name or _name(function)}
         super().__init__(**fields)
 
+    def __getstate__(self) -> dict[Any, Any]:
+        # Not LlamaIndex's own form, which takes what cannot be pickled away from this object, and
+        # leaves a copy without it: so the function says why it cannot be pickled.
+        return super(BaseComponent, self).__getstate__()
+
     @classmethod
     def class_name(cls) -> str:
         """Name of the class in what LlamaIndex serialises."""
@@ -72,6 +81,20 @@ class ElanusEmbedding(BaseEmbedding):
 
     async def _aget_text_embeddings(self, texts: list[str]) -> list[Vector]:
         return _dense(await _aencode(self.function, _DOCUMENTS, texts))
+
+    def get_text_embedding_batch(
+        self, texts: list[str], show_progress: bool = False, **kwargs: Any
+    ) -> list[Vector]:
+        """Embeddings of texts, ``embed_batch_size`` at a time; an error names the text."""
+        with _named_in(texts):
+            return super().get_text_embedding_batch(texts, show_progress, **kwargs)
+
+    async def aget_text_embedding_batch(
+        self, texts: list[str], show_progress: bool = False, **kwargs: Any
+    ) -> list[Vector]:
+        """As ``get_text_embedding_batch``."""
+        with _named_in(texts):
+            return await super().aget_text_embedding_batch(texts, show_progress, **kwargs)
 
 
 class ElanusSparseEmbedding(BaseSparseEmbedding):
@@ -138,20 +161,55 @@ def _name(function: Any) -> str:
 
 
 def _encode(function: Any, call: str, texts: list[str]) -> Any:
-    return getattr(function, call)(texts)
+    with _kept(texts):
+        return getattr(function, call)(texts)
 
 
 async def _aencode(function: Any, call: str, texts: list[str]) -> Any:
     own = getattr(function, f"a{call}", None)
-    if own is not None:
+    if own is None:
+        return await asyncio.to_thread(_encode, function, call, texts)
+    with _kept(texts):
         return await own(texts)
-    return await asyncio.to_thread(_encode, function, call, texts)
+
+
+@contextmanager
+def _kept(batch: list[str]) -> Iterator[None]:
+    """Let an error keep the texts that it is about: LlamaIndex does not say where a batch began."""
+    try:
+        yield
+    except EmbeddingError as error:
+        error.batch = list(batch)  # type: ignore[attr-defined]
+        raise
+
+
+@contextmanager
+def _named_in(texts: list[str]) -> Iterator[None]:
+    """Let an error say the places of its texts in the whole list: where each of them is first."""
+    try:
+        yield
+    except EmbeddingError as error:
+        first = {text: place for place, text in reversed(list(enumerate(texts)))}
+        error.renumber([first[text] for text in error.batch])  # type: ignore[attr-defined]
+        raise
 
 
 def _dense(encoded: Any) -> list[Vector]:
     """Rows as LlamaIndex wants them: lists of Python floats."""
     rows = encoded["dense"] if isinstance(encoded, Mapping) else encoded
-    return [[float(number) for number in row] for row in rows]
+    return [_floats(row, i) for i, row in enumerate(rows)]
+
+
+def _floats(row: Any, place: int) -> Vector:
+    values = row.tolist() if hasattr(row, "tolist") else list(row)
+    # float() takes True and "1.0" too.
+    kinds = set(map(type, values))
+    if bool in kinds or not all(issubclass(kind, Real) for kind in kinds):
+        raise DataNotMatchException(
+            f"the embedding function gave {values!r:.80} as the vector of texts[{place}]; a vector "
+            "has numbers only"
+        )
+    return [float(value) for value in values]
 
 
 def _sparse(encoded: Any) -> list[SparseVector]:

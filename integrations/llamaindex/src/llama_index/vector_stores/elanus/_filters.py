@@ -53,7 +53,9 @@ def _comparison(one: MetadataFilter) -> FilterDict:
     if translate is None:
         known = ", ".join(operator.name for operator in FilterOperator)
         raise FilterError(f"key {one.key!r}: unknown operator {one.operator!r}; known: {known}")
-    return translate(one)
+    # A filter dict takes a key that begins with one $ for an operator.
+    key = f"${one.key}" if one.key.startswith("$") else one.key
+    return translate(one.model_copy(update={"key": key}))
 
 
 def _equal(one: MetadataFilter) -> FilterDict:
@@ -121,9 +123,8 @@ def _empty(one: MetadataFilter) -> FilterDict:
 
 def _require(one: MetadataFilter, types: tuple[type, ...], what: str) -> None:
     if not isinstance(one.value, types):
-        raise FilterError(
-            f"key {one.key!r}: {one.operator.name} needs {what}, got {one.value!r:.80}"
-        )
+        key = one.key.removeprefix("$") if one.key.startswith("$$") else one.key
+        raise FilterError(f"key {key!r}: {one.operator.name} needs {what}, got {one.value!r:.80}")
 
 
 _OPERATORS: Final[dict[FilterOperator, Callable[[MetadataFilter], FilterDict]]] = {

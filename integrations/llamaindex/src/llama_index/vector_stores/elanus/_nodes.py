@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
+from pathlib import PurePath
 from typing import Any, Final
 
+from llama_index.core.bridge.pydantic import AnyUrl, BaseModel
 from llama_index.core.schema import (
     BaseNode,
     Document,
@@ -13,11 +16,13 @@ from llama_index.core.schema import (
     ImageNode,
     IndexNode,
     Node,
+    RelatedNodeInfo,
     TextNode,
 )
 
 from elanus import Document as StoredDocument
 from elanus import ParamError, RankedDocument
+from elanus.errors import DataNotMatchException
 
 NODE: Final = "_node"
 """Metadata key under which a node keeps what is neither its text nor its metadata."""
@@ -26,6 +31,9 @@ REF_DOC_ID: Final = "_ref_doc_id"
 """Metadata key of the source document's id, or of the node's own id if it has no source."""
 
 _CLASS = "class_name"
+# Of a class that is none of LlamaIndex's own: a name that no field can have.
+_PATH = "__class__"
+_DEEPEST = 100  # as in the store
 _RESOURCES = ("text_resource", "image_resource", "audio_resource", "video_resource")
 _TYPES: Final[dict[str, type[BaseNode]]] = {
     each.class_name(): each
@@ -48,6 +56,7 @@ def to_documents(nodes: list[BaseNode]) -> NewDocuments:
 
     Raises:
         ParamError: naming the node, if it has no embedding, or a metadata key that is reserved.
+        DataNotMatchException: naming the node, if what it holds has no form in JSON.
     """
     return NewDocuments(
         [node.node_id for node in nodes],
@@ -63,18 +72,67 @@ def to_node(document: StoredDocument | RankedDocument, *, embedded: bool = False
     Args:
         document: from the store.
         embedded: whether the node carries the document's vector.
+
+    Raises:
+        ParamError: naming the node and its class, if this process does not know the class, or the
+            class does not take what was kept.
     """
     metadata = dict(document.metadata)
     metadata.pop(REF_DOC_ID, None)
     content: dict[str, Any] = dict(metadata.pop(NODE, {}))
-    kind = _TYPES.get(content.pop(_CLASS, ""), TextNode)
-    if not issubclass(kind, Node):
+    kind = _class_of(document.id, content.pop(_PATH, None), content.pop(_CLASS, None))
+    if issubclass(kind, Node):
+        _put_text(content, document.text)
+    else:
         content["text"] = document.text
-    elif "text_resource" in content:
-        content["text_resource"] = {**content["text_resource"], "text": document.text}
     if embedded and document.vector is not None:
         content["embedding"] = document.vector.tolist()
-    return kind.from_dict({**content, "id_": document.id, "metadata": metadata})
+    try:
+        return kind.from_dict({**content, "id_": document.id, "metadata": metadata})
+    except (TypeError, ValueError) as error:
+        said = " ".join(str(error).split())
+        raise ParamError(
+            f"node {document.id!r}: the class {_path_of(kind)} does not take what was kept of it: "
+            f"{said:.200}"
+        ) from error
+
+
+def _put_text(content: dict[str, Any], text: str) -> None:
+    """Give the text back to the resource that had it; a resource need not have one."""
+    resource = content.get("text_resource")
+    if text or (resource is not None and "text" not in resource):
+        content["text_resource"] = {**(resource or {}), "text": text}
+
+
+def _class_of(node_id: str, path: str | None, name: str | None) -> type[BaseNode]:
+    """The class of a node, among those that are defined: none is imported because a file says so.
+
+    Args:
+        node_id: for the error.
+        path: of a class that is not LlamaIndex's own.
+        name: what the class calls itself; None for what something else wrote.
+    """
+    if path is None and (name is None or name in _TYPES):
+        return _TYPES[name or TextNode.class_name()]
+    known = _subclasses(BaseNode)
+    # A class that was moved may have kept its name, and one that was defined again has both.
+    by_path = [each for each in known if _path_of(each) == path]
+    by_name = [each for each in known if each.class_name() == name and name not in _TYPES]
+    if not by_path and not by_name:
+        raise ParamError(
+            f"node {node_id!r} is of the class {path or name}, which this process does not know: "
+            "import the module that defines it before nodes are read"
+        )
+    return (by_path or by_name)[-1]
+
+
+def _subclasses(kind: type[Any]) -> list[type[Any]]:
+    direct = kind.__subclasses__()
+    return [*direct, *(deeper for each in direct for deeper in _subclasses(each))]
+
+
+def _path_of(kind: type[BaseNode]) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _text_of(node: BaseNode) -> str:
@@ -90,18 +148,73 @@ def _embedding_of(node: BaseNode) -> list[float]:
 
 
 def _metadata_of(node: BaseNode) -> dict[str, Any]:
-    # In JSON mode, because a node may hold paths and enums. Not LlamaIndex's own
-    # node_to_metadata_dict: it keeps the metadata twice, spends five keys of the user's, drops
-    # the bytes of images, and gives a Document back as a TextNode.
-    content = node.model_dump(mode="json", exclude_defaults=True)
-    metadata: dict[str, Any] = content.pop("metadata", {})
+    # Not LlamaIndex's own node_to_metadata_dict: it keeps the metadata twice, spends five keys of
+    # the user's, drops the bytes of images, and gives a Document back as a TextNode.
     for key in (NODE, REF_DOC_ID):
-        if key in metadata:
+        if key in node.metadata:
             raise ParamError(f"node {node.node_id!r}: metadata key {key!r} is reserved; rename it")
-    for field in ("id_", "embedding", "text"):
+    content = _dumped(node, node.node_id)
+    for field in ("id_", "text"):
         content.pop(field, None)
+    if node.relationships:
+        content["relationships"] = _relationships_of(node)
     content |= _resources_of(node, content)
-    return {**metadata, REF_DOC_ID: node.ref_doc_id or node.node_id, NODE: content}
+    if type(node) not in _TYPES.values():
+        content[_PATH] = _path_of(type(node))
+    return {
+        **_plain(node.metadata, node.node_id),
+        REF_DOC_ID: node.ref_doc_id or node.node_id,
+        NODE: content,
+    }
+
+
+def _dumped(part: BaseNode | RelatedNodeInfo, node_id: str) -> dict[str, Any]:
+    """What a node or a link holds, without its metadata."""
+    try:
+        # In JSON mode, because a node may hold paths and enums.
+        return part.model_dump(
+            mode="json", exclude_defaults=True, exclude={"metadata", "relationships", "embedding"}
+        )
+    except (RecursionError, TypeError, ValueError) as error:
+        raise DataNotMatchException(
+            f"node {node_id!r}: what it holds beside its metadata has no form in JSON: "
+            f"{error!s:.200}"
+        ) from error
+
+
+def _plain(value: Any, node_id: str, depth: int = 0) -> Any:
+    """Metadata with the JSON form of what LlamaIndex itself puts there; the store checks the rest.
+
+    In LlamaIndex's JSON form of all, NaN would be None, and bytes and dates would be text.
+    """
+    if depth > _DEEPEST:
+        raise DataNotMatchException(
+            f"node {node_id!r}: metadata is nested more than {_DEEPEST} deep, or holds itself"
+        )
+    if isinstance(value, Enum):
+        return _plain(value.value, node_id, depth + 1)
+    if isinstance(value, (PurePath, AnyUrl)):
+        return str(value)
+    if isinstance(value, BaseModel):
+        return _plain(value.model_dump(), node_id, depth + 1)
+    if isinstance(value, dict):
+        return {key: _plain(each, node_id, depth + 1) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each, node_id, depth + 1) for each in value]
+    return value
+
+
+def _relationships_of(node: BaseNode) -> dict[str, Any]:
+    def link(info: RelatedNodeInfo) -> dict[str, Any]:
+        found = _dumped(info, node.node_id)
+        return (
+            {**found, "metadata": _plain(info.metadata, node.node_id)} if info.metadata else found
+        )
+
+    return {
+        str(kind.value): [link(each) for each in of] if isinstance(of, list) else link(of)
+        for kind, of in node.relationships.items()
+    }
 
 
 def _resources_of(node: BaseNode, content: Mapping[str, Any]) -> dict[str, Any]:
@@ -113,6 +226,7 @@ def _resources_of(node: BaseNode, content: Mapping[str, Any]) -> dict[str, Any]:
             kept = dict(content.get(field, {}))
             if field == "text_resource":
                 kept.pop("text", None)
+                kept |= {"text": None} if resource.text is None else {}
             if resource.data is not None:
                 kept["data"] = resource.data.decode("ascii")
             found[field] = kept

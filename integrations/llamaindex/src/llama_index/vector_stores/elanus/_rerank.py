@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from llama_index.core.bridge.pydantic import ConfigDict, Field, field_validator, model_validator
 from llama_index.core.callbacks import CBEventType, EventPayload
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
-from llama_index.core.schema import MetadataMode, NodeWithScore, QueryBundle
+from llama_index.core.schema import BaseComponent, MetadataMode, NodeWithScore, QueryBundle
 
 from elanus import ParamError
 
@@ -86,6 +86,11 @@ class ElanusRerank(BaseNodePostprocessor):
     def _callable(cls, reranker: Any) -> Any:
         check_reranker(reranker)
         return reranker
+
+    def __getstate__(self) -> dict[Any, Any]:
+        # Not LlamaIndex's own form, which takes what cannot be pickled away from this object, and
+        # leaves a copy without it: so the reranker says why it cannot be pickled.
+        return super(BaseComponent, self).__getstate__()
 
     @classmethod
     def class_name(cls) -> str:

@@ -6,10 +6,10 @@ import asyncio
 import os
 from collections.abc import Sequence
 from threading import Lock
-from typing import Any
+from typing import Any, NoReturn
 
 from llama_index.core.bridge.pydantic import ConfigDict, Field, PrivateAttr
-from llama_index.core.schema import BaseNode
+from llama_index.core.schema import BaseComponent, BaseNode
 from llama_index.core.vector_stores.types import (
     BasePydanticVectorStore,
     MetadataFilters,
@@ -135,6 +135,25 @@ class ElanusVectorStore(BasePydanticVectorStore):
     def class_name(cls) -> str:
         """Name of the class in what LlamaIndex serialises."""
         return "ElanusVectorStore"
+
+    def __getstate__(self) -> dict[Any, Any]:
+        if self.uri == ":memory:":
+            raise TypeError(
+                f"an ElanusVectorStore over {self.uri} cannot be pickled: its nodes are in this "
+                "process only; use a file, which the copy opens again"
+            )
+        # Not LlamaIndex's own form, which takes what cannot be pickled away from this store.
+        return {**super(BaseComponent, self).__getstate__(), "__pydantic_private__": None}
+
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        # Without LlamaIndex's other way, which makes a store without a file if it cannot be opened.
+        self.__init__(**state["__dict__"])  # type: ignore[misc]
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> NoReturn:
+        raise TypeError(
+            f"an open ElanusVectorStore cannot be copied deeply; open {self.uri} again by its path "
+            "where it is needed"
+        )
 
     @property
     def client(self) -> MilvusClient:

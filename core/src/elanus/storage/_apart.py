@@ -1,0 +1,165 @@
+"""Calls that no signal handler can interrupt, and that a handler can make itself.
+
+Python runs signal handlers in the main thread, between any two steps of whatever it does. One that
+raises, as Ctrl-C does, may strike between taking a lock and entering the ``try`` that gives it
+back; one that calls us, to close a database say, may wait for a lock that the call under it holds.
+Neither can be ruled out by care. So whatever takes a lock or begins to write runs apart: on another
+thread, for which the main thread waits holding nothing. In other threads it simply runs.
+
+A handler that raises during the wait abandons the call: a write that has not begun to commit is
+rolled back. Only then does the exception go on, so that whoever catches it finds no lock held.
+"""
+
+from __future__ import annotations
+
+import threading
+from _thread import allocate_lock
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any, Generic, TypeVar
+
+from elanus.storage._sqlite import Connection
+
+T = TypeVar("T")
+
+_PATIENCE = 1.0  # seconds
+_current = threading.local()
+
+
+class _Call(Generic[T]):
+    """A call that runs apart.
+
+    Attributes:
+        running: a lock that is held until the call has ended.
+        abandoned: whether its result is no longer wanted.
+        writing: the connection that it writes with.
+    """
+
+    def __init__(self, call: Callable[[], T]) -> None:
+        self._call = call
+        self._once = allocate_lock()
+        self._result: T
+        self._error: BaseException | None = None
+        self.running = allocate_lock()
+        self.running.acquire()
+        self.sent = self.ended = self.abandoned = False
+        self.writing: Connection | None = None
+
+    def run(self) -> bool:
+        """Run it, on the other thread; False if another does so.
+
+        It is not run at all if it was abandoned before.
+        """
+        if not self._once.acquire(blocking=False):
+            return False
+        _current.call = self
+        try:
+            if not self.abandoned:
+                self._result = self._call()
+        except BaseException as error:  # noqa: BLE001  # raised again in the thread that waits
+            self._error = error
+        finally:
+            _current.call = None
+        return True
+
+    def end(self) -> None:
+        """Let the thread that waits go on."""
+        self.ended = True
+        self.running.release()
+
+    def abandon(self) -> None:
+        """Have a write given up; what only reads, or commits already, runs to its end."""
+        self.abandoned = True
+        writing = self.writing
+        if writing is not None:
+            writing.interrupt()
+
+    def outcome(self, raised: BaseException | None) -> T:
+        """The result, or the exception that a handler or the call itself raised."""
+        failed, self._error = raised or self._error, None  # kept, it would keep this frame
+        if failed is not None:
+            raise failed
+        return self._result
+
+
+def is_abandoned() -> bool:
+    """Whether nobody waits any more for what this thread does."""
+    call = getattr(_current, "call", None)
+    return call is not None and call.abandoned
+
+
+def note_writing(db: Connection | None) -> None:
+    """Say which connection this thread writes with, for whoever gives up waiting."""
+    call = getattr(_current, "call", None)
+    if call is not None:
+        call.writing = db
+
+
+class Apart:
+    """The threads on which calls of the main thread run. They end when it is closed."""
+
+    def __init__(self) -> None:
+        self._idle: list[_Helper] = []
+        self._all: list[_Helper] = []
+
+    def run(self, call: Callable[[], T]) -> T:
+        """Run a call: apart from the main thread, but in any other thread just so."""
+        if threading.get_ident() != threading.main_thread().ident:
+            return call()
+        made: _Call[T] = _Call(call)
+        raised: BaseException | None = None
+        # A handler may strike between any two steps: after the call was sent, but before that was
+        # noted (it may be sent twice), or after the lock was taken (to take it again would hang).
+        while not made.ended:
+            try:
+                if not made.sent:
+                    self._send(made)
+                    made.sent = True
+                made.running.acquire()
+            except BaseException as error:  # noqa: BLE001  # a handler's; it is raised below
+                raised = raised or error
+                made.abandon()
+        return made.outcome(raised)
+
+    def _send(self, call: _Call[Any]) -> None:
+        try:
+            helper = self._idle.pop()
+        except IndexError:
+            helper = _Helper(self._idle)
+            self._all.append(helper)
+        helper.inbox.put(call)
+
+    def close(self) -> None:
+        """End the threads; one that still runs a call ends after it."""
+        ending = self._all
+        # New lists: one that is about to say that it is idle says so in the old one.
+        self._idle, self._all = [], []
+        for helper in ending:
+            helper.inbox.put(None)
+        for helper in ending:
+            helper.join(_PATIENCE)
+
+    def after_fork_in_child(self) -> None:
+        """Forget the threads, which stay behind in the parent."""
+        self._idle, self._all = [], []
+
+
+class _Helper(threading.Thread):
+    """A thread that runs one call after another."""
+
+    def __init__(self, idle: list[_Helper]) -> None:
+        super().__init__(name="elanus-apart", daemon=True)
+        self.inbox: SimpleQueue[_Call[Any] | None] = SimpleQueue()
+        self._idle = idle
+        self.start()
+
+    def run(self) -> None:
+        """Run what is in the inbox, until that is None."""
+        while (call := self.inbox.get()) is not None:
+            was_run = call.run()
+            # Before the other thread goes on, so that it finds this one; what it then puts into
+            # the inbox is found there by the next turn.
+            self._idle.append(self)
+            if was_run:
+                call.end()
+            del call  # or its result would live until then

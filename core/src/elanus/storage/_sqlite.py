@@ -1,0 +1,101 @@
+"""SQLite, from the wheel that brings it: the only module that knows the package ``apsw``.
+
+Not Python's ``sqlite3``: that has whatever library the system or the interpreter's build brings,
+and up to version 3.51.2 SQLite can lose committed transactions when two checkpoints and a commit of
+several processes meet (https://sqlite.org/wal.html#walresetbug).
+
+Nothing happens here by itself: no checkpoint after a commit, and none when a connection is closed,
+also when the collector closes one that was lost. Every commit and every checkpoint is made by
+`DatabaseFile`, under the writers' lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import apsw
+
+from elanus.errors import DatabaseCorruptError
+
+Error: Final = apsw.Error
+"""The root of SQLite's errors; `translate` makes ours of them."""
+
+VERSION: Final = apsw.sqlite_lib_version()
+
+_FLAGS = apsw.SQLITE_OPEN_URI | apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+_MOST_MILLISECONDS = 2**31 - 1
+_STATEMENTS = 512  # prepared ones that are kept; a collection uses some dozens
+
+
+class Connection(apsw.Connection):
+    """A connection to a database file.
+
+    Attributes:
+        log_pages: pages in the write-ahead log after this connection's last commit.
+        owner: the thread that holds it; 0 while it is idle.
+    """
+
+    __slots__ = ("log_pages", "owner")
+
+    def __init__(self, address: str) -> None:
+        super().__init__(address, flags=_FLAGS, statementcachesize=_STATEMENTS)
+        self.log_pages = 0
+        self.owner = 0
+        # In place of SQLite's own hook, which checkpoints.
+        self.set_wal_hook(_note_log)
+        self.fold_at_close(False)
+
+    def fold_at_close(self, fold: bool) -> None:
+        """Whether closing the last connection of all processes ends the log, and removes it."""
+        self.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, int(not fold))
+
+    def wait_for(self, seconds: float) -> None:
+        """How long a statement waits for another program's lock."""
+        self.set_busy_timeout(int(min(seconds * 1000, _MOST_MILLISECONDS)))
+
+    def row(self, statement: str, values: Sequence[Any] = ()) -> tuple[Any, ...]:
+        """The one row that a query gives.
+
+        Raises:
+            DatabaseCorruptError: if it gives none.
+        """
+        found: tuple[Any, ...] | None = self.execute(statement, values).fetchone()
+        if found is not None:
+            return found
+        raise DatabaseCorruptError(f"{self.filename} is damaged: nothing for {statement}")
+
+    def fold(self, *, whole: bool) -> tuple[int, int]:
+        """Checkpoint: copy the log into the file, as far as readers let; the lock must be held.
+
+        Args:
+            whole: wait for nobody, but empty the log if nobody reads from it.
+
+        Returns:
+            Pages in the log, and how many of them the file has now; (-1, -1) without a log.
+
+        Raises:
+            Error: if it cannot be done now.
+        """
+        mode = apsw.SQLITE_CHECKPOINT_TRUNCATE if whole else apsw.SQLITE_CHECKPOINT_PASSIVE
+        return self.wal_checkpoint(mode=mode)
+
+
+def _note_log(db: apsw.Connection, _: str, pages: int) -> int:
+    assert isinstance(db, Connection)
+    db.log_pages = pages
+    return apsw.SQLITE_OK
+
+
+def copy(source: Connection, target: str) -> None:
+    """Copy a whole database, as of one commit, to a file.
+
+    Raises:
+        Error: if the file cannot be written.
+    """
+    copied = apsw.Connection(target)
+    try:
+        with copied.backup("main", source, "main") as backup:
+            backup.step()
+    finally:
+        copied.close()

@@ -1,0 +1,113 @@
+"""Taking an API key out of what a server said, in whatever way it wrote the key."""
+
+from __future__ import annotations
+
+import base64
+import html
+import re
+import sys
+
+REDACTED = "[API key]"
+
+# A piece of a key that is shorter is no secret: a server may show the first letters of one.
+_SHORTEST_PIECE = 8
+
+# A page of HTML in JSON, with a percent-encoded link, has three levels.
+_LEVELS = 4
+
+# Ways to write one character: in a URL, in HTML, in JSON or in Python.
+_WRITTEN = re.compile(
+    r"%(?P<url>[0-9a-fA-F]{2})"
+    r"|&(?:#x(?P<hex>[0-9a-fA-F]{1,6})|#(?P<dec>[0-9]{1,7})|(?P<name>[a-zA-Z]{2,8}));"
+    r"|\\u(?P<u>[0-9a-fA-F]{4})|\\x(?P<x>[0-9a-fA-F]{2})|\\(?P<plain>[\\\"'/])"
+    r"|(?P<blank>\\[nrt])|.",
+    re.DOTALL,
+)
+
+# A character, and where it was written.
+_Letter = tuple[str, int, int]
+
+
+def redact(text: str, key: str) -> str:
+    """A text without a key, and without any longer piece of it.
+
+    It is found as it is, percent-encoded, escaped for HTML, JSON or Python, any of these on top of
+    each other, in base64 or hexadecimal, and with white space in it.
+    """
+    size = min(_SHORTEST_PIECE, len(key))
+    pieces = {form[i : i + size] for form in _forms(key) for i in range(len(form) - size + 1)}
+    hidden = bytearray(len(text))
+    letters = _letters(text)
+    for _ in range(_LEVELS):
+        _hide(letters, pieces, size, hidden)
+        decoded = _decoded(letters)
+        if len(decoded) == len(letters):
+            break
+        letters = decoded
+    return _without(text, hidden)
+
+
+def _forms(key: str) -> set[str]:
+    """The key, what is left of it when it is taken for something encoded, and its encodings."""
+    if len(key) < _SHORTEST_PIECE:
+        return {key}
+    found, letters = {key}, _letters(key)
+    for _ in range(_LEVELS):
+        letters = _decoded(letters)
+        found.add("".join(letter for letter, _, _ in letters))
+    content = key.encode()
+    for shift, start in enumerate((0, 2, 3)):
+        # The bytes before a key, as those of "Bearer ", decide how it is cut into threes. What
+        # depends on its neighbours too is left out.
+        end = -4 if (shift + len(content)) % 3 else None
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            found.add(encode(bytes(shift) + content).decode()[start:end])
+    return found | {content.hex(), content.hex().upper()}
+
+
+def _letters(text: str) -> list[_Letter]:
+    return [(letter, i, i + 1) for i, letter in enumerate(text) if not letter.isspace()]
+
+
+def _decoded(letters: list[_Letter]) -> list[_Letter]:
+    """The letters after one level of decoding, without white space."""
+    text = "".join(letter for letter, _, _ in letters)
+    found = []
+    for match in _WRITTEN.finditer(text):
+        letter = _letter(match)
+        if letter:
+            found.append((letter, letters[match.start()][1], letters[match.end() - 1][2]))
+    return found
+
+
+def _letter(match: re.Match[str]) -> str:
+    """What one match stands for; nothing for white space."""
+    code = match["url"] or match["hex"] or match["u"] or match["x"]
+    number = int(code, 16) if code else int(match["dec"] or -1)
+    if 0 <= number <= sys.maxunicode:
+        letter = chr(number)
+    elif match["name"]:
+        letter = html.unescape(match[0])
+    elif match["blank"]:
+        letter = ""
+    else:
+        letter = match["plain"] or match[0]
+    # What is longer, as an entity that does not exist, is no letter of a key.
+    return letter.strip() if len(letter) < 2 else "\0"
+
+
+def _hide(letters: list[_Letter], pieces: set[str], size: int, hidden: bytearray) -> None:
+    """Mark every place where a piece of the key is written."""
+    text = "".join(letter for letter, _, _ in letters)
+    for i in range(len(text) - size + 1):
+        if text[i : i + size] in pieces:
+            start, end = letters[i][1], letters[i + size - 1][2]
+            hidden[start:end] = b"\1" * (end - start)
+
+
+def _without(text: str, hidden: bytearray) -> str:
+    parts, end = [], 0
+    for match in re.finditer(b"\1+", hidden):
+        parts += [text[end : match.start()], REDACTED]
+        end = match.end()
+    return "".join([*parts, text[end:]])

@@ -1,0 +1,99 @@
+"""Checking vectors, wherever they come from, before anybody keeps them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from elanus_embeddings._base import Dense
+
+_LARGEST = float(np.finfo(np.float32).max)
+_LONGEST_SHOWN = 80
+
+
+class NotVectors(Exception):
+    """An answer is no matrix of vectors.
+
+    Attributes:
+        row: which of the rows is at fault; None if it is not one of them.
+        reason: what is wrong.
+    """
+
+    def __init__(self, reason: str, row: int | None = None) -> None:
+        super().__init__(reason)
+        self.row = row
+        self.reason = reason
+
+
+def checked_rows(answer: Any, count: int, dim: int | None = None) -> Dense:
+    """Vectors as a float32 matrix.
+
+    Args:
+        answer: a matrix, or a list of vectors.
+        count: how many vectors there must be.
+        dim: components of each; None takes what the first one has.
+
+    Raises:
+        NotVectors: naming the first row that is none of finite numbers, or has another length.
+    """
+    try:
+        # No dtype yet: with one, numpy would read strings as numbers.
+        rows = np.asarray(answer)
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        rows = np.empty((), dtype=object)
+    if rows.ndim != 2 or rows.dtype.kind not in "fiu" or isinstance(answer, np.ma.MaskedArray):
+        raise _fault(answer, count, dim)
+    with np.errstate(over="ignore"):  # what overflows is infinite, and refused here
+        narrow = rows.astype(np.float32, copy=False)
+    good = np.isfinite(narrow).all()
+    if rows.shape != (count, dim or rows.shape[1] or 1) or not good or _has_bool(answer, rows):
+        raise _fault(answer, count, dim)
+    return narrow
+
+
+def _has_bool(answer: Any, rows: Any) -> bool:
+    """Whether a list mixes True or False with numbers, which numpy then takes for 1 and 0."""
+    if isinstance(answer, np.ndarray) or not isinstance(answer, Sequence):
+        return False
+    places = np.argwhere((rows == 0) | (rows == 1)).tolist()
+    return any(isinstance(answer[i][j], (bool, np.bool_)) for i, j in places)
+
+
+def _fault(answer: Any, count: int, dim: int | None) -> NotVectors:
+    """What is wrong with an answer, as closely as that can be said."""
+    sequence = isinstance(answer, (Sequence, np.ndarray)) and not isinstance(answer, (str, bytes))
+    if not sequence or isinstance(answer, np.ma.MaskedArray) or getattr(answer, "ndim", 1) == 0:
+        return NotVectors(f"{shown(answer)} ({type(answer).__name__})")
+    if len(answer) != count:
+        return NotVectors(f"{len(answer)} vectors for {count} texts")
+    width = dim
+    for i, row in enumerate(answer):
+        reason = _row_fault(row)
+        if reason is None and width not in {None, len(row)}:
+            reason = f"{len(row)} numbers instead of {width}"
+        if reason is not None:
+            return NotVectors(reason, i)
+        width = len(row)
+    return NotVectors(f"a {type(answer).__name__} that is no matrix")
+
+
+def _row_fault(row: Any) -> str | None:
+    if isinstance(row, (str, bytes)) or not isinstance(row, (Sequence, np.ndarray)):
+        return shown(row)
+    if len(row) == 0:
+        return "no numbers"
+    for j, value in enumerate(row):
+        is_number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+        if not is_number or not abs(value) <= _LARGEST:
+            return f"{shown(value)} as number {j}"
+    return None
+
+
+def shown(value: Any) -> str:
+    """A value in short; nothing that a server sent is too deep or too large to be shown."""
+    try:
+        return f"{value!r:.{_LONGEST_SHOWN}}"
+    except (RecursionError, ValueError):
+        return f"a {type(value).__name__}"

@@ -1,0 +1,137 @@
+"""Read-only: what cannot be written is read as it is, and never believed when it may be wrong."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import apsw
+import pytest
+
+from elanus import MilvusClient
+from elanus.errors import DatabaseReplacedError, StorageError
+from elanus.storage import _file
+
+_MANY = """
+import resource, sys
+from elanus import MilvusClient
+from elanus.errors import StorageError
+path = sys.argv[1]
+warm = MilvusClient(path, read_only=True)
+warm.query("rows")
+opened = []
+_, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (60, most))
+try:
+    while True:
+        opened.append(MilvusClient(path, read_only=sys.argv[2] == "read only"))
+        opened[-1].query("rows")
+except StorageError as error:
+    assert "too many files open" in str(error) and "ulimit" in str(error), error
+assert all(client._database.file._media is None for client in [warm, *opened])
+resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+with MilvusClient(path) as writer:
+    writer.insert("rows", {"id": 900, "text": "late", "v": [0, 0, 0, 1]})
+for client in opened:
+    assert len(client.query("rows", "id == 900")) == 1
+    client.close()
+warm.close()
+"""
+
+
+@pytest.mark.parametrize("mode", ["read only", "writable"])
+def test_running_out_of_descriptors_is_named_and_makes_nothing_immutable(client, path, world, mode):
+    done = subprocess.run(
+        [sys.executable, "-c", _MANY, path, mode],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert len(world.keys(client)) == 101
+
+
+_DIE = """
+import os, signal, sys
+from elanus import MilvusClient
+client = MilvusClient(sys.argv[1], journal="delete")
+with client._database.file.write("die") as db:
+    db.execute("PRAGMA cache_size=1")
+    db.execute("UPDATE c1_rows SET data = zeroblob(20000)")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_writer_that_died_left_half_written_is_never_read(path, world):
+    with MilvusClient(path, journal="delete") as client:
+        world.create(client)
+        client.insert(world.NAME, world.rows(3000))
+    died = subprocess.run([sys.executable, "-c", _DIE, path], timeout=60, check=False)
+    assert died.returncode == -signal.SIGKILL
+    assert os.stat(path + "-journal").st_size  # noqa: PTH116  # never opened by us
+    for _ in range(2):
+        with pytest.raises(
+            StorageError, match=r"a writer died .*-journal takes back; open the fil"
+        ):
+            MilvusClient(path, read_only=True, journal="delete")
+    with MilvusClient(path, journal="delete") as client:
+        assert client.verify() == []
+    with MilvusClient(path, read_only=True, journal="delete") as client:
+        assert world.keys(client) == list(range(3000))
+
+
+@pytest.fixture
+def medium(path, world, monkeypatch):
+    """A file in a folder that cannot be written; what SQLite and the system say is forced."""
+    with MilvusClient(path) as client:
+        world.create(client)
+        client.insert(world.NAME, world.rows(50))
+    connect, may = _file.Connection, os.access
+
+    def refusing(address):
+        if "mode=ro" in address:
+            raise apsw.CantOpenError("unable to open database file")
+        return connect(address)
+
+    monkeypatch.setattr(_file, "Connection", refusing)
+    monkeypatch.setattr(os, "access", lambda name, mode: mode != os.W_OK and may(name, mode))
+    return path
+
+
+@pytest.mark.parametrize("change", ["written", "touched", "replaced", "deleted"])
+def test_a_change_of_what_was_taken_for_unchangeable_is_noticed_at_once(medium, world, change):
+    with MilvusClient(medium, read_only=True) as client:
+        assert world.keys(client) == list(range(50))
+        if change == "written":
+            with Path(medium).open("ab") as file:  # from outside, as by another host
+                file.write(b"x")
+        elif change == "touched":
+            os.utime(medium, ns=(1, 1))
+        elif change == "replaced":
+            Path(medium).rename(medium + ".old")
+            Path(medium).write_bytes(Path(medium + ".old").read_bytes())
+        else:
+            Path(medium).unlink()
+        for call in (lambda: world.keys(client), lambda: world.nearest(client, 3)):
+            with pytest.raises(
+                DatabaseReplacedError, match="was changed while it was open read-on"
+            ):
+                call()
+
+
+@pytest.mark.parametrize("log", ["-wal", "-journal"])
+def test_a_log_with_data_forbids_reading_without_it(medium, log):
+    Path(medium + log).write_bytes(b"x" * 4096)
+    with pytest.raises(StorageError, match="a log lies beside it"):
+        MilvusClient(medium, read_only=True)
+
+
+def test_an_error_in_a_folder_that_can_be_written_is_reported(path, world, monkeypatch):
+    with MilvusClient(path) as client:
+        world.create(client)
+
+    def refuse(address):
+        raise apsw.CantOpenError("unable to open database file")
+
+    monkeypatch.setattr(_file, "Connection", refuse)
+    with pytest.raises(StorageError, match="check that it is a readable file"):
+        MilvusClient(path, read_only=True)

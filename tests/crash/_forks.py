@@ -1,0 +1,283 @@
+"""Programs that fork with a database open. Acknowledged keys are appended to a file beside it."""
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from concurrent.futures import ProcessPoolExecutor
+
+import pytest
+
+from elanus import AsyncMilvusClient, DocumentStore, MilvusClient
+from elanus.errors import ForkedHandleError
+
+NAME = "rows"
+
+
+def row(key):
+    return {"id": key, "vector": [float(key), 1.0], "note": f"n{key}"}
+
+
+def insert(client, path, *keys):
+    for key in keys:
+        client.insert(NAME, row(key))
+        note(path, key)
+
+
+def note(path, key):
+    log = os.open(f"{path}.keys", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.write(log, b"%d\n" % key)
+    os.close(log)
+
+
+def keys_of(number, count=10):
+    """Keys that only one process uses."""
+    return range(number * 1000, number * 1000 + count)
+
+
+def child(work, *args):
+    """Fork; the child does the work, and ends without running what the parent left to be run."""
+    number = os.fork()
+    if number == 0:
+        try:
+            work(*args)
+        except BaseException as error:  # noqa: BLE001  # whatever it is, it is reported
+            print(f"child: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+            os._exit(1)
+        os._exit(0)
+    return number
+
+
+def wait(*children):
+    for number in children:
+        assert os.waitstatus_to_exitcode(os.waitpid(number, 0)[1]) == 0, "a child failed"
+
+
+def opened_again(path):
+    client = MilvusClient(path)
+    client.search(NAME, [[1.0, 1.0]])
+
+    def work():
+        own = MilvusClient(path)
+        insert(own, path, *keys_of(1, 50))
+        own.close()
+
+    forked = child(work)
+    insert(client, path, *keys_of(2, 3))
+    client.close()
+    wait(forked)
+
+
+def inherited(path):
+    client = MilvusClient(path)
+    insert(client, path, 1)
+
+    def work(number):
+        assert client.get(NAME, 1)[0]["note"] == "n1"
+        insert(client, path, *keys_of(number))
+        assert len(client.search(NAME, [[1.0, 1.0]], limit=5)[0]) == 5
+        assert client.verify() == []
+
+    forked = [child(work, number) for number in (1, 2, 3)]
+    insert(client, path, *keys_of(4))
+    wait(*forked)
+    assert client.verify() == []
+    client.close()
+
+
+def busy_threads(path):
+    client = MilvusClient(path)
+    ended = threading.Event()
+
+    def write(first):
+        key = first
+        while not ended.is_set():
+            insert(client, path, key)
+            key += 1
+
+    def read():
+        while not ended.is_set():
+            client.search(NAME, [[1.0, 1.0]], output_fields=["note"])
+            client.query(NAME, "id < 100", limit=3)
+
+    threads = [
+        threading.Thread(target=write, args=(500_000,)),
+        threading.Thread(target=write, args=(600_000,)),
+        threading.Thread(target=read),
+        threading.Thread(target=read),
+    ]
+    for thread in threads:
+        thread.start()
+
+    def work(number):
+        insert(client, path, *keys_of(number, 3))
+        with MilvusClient(path) as own:
+            insert(own, path, *keys_of(number + 100, 3))
+        client.close()
+
+    for number in range(8):
+        wait(child(work, number))
+    ended.set()
+    for thread in threads:
+        thread.join()
+    client.close()
+
+
+def forks_of_forks(path):
+    client = MilvusClient(path)
+    insert(client, path, 1)
+
+    def work(number):
+        insert(client, path, *keys_of(number, 5))
+        if number < 4:
+            wait(child(work, number + 1))
+        with MilvusClient(path) as own:
+            insert(own, path, *keys_of(number + 50, 5))
+
+    forked = child(work, 1)
+    insert(client, path, *keys_of(70, 5))
+    wait(forked)
+    client.close()
+
+
+def closing_child(path):
+    client = MilvusClient(path)
+    insert(client, path, 1)
+    wait(child(client.close))
+    insert(client, path, *keys_of(1))
+    wait(child(lambda: None))
+    insert(client, path, *keys_of(2))
+    client.close()
+
+
+def dying_parent(path):
+    client = MilvusClient(path)
+    insert(client, path, 1)
+    reading, writing = os.pipe()
+
+    def work():
+        os.read(reading, 1)  # until the parent is gone, or about to
+        insert(client, path, *keys_of(1, 20))
+        with MilvusClient(path) as own:
+            insert(own, path, *keys_of(2, 20))
+        os.close(writing)
+
+    child(work)
+    insert(client, path, *keys_of(3, 5))
+    os.write(writing, b"x")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def writing_parent_dies(path):
+    """The parent forks while a thread of it writes, and dies in the write."""
+    client = MilvusClient(path)
+    big = [row(key) for key in range(100_000, 120_000)]
+    threading.Thread(target=lambda: client.insert(NAME, big), daemon=True).start()
+
+    def work():
+        time.sleep(0.2)
+        insert(client, path, *keys_of(1, 3))
+
+    child(work)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def memory(path):
+    client = MilvusClient(":memory:")
+    client.create_collection(NAME, dimension=2)
+    client.insert(NAME, row(1))
+
+    def work():
+        for call in (client.list_collections, lambda: client.insert(NAME, row(2))):
+            with pytest.raises(ForkedHandleError, match=f"a fork, by process {os.getppid()}"):
+                call()
+        with MilvusClient(":memory:") as own:
+            own.create_collection("own", dimension=2)
+            own.insert("own", row(1))
+        with MilvusClient(path) as own:
+            insert(own, path, 1)
+        client.close()
+
+    wait(child(work))
+    assert len(client.query(NAME)) == 1
+    client.close()
+
+
+def asynchronous(path):
+    client = AsyncMilvusClient(path)
+
+    async def use(number):
+        for key in keys_of(number):
+            await client.insert(NAME, row(key))
+            note(path, key)
+        assert len(await client.query(NAME, ids=list(keys_of(number)))) == 10
+
+    asyncio.run(use(1))
+    wait(child(lambda: asyncio.run(use(2))))
+    asyncio.run(use(3))
+    asyncio.run(client.close())
+
+
+def in_a_handler(path):
+    """A fork in a signal handler, on top of a call that uses SQLite in the same thread."""
+    client = MilvusClient(path)
+    insert(client, path, *range(200))
+    outcomes = []
+
+    def work():
+        try:
+            with MilvusClient(path) as own:
+                insert(own, path, 10_000 + os.getpid())
+        except ForkedHandleError:
+            os._exit(7)
+
+    def fork(*_):
+        number = child(work)
+        outcomes.append(os.waitstatus_to_exitcode(os.waitpid(number, 0)[1]))
+
+    signal.signal(signal.SIGALRM, fork)
+    for turn in range(30):
+        signal.setitimer(signal.ITIMER_REAL, 0.0005 + turn * 0.0003)
+        while len(outcomes) <= turn:
+            client.query(NAME, "id >= 0", output_fields=["note"], limit=150)
+            insert(client, path, 500_000 + turn)
+    assert set(outcomes) <= {0, 7}, outcomes
+    client.close()
+
+
+def _in_a_pool(path, number):
+    with MilvusClient(path) as own:
+        insert(own, path, *keys_of(number, 3))
+
+
+def pool(path):
+    client = MilvusClient(path)
+    insert(client, path, 1)
+    context = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(2, mp_context=context) as workers:
+        for done in [workers.submit(_in_a_pool, path, number) for number in range(2, 8)]:
+            done.result()
+        insert(client, path, *keys_of(8, 3))
+    client.close()
+
+
+def store(path):
+    shared = DocumentStore(client=MilvusClient(path), collection="texts")
+    shared.add(["an owl"], ids=["owl"])
+    with MilvusClient(path) as client:
+        insert(client, path, 1)
+
+    def work():
+        shared.add(["a kite"], ids=["kite"])
+        assert {hit.id for hit in shared.search("kite owl", mode="text")} == {"owl", "kite"}
+
+    wait(child(work))
+    assert {hit.id for hit in shared.search("kite owl", mode="text")} == {"owl", "kite"}
+    shared.close()
+
+
+if __name__ == "__main__":
+    globals()[sys.argv[1]](sys.argv[2])

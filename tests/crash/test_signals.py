@@ -1,0 +1,51 @@
+"""Signals at random moments: no lock stays held, nothing hangs, and a handler may call anything."""
+
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from elanus import MilvusClient
+
+PROGRAM = Path(__file__).with_name("_signals.py")
+REPEATS = int(os.environ.get("ELANUS_REPEATS", "5"))
+
+
+def run(scenario, path, number):
+    return subprocess.run(
+        [sys.executable, PROGRAM, scenario, str(path), str(number)],
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("place", ["file", "memory"])
+def test_an_exception_at_a_random_moment_leaves_nothing_locked(tmp_path, place):
+    done = run("interrupted", tmp_path / "kb.db" if place == "file" else ":memory:", 8 * REPEATS)
+    assert done.returncode == 0, done.stderr
+    if place == "file":
+        with MilvusClient(tmp_path / "kb.db", timeout=5) as client:
+            assert client.verify() == []
+            client.insert("rows", {"id": -3, "vector": [0.0, 1.0]})
+        assert not list(tmp_path.glob("*.part*"))
+
+
+@pytest.mark.parametrize("place", ["file", "memory"])
+def test_a_handler_may_call_anything_on_top_of_anything(tmp_path, place):
+    path = tmp_path / "kb.db" if place == "file" else ":memory:"
+    done = run("handler_calls_anything", path, 8 * REPEATS)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("turn", range(REPEATS))
+@pytest.mark.parametrize("place", ["file", "memory"])
+def test_close_in_a_handler_returns(tmp_path, place, turn):
+    delay = 0.05 + random.Random(turn).random() * 0.3
+    path = tmp_path / "kb.db" if place == "file" else ":memory:"
+    done = run("close_in_a_handler", path, delay)
+    assert (done.returncode, done.stdout) == (3, "closed\n"), done.stderr
+    if place == "file":
+        with MilvusClient(path, timeout=5) as client:
+            assert client.verify() == []

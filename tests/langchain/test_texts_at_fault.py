@@ -1,0 +1,126 @@
+"""What a model cannot take or gives oddly is named by its place in the caller's own list."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import pickle
+
+import numpy as np
+import pytest
+from langchain_core.documents import Document
+from langchain_core.structured_query import Comparator, Comparison, StructuredQuery
+
+from elanus import MilvusClient
+from elanus.errors import DataNotMatchException, EmbeddingError
+from elanus_embeddings import CachedEmbeddingFunction
+from langchain_elanus import (
+    ElanusEmbeddings,
+    ElanusRecordManager,
+    ElanusRetriever,
+    ElanusTranslator,
+)
+
+
+class Picky:
+    """Fails with blank texts, as a provider would: all of the request, but naming the text."""
+
+    dim, name = 2, "picky"
+
+    def encode_documents(self, texts):
+        for i, text in enumerate(texts):
+            if not text.strip():
+                raise EmbeddingError("refused {texts}; it was {text}", range(len(texts)), fault=i)
+        return np.ones((len(texts), 2), np.float32)
+
+    encode_queries = __call__ = encode_documents
+
+
+class AsynchronouslyPicky(Picky):
+    async def aencode_documents(self, texts):
+        await asyncio.sleep(0)
+        return self.encode_documents(texts)
+
+    async def aencode_queries(self, texts):
+        return self.encode_documents(texts)
+
+
+@pytest.mark.parametrize("sort", [Picky, AsynchronouslyPicky])
+@pytest.mark.parametrize("batch_size", [None, 1, 100, 130, 1000])
+async def test_the_text_is_named_whatever_batches_there_are(make_store, sort, batch_size):
+    store = make_store(sort())
+    texts = [f"text {i}" for i in range(300)]
+    texts[271] = " "
+    documents = [Document(text) for text in texts]
+    for add in (
+        lambda: asyncio.to_thread(store.add_texts, texts, batch_size=batch_size),
+        lambda: store.aadd_texts(texts, batch_size=batch_size),
+        lambda: asyncio.to_thread(store.add_documents, documents, batch_size=batch_size),
+        lambda: store.aadd_documents(documents, batch_size=batch_size),
+    ):
+        with pytest.raises(EmbeddingError, match=r"it was texts\[271\]$") as caught:
+            await add()
+        assert caught.value.place == 271
+
+
+ODD = [[1.0, True], [True, False], [np.True_, 1.0], ["1", "2"], [1.0, None], [1.0, [2.0]]]
+
+
+@pytest.mark.parametrize("vector", ODD)
+def test_what_is_no_vector_is_refused_and_not_written(make_store, make_embeddings, vector):
+    model = make_embeddings()
+    good = model.vector("a")
+    model.embed_documents = lambda texts: [good, [*good[:-2], *vector]][: len(texts)]
+    store = make_store(model, dim=32)
+    with pytest.raises(DataNotMatchException, match=r"texts"):
+        store.add_texts(["a", "b"])
+    assert store.store.count() == 0
+    model.embed_query = lambda _: [*good[:-2], *vector]
+    with pytest.raises(DataNotMatchException, match=r"texts"):
+        store.similarity_search("a")
+
+
+@pytest.mark.parametrize("vector", ODD)
+async def test_an_embedding_function_that_gives_no_vectors_is_named(vector):
+    function = Picky()
+    function.encode_documents = function.encode_queries = lambda texts: [vector for _ in texts]
+    embeddings = ElanusEmbeddings(function)
+    with pytest.raises(DataNotMatchException, match="the model 'picky' gave"):
+        embeddings.embed_documents(["a", "b"])
+    with pytest.raises(DataNotMatchException, match="the model 'picky' gave"):
+        await embeddings.aembed_query("a")
+
+
+@pytest.mark.parametrize("key", ["$x", "$", "$$x", "$and", "$eq", "a$"])
+def test_a_key_that_begins_with_a_dollar_can_be_asked_for(store, key):
+    store.add_texts(["one", "two", "none"], [{key: 1}, {key: 2}, {}], ids=["one", "two", "none"])
+    doubled = f"${key}" if key.startswith("$") else key
+
+    def found(condition):
+        return {each.id for each in store.similarity_search("one", k=3, filter=condition)}
+
+    assert found({doubled: 1}) == {"one"}
+    assert found({doubled: {"$gt": 1}}) == {"two"}
+    assert found({"$or": [{doubled: 1}, {"$not": {doubled: {"$exists": True}}}]}) == {"one", "none"}
+    query = StructuredQuery(
+        query="", filter=Comparison(comparator=Comparator.EQ, attribute=key, value=2)
+    )
+    assert found(ElanusTranslator().visit_structured_query(query)[1]["filter"]) == {"two"}
+
+
+@pytest.mark.parametrize("how", [pickle.dumps, copy.deepcopy])
+@pytest.mark.parametrize("place", [":memory:", "a file"])
+def test_what_has_a_file_open_is_neither_pickled_nor_copied(tmp_path, make_store, how, place):
+    uri = place if place == ":memory:" else tmp_path / "kb.db"
+    store = make_store(Picky(), uri=uri)
+    with MilvusClient(uri) as client:
+        for what in (
+            store,
+            store.store,
+            store.as_retriever(),
+            ElanusRetriever(vectorstore=store),
+            ElanusRecordManager("docs", store),
+            ElanusEmbeddings(CachedEmbeddingFunction(Picky(), client)),
+        ):
+            with pytest.raises(TypeError, match=f"open {uri} again by its path"):
+                how(what)

@@ -260,7 +260,8 @@ def _analyzers(info: CollectionInfo) -> dict[str, Analyzer]:
         if stored != analyzer.identity:
             raise DatabaseFormatError(
                 f"collection {info.name!r}, field {name!r}: its texts were analysed by "
-                f"{quoted(stored)}, this version of elanus has {quoted(analyzer.identity)}; insert the texts again"
+                f"{quoted(stored)}, this version of elanus has {quoted(analyzer.identity)}; "
+                "insert the texts again"
             )
     return found
 

@@ -109,10 +109,10 @@ def _as_matrix(values: Any, dim: int) -> NDArray[np.float32] | None:
         return None
     try:
         with np.errstate(over="ignore"):
-            found = np.fromiter(chain.from_iterable(values), np.float64, len(values) * dim)
+            found = np.fromiter(chain.from_iterable(values), np.float32, len(values) * dim)
     except OverflowError:
         return None
-    return _as_single(found.reshape(len(values), dim))
+    return found.reshape(len(values), dim)
 
 
 def dense_vector(value: Any, dim: int) -> NDArray[np.float32]:
@@ -146,13 +146,13 @@ def _as_array(value: Any) -> NDArray[Any]:
     return _as_numbers(list(value))
 
 
-def _as_numbers(values: Sequence[Any]) -> NDArray[np.float64]:
+def _as_numbers(values: Sequence[Any]) -> NDArray[np.float32]:
     """Numbers as an array. Numpy alone would take bools, texts and arrays for numbers as well."""
     if not _NUMBERS.issuperset(map(type, values)) and not all(map(is_number, values)):
         raise Rejected(_FLAT)
     try:
         with np.errstate(over="ignore"):
-            return np.fromiter(values, np.float64, len(values))
+            return np.fromiter(values, np.float32, len(values))
     except OverflowError:
         raise Rejected(_FINITE) from None
 

@@ -99,10 +99,14 @@ class FilterError(ParamError):
         super().__init__(_point_at(reason, expression, position))
 
 
+_SHOWN = 160
+
+
 def _point_at(reason: str, expression: str, position: int | None) -> str:
-    if position is None:
-        return f"filter {expression!r}: {reason}" if expression else reason
     # A long filter (an `in` list of thousands) is shown around the place only.
+    if position is None:
+        more = "…" * (len(expression) > _SHOWN)
+        return f"filter {expression[:_SHOWN]!r}{more}: {reason}" if expression else reason
     start, end = max(0, position - 60), position + 40
     shown = expression[start:end].replace("\n", " ").replace("\t", " ")
     return f"filter, at position {position}: {reason}\n  {shown}\n  {' ' * (position - start)}^"

@@ -200,3 +200,108 @@ def test_enumerations_need_no_pymilvus():
     assert DataType.FLOAT_VECTOR == 101
     assert FunctionType.BM25 == 1
     assert Function("f", 1, "a", "b").type is FunctionType.BM25
+
+
+def doors(module):
+    """A schema by each way in which objects of a module can come into ours."""
+    kinds = module.DataType
+    fields = [
+        module.FieldSchema("id", kinds.INT64, is_primary=True),
+        module.FieldSchema("body", kinds.VARCHAR, max_length=99, enable_analyzer=True),
+        module.FieldSchema("terms", kinds.SPARSE_FLOAT_VECTOR),
+    ]
+    function = module.Function("bm25", module.FunctionType.BM25, ["body"], ["terms"])
+    yield elanus.CollectionSchema(fields, functions=[function])
+    yield elanus.CollectionSchema(tuple(fields), "", (f for f in [function]))
+    yield elanus.CollectionSchema(fields).add_function(function)
+    yield MilvusClient.create_schema(fields=fields, functions=[function])
+    by_hand = MilvusClient.create_schema(functions=[function])
+    by_hand.add_field("id", kinds.INT64, is_primary=True)
+    by_hand.add_field("body", kinds.VARCHAR, max_length=99, enable_analyzer=True)
+    yield by_hand.add_field("terms", kinds.SPARSE_FLOAT_VECTOR)
+    appended = elanus.CollectionSchema()
+    appended.fields += fields
+    appended.functions.append(function)
+    yield appended
+
+
+def test_pymilvus_fields_and_functions_are_taken_by_every_door(client):
+    expected = next(doors(elanus)).freeze()
+    for place, schema in enumerate(doors(pymilvus)):
+        assert schema.freeze() == expected, place
+        client.create_collection("c", schema=schema)
+    client.insert("c", {"id": 1, "body": "a fox"})
+    assert client.search("c", ["fox"], anns_field="terms")[0][0].id == 1
+
+
+def struct_schema():
+    struct = pymilvus.StructFieldSchema()
+    struct.add_field("part", pymilvus.DataType.VARCHAR, max_length=9)
+    schema = pymilvus.MilvusClient.create_schema()
+    schema.add_field("id", pymilvus.DataType.INT64, is_primary=True)
+    schema.add_field("v", pymilvus.DataType.FLOAT_VECTOR, dim=2)
+    schema.add_field(
+        "structs", pymilvus.DataType.ARRAY, element_type=pymilvus.DataType.STRUCT,
+        struct_schema=struct, max_capacity=5,
+    )  # fmt: skip
+    return schema
+
+
+def rerank_function():
+    return pymilvus.Function(
+        "r", pymilvus.FunctionType.RERANK, [], [], params={"reranker": "decay"}
+    )
+
+
+REFUSED = {
+    "struct": lambda c: c.create_collection("n", schema=struct_schema()),
+    "struct option": lambda c: c.create_schema().add_field(
+        "s", pymilvus.DataType.ARRAY, element_type=pymilvus.DataType.STRUCT,
+        struct_schema=pymilvus.StructFieldSchema(),
+    ),
+    "struct as a field": lambda c: c.create_schema(fields=[pymilvus.StructFieldSchema()]),
+    "binary vector": lambda c: c.create_schema(
+        fields=[pymilvus.FieldSchema("b", pymilvus.DataType.BINARY_VECTOR, dim=8)]
+    ),
+    "partition key": lambda c: c.create_schema(
+        fields=[pymilvus.FieldSchema("b", pymilvus.DataType.INT64, is_partition_key=True)]
+    ),
+    "field for a function": lambda c: c.create_schema().add_function(
+        pymilvus.FieldSchema("b", pymilvus.DataType.INT64)
+    ),
+    "function for a field": lambda c: c.create_schema(fields=[rerank_function()]),
+    "function for a ranker": lambda c: c.hybrid_search(
+        "c", [pymilvus.AnnSearchRequest([[1, 2, 3]], "vector", {}, 3)], rerank_function()
+    ),
+    "fields for a schema": lambda c: c.create_collection(
+        "n", schema=[pymilvus.FieldSchema("id", pymilvus.DataType.INT64, is_primary=True)]
+    ),
+    "schema for indexes": lambda c: c.create_collection(
+        "n", dimension=2, index_params=pymilvus.MilvusClient.create_schema()
+    ),
+    "ranker for a request": lambda c: c.hybrid_search("c", [pymilvus.RRFRanker()]),
+    "request for a ranker": lambda c: c.hybrid_search(
+        "c", [pymilvus.AnnSearchRequest([[1, 2, 3]], "vector", {}, 3)],
+        pymilvus.AnnSearchRequest([[1, 2, 3]], "vector", {}, 3),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("call", REFUSED.values(), ids=REFUSED)
+def test_pymilvus_objects_in_a_wrong_place_are_refused_by_our_errors(client, call):
+    client.create_collection("c", schema=build_schema(pymilvus))
+    with pytest.raises(elanus.ElanusError) as caught:
+        call(client)
+    assert type(caught.value).__module__ == "elanus.errors"
+    assert len(str(caught.value)) < 1_000
+
+
+def test_other_pymilvus_values_in_arguments(client):
+    client.create_collection("c", dimension=2, id_type=pymilvus.DataType.VARCHAR, max_length=9)
+    assert client.describe_collection("c")["fields"][0]["type"] == DataType.VARCHAR
+    field = client.create_field_schema("x", pymilvus.DataType.INT8)
+    assert field.dtype is DataType.INT8
+    hits = client.hybrid_search(
+        "c", [pymilvus.AnnSearchRequest([[1, 2]], "vector", {}, 3)], pymilvus.WeightedRanker(1)
+    )
+    assert hits == [[]]

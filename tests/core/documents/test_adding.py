@@ -350,3 +350,38 @@ def test_a_closed_store_says_so_in_both_forms(embedding):
             call()
     with pytest.raises(ClosedError, match="closed"):
         asyncio.run(store.asearch("x"))
+
+
+# --- nothing -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("nothing", [[], (), iter(()), np.array([])], ids=repr)
+@pytest.mark.parametrize("with_model", [True, False])
+def test_adding_nothing_does_nothing_and_embeds_nothing(
+    open_store, make_embedding, nothing, with_model, tmp_path
+):
+    file, embedding = tmp_path / "kb.db", make_embedding()
+    with open_store(file, embedding) as store:
+        store.add(["a"], ids=["a"])
+    calls = embedding.document_calls
+    store = open_store(file, embedding if with_model else None)
+    assert store.add(nothing) == []
+    assert store.add([], [], [], [], progress=True) == []
+    assert store.add([], vectors=np.zeros((0, 32))) == []
+    assert store.get([]) == []
+    assert store.delete([]) == 0
+    assert store.delete(ids=[], filter="x > 1") == 0
+    assert store.search("a", mode="text", ids=[]) == []
+    assert [d.id for d in store] == ["a"]
+    assert embedding.document_calls == calls
+
+
+def test_adding_nothing_still_looks_at_the_other_arguments(store):
+    for arguments in ({"ids": ["a"]}, {"metadatas": [{}]}):
+        with pytest.raises(ParamError, match="0 texts, but 1"):
+            store.add([], **arguments)
+    with pytest.raises(DataNotMatchException):
+        store.add([], vectors=[[1.0] * 32])
+    store.close()
+    with pytest.raises(ClosedError):
+        store.add([])

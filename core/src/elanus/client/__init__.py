@@ -2,8 +2,7 @@
 
 from elanus.client._async import AsyncMilvusClient
 from elanus.client._client import MilvusClient
-from elanus.client._options import whole
 from elanus.client._results import Hit
 from elanus.client._worker import Worker, in_thread, twin
 
-__all__ = ["AsyncMilvusClient", "Hit", "MilvusClient", "Worker", "in_thread", "twin", "whole"]
+__all__ = ["AsyncMilvusClient", "Hit", "MilvusClient", "Worker", "in_thread", "twin"]

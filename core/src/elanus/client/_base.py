@@ -7,11 +7,21 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
-from elanus.client._options import as_dict, check_options, local_path
+from elanus.client._options import check_options, filter_text, local_path
 from elanus.engine import Database
-from elanus.errors import ParamError, UnsupportedError
+from elanus.errors import UnsupportedError
 from elanus.query import Expression, bind, parse_filter
-from elanus.schema import CollectionSchema, FieldSchema, IndexParams, make_field
+from elanus.schema import (
+    MAX_NAME,
+    CollectionSchema,
+    FieldSchema,
+    IndexParams,
+    asks,
+    make_field,
+    mapping,
+    quoted,
+    text,
+)
 from elanus.storage import OpenOptions
 
 
@@ -48,11 +58,11 @@ class BaseClient:
     ) -> None:
         del user, password, token  # a file has no users
         check_options("MilvusClient", kwargs)
-        if db_name not in ("", "default", None):
-            raise UnsupportedError(f"db_name {db_name!r}: a file is one database, named 'default'")
-        wait: Any = 30.0 if timeout is None else timeout
-        if isinstance(wait, bool) or not isinstance(wait, (int, float)):
-            raise ParamError(f"timeout must be a number of seconds, got {timeout!r}")
+        if asks(db_name) and text("db_name", db_name) != "default":
+            raise UnsupportedError(
+                f"db_name {quoted(db_name)}: a file is one database, named 'default'"
+            )
+        wait = 30.0 if timeout is None else timeout
         options = OpenOptions(read_only, durability, wait, journal)
         self._database = Database(local_path(uri), options)
 
@@ -68,7 +78,7 @@ class BaseClient:
         self.close()
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._database.file.path!r})"
+        return f"{type(self).__name__}({quoted(self._database.file.path)})"
 
     def close(self) -> None:
         """Release the file. Calls that are running finish; a second close does nothing."""
@@ -110,9 +120,19 @@ class BaseClient:
     def prepare_index_params(field_name: str = "", **kwargs: Any) -> IndexParams:
         """Index parameters to be filled with ``add_index``."""
         params = IndexParams()
-        if field_name:
+        if asks(field_name):
             params.add_index(field_name, **kwargs)
         return params
+
+    def _name(self, given: Any) -> str:
+        """A collection's name in plain form; what can be nobody's name is refused at once.
+
+        Raises:
+            CollectionNotFoundError: naming the collections that there are.
+        """
+        if not isinstance(given, str) or len(given) > MAX_NAME:
+            self._database.catalogue().collection(given)
+        return str.__str__(given)
 
     @staticmethod
     def _filters(expression: Any, params: Mapping[str, Any] | None) -> tuple[Expression, ...]:
@@ -121,6 +141,6 @@ class BaseClient:
         Raises:
             FilterError: if it does not parse, or a template has no value.
         """
-        if expression is None or expression == "":
-            return ()
-        return (bind(parse_filter(expression), as_dict("filter_params", params)),)
+        values = mapping("filter_params", params)
+        written = filter_text(expression)
+        return (bind(parse_filter(written), values),) if written else ()

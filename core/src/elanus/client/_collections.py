@@ -6,20 +6,27 @@ from collections.abc import Mapping
 from typing import Any
 
 from elanus.client._base import BaseClient
-from elanus.client._options import as_dict, check_options, check_partitions, text, whole
+from elanus.client._options import check_options, check_partitions
 from elanus.client._results import describe
 from elanus.engine import count
 from elanus.errors import ParamError
 from elanus.schema import (
+    MAX_NAME,
     CollectionSchema,
     DataType,
     IndexParams,
     LoadState,
-    Rejected,
     Schema,
     as_index_specs,
+    as_json,
     as_schema,
-    to_json,
+    asks,
+    check_name,
+    flag,
+    mapping,
+    refuse,
+    text,
+    whole,
 )
 
 
@@ -63,10 +70,13 @@ class CollectionCalls(BaseClient):
             SchemaError: if the schema contradicts itself.
             ParamError: if an argument is wrong.
         """
-        properties = _as_properties(kwargs.pop("properties", None))
+        name = check_name(collection_name, "collection")
+        auto_id = flag("auto_id", auto_id)
+        given = mapping("properties", kwargs.pop("properties", None))
+        properties = as_json("create_collection: properties", given)
         quick = {k: kwargs.pop(k) for k in ("max_length", "enable_dynamic_field") if k in kwargs}
         description = kwargs.pop("description", "")
-        check_options("create_collection", kwargs)
+        check_options("create_collection", kwargs, timeout)
         if schema is None:
             if dimension is None:
                 raise ParamError("create_collection: give a schema or a dimension")
@@ -80,18 +90,18 @@ class CollectionCalls(BaseClient):
         else:
             checked = as_schema(schema)
         specs = as_index_specs(index_params, checked)
-        self._database.create_collection(collection_name, checked, specs, properties)
+        self._database.create_collection(name, checked, specs, properties)
 
     def has_collection(
         self, /, collection_name: str, timeout: float | None = None, **kwargs: Any
     ) -> bool:
         """Whether there is a collection of this name."""
-        check_options("has_collection", kwargs)
+        check_options("has_collection", kwargs, timeout)
         return text("collection_name", collection_name) in self._database.catalogue().collections
 
     def list_collections(self, /, timeout: float | None = None, **kwargs: Any) -> list[str]:
         """The names of all collections."""
-        check_options("list_collections", kwargs)
+        check_options("list_collections", kwargs, timeout)
         return sorted(self._database.catalogue().collections)
 
     def describe_collection(
@@ -102,15 +112,17 @@ class CollectionCalls(BaseClient):
         Raises:
             CollectionNotFoundError: if there is none of this name.
         """
-        check_options("describe_collection", kwargs)
+        check_options("describe_collection", kwargs, timeout)
         return describe(self._database.catalogue().collection(collection_name))
 
     def drop_collection(
         self, /, collection_name: str, timeout: float | None = None, **kwargs: Any
     ) -> None:
         """Drop a collection with all its rows; one that does not exist is no error."""
-        check_options("drop_collection", kwargs)
-        self._database.drop_collection(text("collection_name", collection_name))
+        check_options("drop_collection", kwargs, timeout)
+        name = text("collection_name", collection_name)
+        if len(name) <= MAX_NAME:  # a longer one is nobody's, and would stand in others' errors
+            self._database.drop_collection(name)
 
     def rename_collection(
         self,
@@ -126,22 +138,22 @@ class CollectionCalls(BaseClient):
         Raises:
             CollectionNotFoundError, CollectionExistsError: if one name is missing or taken.
         """
-        check_options("rename_collection", {"target_db": target_db, **kwargs})
-        self._database.rename_collection(old_name, new_name)
+        check_options("rename_collection", {"target_db": target_db, **kwargs}, timeout)
+        self._database.rename_collection(self._name(old_name), check_name(new_name, "collection"))
 
     def truncate_collection(
         self, /, collection_name: str, timeout: float | None = None, **kwargs: Any
     ) -> None:
         """Delete all rows of a collection; schema and indexes stay."""
-        check_options("truncate_collection", kwargs)
-        self._database.truncate_collection(collection_name)
+        check_options("truncate_collection", kwargs, timeout)
+        self._database.truncate_collection(self._name(collection_name))
 
     def get_collection_stats(
         self, /, collection_name: str, timeout: float | None = None, **kwargs: Any
     ) -> dict[str, int]:
         """``{"row_count": number of rows}``."""
-        check_options("get_collection_stats", kwargs)
-        return {"row_count": self._database.read(collection_name, count)}
+        check_options("get_collection_stats", kwargs, timeout)
+        return {"row_count": self._database.read(self._name(collection_name), count)}
 
     # --- indexes ---------------------------------------------------------------------------
 
@@ -159,11 +171,11 @@ class CollectionCalls(BaseClient):
             ParamError: if a field has an index with other parameters already.
             UnsupportedError: if the index type is none of ours.
         """
-        check_options("create_index", kwargs)
+        check_options("create_index", kwargs, timeout)
         if index_params is None:
             raise ParamError("create_index: index_params is needed, from prepare_index_params()")
-        schema = self._database.catalogue().collection(collection_name).schema
-        self._database.create_index(collection_name, as_index_specs(index_params, schema))
+        info = self._database.catalogue().collection(collection_name)
+        self._database.create_index(info.name, as_index_specs(index_params, info.schema))
 
     def list_indexes(
         self, /, collection_name: str, field_name: str | None = "", **kwargs: Any
@@ -171,18 +183,19 @@ class CollectionCalls(BaseClient):
         """Names of a collection's indexes, or of those on one field."""
         check_options("list_indexes", kwargs)
         indexes = self._database.catalogue().collection(collection_name).indexes.values()
-        return [i.name for i in indexes if field_name in ("", None, i.field)]
+        asked = text("field_name", field_name) if asks(field_name) else ""
+        return [i.name for i in indexes if asked in ("", i.field)]
 
     def describe_index(
         self, /, collection_name: str, index_name: str, timeout: float | None = None, **kwargs: Any
     ) -> dict[str, Any] | None:
         """Type, metric, parameters and coverage of an index; None if there is none."""
-        check_options("describe_index", kwargs)
-        indexes = self._database.catalogue().collection(collection_name).indexes
-        spec = indexes.get(text("index_name", index_name))
+        check_options("describe_index", kwargs, timeout)
+        info = self._database.catalogue().collection(collection_name)
+        spec = info.indexes.get(text("index_name", index_name))
         if spec is None:
             return None
-        total, indexed = self._database.index_coverage(collection_name, spec)
+        total, indexed = self._database.index_coverage(info.name, spec)
         described = {
             "index_type": spec.index_type,
             "field_name": spec.field,
@@ -201,8 +214,8 @@ class CollectionCalls(BaseClient):
         self, /, collection_name: str, index_name: str, timeout: float | None = None, **kwargs: Any
     ) -> None:
         """Drop an index; searches of its field stay possible, and become exact."""
-        check_options("drop_index", kwargs)
-        self._database.drop_index(collection_name, text("index_name", index_name))
+        check_options("drop_index", kwargs, timeout)
+        self._database.drop_index(self._name(collection_name), text("index_name", index_name))
 
     # --- loading ---------------------------------------------------------------------------
 
@@ -213,8 +226,8 @@ class CollectionCalls(BaseClient):
 
         Never needed: the first search does the same, and answers exactly while a graph is built.
         """
-        check_options("load_collection", kwargs)
-        self._database.load(collection_name)
+        check_options("load_collection", kwargs, timeout)
+        self._database.load(self._name(collection_name))
 
     def refresh_load(
         self, /, collection_name: str, timeout: float | None = None, **kwargs: Any
@@ -226,8 +239,8 @@ class CollectionCalls(BaseClient):
         self, /, collection_name: str, timeout: float | None = None, **kwargs: Any
     ) -> None:
         """Give a collection's memory back; the next search reads it again."""
-        check_options("release_collection", kwargs)
-        self._database.release(collection_name)
+        check_options("release_collection", kwargs, timeout)
+        self._database.release(self._name(collection_name))
 
     def get_load_state(
         self,
@@ -238,7 +251,7 @@ class CollectionCalls(BaseClient):
         **kwargs: Any,
     ) -> dict[str, Any]:
         """``{"state": LoadState}``: Loaded unless released or missing."""
-        check_options("get_load_state", kwargs)
+        check_options("get_load_state", kwargs, timeout)
         check_partitions("get_load_state", partition_name)
         name = text("collection_name", collection_name)
         info = self._database.catalogue().collections.get(name)
@@ -249,7 +262,7 @@ class CollectionCalls(BaseClient):
 
     def flush(self, /, collection_name: str, timeout: float | None = None, **kwargs: Any) -> None:
         """Nothing to do: every acknowledged write is in the file already."""
-        check_options("flush", kwargs)
+        check_options("flush", kwargs, timeout)
         self._database.catalogue().collection(collection_name)
 
     def compact(
@@ -268,9 +281,9 @@ class CollectionCalls(BaseClient):
         Returns:
             A job number, as in Milvus; the work is done when the call returns.
         """
-        del target_size_unit
-        check_options("compact", {"target_size": target_size, **kwargs})
-        if collection_name:
+        text("target_size_unit", target_size_unit)
+        check_options("compact", {"target_size": target_size, **kwargs}, timeout)
+        if asks(collection_name):
             self._database.catalogue().collection(collection_name)
         self._database.compact()
         return 0
@@ -281,15 +294,9 @@ class CollectionCalls(BaseClient):
         """The version of elanus."""
         from elanus import __version__  # noqa: PLC0415  # the package's face imports this module
 
-        check_options("get_server_version", kwargs)
+        flag("detail", detail)
+        check_options("get_server_version", kwargs, timeout)
         return f"elanus {__version__}"
-
-
-def _as_properties(given: Any) -> dict[str, Any]:
-    try:
-        return dict(to_json(as_dict("properties", given)))
-    except Rejected as rule:
-        raise ParamError(f"create_collection: properties: {rule}") from None
 
 
 def _quick_schema(
@@ -307,7 +314,7 @@ def _quick_schema(
              "string": DataType.VARCHAR, DataType.INT64: DataType.INT64,
              DataType.VARCHAR: DataType.VARCHAR}  # fmt: skip
     if not isinstance(id_type, (str, int)) or id_type not in types:
-        raise ParamError(f"id_type must be 'int' or 'string', got {id_type!r}")
+        refuse("id_type", "'int' or 'string'", id_type)
     schema = CollectionSchema(description=description, enable_dynamic_field=enable_dynamic_field)
     options: Mapping[str, Any] = {} if max_length is None else {"max_length": max_length}
     schema.add_field(key, types[id_type], is_primary=True, auto_id=auto_id, **options)

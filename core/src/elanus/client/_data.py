@@ -8,12 +8,10 @@ from typing import Any
 from elanus.client._base import BaseClient
 from elanus.client._options import (
     COUNT,
-    as_dict,
-    as_list,
     check_options,
     check_partitions,
     field_names,
-    whole,
+    keys_of,
 )
 from elanus.client._results import Hit, as_hits
 from elanus.engine import (
@@ -33,9 +31,14 @@ from elanus.schema import (
     Schema,
     as_ranker,
     as_search_params,
+    flag,
     is_data,
+    is_whole,
     make_batch,
+    mapping,
+    quoted,
     split_queries,
+    whole,
 )
 
 
@@ -70,9 +73,9 @@ class DataCalls(BaseClient):
         Raises:
             DataNotMatchException: naming row, field, value and rule; nothing is written then.
         """
-        check_options("insert", kwargs)
+        check_options("insert", kwargs, timeout)
         check_partitions("insert", partition_name)
-        keys = self._put(collection_name, data, "insert")
+        keys = self._put(self._name(collection_name), data, "insert")
         return {"insert_count": len(keys), "ids": keys, "cost": 0}
 
     def upsert(
@@ -89,9 +92,9 @@ class DataCalls(BaseClient):
         Returns:
             ``{"upsert_count": n, "ids": [keys], "cost": 0}``.
         """
-        check_options("upsert", kwargs)
+        check_options("upsert", kwargs, timeout)
         check_partitions("upsert", partition_name)
-        keys = self._put(collection_name, data, "upsert")
+        keys = self._put(self._name(collection_name), data, "upsert")
         return {"upsert_count": len(keys), "ids": keys, "cost": 0}
 
     def _put(self, name: str, data: Any, operation: str) -> list[Any]:
@@ -133,16 +136,17 @@ class DataCalls(BaseClient):
         """
         params = kwargs.pop("filter_params", None)
         pks = kwargs.pop("pks", None)
-        check_options("delete", kwargs)
+        check_options("delete", kwargs, timeout)
         check_partitions("delete", partition_name)
         ids = pks if ids is None else ids
-        if (ids is None) == (not filter):
+        filters = self._filters(filter, params)
+        if (ids is None) == (not filters):
             raise ParamError("delete: give either ids or a filter")
+        name = self._name(collection_name)
         if ids is not None:
-            deleted = self._database.delete_keys(collection_name, as_list(ids))
+            deleted = self._database.delete_keys(name, keys_of("ids", ids))
         else:
-            filters = self._filters(filter, params)
-            deleted = self._database.delete_matching(collection_name, filters)
+            deleted = self._database.delete_matching(name, filters)
         return {"delete_count": deleted, "cost": 0}
 
     def get(
@@ -156,12 +160,12 @@ class DataCalls(BaseClient):
         **kwargs: Any,
     ) -> list[dict[str, Any]]:
         """Rows by primary key, in the order of ``ids``; keys that do not exist are left out."""
-        check_options("get", kwargs)
+        check_options("get", kwargs, timeout)
         check_partitions("get", partition_names)
-        return self._by_ids(collection_name, ids, field_names(output_fields) or ["*"])
+        return self._by_ids(self._name(collection_name), ids, field_names(output_fields) or ["*"])
 
     def _by_ids(self, name: str, ids: Any, names: Sequence[str]) -> list[dict[str, Any]]:
-        keys = as_list(ids)
+        keys = keys_of("ids", ids)
         return self._database.read(
             name,
             lambda s: select_keys(s, check_keys(s.schema, keys), _with_key(s.schema, names)),
@@ -194,25 +198,25 @@ class DataCalls(BaseClient):
             FilterError: if the filter does not parse; the message points at the place.
         """
         params = kwargs.pop("filter_params", None)
-        limit, offset = kwargs.pop("limit", None), kwargs.pop("offset", 0) or 0
-        check_options("query", kwargs)
+        limit, first = kwargs.pop("limit", None), _offset(kwargs.pop("offset", 0))
+        check_options("query", kwargs, timeout)
         check_partitions("query", partition_names)
-        if filter and ids is not None:
+        filters = self._filters(filter, params)
+        if filters and ids is not None:
             raise ParamError("query: give either a filter or ids, not both")
         names = field_names(output_fields, counting=True) or ["*"]
-        most = None if limit in (None, -1) else whole("limit", limit, 1)
-        first = whole("offset", offset, 0)
+        most = _query_limit(limit)
+        name = self._name(collection_name)
         if COUNT in names and (len(names) > 1 or most is not None or first):
             raise ParamError("query: count(*) goes without other output_fields, limit and offset")
         if ids is not None:
-            rows = self._by_ids(collection_name, ids, [] if names == [COUNT] else names)
+            rows = self._by_ids(name, ids, [] if names == [COUNT] else names)
             end = None if most is None else first + most
             return [{COUNT: len(rows)}] if names == [COUNT] else rows[first:end]
-        filters = self._filters(filter, params)
         if names == [COUNT]:
-            return [{COUNT: self._database.read(collection_name, lambda s: count(s, filters))}]
+            return [{COUNT: self._database.read(name, lambda s: count(s, filters))}]
         return self._database.read(
-            collection_name,
+            name,
             lambda s: select_rows(
                 s,
                 filters,
@@ -259,30 +263,30 @@ class DataCalls(BaseClient):
             ParamError: if an argument is wrong; FilterError: if the filter is.
             DataNotMatchException: if a query does not fit the field.
         """
-        options = as_dict("search_params", search_params)
-        offset = kwargs.pop("offset", options.pop("offset", 0)) or 0
+        options = mapping("search_params", search_params)
+        first = _offset(kwargs.pop("offset", options.pop("offset", 0)))
         params = kwargs.pop("filter_params", None)
-        digits = kwargs.pop("round_decimal", options.pop("round_decimal", -1))
-        check_options("search", kwargs)
+        digits = _digits(kwargs.pop("round_decimal", options.pop("round_decimal", -1)))
+        check_options("search", kwargs, timeout)
         check_partitions("search", partition_names)
         if data is None:
             raise ParamError("search: data is needed: one vector or text a query")
         leg = Leg(
             split_queries(data),
-            anns_field,
+            _plain(anns_field),
             whole("limit", limit, 1),
             as_search_params(options),
             self._filters(filter, params),
         )
-        first, names = whole("offset", offset, 0), field_names(output_fields)
+        names = field_names(output_fields)
         key, found = self._database.read(
-            collection_name,
+            self._name(collection_name),
             lambda s: (
                 s.schema.primary.name,
                 search(s, leg, offset=first, projection=make_projection(s.schema, names)),
             ),
         )
-        return as_hits(key, found, whole("round_decimal", digits, -1))
+        return as_hits(key, found, digits)
 
     def hybrid_search(
         self,
@@ -316,22 +320,18 @@ class DataCalls(BaseClient):
         Raises:
             ParamError: if an argument is wrong.
         """
-        offset, digits = kwargs.pop("offset", 0) or 0, kwargs.pop("round_decimal", -1)
-        explain = bool(kwargs.pop("explain", False))
+        first, digits = _offset(kwargs.pop("offset", 0)), _digits(kwargs.pop("round_decimal", -1))
+        explain = flag("explain", kwargs.pop("explain", False))
         common = self._filters(kwargs.pop("filter", ""), kwargs.pop("filter_params", None))
-        check_options("hybrid_search", kwargs)
+        check_options("hybrid_search", kwargs, timeout)
         check_partitions("hybrid_search", partition_names)
         if not isinstance(reqs, (list, tuple)) or not reqs:
             raise ParamError("hybrid_search: reqs must be a list of AnnSearchRequest")
         legs = [self._leg(request, common) for request in reqs]
         names = field_names(output_fields)
-        fusion, most, first = (
-            as_ranker(ranker),
-            whole("limit", limit, 1),
-            whole("offset", offset, 0),
-        )
+        fusion, most = as_ranker(ranker), whole("limit", limit, 1)
         key, found = self._database.read(
-            collection_name,
+            self._name(collection_name),
             lambda s: (
                 s.schema.primary.name,
                 hybrid_search(
@@ -340,18 +340,37 @@ class DataCalls(BaseClient):
                 ),
             ),
         )  # fmt: skip
-        return as_hits(key, found, whole("round_decimal", digits, -1))
+        return as_hits(key, found, digits)
 
     def _leg(self, request: Any, common: tuple[Expression, ...]) -> Leg:
         try:
-            own = self._filters(request.expr, request.expr_params)
-            data, field, limit, param = (
-                request.data, request.anns_field, request.limit, request.param
+            expr, params, data, field, limit, param = (
+                request.expr, request.expr_params, request.data, request.anns_field,
+                request.limit, request.param,
             )  # fmt: skip
         except AttributeError:
-            raise ParamError(f"hybrid_search: {request!r} is no AnnSearchRequest") from None
+            raise ParamError(f"hybrid_search: {quoted(request)} is no AnnSearchRequest") from None
+        filters = (*common, *self._filters(expr, params))
         queries, most = split_queries(data), whole("limit", limit, 1)
-        return Leg(queries, field, most, as_search_params(param), (*common, *own))
+        return Leg(queries, _plain(field), most, as_search_params(param), filters)
+
+
+def _query_limit(given: Any) -> int | None:
+    is_all = given is None or (is_whole(given) and given == -1)
+    return None if is_all else whole("limit", given, 1)
+
+
+def _offset(given: Any) -> int:
+    return 0 if given is None else whole("offset", given, 0)
+
+
+def _digits(given: Any) -> int:
+    return whole("round_decimal", given, -1, 100)
+
+
+def _plain(field: Any) -> Any:
+    """A field's name as a plain string; whether it is one is looked at with the collection."""
+    return str.__str__(field) if isinstance(field, str) else field
 
 
 def _with_key(schema: Schema, names: Sequence[str]) -> Projection:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
-
-from elanus.errors import ParamError, UnsupportedError
+from elanus.errors import FilterError, ParamError, UnsupportedError
+from elanus.schema import asks, cut, members, names, quoted, refuse, seconds, shown
 
 _REMOTE = ("http://", "https://", "tcp://", "unix:", "grpc://")
 
+_LONGEST_PATH = 4095  # no system takes a longer one, and others' errors would print it
+
 COUNT = "count(*)"
 
-# Types whose empty or false value asks for nothing; a numpy array has no truth value.
-_PLAIN = (bool, int, str, list, tuple, dict)
+_COUNT = re.compile(r"\s*count\s*\(\s*\*\s*\)\s*", re.IGNORECASE)
 
 # Accepted by every call, since they change nothing here: reads see every commit before them,
 # nothing is loaded or replicated, and no call waits for a server.
@@ -26,16 +27,25 @@ _HARMLESS = frozenset(
 )  # fmt: skip
 
 
-def check_options(call: str, given: Mapping[str, Any], known: frozenset[str] = frozenset()) -> None:
+def check_options(call: str, given: Mapping[str, Any], timeout: Any = None) -> None:
     """Refuse keywords that would otherwise be dropped in silence.
+
+    Args:
+        call: for the error.
+        given: keywords that the call does not know.
+        timeout: taken for compatibility, since no call waits for a server.
 
     Raises:
         UnsupportedError: naming the keyword; a value of None, False or nothing asks for nothing.
+        ParamError: if the timeout is no number of seconds.
     """
+    if timeout is not None:
+        seconds(f"{call}: timeout", timeout)
     for key, value in given.items():
-        asks = value is not None and (not isinstance(value, _PLAIN) or bool(value))
-        if asks and key not in known and key not in _HARMLESS:
-            raise UnsupportedError(f"{call}: the argument {key}={value!r} is not supported")
+        if key not in _HARMLESS and asks(value):
+            raise UnsupportedError(
+                f"{call}: the argument {cut(key)}={quoted(value)} is not supported"
+            )
 
 
 def check_partitions(call: str, *names: Any) -> None:
@@ -46,8 +56,8 @@ def check_partitions(call: str, *names: Any) -> None:
     """
     for name in names:
         wanted = name if isinstance(name, (list, tuple)) else [] if name is None else [name]
-        if any(n not in ("", "_default") for n in wanted):
-            raise UnsupportedError(f"{call}: partitions are not supported, got {name!r}")
+        if not all(isinstance(n, str) and n in ("", "_default") for n in wanted):
+            raise UnsupportedError(f"{call}: partitions are not supported, got {shown(name)}")
 
 
 def local_path(uri: Any) -> str:
@@ -57,16 +67,19 @@ def local_path(uri: Any) -> str:
         UnsupportedError: if it names a server.
         ParamError: if it is no path at all.
     """
-    if not isinstance(uri, (str, os.PathLike)) or not str(uri):
-        raise ParamError(f"uri must be a file path or ':memory:', got {uri!r}")
-    address = os.fspath(uri)
-    if not isinstance(address, str):
-        raise ParamError(f"uri must be text, got {uri!r}")
+    address = os.fspath(uri) if isinstance(uri, (str, os.PathLike)) else None
+    if not isinstance(address, str) or not address:
+        refuse("uri", "a file path or ':memory:'", uri)
+    address = str.__str__(address)
     if "\0" in address or not _is_unicode(address):
-        raise ParamError(f"uri {address!r} holds a character that no path can hold")
+        raise ParamError(f"uri {quoted(address)} holds a character that no path can hold")
+    if len(address) > _LONGEST_PATH:
+        raise ParamError(
+            f"uri {quoted(address)} is longer than a path can be: {len(address)} characters"
+        )
     if address.lower().startswith(_REMOTE):
         raise UnsupportedError(
-            f"uri {address!r} is a server's address; this version of elanus opens files: "
+            f"uri {quoted(address)} is a server's address; this version of elanus opens files: "
             "give a path such as './milvus.db', or ':memory:'"
         )
     return address
@@ -80,60 +93,41 @@ def _is_unicode(address: str) -> bool:
     return True
 
 
-def as_dict(what: str, value: Any) -> dict[str, Any]:
-    """A mapping as a dict; None is empty.
+def keys_of(what: str, ids: Any) -> list[Any]:
+    """One key, or a list of keys, as a list; whether they fit the collection is not looked at.
 
     Raises:
-        ParamError: if it is no mapping.
+        ParamError: if it is a dict, a frame, or another object that holds something else.
     """
-    if value is not None and not isinstance(value, Mapping):
-        raise ParamError(f"{what} must be a dict, got {value!r}")
-    return dict(value or {})
+    if isinstance(ids, (str, bytes)) or not isinstance(ids, Iterable):
+        return [ids]
+    return members(what, "a key or a list of keys", ids)
 
 
-def as_list(values: Any) -> list[Any]:
-    """One key, or a list of keys, as a list."""
-    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
-        return [values]
-    return list(values)
-
-
-def text(what: str, value: Any) -> str:
-    """A name.
-
-    Raises:
-        ParamError: if it is no string.
-    """
-    if not isinstance(value, str):
-        raise ParamError(f"{what} must be a string, got {value!r}")
-    return value
-
-
-def field_names(names: Any, *, counting: bool = False) -> list[str] | None:
+def field_names(given: Any, *, counting: bool = False) -> list[str] | None:
     """``output_fields`` as a list; None if nothing is asked for.
 
     Args:
-        names: what the caller gave.
-        counting: whether ``count(*)`` may be among them.
+        given: what the caller gave.
+        counting: whether ``count(*)`` may be among them, in any case and spacing.
 
     Raises:
         ParamError: if it is no list of names.
     """
-    if names is None:
+    if given is None:
         return None
-    if not isinstance(names, (Sequence, set, frozenset)) or isinstance(names, str):
-        raise ParamError(f"output_fields must be a list of names, got {names!r}")
-    if COUNT in names and not counting:
+    found = [COUNT if _COUNT.fullmatch(name) else name for name in names("output_fields", given)]
+    if COUNT in found and not counting:
         raise ParamError(f"output_fields: {COUNT} can only be asked of query")
-    return list(names)
+    return found
 
 
-def whole(what: str, value: Any, least: int) -> int:
-    """An integer of at least ``least``.
+def filter_text(given: Any) -> str:
+    """A filter as text; none is empty.
 
     Raises:
-        ParamError: if it is none.
+        FilterError: if it is no text.
     """
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise ParamError(f"{what} must be an integer of at least {least}, got {value!r}")
-    return int(value)
+    if given is not None and not isinstance(given, str):
+        raise FilterError(f"a filter is a string, got {shown(given)}")
+    return given or ""

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from elanus.engine import Hits as Found
-from elanus.schema import FieldSchema, Schema
+from elanus.schema import FieldSchema, Schema, listed, quoted
 from elanus.storage import CollectionInfo
 
 CONSISTENCY = (0, "Strong")
@@ -52,7 +52,9 @@ class Hit(dict[str, Any]):
         try:
             return self[name]
         except KeyError:
-            raise AttributeError(f"hit has no field {name!r}; fields: {list(self)}") from None
+            raise AttributeError(
+                f"hit has no field {quoted(name)}; fields: {listed(self)}"
+            ) from None
 
 
 def as_hits(key_name: str, found: Sequence[Found], digits: int) -> list[list[Hit]]:

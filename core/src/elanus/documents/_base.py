@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from elanus.client import MilvusClient, Worker, whole
+from elanus.client import MilvusClient, Worker
 from elanus.documents._collection import VECTOR, open_collection
 from elanus.documents._input import check_embedding, checked_vectors
 from elanus.documents._search import FIELDS
 from elanus.documents._values import EmbeddingFunction
 from elanus.errors import EmbeddingMismatchError, ParamError
+from elanus.schema import flag, quoted, refuse, text, whole
 
 DEFAULT_URI = "./elanus.db"
 _OPTIONS = ("read_only", "durability", "timeout", "journal", "user", "password", "token", "db_name")
@@ -38,10 +39,16 @@ class BaseStore:
         if dim is not None:
             dim = whole("dim", dim, 1)
         if embedding is not None and dim not in (None, embedding.dim):
-            raise ParamError(f"dim={dim}, but embedding {embedding.name!r} has {embedding.dim}")
+            raise ParamError(
+                f"dim={dim}, but embedding {quoted(embedding.name)} has {embedding.dim}"
+            )
         unknown = sorted(options.keys() - _OPTIONS)
         if unknown:
-            raise ParamError(f"unknown argument {unknown[0]!r}; options: {', '.join(_OPTIONS)}")
+            raise ParamError(
+                f"unknown argument {quoted(unknown[0])}; options: {', '.join(_OPTIONS)}"
+            )
+        if client is not None and not isinstance(client, MilvusClient):
+            refuse("client", "a MilvusClient", client)
         given = sorted(options) + ["uri"] * (uri is not None)
         if client is not None and given:
             raise ParamError(f"give a client or {', '.join(given)}, not both")
@@ -51,7 +58,7 @@ class BaseStore:
             if client is None
             else client
         )
-        self._collection = collection
+        self._collection = text("collection", collection)
         self._embedding = embedding
         self._worker = Worker("elanus-documents")
         try:
@@ -61,7 +68,7 @@ class BaseStore:
             raise
 
     def __repr__(self) -> str:
-        return f"DocumentStore({self._client!r}, collection={self._collection!r})"
+        return f"DocumentStore({self._client!r}, collection={quoted(self._collection)})"
 
     @property
     def client(self) -> MilvusClient:
@@ -94,7 +101,8 @@ class BaseStore:
         return self._client.verify()
 
     def _fields(self, *, with_vectors: bool) -> list[str]:
-        return [*FIELDS, VECTOR] if with_vectors and self._layout.dim else [*FIELDS]
+        wanted = flag("with_vectors", with_vectors)
+        return [*FIELDS, VECTOR] if wanted and self._layout.dim else [*FIELDS]
 
     def _query_vector(self, query: str, vector: Any) -> NDArray[np.float32]:
         """The query's embedding (1, dim): the given one, or the model's."""
@@ -103,8 +111,7 @@ class BaseStore:
             return checked_vectors([vector], 1, dim, "vector")
         embedding = self._needed_embedding()
         # No model takes a lone surrogate, and a query is never refused for what it says.
-        text = query.encode(errors="replace").decode()
-        found = embedding.encode_queries([text])
+        found = embedding.encode_queries([query.encode(errors="replace").decode()])
         return checked_vectors(found, 1, dim, f"{embedding.name}.encode_queries")
 
     def _needed_embedding(self) -> EmbeddingFunction:
@@ -115,7 +122,7 @@ class BaseStore:
         if model is not None:
             raise EmbeddingMismatchError(
                 f"{self!r} was opened without an embedding function, and holds vectors of "
-                f"{model!r}: open it with that model, or give the vectors"
+                f"{quoted(model)}: open it with that model, or give the vectors"
             )
         raise EmbeddingMismatchError(
             f"{self!r} was opened without an embedding function: give the vectors of the "

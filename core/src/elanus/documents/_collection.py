@@ -9,7 +9,15 @@ from typing import Any
 from elanus.client import MilvusClient
 from elanus.documents._values import EmbeddingFunction
 from elanus.errors import EmbeddingMismatchError, ParamError
-from elanus.schema import MAX_LENGTH, CollectionSchema, DataType, Function, FunctionType
+from elanus.schema import (
+    MAX_LENGTH,
+    CollectionSchema,
+    DataType,
+    Function,
+    FunctionType,
+    asks,
+    quoted,
+)
 from elanus.text import build_analyzer
 
 ID, TEXT, METADATA, VECTOR, TERMS = "id", "text", "metadata", "vector", "terms"
@@ -48,18 +56,20 @@ def open_collection(
     """
     if not client.has_collection(name):
         made = Layout(embedding.name, embedding.dim) if embedding else Layout(None, dim)
-        _create(client, name, made, analyzer or DEFAULT_ANALYZER)
+        _create(client, name, made, analyzer if asks(analyzer) else DEFAULT_ANALYZER)
     properties = client.describe_collection(name)["properties"]
     if _ANALYZER not in properties:
-        raise ParamError(f"collection {name!r} was not made by DocumentStore; choose another name")
+        raise ParamError(
+            f"collection {quoted(name)} was not made by DocumentStore; choose another name"
+        )
     _check_analyzer(name, properties, analyzer)
     layout = Layout(properties.get(_MODEL), properties.get(_DIM))
     if embedding is not None:
         _check_embedding(name, layout, embedding)
     if dim not in (None, layout.dim):
         raise EmbeddingMismatchError(
-            f"collection {name!r} holds {_stored(layout)}; it was opened with dim={dim}: leave "
-            "dim out, or choose another collection"
+            f"collection {quoted(name)} holds {_stored(layout)}; it was opened with dim={dim}: "
+            "leave dim out, or choose another collection"
         )
     return layout
 
@@ -96,7 +106,7 @@ def _check_analyzer(name: str, properties: Mapping[str, Any], analyzer: Any) -> 
     asked = build_analyzer(analyzer).identity
     if asked != properties[_ANALYZER]:
         raise ParamError(
-            f"collection {name!r} was made with analyzer {properties[_ANALYZER]:.80}…, not "
+            f"collection {quoted(name)} was made with analyzer {properties[_ANALYZER]:.80}…, not "
             f"{asked:.80}…; "
             "leave analyzer out, or choose another collection"
         )
@@ -108,8 +118,8 @@ def _check_embedding(name: str, layout: Layout, embedding: EmbeddingFunction) ->
     model = embedding.name if layout.model is None else layout.model
     if (model, layout.dim) != (embedding.name, embedding.dim):
         raise EmbeddingMismatchError(
-            f"collection {name!r} holds {_stored(layout)}; it was opened with "
-            f"{embedding.name!r} ({embedding.dim} d): {_advice(layout)}, or choose another "
+            f"collection {quoted(name)} holds {_stored(layout)}; it was opened with "
+            f"{quoted(embedding.name)} ({embedding.dim} d): {_advice(layout)}, or choose another "
             "collection"
         )
 
@@ -125,4 +135,4 @@ def _stored(layout: Layout) -> str:
         return "no vectors, since it was made with no embedding"
     if layout.model is None:
         return f"vectors of {layout.dim} d that came without a model"
-    return f"vectors of {layout.model!r} ({layout.dim} d)"
+    return f"vectors of {quoted(layout.model)} ({layout.dim} d)"

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from elanus.client import whole
 from elanus.documents._values import EmbeddingFunction
 from elanus.errors import DataNotMatchException, ParamError
-from elanus.schema import Rejected, shown, to_json, to_text
+from elanus.schema import (
+    Rejected,
+    as_list,
+    cut,
+    dense_matrix,
+    members,
+    quoted,
+    refuse,
+    shown,
+    text,
+    to_json,
+    to_text,
+    whole,
+)
 
 _LONGEST_ID = 65535
 
@@ -46,26 +58,26 @@ def checked_documents(
 
 
 def _as_list(name: str, values: Any) -> list[Any]:
-    if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
-        raise ParamError(f"{name} must be a list with one entry a document, got {values!r:.80}")
-    return list(values)
+    if isinstance(values, (set, frozenset)):  # which text goes with which id?
+        refuse(name, "a list with one entry a document", values)
+    return members(name, "a list with one entry a document", values)
 
 
-def _checked(number: int, text: Any, metadata: Any, key: Any) -> NewDocument:
-    if not isinstance(text, str):
-        _refuse(number, "text", "must be a string", text)
+def _checked(number: int, written: Any, metadata: Any, key: Any) -> NewDocument:
+    if not isinstance(written, str):
+        _refuse(number, "text", "must be a string", written)
     if not isinstance(metadata, (Mapping, type(None))):
         _refuse(number, "metadata", "must be a dict", metadata)
     if not isinstance(key, (str, type(None))):
         _refuse(number, "id", "must be a string", key)
     part: str = "text"
-    value: Any = text
+    value: Any = written
     try:
-        to_text(text)
+        plain = to_text(written)
         part, value = "metadata", metadata
         values = to_json(dict(metadata or {}))
         part, value = "id", key
-        return NewDocument(None if key is None else to_text(key, _LONGEST_ID), text, values)
+        return NewDocument(None if key is None else to_text(key, _LONGEST_ID), plain, values)
     except Rejected as rule:
         _refuse(number, part, rule, value)
 
@@ -82,23 +94,12 @@ def check_embedding(embedding: Any) -> None:
     """
     if not isinstance(embedding, EmbeddingFunction):
         raise ParamError(
-            f"embedding {embedding!r} needs encode_documents, encode_queries, dim and name"
+            f"embedding {quoted(embedding)} needs encode_documents, encode_queries, dim and name"
         )
     name: Any = embedding.name
-    if not isinstance(name, str) or not name:
-        raise ParamError(f"embedding {embedding!r}: name must be a string, got {name!r}")
-    whole(f"embedding {name!r}: dim", embedding.dim, 1)
-
-
-def check_share(what: str, value: Any) -> None:
-    """Check a number from 0 to 1.
-
-    Raises:
-        ParamError: if it is none.
-    """
-    is_number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-    if not (is_number and 0.0 <= value <= 1.0):
-        raise ParamError(f"{what} must be a number from 0 to 1, got {value!r}")
+    if not text(f"embedding {quoted(embedding)}: name", name):
+        raise ParamError(f"embedding {quoted(embedding)}: name must be a string, got ''")
+    whole(f"embedding {quoted(name)}: dim", embedding.dim, 1)
 
 
 def checked_ids(ids: Any) -> list[str]:
@@ -108,14 +109,12 @@ def checked_ids(ids: Any) -> list[str]:
         ParamError: if one is no string.
     """
     if isinstance(ids, str):
-        return [ids]
-    if isinstance(ids, (bytes, Mapping)) or not isinstance(ids, Iterable):
-        raise ParamError(f"ids must be a string or a list of strings, got {ids!r:.80}")
-    found = list(ids)
+        return [str.__str__(ids)]
+    found = members("ids", "a string or a list of strings", ids)
     for each in found:
         if not isinstance(each, str):
-            raise ParamError(f"ids must be strings, got {each!r:.80}")
-    return found
+            raise ParamError(f"ids must be strings, got {shown(each)}")
+    return [str.__str__(each) for each in found]
 
 
 def checked_vectors(
@@ -132,25 +131,20 @@ def checked_vectors(
     Raises:
         DataNotMatchException: if they have another shape, or are no finite numbers.
     """
-    if count == 0 and isinstance(vectors, (list, tuple)) and not vectors:
-        return np.zeros((0, dim), dtype=np.float32)
+    shape = getattr(vectors, "shape", None)
+    if isinstance(shape, tuple) and shape != (count, dim) and (count or shape != (0,)):
+        raise DataNotMatchException(
+            f"{cut(source)}: expected the shape ({count}, {dim}), got {cut(str(shape))}"
+        )
+    expected = f"{cut(source)}: expected {count} rows of {dim} numbers, shape ({count}, {dim})"
+    is_list = isinstance(vectors, (np.ndarray, list, tuple))
+    rows = vectors if is_list and shape != () else as_list(vectors)
+    if rows is None or isinstance(vectors, (str, set, frozenset)) or len(rows) != count:
+        raise DataNotMatchException(f"{expected}, got {shown(vectors)}")
     try:
-        found = np.asarray(vectors)
-    except (TypeError, ValueError):
-        found = np.asarray(None)
-    if found.dtype.kind not in "fiu":
+        return dense_matrix(rows, dim)
+    except Rejected as error:
+        row = int(error.path[0])
         raise DataNotMatchException(
-            f"{source}: expected {count} rows of {dim} numbers, got {shown(vectors)}"
-        )
-    with np.errstate(over="ignore"):
-        matrix = found.astype(np.float32, copy=False)
-    if matrix.shape != (count, dim):
-        raise DataNotMatchException(
-            f"{source}: expected the shape ({count}, {dim}), got {matrix.shape}"
-        )
-    finite = np.isfinite(matrix).all(axis=1)
-    if not finite.all():
-        raise DataNotMatchException(
-            f"{source}: row {int(np.argmin(finite))} is not finite in single precision"
-        )
-    return matrix
+            f"{expected}, but row {row}: {error.rule}; got {shown(rows[row])}"
+        ) from None

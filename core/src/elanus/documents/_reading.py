@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from elanus.client import whole
 from elanus.documents._base import BaseStore
 from elanus.documents._collection import ID
-from elanus.documents._input import check_share, checked_ids
+from elanus.documents._input import checked_ids
 from elanus.documents._results import as_document
 from elanus.documents._scope import Filter, make_scope
 from elanus.documents._search import make_search, run
 from elanus.documents._values import Document, Mode, RankedDocument
 from elanus.errors import ParamError
 from elanus.query import mmr
+from elanus.schema import asks, number, shown, whole
 
 _READ_AT_ONCE = 1000
 
@@ -45,10 +45,10 @@ class ReadingCalls(BaseStore):
         Raises:
             ParamError: if neither ids nor a filter is given: to read all, walk the store.
         """
-        if ids is None and not filter:
+        if ids is None and not asks(filter):
             raise ParamError("get: give ids, a filter, or both; to read all, walk the store")
         fields = self._fields(with_vectors=with_vectors)
-        if filter:
+        if asks(filter):
             rows = self._client.query(
                 self._collection, output_fields=fields, **make_scope(filter, ids, filter_params)
             )
@@ -79,7 +79,7 @@ class ReadingCalls(BaseStore):
             TypeError: if it is no string.
         """
         if not isinstance(id, str):
-            raise TypeError(f"a store holds documents by id: ask for a string, not {id!r:.80}")
+            raise TypeError(f"a store holds documents by id: ask for a string, not {shown(id)}")
         return bool(self._client.get(self._collection, [id], [ID]))
 
     def __iter__(self) -> Iterator[Document]:
@@ -143,13 +143,13 @@ class ReadingCalls(BaseStore):
             EmbeddingMismatchError: if the mode needs a model and the store has none.
         """
         if min_relevance is not None:
-            check_share("min_relevance", min_relevance)
+            min_relevance = number("min_relevance", min_relevance, 0, 1)
         search = make_search(
             query, mode, k, ranker, depth, explain=explain,
             scope=make_scope(filter, ids, filter_params),
             fields=self._fields(with_vectors=with_vectors),
         )  # fmt: skip
-        embedded = None if mode == "text" else self._query_vector(query, vector)
+        embedded = None if search.mode == "text" else self._query_vector(search.query, vector)
         hits = run(self._client, self._collection, search, embedded)
         return [h for h in hits if min_relevance is None or h.relevance >= min_relevance]
 
@@ -195,14 +195,14 @@ class ReadingCalls(BaseStore):
         Raises:
             ParamError, FilterError, EmbeddingMismatchError: as for ``search``.
         """
-        check_share("lambda_mult", lambda_mult)
+        lambda_mult = float(number("lambda_mult", lambda_mult, 0, 1))
         k, fetched = whole("k", k, 1), whole("fetch_k", fetch_k, 1)
         search = make_search(
             query, mode, max(k, fetched), ranker, explain=explain,
             scope=make_scope(filter, ids, filter_params),
             fields=self._fields(with_vectors=True),
         )  # fmt: skip
-        embedded = self._query_vector(query, vector)
+        embedded = self._query_vector(search.query, vector)
         hits = run(self._client, self._collection, search, embedded)
         vectors = np.array([hit.vector for hit in hits])
         return [hits[i] for i in mmr(embedded[0], vectors, k, lambda_mult)]

@@ -9,6 +9,7 @@ from elanus.documents._collection import ID, METADATA, TEXT
 from elanus.documents._input import checked_ids
 from elanus.errors import ParamError
 from elanus.query import bind, filter_from_dict, parse_filter, rebase_names
+from elanus.schema import mapping, refuse
 
 Filter: TypeAlias = str | Mapping[str, Any] | None
 """An expression in which bare names are metadata keys, or a dict; None lets everything pass."""
@@ -38,14 +39,15 @@ def make_scope(
 
 
 def _expression(filter: Filter, given: Mapping[str, Any] | None) -> tuple[str, dict[str, Any]]:
-    if given and not isinstance(filter, str):
+    params = mapping("filter_params", given)
+    if params and not isinstance(filter, str):
         raise ParamError("filter_params go with an expression; a dict binds its own values")
-    if filter is None or filter == "":
+    if filter is None or (isinstance(filter, str) and not filter):
         return "", {}
     if isinstance(filter, str):
         # Here already, so that an error shows the filter as it was written.
-        bind(parse_filter(filter), given)
-        return rebase_names(filter, METADATA, {TEXT}), dict(given or {})
-    if isinstance(filter, Mapping):
-        return filter_from_dict(filter, METADATA)
-    raise ParamError(f"filter must be an expression or a dict, got {filter!r}")
+        bind(parse_filter(filter), params)
+        return rebase_names(filter, METADATA, {TEXT}), params
+    if not isinstance(filter, Mapping):
+        refuse("filter", "an expression or a dict", filter)
+    return filter_from_dict(filter, METADATA)

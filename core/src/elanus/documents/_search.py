@@ -9,12 +9,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from elanus.client import MilvusClient, whole
+from elanus.client import MilvusClient
 from elanus.documents._collection import ID, METADATA, TERMS, TEXT, VECTOR
 from elanus.documents._results import best_score, ranked_by_both, ranked_by_one
 from elanus.documents._values import MODES, Mode, RankedDocument
 from elanus.errors import ParamError
-from elanus.schema import AnnSearchRequest, RRFRanker, WeightedRanker, as_ranker
+from elanus.schema import (
+    AnnSearchRequest,
+    RRFRanker,
+    WeightedRanker,
+    as_ranker,
+    choice,
+    flag,
+    refuse,
+    shown,
+    whole,
+)
 
 FIELDS = (ID, TEXT, METADATA)
 
@@ -63,13 +73,13 @@ def make_search(
     Raises:
         ParamError: naming the argument that is wrong.
     """
-    if mode not in MODES:
-        raise ParamError(f"mode must be one of {', '.join(MODES)}; got {mode!r}")
-    if not isinstance(query, str):
-        raise ParamError(f"query must be a string, got {query!r}")
+    plain: Any = choice("mode", mode, MODES)
+    if not isinstance(query, str):  # of any characters: a query is never refused for what it says
+        refuse("query", "a string", query)
     k = whole("k", k, 1)
     depths = _checked_depth(depth, k)
-    return Search(query, mode, k, scope, fields, explain, as_ranker(ranker), depths)
+    said = flag("explain", explain)
+    return Search(str.__str__(query), plain, k, scope, fields, said, as_ranker(ranker), depths)
 
 
 def _checked_depth(depth: Any, k: int) -> tuple[int, int]:
@@ -80,7 +90,7 @@ def _checked_depth(depth: Any, k: int) -> tuple[int, int]:
         return each, each
     for leg in depth:
         if leg not in _LEGS:
-            raise ParamError(f"depth is given for the legs dense and text; got {leg!r}")
+            raise ParamError(f"depth is given for the legs dense and text; got {shown(leg)}")
     dense, text = (whole(f"depth of {leg}", depth.get(leg, default), 1) for leg in _LEGS)
     return dense, text
 

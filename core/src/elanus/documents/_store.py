@@ -15,6 +15,7 @@ from elanus.documents._reading import ReadingCalls
 from elanus.documents._scope import Filter, make_scope
 from elanus.documents._values import Document
 from elanus.errors import EmbeddingError, ParamError
+from elanus.schema import asks, flag
 
 _EMBEDDED_AT_ONCE = 128
 
@@ -98,13 +99,15 @@ class DocumentStore(ReadingCalls):
         Raises:
             DataNotMatchException: naming the document and the rule broken; nothing is written.
             EmbeddingError: naming the text, if the embedding function fails with one.
+            ParamError: if an argument is of another type.
         """
+        progress = flag("progress", progress)
         documents = checked_documents(texts, metadatas, ids)
         rows = [
             {ID: uuid.uuid4().hex if d.id is None else d.id, TEXT: d.text, METADATA: d.metadata}
             for d in documents
         ]
-        if vectors is None and self._layout.dim is not None:
+        if rows and vectors is None and self._layout.dim is not None:
             self._add_embedding(rows, progress=progress)
         else:
             self._add_at_once(rows, vectors)
@@ -152,9 +155,9 @@ class DocumentStore(ReadingCalls):
         Raises:
             ParamError: if neither is given: to delete all, ``clear``.
         """
-        if ids is None and not filter:
+        if ids is None and not asks(filter):
             raise ParamError("delete: give ids, a filter, or both; to delete all, use clear()")
-        if filter:
+        if asks(filter):
             found = self._client.delete(self._collection, **make_scope(filter, ids, filter_params))
         else:
             found = self._client.delete(self._collection, ids=checked_ids(ids))

@@ -10,7 +10,7 @@ import numpy as np
 
 from elanus.engine._snapshot import Snapshot
 from elanus.errors import ParamError
-from elanus.schema import DYNAMIC, DataType, Schema
+from elanus.schema import DYNAMIC, DataType, Schema, listed, quoted
 from elanus.storage import decode_row, decode_sparse
 
 
@@ -49,8 +49,6 @@ def make_projection(schema: Schema, names: Sequence[str] | None) -> Projection:
     """
     if not names:
         return NOTHING
-    if isinstance(names, str) or not all(isinstance(n, str) for n in names):
-        raise ParamError(f"output_fields must be a list of names, got {names!r}")
     if "*" in names:
         names = [*names, *(f.name for f in schema.fields if not f.is_function_output), DYNAMIC]
     wanted = dict.fromkeys(n for n in names if n != "*")
@@ -68,9 +66,11 @@ def make_projection(schema: Schema, names: Sequence[str] | None) -> Projection:
 def _check_name(schema: Schema, name: str) -> None:
     f = schema.by_name.get(name)
     if f is not None and f.is_function_output:
-        raise ParamError(f"output field {name!r} is filled by a function and cannot be given back")
+        raise ParamError(
+            f"output field {quoted(name)} is filled by a function and cannot be given back"
+        )
     if f is None and not schema.enable_dynamic_field and name != DYNAMIC:
-        raise ParamError(f"unknown output field {name!r}; fields: {', '.join(schema.by_name)}")
+        raise ParamError(f"unknown output field {quoted(name)}; fields: {listed(schema.by_name)}")
 
 
 def _dynamic_names(schema: Schema, wanted: dict[str, None]) -> tuple[str, ...] | None:

@@ -30,8 +30,12 @@ from elanus.schema import (
     RRFRanker,
     SearchParams,
     WeightedRanker,
+    asks,
     dense_vector,
+    listed,
     metrics_for,
+    quoted,
+    shown,
     sparse_vector,
 )
 
@@ -117,20 +121,21 @@ def _resolve(snapshot: Snapshot, leg: Leg) -> _Target:
 
 def _vector_field(snapshot: Snapshot, name: str | None) -> FieldSchema:
     vectors = snapshot.schema.vectors
-    if not name and len(vectors) == 1:
-        return vectors[0]
+    names = listed(f.name for f in vectors) or "none"
+    if not asks(name):
+        if len(vectors) == 1:
+            return vectors[0]
+        raise ParamError(f"anns_field is needed: the vector fields are {names}")
     for f in vectors:
-        if f.name == name:
+        if isinstance(name, str) and f.name == name:
             return f
-    names = ", ".join(f.name for f in vectors)
-    if not name:
-        raise ParamError(f"anns_field is needed: the vector fields are {names or 'none'}")
-    raise ParamError(f"anns_field {name!r} is no vector field; vector fields: {names or 'none'}")
+    raise ParamError(f"anns_field {quoted(name)} is no vector field; vector fields: {names}")
 
 
 def rank(snapshot: Snapshot, leg: Leg, limit: int) -> tuple[Metric, list[Ranking]]:
     """The best ``limit`` slots for each query of a leg, with their metric."""
     target = _target(snapshot, leg)
+    limit = min(limit, max(snapshot.view.n, 1))  # an index may reserve room for all it may give
     mask = snapshot.eligible(*leg.filters)
     if target.field.dtype is DataType.FLOAT_VECTOR:
         return target.metric, _rank_dense(snapshot, leg, target, mask, limit)
@@ -250,7 +255,7 @@ def _checked(convert: Any, value: Any, number: int, target: _Target, *more: Any)
     except Rejected as rule:
         text = " (a text searches a field that a BM25 function fills)" * isinstance(value, str)
         raise DataNotMatchException(
-            f"query {number} on field {target.field.name!r}: {rule}{text}"
+            f"query {number} on field {target.field.name!r}: {rule}{text}; got {shown(value)}"
         ) from None
 
 

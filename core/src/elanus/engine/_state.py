@@ -14,7 +14,7 @@ from elanus.engine._saved import SLOTS, Restored, Saved, SavedText
 from elanus.engine._view import View, empty_view, follow
 from elanus.errors import DatabaseCorruptError, DatabaseFormatError
 from elanus.index import DenseIndex, FaissIndex, FieldKind, Graph, bm25_from_arrays
-from elanus.schema import DataType, IndexSpec, Schema
+from elanus.schema import DataType, IndexSpec, Schema, quoted
 from elanus.storage import (
     Apart,
     CollectionInfo,
@@ -322,8 +322,9 @@ def _analyzers(info: CollectionInfo) -> dict[str, Analyzer]:
         stored = info.analyzers.get(name)
         if stored != analyzer.identity:
             raise DatabaseFormatError(
-                f"collection {info.name!r}, field {name!r}: its texts were analysed by {stored}, "
-                f"this version of elanus has {analyzer.identity}; insert the texts again"
+                f"collection {info.name!r}, field {name!r}: its texts were analysed by "
+                f"{quoted(stored)}, this version of elanus has {quoted(analyzer.identity)}; "
+                "insert the texts again"
             )
     return found
 

@@ -1,5 +1,21 @@
 """Values that describe collections, indexes, requests and rows. No I/O here."""
 
+from elanus.schema._arguments import (
+    as_list,
+    asks,
+    choice,
+    flag,
+    is_encodable,
+    is_whole,
+    mapping,
+    members,
+    names,
+    number,
+    refuse,
+    seconds,
+    text,
+    whole,
+)
 from elanus.schema._batch import Batch, make_batch
 from elanus.schema._collection import (
     DYNAMIC,
@@ -8,7 +24,14 @@ from elanus.schema._collection import (
     as_schema,
 )
 from elanus.schema._columns_input import is_data
-from elanus.schema._fields import MAX_LENGTH, FieldSchema, Function, check_name, make_field
+from elanus.schema._fields import (
+    MAX_LENGTH,
+    MAX_NAME,
+    FieldSchema,
+    Function,
+    check_name,
+    make_field,
+)
 from elanus.schema._index import (
     FAISS_TYPES,
     IndexParam,
@@ -17,6 +40,7 @@ from elanus.schema._index import (
     as_index_specs,
     metrics_for,
 )
+from elanus.schema._json import Rejected, as_json, to_json, to_text
 from elanus.schema._requests import (
     AnnSearchRequest,
     LegExplanation,
@@ -26,6 +50,7 @@ from elanus.schema._requests import (
     as_ranker,
     as_search_params,
 )
+from elanus.schema._shown import cut, listed, quoted, shown
 from elanus.schema._types import (
     FLOAT_TYPES,
     INTEGER_TYPES,
@@ -35,10 +60,11 @@ from elanus.schema._types import (
     LoadState,
     Metric,
 )
-from elanus.schema._values import Rejected, converter, shown, to_json, to_text
+from elanus.schema._values import converter
 from elanus.schema._vectors import (
     DenseColumn,
     SparseColumn,
+    dense_matrix,
     dense_vector,
     sparse_vector,
     split_queries,
@@ -50,6 +76,7 @@ __all__ = [
     "FLOAT_TYPES",
     "INTEGER_TYPES",
     "MAX_LENGTH",
+    "MAX_NAME",
     "VECTOR_TYPES",
     "AnnSearchRequest",
     "Batch",
@@ -72,19 +99,38 @@ __all__ = [
     "SparseColumn",
     "WeightedRanker",
     "as_index_specs",
+    "as_json",
+    "as_list",
     "as_ranker",
     "as_schema",
     "as_search_params",
+    "asks",
     "check_name",
+    "choice",
     "converter",
+    "cut",
+    "dense_matrix",
     "dense_vector",
+    "flag",
     "is_data",
+    "is_encodable",
+    "is_whole",
+    "listed",
     "make_batch",
     "make_field",
+    "mapping",
+    "members",
     "metrics_for",
+    "names",
+    "number",
+    "quoted",
+    "refuse",
+    "seconds",
     "shown",
     "sparse_vector",
     "split_queries",
+    "text",
     "to_json",
     "to_text",
+    "whole",
 ]

@@ -13,7 +13,9 @@ from elanus.schema._collection import DYNAMIC, Schema
 from elanus.schema._columns import Column
 from elanus.schema._columns_input import MISSING, Columns, Rows, as_source, no_null
 from elanus.schema._fields import FieldSchema
-from elanus.schema._values import Rejected, convert_column, reject, to_json
+from elanus.schema._json import Rejected, to_json
+from elanus.schema._shown import listed, quoted
+from elanus.schema._values import convert_column, reject
 from elanus.schema._vectors import DenseColumn, SparseColumn, dense_column, sparse_column
 
 
@@ -117,8 +119,8 @@ def _dynamic_part(schema: Schema, number: int, row: Mapping[str, Any]) -> dict[s
     part = {k: v for k, v in row.items() if k not in schema.by_name}
     if part and not schema.enable_dynamic_field:
         raise DataNotMatchException(
-            f"row {number}: unknown field {next(iter(part))!r:.80} (the collection has no dynamic "
-            f"field); fields: {', '.join(map(str, schema.by_name))}"
+            f"row {number}: unknown field {quoted(next(iter(part)))} (the collection has no "
+            f"dynamic field); fields: {listed(schema.by_name)}"
         )
     nested = part.pop(DYNAMIC, None)
     if isinstance(nested, dict):

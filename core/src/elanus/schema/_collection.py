@@ -7,10 +7,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from elanus.errors import ParamError, PrimaryKeyException, SchemaError
+from elanus.errors import ParamError, PrimaryKeyException, SchemaError, UnsupportedError
+from elanus.schema._arguments import asks, flag, mapping, members, text
 from elanus.schema._fields import FieldSchema, Function, check_bm25, make_field
+from elanus.schema._json import Rejected
+from elanus.schema._shown import quoted
 from elanus.schema._types import VECTOR_TYPES, DataType
-from elanus.schema._values import Rejected, converter
+from elanus.schema._values import converter
 
 DYNAMIC = "$meta"
 """The name under which dynamic keys are kept and addressed."""
@@ -25,24 +28,39 @@ class CollectionSchema:
         >>> schema = schema.add_field("vector", DataType.FLOAT_VECTOR, dim=4)
         >>> schema.freeze().primary.name
         'id'
+
+    Args:
+        fields, functions: to begin with, ours or pymilvus's.
+        description: shown by ``describe_collection``.
+        enable_dynamic_field: whether rows may have keys that are no fields.
+        auto_id: whether the engine makes the primary keys.
+        primary_field: name of the primary key, unless the field says so itself.
+
+    Raises:
+        ParamError: if an argument is of another type.
     """
 
     def __init__(
         self,
-        fields: Iterable[FieldSchema] | None = None,
+        fields: Iterable[Any] | None = None,
         description: str = "",
-        functions: Iterable[Function] | None = None,
+        functions: Iterable[Any] | None = None,
         *,
-        enable_dynamic_field: bool = False,
+        enable_dynamic_field: bool | None = False,
         auto_id: bool | None = None,
         primary_field: str | None = None,
     ) -> None:
-        self.fields: list[FieldSchema] = list(fields or [])
-        self.functions: list[Function] = list(functions or [])
-        self.description = description
-        self.enable_dynamic_field = enable_dynamic_field
-        self.auto_id = auto_id
-        self.primary_field = primary_field
+        what = "CollectionSchema: "
+        self.fields: list[FieldSchema] = [as_field(f) for f in _list(f"{what}fields", fields)]
+        given = _list(f"{what}functions", functions)
+        self.functions: list[Function] = [as_function(f) for f in given]
+        self.description = text(f"{what}description", description)
+        # pymilvus has None where nothing was said.
+        dynamic = False if enable_dynamic_field is None else enable_dynamic_field
+        self.enable_dynamic_field = flag(f"{what}enable_dynamic_field", dynamic)
+        self.auto_id = None if auto_id is None else flag(f"{what}auto_id", auto_id)
+        primary = primary_field
+        self.primary_field = None if primary is None else text(f"{what}primary_field", primary)
 
     def add_field(self, field_name: str, datatype: Any, **options: Any) -> CollectionSchema:
         """Add a field; the options are the attributes of :class:`FieldSchema`.
@@ -73,11 +91,11 @@ class CollectionSchema:
         Raises:
             SchemaError: if its parts contradict each other.
         """
-        fields = [self._with_primary_options(f) for f in self.fields]
-        schema = Schema(
-            tuple(fields), tuple(self.functions), bool(self.enable_dynamic_field), self.description
+        plain = CollectionSchema(**vars(self))  # attributes may have been set since
+        fields = tuple(plain._with_primary_options(f) for f in plain.fields)
+        return check_schema(
+            Schema(fields, tuple(plain.functions), plain.enable_dynamic_field, plain.description)
         )
-        return check_schema(schema)
 
     def _with_primary_options(self, f: FieldSchema) -> FieldSchema:
         if self.primary_field == f.name:
@@ -172,17 +190,18 @@ def check_schema(schema: Schema) -> Schema:
     names = [f.name for f in schema.fields]
     double = {n for n in names if names.count(n) > 1}
     if double:
-        raise SchemaError(f"schema: field {sorted(double)} is defined twice")
+        raise SchemaError(f"schema: field {quoted(sorted(double))} is defined twice")
     primaries = [f.name for f in schema.fields if f.is_primary]
     if len(primaries) != 1:
         raise PrimaryKeyException(
-            f"schema: exactly one field must have is_primary=True, got {primaries or 'none'}"
+            f"schema: exactly one field must have is_primary=True, got "
+            f"{quoted(primaries) if primaries else 'none'}"
         )
     for function in schema.functions:
         check_bm25(function, schema.by_name)
     outputs = [n for f in schema.functions for n in f.output_field_names]
     if len(set(outputs)) != len(outputs):
-        raise SchemaError(f"schema: a field is filled by two functions: {outputs}")
+        raise SchemaError(f"schema: a field is filled by two functions: {quoted(outputs)}")
     marked = tuple(
         replace(f, is_function_output=f.name in outputs, default_value=_checked_default(f))
         for f in schema.fields
@@ -201,6 +220,17 @@ def _checked_default(f: FieldSchema) -> Any:
         raise SchemaError(f"field {f.name!r}: default_value: {rule}") from None
 
 
+_FUNCTION_ATTRIBUTES = (
+    "name", "type", "input_field_names", "output_field_names", "description", "params"
+)  # fmt: skip
+_FIELD_ATTRIBUTES = (
+    "name", "dtype", "description", "is_primary", "auto_id", "nullable", "is_partition_key",
+    "is_clustering_key", "element_type", "default_value"
+)  # fmt: skip
+_NOT_HERE = ("struct_fields", "enable_namespace", "external_source", "external_spec")
+_SCHEMA_ATTRIBUTES = ("fields", "description", "functions", "enable_dynamic_field", "auto_id")
+
+
 def as_function(function: Any) -> Function:
     """Our form of a function that may be pymilvus's.
 
@@ -210,16 +240,10 @@ def as_function(function: Any) -> Function:
     if isinstance(function, Function):
         return function
     try:
-        return Function(
-            name=function.name,
-            function_type=function.type,
-            input_field_names=function.input_field_names,
-            output_field_names=function.output_field_names,
-            description=function.description,
-            params=function.params,
-        )
+        given = [getattr(function, name) for name in _FUNCTION_ATTRIBUTES]
     except AttributeError:
-        raise ParamError(f"{function!r} is no Function") from None
+        raise ParamError(f"{quoted(function)} is no Function") from None
+    return Function(*given)
 
 
 def as_field(f: Any) -> FieldSchema:
@@ -231,20 +255,16 @@ def as_field(f: Any) -> FieldSchema:
     if isinstance(f, FieldSchema):
         return f
     try:
-        options = {"is_primary": f.is_primary, "auto_id": f.auto_id, "nullable": f.nullable}
-        return make_field(
-            f.name,
-            f.dtype,
-            f.description or "",
-            **options,
-            **dict(f.params or {}),
-            element_type=f.element_type or None,
-            default_value=_plain_default(f.default_value),
-            is_partition_key=f.is_partition_key,
-            is_clustering_key=f.is_clustering_key,
-        )
+        options = {name: getattr(f, name) for name in _FIELD_ATTRIBUTES}
+        params = f.params
     except AttributeError:
-        raise ParamError(f"{f!r} is no FieldSchema") from None
+        raise ParamError(f"{quoted(f)} is no FieldSchema") from None
+    options |= mapping("FieldSchema: params", params)
+    options["element_type"] = options["element_type"] or None
+    options["default_value"] = _plain_default(options["default_value"])
+    options["external_field"] = getattr(f, "external_field", None)
+    description = options.pop("description") or ""
+    return make_field(options.pop("name"), options.pop("dtype"), description, **options)
 
 
 def _plain_default(value: Any) -> Any:
@@ -268,15 +288,15 @@ def as_schema(schema: Any) -> Schema:
     if isinstance(schema, CollectionSchema):
         return schema.freeze()
     try:
-        fields = [as_field(f) for f in schema.fields]
-        functions = [as_function(f) for f in schema.functions or []]
-        builder = CollectionSchema(
-            fields,
-            schema.description or "",
-            functions,
-            enable_dynamic_field=bool(schema.enable_dynamic_field),
-            auto_id=schema.auto_id,
-        )
+        given = {name: getattr(schema, name) for name in _SCHEMA_ATTRIBUTES}
     except AttributeError:
-        raise ParamError(f"{schema!r} is no CollectionSchema") from None
-    return builder.freeze()
+        raise ParamError(f"{quoted(schema)} is no CollectionSchema") from None
+    for name in _NOT_HERE:
+        if asks(getattr(schema, name, None)):
+            raise UnsupportedError(f"schema: {name} is not supported")
+    given["description"] = given["description"] or ""
+    return CollectionSchema(**given).freeze()
+
+
+def _list(what: str, given: Any) -> list[Any]:
+    return [] if given is None else members(what, "a list", given)

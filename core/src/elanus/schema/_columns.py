@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from elanus.errors import DataNotMatchException
 from elanus.schema._columns_plain import arrow_values, polars_values
-from elanus.schema._libraries import ARROW, PANDAS, POLARS, column_library, is_on_arrow
-from elanus.schema._values import shown
+from elanus.schema._libraries import ARROW, PANDAS, POLARS, column_library, is_on_arrow, is_scipy
+from elanus.schema._shown import shown
 
 Column = Sequence[Any] | NDArray[Any]
 """One value a row: plain values with None for null, or numpy numbers or bools without nulls."""
@@ -47,7 +47,7 @@ def read_column(name: str, column: Any) -> Column:
         return _from_pandas(name, column)
     if library == POLARS:
         return _from_polars(name, column)
-    if hasattr(column, "tocsr") and column.ndim == 2:
+    if is_scipy(column) and column.ndim == 2:
         rows = column.tocsr()
         return [rows[[i]] for i in range(rows.shape[0])]
     raise DataNotMatchException(

@@ -19,8 +19,8 @@ from elanus.schema._libraries import (
     is_lazy_frame,
     table_library,
 )
+from elanus.schema._shown import shown
 from elanus.schema._types import DataType
-from elanus.schema._values import shown
 
 MISSING: Any = object()
 """Stands where a row has no entry for a field."""

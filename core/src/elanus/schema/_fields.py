@@ -16,7 +16,19 @@ from elanus.errors import (
     SchemaError,
     UnsupportedError,
 )
-from elanus.schema._types import ELEMENT_TYPES, DataType, FunctionType
+from elanus.schema._arguments import (
+    as_written,
+    asks,
+    flag,
+    is_whole,
+    mapping,
+    names,
+    refuse,
+    text,
+)
+from elanus.schema._json import MAX_JSON_DEPTH, as_json
+from elanus.schema._shown import listed, quoted
+from elanus.schema._types import ELEMENT_TYPES, DataType, FunctionType, member_of
 
 MAX_DIM = 32768
 """Milvus's largest dimension of a dense vector."""
@@ -26,6 +38,7 @@ MAX_LENGTH = 2**30
 
 DEFAULT_LENGTH = 65535
 DEFAULT_CAPACITY = 4096
+MAX_NAME = 255
 _NAME = re.compile(r"[^\W\d]\w*\Z")
 
 # Milvus's hints about where a cluster keeps a field. They change no result, are kept, and shown
@@ -42,12 +55,12 @@ def check_name(name: object, what: str) -> str:
     Raises:
         ParamError: if it may not.
     """
-    if not isinstance(name, str) or not _NAME.match(name) or len(name) > 255:
+    if not isinstance(name, str) or len(name) > MAX_NAME or not _NAME.match(name):
         raise ParamError(
-            f"{what} name {name!r} is invalid: use at most 255 letters, digits and underscores, "
-            "not starting with a digit"
+            f"{what} name {quoted(name)} is invalid: use at most {MAX_NAME} letters, digits and "
+            "underscores, not starting with a digit"
         )
-    return name
+    return str.__str__(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +93,8 @@ class FieldSchema:
     hints: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "dtype", DataType.of(self.dtype))
+        for key, value in _plain_options(self).items():
+            object.__setattr__(self, key, value)
         _check_field(self)
 
     def to_dict(self) -> dict[str, Any]:
@@ -97,6 +111,9 @@ class FieldSchema:
 
 
 _FIELD_ARGUMENTS = frozenset(f.name for f in fields(FieldSchema))
+_FLAGS = ("is_primary", "auto_id", "nullable", "enable_analyzer", "enable_match",
+          "is_function_output")  # fmt: skip
+_NUMBERS = ("dim", "max_length", "max_capacity")
 
 
 def make_field(name: str, dtype: Any, description: str = "", **options: Any) -> FieldSchema:
@@ -106,61 +123,71 @@ def make_field(name: str, dtype: Any, description: str = "", **options: Any) -> 
         ParamError: if an option is unknown or has a wrong value.
         UnsupportedError: if it is an option of Milvus that this engine does not have.
     """
+    what = f"field {quoted(name)}"
     description = options.pop("desc", description)
-    hints = dict(options.pop("hints", {}))
-    hints |= {k: options.pop(k) for k in list(options) if k in _HINTS and options[k]}
+    hints = mapping(f"{what}: hints", options.pop("hints", None))
+    hints |= {k: options.pop(k) for k in list(options) if k in _HINTS and asks(options[k])}
     for key in _NOT_YET & options.keys():
-        if options.pop(key):
-            raise UnsupportedError(f"field {name!r}: {key} is not supported")
+        if asks(options.pop(key)):
+            raise UnsupportedError(f"{what}: {key} is not supported")
     unknown = options.keys() - _FIELD_ARGUMENTS - _HINTS
     if unknown:
         raise ParamError(
-            f"field {name!r}: unknown option {sorted(unknown)}; "
+            f"{what}: unknown option {listed(map(repr, sorted(unknown)))}; "
             f"known: {', '.join(sorted(_FIELD_ARGUMENTS - {'hints', 'is_function_output'}))}"
         )
     options = {k: v for k, v in options.items() if k not in _HINTS and v is not None}
-    if "analyzer_params" in options:
-        options["analyzer_params"] = _as_json(options["analyzer_params"]) or None
     dtype = DataType.of(dtype)
-    for key in ("dim", "max_length", "max_capacity"):
-        if key in options:
-            options[key] = _integer(name, key, options[key])
-    if dtype is DataType.VARCHAR:
-        options.setdefault("max_length", DEFAULT_LENGTH)
+    texts = dtype
     if dtype is DataType.ARRAY:
         options.setdefault("max_capacity", DEFAULT_CAPACITY)
-        if options.get("element_type") == DataType.VARCHAR:
-            options.setdefault("max_length", DEFAULT_LENGTH)
-    if "element_type" in options:
-        options["element_type"] = DataType.of(options["element_type"])
+        texts = options.get("element_type")
+    if member_of(DataType, texts) is DataType.VARCHAR:
+        options.setdefault("max_length", DEFAULT_LENGTH)
     return FieldSchema(name=name, dtype=dtype, description=description, hints=hints, **options)
 
 
-def _as_json(value: Any) -> Any:
+def _plain_options(f: FieldSchema) -> dict[str, Any]:
+    """The attributes as plain values; whether a field may have them is not looked at."""
+    name = check_name(f.name, "field")
+    what = f"field {name!r}: "
+    plain: dict[str, Any] = {"name": name, "dtype": DataType.of(f.dtype)}
+    plain["description"] = text(f"{what}description", f.description)
+    plain |= {key: flag(f"{what}{key}", getattr(f, key)) for key in _FLAGS}
+    for key in _NUMBERS:
+        value = as_written(getattr(f, key))
+        if value is not None and not (is_whole(value) and abs(int(value)) < 2**63):
+            refuse(f"{what}{key}", "an integer", value)
+        plain[key] = None if value is None else int(value)
+    if f.element_type is not None:
+        plain["element_type"] = DataType.of(f.element_type)
+    plain["hints"] = as_json(f"{what}hints", mapping(f"{what}hints", f.hints))
+    plain["analyzer_params"] = _plain_params(f"{what}analyzer_params", f.analyzer_params)
+    return plain
+
+
+def _plain_params(what: str, params: Any) -> Any:
     """Analyzer parameters as JSON gives them back, so that a schema equals its stored form."""
-    if isinstance(value, str) and value.lstrip().startswith("{"):  # pymilvus writes JSON text
-        with suppress(ValueError):  # building the analyzer will say what is wrong with it
-            return json.loads(value)
+    if isinstance(params, str) and params.lstrip().startswith("{"):  # pymilvus writes JSON text
+        # Building the analyzer will say what is wrong with it.
+        with suppress(ValueError, RecursionError):
+            params = json.loads(params)
+    return as_json(what, _without_sets(params)) or None
+
+
+def _without_sets(value: Any, depth: int = 0) -> Any:
+    if depth > MAX_JSON_DEPTH:
+        return value  # which is no JSON value then
     if isinstance(value, Mapping):
-        return {k: _as_json(v) for k, v in value.items()}
+        return {k: _without_sets(v, depth + 1) for k, v in value.items()}
     if isinstance(value, (set, frozenset)):
-        return sorted(map(_as_json, value))
-    return [_as_json(v) for v in value] if isinstance(value, (list, tuple)) else value
-
-
-def _integer(name: str, key: str, value: Any) -> int:
-    try:
-        number = int(value)
-        is_whole = number == float(value) and not isinstance(value, bool)
-    except (TypeError, ValueError, OverflowError):
-        is_whole = False
-    if not is_whole:
-        raise ParamError(f"field {name!r}: {key} must be an integer, got {value!r}")
-    return number
+        return sorted((_without_sets(v, depth + 1) for v in value), key=str)
+    if isinstance(value, (list, tuple)):
+        return [_without_sets(v, depth + 1) for v in value]
+    return value
 
 
 def _check_field(f: FieldSchema) -> None:
-    check_name(f.name, "field")
     _check_shape(f)
     if f.is_primary:
         _check_primary(f)
@@ -182,13 +209,13 @@ def _check_shape(f: FieldSchema) -> None:
         if f.element_type not in ELEMENT_TYPES:
             raise DataTypeNotSupportException(
                 f"field {f.name!r}: an ARRAY needs element_type BOOL, INT8 to INT64, FLOAT, "
-                f"DOUBLE or VARCHAR, got {f.element_type!r}"
+                f"DOUBLE or VARCHAR, got {quoted(f.element_type)}"
             )
 
 
 def _check_range(name: str, key: str, value: int | None, most: int) -> None:
     if value is None or not 1 <= value <= most:
-        raise ParamError(f"field {name!r}: {key} must be between 1 and {most}, got {value!r}")
+        raise ParamError(f"field {name!r}: {key} must be between 1 and {most}, got {quoted(value)}")
 
 
 def _check_primary(f: FieldSchema) -> None:
@@ -217,19 +244,24 @@ class Function:
     params: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        try:
-            object.__setattr__(self, "function_type", FunctionType(int(self.function_type)))
-        except (TypeError, ValueError):
-            raise ParamError(
-                f"function {self.name!r}: unknown type {self.function_type!r}"
-            ) from None
+        name = text("function: name", self.name)
+        what = f"function {quoted(name)}"
+        kind = member_of(FunctionType, self.function_type)
+        if kind is None:
+            raise ParamError(f"{what}: unknown type {quoted(self.function_type)}")
+        params = mapping(f"{what}: params", self.params)
+        plain = {
+            "name": name,
+            "function_type": kind,
+            "description": text(f"{what}: description", self.description),
+            "params": as_json(f"{what}: params", params),
+        }
         for side in ("input_field_names", "output_field_names"):
-            names = getattr(self, side)
-            names = [names] if isinstance(names, str) else list(names or [])
-            if not all(isinstance(n, str) for n in names):
-                raise ParamError(f"function {self.name!r}: {side} must be strings, got {names!r}")
-            object.__setattr__(self, side, names)
-        object.__setattr__(self, "params", dict(self.params or {}))
+            given = getattr(self, side)
+            listed_names = [given] if isinstance(given, str) else [] if given is None else given
+            plain[side] = names(f"{what}: {side}", listed_names)
+        for key, value in plain.items():
+            object.__setattr__(self, key, value)
 
     @property
     def type(self) -> FunctionType:
@@ -248,7 +280,7 @@ def check_bm25(function: Function, by_name: Mapping[str, FieldSchema]) -> None:
         SchemaError: if it does not.
         UnsupportedError: if it is another kind of function.
     """
-    what = f"function {function.name!r}"
+    what = f"function {quoted(function.name)}"
     if function.function_type is not FunctionType.BM25:
         raise UnsupportedError(
             f"{what}: FunctionType.{function.function_type.name} is not supported"
@@ -257,7 +289,7 @@ def check_bm25(function: Function, by_name: Mapping[str, FieldSchema]) -> None:
         raise SchemaError(f"{what}: BM25 takes one input field and one output field")
     for name in (*function.input_field_names, *function.output_field_names):
         if name not in by_name:
-            raise SchemaError(f"{what}: no field {name!r}; fields: {', '.join(by_name)}")
+            raise SchemaError(f"{what}: no field {quoted(name)}; fields: {listed(by_name)}")
     source = by_name[function.input_field_names[0]]
     target = by_name[function.output_field_names[0]]
     if not source.enable_analyzer:

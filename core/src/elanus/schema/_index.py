@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
 from elanus.errors import MissingExtraError, ParamError, UnsupportedError
+from elanus.schema._arguments import (
+    as_written,
+    asks,
+    flag,
+    mapping,
+    number,
+    refuse,
+    text,
+    whole,
+    word,
+)
 from elanus.schema._collection import Schema
 from elanus.schema._fields import FieldSchema, check_name
+from elanus.schema._shown import cut, listed, quoted, shown
 from elanus.schema._types import VECTOR_TYPES, DataType, Metric
 
 
@@ -19,14 +30,12 @@ class IndexParam:
     """One index asked for; ``params={…}`` and plain keywords mean the same."""
 
     def __init__(
-        self, field_name: str, index_type: str = "", index_name: str = "", **options: Any
+        self, /, field_name: str, index_type: str = "", index_name: str = "", **options: Any
     ) -> None:
         self.field_name = field_name
         self.index_type = index_type
         self.index_name = index_name
-        nested = options.pop("params", None) or {}
-        if not isinstance(nested, Mapping):
-            raise ParamError(f"index on {field_name!r}: params must be a dict, got {nested!r}")
+        nested = mapping(f"index on {quoted(field_name)}: params", options.pop("params", None))
         self.configs: dict[str, Any] = {**nested, **options}
 
     def to_dict(self) -> dict[str, Any]:
@@ -89,43 +98,31 @@ class IndexSpec:
         return cls(raw["name"], raw["field"], raw["index_type"], metric, raw["params"])
 
 
-def _as_number(value: Any) -> float:
-    """A number, also one that is written out; NaN for what is none."""
-    try:
-        return math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        return math.nan
+Rule = Callable[[str, Any], Any]
+Rules = Mapping[str, Rule]
 
 
-def _whole(low: int, high: int) -> Callable[[Any], int]:
-    def check(value: Any) -> int:
-        number = _as_number(value)
-        if not number.is_integer() or not low <= number <= high:
-            raise ValueError(f"an integer from {low} to {high}")
-        return int(number)
-
-    return check
+def _whole(low: int, high: int) -> Rule:
+    return lambda what, value: whole(what, as_written(value), low, high)
 
 
-def _real(low: float, high: float) -> Callable[[Any], float]:
-    def check(value: Any) -> float:
-        number = _as_number(value)
-        if not low <= number <= high:
-            raise ValueError(f"a number from {low} to {high}")
-        return number
-
-    return check
+def _real(low: float, high: float) -> Rule:
+    return lambda what, value: float(number(what, as_written(value), low, high))
 
 
-Rules = Mapping[str, Callable[[Any], Any]]
+def _switch(what: str, value: Any) -> bool:
+    """True or False, also written out: Milvus's own properties are texts."""
+    written = {"true": True, "false": False}
+    return flag(what, written.get((word(value) or "").lower(), value))
+
 
 _BM25: Rules = {"bm25_k1": _real(0.0, 3.0), "bm25_b": _real(0.0, 1.0)}
 _HNSW: Rules = {"M": _whole(2, 2048), "efConstruction": _whole(1, 65536), "ef": _whole(1, 65536)}
 _IVF: Rules = {"nlist": _whole(1, 65536), "nprobe": _whole(1, 65536)}
 # These choose an algorithm or an approximation of Milvus's sparse index. Ours is exact whatever
 # they say, which each of them allows.
-_SPARSE: Rules = {"inverted_index_algo": str, "drop_ratio_build": _real(0.0, 0.999), **_BM25}
-_HINTS: Rules = {"mmap.enabled": bool, "mmap_enabled": bool, "warmup": str}
+_SPARSE: Rules = {"inverted_index_algo": text, "drop_ratio_build": _real(0.0, 0.999), **_BM25}
+_HINTS: Rules = {"mmap.enabled": _switch, "mmap_enabled": _switch, "warmup": text}
 
 DENSE_TYPES: dict[str, Rules] = {
     "FLAT": {},
@@ -135,7 +132,7 @@ DENSE_TYPES: dict[str, Rules] = {
     "IVF_SQ8": _IVF,
     "IVF_PQ": {**_IVF, "m": _whole(1, 32768), "nbits": _whole(1, 12)},
     # The raw vectors are there in any case.
-    "SCANN": {**_IVF, "reorder_k": _whole(1, 65536), "with_raw_data": bool},
+    "SCANN": {**_IVF, "reorder_k": _whole(1, 65536), "with_raw_data": _switch},
 }
 FAISS_TYPES = frozenset({"IVF_FLAT", "IVF_SQ8", "IVF_PQ", "SCANN"})
 """Dense types that need the extra ``faiss``."""
@@ -148,7 +145,7 @@ SPARSE_TYPES: dict[str, Rules] = {
 # Filters read typed columns, whatever index a scalar field has; so each of these is exact.
 SCALAR_TYPES: dict[str, Rules] = {
     "AUTOINDEX": {},
-    "INVERTED": {"json_path": str, "json_cast_type": str},
+    "INVERTED": {"json_path": text, "json_cast_type": text},
     "STL_SORT": {},
     "TRIE": {},
     "BITMAP": {},
@@ -167,35 +164,46 @@ def as_index_specs(params: Any, schema: Schema) -> list[IndexSpec]:
         return []
     items = [params] if hasattr(params, "field_name") or isinstance(params, Mapping) else params
     if not isinstance(items, (list, tuple)):
-        raise ParamError(f"index_params must come from prepare_index_params(), got {params!r}")
+        raise ParamError(f"index_params must come from prepare_index_params(), got {shown(params)}")
     return [_as_spec(p, schema) for p in items]
 
 
 def _as_spec(param: Any, schema: Schema) -> IndexSpec:
-    raw = param if isinstance(param, Mapping) else getattr(param, "to_dict", dict)()
+    raw = param if isinstance(param, Mapping) else _attributes_of(param)
+    if not all(isinstance(key, str) for key in raw):
+        refuse("index", "a dict of names to values", raw)
     options = IndexParam(**{"field_name": "", **raw})
     name: Any = options.field_name
     if not isinstance(name, str) or name not in schema.by_name:
-        raise ParamError(f"index: no field {name!r}; fields: {', '.join(schema.by_name)}")
+        raise ParamError(f"index: no field {quoted(name)}; fields: {listed(schema.by_name)}")
     return make_spec(schema, schema.by_name[name], options)
+
+
+def _attributes_of(param: Any) -> Mapping[str, Any]:
+    """What an index parameter, ours or pymilvus's, was given."""
+    if not hasattr(param, "field_name") or not hasattr(param, "to_dict"):
+        raise ParamError(f"index_params must come from prepare_index_params(), got {shown(param)}")
+    return mapping("index_params", param.to_dict())
 
 
 def make_spec(schema: Schema, f: FieldSchema, options: IndexParam) -> IndexSpec:
     """The checked form of what was asked for one field; see :func:`as_index_specs`."""
     types = _types_for(f)
-    asked = options.index_type or options.configs.pop("index_type", "") or "AUTOINDEX"
-    index_type = str(asked).upper()
+    configs = dict(options.configs)
+    nested = configs.pop("index_type", None)
+    asked = next((v for v in (options.index_type, nested) if asks(v)), "AUTOINDEX")
+    index_type = (word(asked) or quoted(asked)).upper()
     if index_type not in types:
         raise UnsupportedError(
-            f"index on {f.name!r}: index_type {index_type!r} is not supported for "
+            f"index on {f.name!r}: index_type {quoted(index_type)} is not supported for "
             f"{f.dtype.name}; supported: {', '.join(types)}"
         )
-    configs = dict(options.configs)
     metric = _metric_for(schema, f, configs.pop("metric_type", None))
     params = _check_params(f.name, index_type, configs, {**types[index_type], **_HINTS})
     if index_type in FAISS_TYPES:
         _check_faiss(f, index_type, params)
-    name = check_name(options.index_name or f.name, "index")
+    given: Any = options.index_name
+    name = check_name(given if asks(given) else f.name, "index")
     return IndexSpec(name, f.name, index_type, metric, params)
 
 
@@ -228,7 +236,7 @@ def _metric_for(schema: Schema, f: FieldSchema, asked: Any) -> Metric | None:
     allowed = metrics_for(schema, f)
     if f.dtype not in VECTOR_TYPES:
         return None
-    metric = Metric.of(asked) if asked else allowed[0]
+    metric = Metric.of(asked) if asks(asked) else allowed[0]
     if metric not in allowed:
         names = ", ".join(m.value for m in allowed)
         raise ParamError(f"index on {f.name!r}: metric_type {metric.value!r}; allowed: {names}")
@@ -246,10 +254,7 @@ def _check_params(
         if key not in rules:
             known = ", ".join(k for k in rules if k not in _HINTS) or "none"
             raise ParamError(
-                f"index on {name!r}: {index_type} has no parameter {key!r}; known: {known}"
+                f"index on {name!r}: {index_type} has no parameter {quoted(key)}; known: {known}"
             )
-        try:
-            checked[key] = rules[key](value)
-        except (TypeError, ValueError) as error:
-            raise ParamError(f"index on {name!r}: {key}={value!r} must be {error}") from None
+        checked[key] = rules[key](f"index on {name!r}: {key}={cut(quoted(value), 80)}", value)
     return checked

@@ -39,6 +39,12 @@ def is_polars_extension(dtype: Any) -> bool:
     return _library(dtype, {(POLARS, "BaseExtension")}) is not None
 
 
+def is_scipy(value: Any) -> bool:
+    """Whether a value is a sparse matrix or array of SciPy, which has many classes for them."""
+    # Callable, since a column of a frame may have this name as well.
+    return callable(getattr(value, "tocsr", None))
+
+
 def _library(value: Any, classes: Collection[tuple[str, str]]) -> str | None:
     for each in type(value).__mro__:
         library = str(each.__module__).partition(".")[0]

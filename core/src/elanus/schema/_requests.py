@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from elanus.errors import ParamError, UnsupportedError
+from elanus.schema._arguments import (
+    as_number,
+    as_written,
+    asks,
+    flag,
+    mapping,
+    members,
+    refuse,
+    whole,
+    word,
+)
+from elanus.schema._shown import quoted
+from elanus.schema._types import Metric
 
 
 class AnnSearchRequest:
@@ -40,10 +54,10 @@ class AnnSearchRequest:
         self.anns_field = anns_field
         self.param = param
         self.limit = limit
-        resolved: Any = expr if filter is None else filter
-        if not (resolved is None or isinstance(resolved, str)):
-            raise ParamError(f"AnnSearchRequest: filter must be a string, got {resolved!r}")
-        self.expr: str | None = resolved
+        given = expr if filter is None else filter
+        if given is not None and not isinstance(given, str):
+            refuse("AnnSearchRequest: filter", "a string", given)
+        self.expr = given
         self.expr_params = expr_params
 
     @property
@@ -67,9 +81,10 @@ class RRFRanker:
     weights: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        k: Any = self.k
-        if _is_no_number(k) or not 0 < k < 16384:
-            raise ParamError(f"RRFRanker: k must be between 0 and 16384 (exclusive), got {k!r}")
+        k = as_number(self.k)
+        if k is None or not 0 < k < 16384:
+            refuse("RRFRanker: k", "between 0 and 16384 (exclusive)", self.k)
+        object.__setattr__(self, "k", k)
         object.__setattr__(self, "weights", _weights("RRFRanker", self.weights))
 
     def dict(self) -> dict[str, Any]:
@@ -91,9 +106,9 @@ class WeightedRanker:
 
     def __init__(self, *weights: float, norm_score: bool = True) -> None:
         object.__setattr__(self, "weights", _weights("WeightedRanker", weights))
-        object.__setattr__(self, "norm_score", bool(norm_score))
+        object.__setattr__(self, "norm_score", flag("WeightedRanker: norm_score", norm_score))
         if not weights or any(w > 1 for w in self.weights):
-            raise ParamError(f"WeightedRanker: weights must be from 0 to 1, got {weights!r}")
+            refuse("WeightedRanker: weights", "from 0 to 1", weights)
 
     def dict(self) -> dict[str, Any]:
         """The ranker as pymilvus writes it."""
@@ -101,15 +116,14 @@ class WeightedRanker:
         return {"strategy": "weighted", "params": params}
 
 
-def _is_no_number(value: Any) -> bool:
-    return isinstance(value, bool) or not isinstance(value, (int, float))
-
-
 def _weights(what: str, weights: Any) -> tuple[float, ...]:
-    for w in weights:
-        if _is_no_number(w) or not 0 <= w < float("inf"):
-            raise ParamError(f"{what}: a weight must be a number of at least 0, got {w!r}")
-    return tuple(float(w) for w in weights)
+    plain = []
+    for given in members(f"{what}: weights", "a list of numbers", weights):
+        weight = as_number(given)
+        if weight is None or not 0 <= weight <= sys.float_info.max:
+            refuse(f"{what}: a weight", "a number of at least 0", given)
+        plain.append(float(weight))
+    return tuple(plain)
 
 
 def as_ranker(ranker: Any) -> RRFRanker | WeightedRanker:
@@ -125,16 +139,17 @@ def as_ranker(ranker: Any) -> RRFRanker | WeightedRanker:
         return ranker
     try:
         raw = ranker.dict()
-        strategy, params = raw["strategy"], raw["params"]
+        strategy, params = raw["strategy"], mapping("ranker: params", raw["params"])
     except (AttributeError, KeyError, TypeError):
-        raise ParamError(
-            f"ranker must be an RRFRanker or a WeightedRanker, got {ranker!r}"
-        ) from None
-    if strategy == "rrf":
+        refuse("ranker", "an RRFRanker or a WeightedRanker", ranker)
+    if word(strategy) == "rrf":
         return RRFRanker(params.get("k", 60))
-    if strategy == "weighted":
-        return WeightedRanker(*params["weights"], norm_score=params.get("norm_score", True))
-    raise UnsupportedError(f"ranker strategy {strategy!r} is not supported; use rrf or weighted")
+    if word(strategy) == "weighted":
+        weights = members("ranker: weights", "a list of numbers", params.get("weights"))
+        return WeightedRanker(*weights, norm_score=params.get("norm_score", True))
+    raise UnsupportedError(
+        f"ranker strategy {quoted(strategy)} is not supported; use rrf or weighted"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,44 +187,29 @@ def as_search_params(raw: Mapping[str, Any] | None) -> SearchParams:
         ParamError: if a parameter is unknown or wrong.
         UnsupportedError: if it is a feature of Milvus that this engine does not have.
     """
-    if not raw:
-        return SearchParams()
-    if not isinstance(raw, Mapping):
-        raise ParamError(f"search_params must be a dict, got {raw!r}")
-    nested = raw.get("params") or {}
-    if not isinstance(nested, Mapping):
-        raise ParamError(f"search_params: params must be a dict, got {nested!r}")
-    options = {**raw, **nested}
+    given = mapping("search_params", raw)
+    options = given | mapping("search_params: params", given.get("params"))
     metric = options.get("metric_type")
     if not options.keys() <= _USUAL:
         _check_others(options)
-    counts = [_check_count(name, options.get(name)) for name in _COUNTS]
-    return SearchParams(str(metric).upper() if metric else None, *counts)
+    counts = [_count(name, options.get(name)) for name in _COUNTS]
+    return SearchParams(Metric.of(metric).value if asks(metric) else None, *counts)
 
 
 def _check_others(options: Mapping[str, Any]) -> None:
     for key, value in options.items():
         if key in _LATER:
             if value is not None:
-                raise UnsupportedError(f"search parameter {key!r} is not supported")
+                raise UnsupportedError(f"search parameter {quoted(key)} is not supported")
         elif key not in _OTHER_INDEXES | _USUAL:
             known = ", ".join(sorted({"metric_type", *_COUNTS} | _OTHER_INDEXES))
-            raise ParamError(f"unknown search parameter {key!r}; known: {known}")
+            raise ParamError(f"unknown search parameter {quoted(key)}; known: {known}")
 
 
-def _check_count(name: str, value: Any) -> int | None:
+def _count(name: str, value: Any) -> int | None:
     if value is None:
         return None
-    try:
-        number = int(value)
-    except (TypeError, ValueError):
-        number = 0
-    is_whole = not isinstance(value, bool) and (isinstance(value, str) or number == value)
-    if not (is_whole and 1 <= number <= 65536):
-        raise ParamError(
-            f"search parameter {name} must be an integer from 1 to 65536, got {value!r}"
-        )
-    return number
+    return whole(f"search parameter {name}", as_written(value), 1, 65536)
 
 
 @dataclass(frozen=True, slots=True)

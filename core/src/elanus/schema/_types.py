@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 from enum import Enum, IntEnum
+from typing import Any, TypeVar
 
 from elanus.errors import DataTypeNotSupportException, ParamError
+from elanus.schema._arguments import is_whole, word
+from elanus.schema._shown import quoted
+
+E = TypeVar("E", bound=IntEnum)
+
+
+def member_of(kind: type[E], value: Any) -> E | None:
+    """The member that has the number of ``value``, be it ours, pymilvus's or plain; or None."""
+    found = [member for member in kind if is_whole(value) and member == value]
+    return found[0] if found else None
 
 
 class DataType(IntEnum):
@@ -45,12 +56,11 @@ class DataType(IntEnum):
         Raises:
             DataTypeNotSupportException: if there is no such type, or it cannot be stored.
         """
-        try:
-            found = cls(int(value))  # type: ignore[call-overload]  # any int-like, or an error below
-        except (TypeError, ValueError):
+        found = member_of(cls, value)
+        if found is None:
             raise DataTypeNotSupportException(
-                f"{value!r} is no data type; use a member of DataType"
-            ) from None
+                f"{quoted(value)} is no data type; use a member of DataType"
+            )
         if found not in STORED_TYPES:
             names = ", ".join(t.name for t in STORED_TYPES)
             raise DataTypeNotSupportException(
@@ -126,8 +136,8 @@ class Metric(str, Enum):
         Raises:
             ParamError: if there is no such metric.
         """
-        try:
-            return cls(str(getattr(value, "value", value)).upper())
-        except ValueError:
-            names = ", ".join(m.value for m in cls)
-            raise ParamError(f"unknown metric_type {value!r}; known: {names}") from None
+        name = (word(value) or "").upper()
+        if name not in cls.__members__:
+            names = ", ".join(cls.__members__)
+            raise ParamError(f"unknown metric_type {quoted(value)}; known: {names}")
+        return cls[name]

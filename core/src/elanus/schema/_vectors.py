@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from elanus.errors import DataNotMatchException, ParamError
-from elanus.schema._values import Rejected, reject
+from elanus.errors import ParamError
+from elanus.schema._arguments import as_list, is_number, is_whole
+from elanus.schema._json import Rejected
+from elanus.schema._libraries import is_scipy
+from elanus.schema._shown import cut
+from elanus.schema._values import reject
 
-MAX_DIMENSION_NUMBER = 2**32 - 2
+MAX_INDEX = 2**32 - 2
 """Largest index in a sparse vector, as in Milvus."""
+
+_FLAT = "a FLOAT_VECTOR must be a flat list of numbers"
+_FINITE = "a vector must be finite in single precision, without NaN or infinity"
+_NUMBERS = frozenset({int, float, *(np.dtype(code).type for code in "bhilqBHILQefdg")})
+_TEXTS = (str, bytes, bytearray, memoryview)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,66 +69,99 @@ def dense_column(name: str, dim: int, values: Sequence[Any] | NDArray[Any]) -> D
         present = np.array([v is not None for v in values], dtype=bool)
         zero = np.zeros(dim, dtype=np.float32)
         values = [zero if v is None else v for v in values]
+    try:
+        return DenseColumn(dense_matrix(values, dim), present)
+    except Rejected as error:
+        row = int(error.path[0])
+        reject(row, name, values[row], error.rule)
+
+
+def dense_matrix(values: Sequence[Any] | NDArray[Any], dim: int) -> NDArray[np.float32]:
+    """Vectors as one matrix (n, dim); a row that is none is ``Rejected``, its number the path."""
     matrix = _as_matrix(values, dim)
-    if matrix is None or not np.isfinite(matrix).all():
-        _find_bad_vector(name, dim, values)
-    assert matrix is not None
-    return DenseColumn(matrix, present)
+    if matrix is not None and np.isfinite(matrix).all():
+        return matrix
+    rows = [np.zeros(dim, dtype=np.float32)]
+    for row, value in enumerate(values):
+        try:
+            rows.append(dense_vector(value, dim))
+        except Rejected as error:
+            raise Rejected(error.rule, (row,)) from None
+    return np.stack(rows)[1:]
 
 
 def _as_matrix(values: Any, dim: int) -> NDArray[np.float32] | None:
-    """All vectors by one conversion, or None if numpy finds no (n, dim) numbers in them."""
-    if isinstance(values, np.ndarray):
-        array = values
-    elif len(values) and set(map(type, values)) == {np.ndarray}:
+    """All vectors by one conversion, or None where they have to be looked at one by one."""
+    if isinstance(values, np.ndarray) and not isinstance(values, np.ma.MaskedArray):
+        values = np.asarray(values)
+        if values.shape != (len(values), dim) or values.dtype.kind not in "fiu":
+            return None
+        return _as_single(values)
+    kinds = set(map(type, values))
+    if kinds == {np.ndarray}:
         if {v.shape for v in values} != {(dim,)} or {v.dtype.kind for v in values} - set("fiu"):
             return None
-        array = np.concatenate(values).reshape(len(values), dim)
-    else:
-        try:
-            arrays = [np.asarray(v) for v in values]
-            # Joined with numbers, bools would pass for numbers.
-            if {v.dtype.kind for v in arrays} - set("fiu"):
-                return None
-            array = np.array(arrays).reshape(len(values), -1 if len(values) else dim)
-        except (TypeError, ValueError):
-            return None
-    if array.shape != (len(values), dim) or array.dtype.kind not in "fiu":
+        return _as_single(np.concatenate(values).reshape(len(values), dim))
+    if kinds - {list, tuple} or set(map(len, values)) - {dim}:
         return None
-    with np.errstate(over="ignore"):
-        return np.ascontiguousarray(array, dtype=np.float32)
-
-
-def _find_bad_vector(name: str, dim: int, values: Iterable[Any]) -> None:
-    for row, value in enumerate(values):
-        try:
-            dense_vector(value, dim)
-        except Rejected as rule:
-            reject(row, name, value, rule)
-    raise DataNotMatchException(
-        f"field {name!r}: the vectors do not form a matrix of {dim} columns"
-    )
+    # One row at a time is twice as slow.
+    if not _NUMBERS.issuperset(set().union(*(map(type, v) for v in values))):
+        return None
+    try:
+        with np.errstate(over="ignore"):
+            found = np.fromiter(chain.from_iterable(values), np.float32, len(values) * dim)
+    except OverflowError:
+        return None
+    return found.reshape(len(values), dim)
 
 
 def dense_vector(value: Any, dim: int) -> NDArray[np.float32]:
     """One vector as (dim,) float32."""
-    # Lists and arrays first: asking an abstract class costs more than all the rest.
-    if isinstance(value, (str, bytes)) or not isinstance(value, (np.ndarray, list, Sequence)):
-        raise Rejected("a FLOAT_VECTOR must be a list or numpy array of numbers")
-    try:
-        array = np.asarray(value)
-    except (TypeError, ValueError):
-        raise Rejected("a FLOAT_VECTOR must be a flat list of numbers") from None
+    array = _as_array(value)
     if array.ndim != 1 or array.dtype.kind not in "fiu":
-        raise Rejected("a FLOAT_VECTOR must be a flat list of numbers")
+        raise Rejected(_FLAT)
     if len(array) != dim:
         raise Rejected(f"the vector has dimension {len(array)}, the field has dim={dim}")
-    if array.dtype != np.float32 or not array.flags.c_contiguous:
-        with np.errstate(over="ignore"):
-            array = np.ascontiguousarray(array, dtype=np.float32)
+    array = _as_single(array)
     if not np.isfinite(array).all():
-        raise Rejected("a vector must be finite in single precision, without NaN or infinity")
+        raise Rejected(_FINITE)
     return array
+
+
+def _as_array(value: Any) -> NDArray[Any]:
+    """A list or an array of any library as numpy's, with nothing guessed."""
+    if isinstance(value, np.ma.MaskedArray) and np.ma.getmaskarray(value).any():
+        raise Rejected("a FLOAT_VECTOR has no masked elements")
+    if isinstance(value, np.ndarray):
+        return np.asarray(value)
+    if isinstance(value, (list, tuple)):
+        return _as_numbers(value)
+    if hasattr(value, "__array__"):
+        try:
+            return np.asarray(value)
+        except Exception as error:  # noqa: BLE001  # that is up to the library
+            raise Rejected(f"numpy cannot read it as numbers: {cut(str(error))}") from None
+    if isinstance(value, _TEXTS) or not isinstance(value, Sequence):
+        raise Rejected("a FLOAT_VECTOR must be a list or numpy array of numbers")
+    return _as_numbers(list(value))
+
+
+def _as_numbers(values: Sequence[Any]) -> NDArray[np.float32]:
+    """Numbers as an array. Numpy alone would take bools, texts and arrays for numbers as well."""
+    if not _NUMBERS.issuperset(map(type, values)) and not all(map(is_number, values)):
+        raise Rejected(_FLAT)
+    try:
+        with np.errstate(over="ignore"):
+            return np.fromiter(values, np.float32, len(values))
+    except OverflowError:
+        raise Rejected(_FINITE) from None
+
+
+def _as_single(array: NDArray[Any]) -> NDArray[np.float32]:
+    if array.dtype == np.float32 and array.flags.c_contiguous:
+        return array
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(array, dtype=np.float32)
 
 
 def sparse_column(name: str, values: Sequence[Any] | NDArray[Any]) -> SparseColumn:
@@ -147,57 +190,59 @@ def sparse_vector(value: Any) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:
 
     Takes a dict ``{index: value}``, an iterable of pairs, or a SciPy sparse row.
     """
-    if hasattr(value, "tocsr"):
-        numbers, weights = _from_scipy(value)
-    elif isinstance(value, Mapping):
+    if is_scipy(value):
+        return _sorted_sparse(*_from_scipy(value))
+    if isinstance(value, Mapping):
         numbers, weights = list(value), list(value.values())
     else:
         numbers, weights = _from_pairs(value)
-    return _checked_sparse(numbers, weights)
+    if not all(map(is_whole, numbers)):
+        raise Rejected("a sparse vector needs integer indices")
+    try:
+        indices = np.fromiter(map(int, numbers), np.int64, len(numbers))
+        values = _as_numbers(weights)
+    except OverflowError:
+        raise Rejected(f"a sparse vector needs integer indices up to {MAX_INDEX}") from None
+    except Rejected:
+        raise Rejected("a sparse vector needs finite numbers as values") from None
+    return _sorted_sparse(indices, values)
 
 
-def _from_scipy(value: Any) -> tuple[Any, Any]:
+def _from_scipy(value: Any) -> tuple[NDArray[Any], NDArray[Any]]:
     if value.ndim == 2 and value.shape[0] != 1:
         raise Rejected(f"a sparse vector must be one row, got a matrix of shape {value.shape}")
     row = value.tocsr()
-    row.sum_duplicates()
+    if not row.has_canonical_format:
+        row = row.copy()  # the caller's own stays as it is
+        row.sum_duplicates()
+    if row.data.dtype.kind not in "fiu":
+        raise Rejected(f"a sparse vector needs numbers as values, not {row.data.dtype}")
     return row.indices, row.data
 
 
 def _from_pairs(value: Any) -> tuple[list[Any], list[Any]]:
-    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+    pairs = None if isinstance(value, str) else as_list(value)
+    if pairs is None or not all(isinstance(p, (tuple, list)) and len(p) == 2 for p in pairs):
         raise Rejected("a sparse vector must be a dict, a list of pairs or a SciPy sparse row")
-    try:
-        pairs = [(i, v) for i, v in value]
-    except (TypeError, ValueError):
-        raise Rejected(
-            "a sparse vector must be a dict, a list of pairs or a SciPy sparse row"
-        ) from None
     return [i for i, _ in pairs], [v for _, v in pairs]
 
 
-def _checked_sparse(numbers: Any, weights: Any) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:
-    if len(numbers) == 0:
+def _sorted_sparse(
+    indices: NDArray[Any], values: NDArray[Any]
+) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:
+    if len(indices) == 0:
         return np.zeros(0, dtype=np.uint32), np.zeros(0, dtype=np.float32)
-    try:
-        indices, values = np.asarray(numbers), np.asarray(weights)
-    except (OverflowError, ValueError):
-        raise Rejected("a sparse vector needs integer indices and numbers") from None
-    flat = indices.ndim == values.ndim == 1
-    if not flat or indices.dtype.kind not in "iu" or values.dtype.kind not in "fiu":
-        raise Rejected("a sparse vector needs integer indices and numbers as values")
-    if indices.min() < 0 or indices.max() > MAX_DIMENSION_NUMBER:
-        raise Rejected(f"an index must be from 0 to {MAX_DIMENSION_NUMBER}")
+    if indices.min() < 0 or indices.max() > MAX_INDEX:
+        raise Rejected(f"an index must be from 0 to {MAX_INDEX}")
     order = np.argsort(indices, kind="stable")
     indices = indices[order].astype(np.uint32)
     if (indices[1:] == indices[:-1]).any():
         raise Rejected("an index occurs twice")
-    with np.errstate(over="ignore"):
-        values = values[order].astype(np.float32)
-    if not np.isfinite(values).all():
+    single = _as_single(values[order])
+    if not np.isfinite(single).all():
         raise Rejected("a value must be finite, without NaN or infinity")
-    kept = values != 0
-    return indices[kept], values[kept]
+    kept = single != 0
+    return indices[kept], single[kept]
 
 
 def split_queries(data: Any) -> list[Any]:
@@ -206,18 +251,23 @@ def split_queries(data: Any) -> list[Any]:
     Raises:
         ParamError: if it is neither a list nor one of these.
     """
-    if isinstance(data, list):
-        is_vector = bool(data) and isinstance(data[0], (int, float, np.integer, np.floating))
-        return [data] if is_vector else data
-    if hasattr(data, "tocsr"):
-        rows = data.tocsr()
-        return [rows[[i]] for i in range(rows.shape[0])] if rows.ndim == 2 else [rows]
     if isinstance(data, (str, Mapping)):
         return [data]
-    if isinstance(data, np.ndarray):
-        return [data] if data.ndim == 1 and data.dtype.kind in "fiu" else list(data)
-    if isinstance(data, (bytes, bytearray)) or not isinstance(data, Iterable):
+    if isinstance(data, np.ndarray) and data.ndim == 1 and data.dtype.kind in "fiu":
+        return [data]
+    if is_scipy(data):
+        rows = data.tocsr()
+        return [rows[[i]] for i in range(rows.shape[0])] if rows.ndim == 2 else [rows]
+    # A set has no order, and neither queries nor numbers can do without.
+    queries = None if isinstance(data, (set, frozenset)) else as_list(data)
+    if queries is None:
         raise ParamError(
             f"search data must be a list of vectors or texts, got {type(data).__name__}"
         )
-    return split_queries(list(data))
+    return [data] if queries and _is_scalar(queries[0]) else queries
+
+
+def _is_scalar(value: Any) -> bool:
+    """Whether a value may be one number of a vector, also where it is a wrong one."""
+    is_text = isinstance(value, str)  # numpy's has no dimension either
+    return isinstance(value, (int, float)) or (not is_text and getattr(value, "ndim", 1) == 0)

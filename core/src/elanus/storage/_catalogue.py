@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from elanus.errors import CollectionExistsError, CollectionNotFoundError
-from elanus.schema import IndexSpec, Schema
+from elanus.schema import IndexSpec, Schema, listed, quoted
 from elanus.storage._sqlite import Connection
 
 
@@ -49,24 +49,19 @@ class Catalogue:
     version: int
     collections: Mapping[str, CollectionInfo]
 
-    def collection(self, name: str) -> CollectionInfo:
+    def collection(self, name: object) -> CollectionInfo:
         """The collection of a name.
 
         Raises:
             CollectionNotFoundError: if there is none.
         """
-        try:
-            return self.collections[name]
-        except (KeyError, TypeError):
-            known = _some(sorted(self.collections)) or "none"
+        found = self.collections.get(name) if isinstance(name, str) else None
+        if found is None:
+            known = listed(sorted(self.collections)) or "none"
             raise CollectionNotFoundError(
-                f"collection {name!r} not found; collections here: {known}"
-            ) from None
-
-
-def _some(names: list[str], most: int = 20) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+                f"collection {quoted(name)} not found; collections here: {known}"
+            )
+        return found
 
 
 def read_state(db: Connection) -> tuple[int, int]:

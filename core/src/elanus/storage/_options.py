@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from elanus.errors import ParamError
+from elanus.schema import choice, flag, seconds
 
 SYNCHRONOUS: Final = {"full": "FULL", "normal": "NORMAL"}
 _JOURNALS: Final = ("wal", "delete")
@@ -19,8 +19,11 @@ class OpenOptions:
         read_only: nothing is ever written.
         durability: ``"full"``: an acknowledged write is on disk, also after a power cut.
             ``"normal"``: it survives the process, but a power cut may take the last ones.
-        timeout: seconds that a writer waits for another.
+        timeout: seconds that a writer waits for another, at most 2,000,000.
         journal: ``"wal"``; ``"delete"`` where shared memory is missing (network file systems).
+
+    Raises:
+        ParamError: naming the option that is wrong.
     """
 
     read_only: bool = False
@@ -29,11 +32,11 @@ class OpenOptions:
     journal: str = "wal"
 
     def __post_init__(self) -> None:
-        if self.durability not in SYNCHRONOUS:
-            raise ParamError(f"durability must be 'full' or 'normal', got {self.durability!r}")
-        if self.journal not in _JOURNALS:
-            raise ParamError(f"journal must be 'wal' or 'delete', got {self.journal!r}")
-        if not isinstance(self.read_only, bool):
-            raise ParamError(f"read_only must be True or False, got {self.read_only!r}")
-        if not self.timeout >= 0:
-            raise ParamError(f"timeout must be a number of seconds, got {self.timeout!r}")
+        plain = {
+            "read_only": flag("read_only", self.read_only),
+            "durability": choice("durability", self.durability, SYNCHRONOUS),
+            "timeout": seconds("timeout", self.timeout),
+            "journal": choice("journal", self.journal, _JOURNALS),
+        }
+        for name, value in plain.items():
+            object.__setattr__(self, name, value)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elanus.errors import ParamError
+from elanus.schema import quoted
 from elanus.text._filters import TokenFilter
 from elanus.text._numbered import numbered_words, numbering
 
@@ -109,7 +110,7 @@ class Analyzer:
 
 def _check_text(name: str, text: object) -> None:
     if not isinstance(text, str):
-        raise ParamError(f"{name} must be a string to be analyzed, got {text!r}")
+        raise ParamError(f"{name} must be a string to be analyzed, got {quoted(text)}")
 
 
 def chain_filters(filters: Sequence[TokenFilter]) -> Callable[[str], tuple[str, ...]]:

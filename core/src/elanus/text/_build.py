@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from elanus.errors import ParamError
+from elanus.schema import quoted
 from elanus.text._analyzer import Analyzer, chain_filters
 from elanus.text._filters import JsonOptions, TokenFilter, build_filter, lowercase
 from elanus.text._jieba import Mode, jieba_tokenizer
@@ -85,7 +86,7 @@ def _read(params: str | Params | None) -> Params:
         params = _parse(params) if params.lstrip().startswith("{") else {"type": params}
     if not isinstance(params, Mapping):
         raise ParamError(
-            f"analyzer_params must be a name, a mapping, its JSON or None, got {params!r}"
+            f"analyzer_params must be a name, a mapping, its JSON or None, got {quoted(params)}"
         )
     return params or {"type": "standard"}
 
@@ -94,7 +95,7 @@ def _parse(text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ParamError(f"analyzer_params are not valid JSON ({error}): {text!r}") from error
+        raise ParamError(f"analyzer_params are not valid JSON ({error}): {quoted(text)}") from error
 
 
 def _resolve(params: Params) -> Params:
@@ -136,10 +137,10 @@ def _named(what: str, step: Any) -> tuple[str, Options]:
     name = _step_type(step)
     if not isinstance(name, str):
         raise ParamError(
-            f"analyzer: a {what} must be a name or a mapping with a 'type', got {step!r}"
+            f"analyzer: a {what} must be a name or a mapping with a 'type', got {quoted(step)}"
         )
     given = step if isinstance(step, Mapping) else {}
-    return name, Options(f"{what} {name!r}", {k: v for k, v in given.items() if k != "type"})
+    return name, Options(f"{what} {quoted(name)}", {k: v for k, v in given.items() if k != "type"})
 
 
 def _tokenizer(step: Any) -> tuple[str, JsonOptions, Tokenizer]:
@@ -163,7 +164,7 @@ def _jieba(options: Options) -> tuple[JsonOptions, Tokenizer]:
     if "_default_" not in words or not all(map(_HAN_WORD.fullmatch, own)):
         raise ParamError(
             "analyzer: option 'dict' of tokenizer 'jieba' must hold '_default_', and beside it "
-            f"words of Chinese characters only, got {words!r}"
+            f"words of Chinese characters only, got {quoted(words)}"
         )
     canonical: JsonOptions = {"dict": ["_default_", *own], "hmm": hmm, "mode": mode}
     return canonical, jieba_tokenizer(own, cast("Mode", mode), hmm)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar, overload
 
 from elanus.errors import ParamError
+from elanus.schema import listed, quoted
 
 T = TypeVar("T")
 _REQUIRED: Any = object()
@@ -40,12 +41,12 @@ class Options:
         self._known.append(key)
         value = self._left.pop(key, default)
         if value is _REQUIRED:
-            raise ParamError(f"analyzer: {self.owner} needs the option {key!r}")
+            raise ParamError(f"analyzer: {self.owner} needs the option {quoted(key)}")
         # bool is an int to Python, and never what a length is meant to be.
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             raise ParamError(
-                f"analyzer: option {key!r} of {self.owner} must be of type {kind.__name__}, "
-                f"got {value!r}"
+                f"analyzer: option {quoted(key)} of {self.owner} must be of type {kind.__name__}, "
+                f"got {quoted(value)}"
             )
         return value
 
@@ -62,7 +63,8 @@ class Options:
             isinstance(word, str) for word in words
         ):
             raise ParamError(
-                f"analyzer: option {key!r} of {self.owner} must be a list of strings, got {value!r}"
+                f"analyzer: option {quoted(key)} of {self.owner} must be a list of strings, "
+                f"got {quoted(value)}"
             )
         return list(words)
 
@@ -78,5 +80,5 @@ class Options:
 
 def unknown(what: str, name: object, known: Iterable[str]) -> ParamError:
     """The error for a name that does not exist, with those that do."""
-    names = ", ".join(map(repr, sorted(known))) or "none"
-    return ParamError(f"analyzer: unknown {what}: {name!r}; known: {names}")
+    names = listed(map(repr, sorted(known))) or "none"
+    return ParamError(f"analyzer: unknown {what}: {quoted(name)}; known: {names}")

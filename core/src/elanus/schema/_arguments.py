@@ -1,0 +1,173 @@
+"""From what a caller gives as an argument to a plain value of Python: used by every public call.
+
+A converter takes the name of an argument and its value, and raises ``ParamError`` with both.
+Numpy's scalars are taken for those of Python. Nothing else is converted: what is refused here is
+what would be guessed elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from enum import Enum
+from typing import Any, NoReturn
+
+import numpy as np
+
+from elanus.errors import ParamError
+from elanus.schema._libraries import table_library
+from elanus.schema._shown import cut, shown
+
+LONGEST_WAIT = 2_000_000
+"""Seconds, about 23 days; SQLite counts milliseconds in 32 bits."""
+
+_MOST = 2**63 - 1
+_HAVE_TRUTH = (bool, int, str, list, tuple, dict)
+
+
+def refuse(what: str, rule: str, value: Any) -> NoReturn:
+    """Raise the error for one argument.
+
+    Raises:
+        ParamError: always.
+    """
+    raise ParamError(f"{cut(what)} must be {rule}, got {shown(value)}")
+
+
+def is_whole(value: Any) -> bool:
+    """Whether a value is an integer; not a bool, nor a span of time, which numpy calls one."""
+    return isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.timedelta64))
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is an integer or a real number, NaN included."""
+    return is_whole(value) or isinstance(value, (float, np.floating))
+
+
+def whole(what: str, value: Any, least: int, most: int = _MOST) -> int:
+    """An integer from ``least`` to ``most``."""
+    if not is_whole(value) or not least <= int(value) <= most:
+        bounds = f"of at least {least}" if most == _MOST else f"from {least} to {most}"
+        refuse(what, f"an integer {bounds}", value)
+    return int(value)
+
+
+def as_written(value: Any) -> Any:
+    """The number that a text writes out, integers as such; anything else as it is.
+
+    Parameters of indexes and fields come as text from pymilvus and from Milvus's own tools.
+    """
+    if not isinstance(value, (str, float, np.floating)):
+        return value
+    try:
+        found = float(value)
+    except ValueError:
+        return value
+    return int(found) if found.is_integer() else found
+
+
+def asks(value: Any) -> bool:
+    """Whether an argument asks for anything: None, False, 0 and what is empty do not."""
+    # Arrays have no truth value; they are here to ask.
+    return value is not None and (not isinstance(value, _HAVE_TRUTH) or bool(value))
+
+
+def number(what: str, value: Any, least: float, most: float) -> float:
+    """A number from ``least`` to ``most``; an integer stays one."""
+    plain = as_number(value)
+    if plain is None or not least <= plain <= most:  # false for NaN
+        refuse(what, f"a number from {least:g} to {most:g}", value)
+    return plain
+
+
+def as_number(value: Any) -> float | None:
+    """A number in Python's own type, in which it compares exactly with any other; None for none."""
+    if is_whole(value):
+        return int(value)
+    return float(value) if isinstance(value, (float, np.floating)) else None
+
+
+def seconds(what: str, value: Any) -> float:
+    """A time to wait."""
+    plain = as_number(value)
+    if plain is None or not 0 <= plain <= LONGEST_WAIT:
+        raise ParamError(
+            f"{cut(what)} must be a number of seconds, got {shown(value)}; "
+            f"give one from 0 to {LONGEST_WAIT:,}"
+        )
+    return float(plain)
+
+
+def flag(what: str, value: Any) -> bool:
+    """True or False; the text "false" is neither, nor is 0."""
+    if not isinstance(value, (bool, np.bool_)):
+        refuse(what, "True or False", value)
+    return bool(value)
+
+
+def text(what: str, value: Any) -> str:
+    """A string that a file can hold."""
+    if not isinstance(value, str):
+        refuse(what, "a string", value)
+    if not is_encodable(value):
+        refuse(what, "valid Unicode, without lone surrogates", value)
+    return str.__str__(value)
+
+
+def is_encodable(value: str) -> bool:
+    """Whether UTF-8 can hold a text: not if half of a surrogate pair is in it."""
+    try:
+        str.encode(value)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def choice(what: str, value: Any, known: Collection[str]) -> str:
+    """One of some words."""
+    if not isinstance(value, str) or value not in known:
+        either = " or ".join(map(repr, known))
+        refuse(what, either if len(known) == 2 else f"one of {', '.join(known)}", value)
+    return str.__str__(value)
+
+
+def word(value: Any) -> str | None:
+    """The text of a string or of an enum's member that has one; None for anything else."""
+    found = value.value if isinstance(value, Enum) else value
+    return str.__str__(found) if isinstance(found, str) else None
+
+
+def names(what: str, value: Any) -> list[str]:
+    """A list of strings; a single string is none."""
+    is_list = isinstance(value, (Sequence, set, frozenset)) and not isinstance(value, (str, bytes))
+    if not is_list or not all(isinstance(name, str) for name in value):
+        refuse(what, "a list of names", value)
+    return [str.__str__(name) for name in value]
+
+
+def mapping(what: str, value: Any) -> dict[Any, Any]:
+    """A mapping as a dict; None is empty."""
+    if value is not None and not isinstance(value, Mapping):
+        refuse(what, "a dict", value)
+    return {} if value is None else dict(value)
+
+
+def members(what: str, rule: str, value: Any) -> list[Any]:
+    """The members of a list, as ``as_list`` takes them."""
+    found = None if isinstance(value, str) else as_list(value)
+    if found is None:
+        refuse(what, rule, value)
+    return found
+
+
+def as_list(value: Any) -> list[Any] | None:
+    """The members of a list, tuple, set, array, column or generator; None for anything else.
+
+    Dicts, frames and bytes can be gone through as well, but mean something else.
+    """
+    is_other = isinstance(value, (bytes, bytearray, memoryview, Mapping))
+    if is_other or not isinstance(value, Iterable) or table_library(value) is not None:
+        return None
+    try:
+        return list(value)
+    except TypeError:  # arrays and tensors without a dimension have `__iter__`
+        return None

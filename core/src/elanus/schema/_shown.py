@@ -1,0 +1,90 @@
+"""A caller's value in an error message: short whatever it is, and never an error of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import Enum
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+LONGEST = 200
+"""Characters of a value in a message, at most."""
+
+_LONGEST_TEXT = 160
+_LONGEST_NAME = 40
+_MEMBERS = 4
+_LEVELS = 3
+_MOST_BITS = 256
+_BRACKETS: tuple[tuple[type[Iterable[Any]], str, str], ...] = (
+    (list, "[", "]"),
+    (tuple, "(", ")"),
+    (set, "{", "}"),
+    (frozenset, "frozenset({", "})"),
+)
+
+
+def shown(value: object) -> str:
+    """A value of any size and depth, and its type, in at most 200 characters."""
+    kind = cut(type(value).__name__, _LONGEST_NAME)
+    return f"{cut(quoted(value), LONGEST - len(kind) - 3)} ({kind})"
+
+
+def quoted(value: object) -> str:
+    """A value of any size and depth as Python writes it, in at most 200 characters."""
+    return cut(_written(value, _LEVELS), LONGEST)
+
+
+def listed(names: Iterable[str], most: int = 20) -> str:
+    """The first of some names, plain and separated by commas; each may be of any length."""
+    first = list(islice(names, most + 1))
+    return ", ".join(cut(n, _LONGEST_NAME) for n in first[:most]) + ", …" * (len(first) > most)
+
+
+def cut(text: str, most: int = LONGEST) -> str:
+    """The beginning of a text."""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _written(value: object, levels: int) -> str:
+    try:
+        return _by_type(value, levels)
+    except Exception:  # noqa: BLE001  # a repr is anybody's code
+        return "a value that cannot be shown"
+
+
+def _by_type(value: object, levels: int) -> str:
+    """The text of a value, made of a bounded part of it where its type lets one take a part."""
+    if isinstance(value, Enum):
+        return repr(value)
+    if isinstance(value, (str, bytes, bytearray)):
+        # A slice of a subclass is of the plain type.
+        most = _LONGEST_TEXT if levels == _LEVELS else _LONGEST_NAME
+        return repr(value[:most]) + "…" * (len(value) > most)
+    if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+        return "a value too large to show"  # Python writes out no more than 4300 digits
+    if isinstance(value, dict):
+        first = islice(dict.items(value), _MEMBERS)
+        written = [f"{_inside(k, levels)}: {_inside(v, levels)}" for k, v in first]
+        return "{" + _joined(written, len(value)) + "}"
+    for base, left, right in _BRACKETS:
+        if isinstance(value, base):
+            first = islice(base.__iter__(value), _MEMBERS)
+            size = base.__len__(value)  # type: ignore[attr-defined]  # each of the four has a length
+            return left + _joined([_inside(v, levels) for v in first], size) + right
+    if isinstance(value, np.ndarray) and not _is_small(value.dtype, value.size):
+        return f"array of shape {value.shape} and type {value.dtype.str}"
+    return " ".join(cut(repr(value)).split())
+
+
+def _is_small(kind: np.dtype[Any], size: int) -> bool:
+    return size <= _MEMBERS**2 and kind.itemsize <= _MEMBERS**2 and not kind.hasobject
+
+
+def _inside(value: object, levels: int) -> str:
+    return _written(value, levels - 1) if levels else "…"
+
+
+def _joined(members: list[str], size: int) -> str:
+    return ", ".join(members) + ", …" * (size > len(members))

@@ -2,10 +2,13 @@
 
 import os
 import random
+import shutil
 import signal
 import sys
+import tempfile
 import threading
 import time
+from pathlib import Path
 
 from elanus import MilvusClient
 from elanus.errors import ClosedError, ElanusError
@@ -22,7 +25,7 @@ def row(key, note="n"):
     return {"id": key, "vector": [float(key % 7), 1.0], "note": note}
 
 
-def writes(client, path, turn):
+def writes(client, copies, turn):
     """Each call that writes, as a list."""
     name = f"extra{turn}"
     return [
@@ -36,7 +39,7 @@ def writes(client, path, turn):
         lambda: client.drop_index(name + "x", "vector"),
         lambda: client.drop_collection(name + "x"),
         client.compact,
-        lambda: client.backup(f"{path}.copy{turn}"),
+        lambda: client.backup(f"{copies}/{turn}.db"),
     ]
 
 
@@ -82,12 +85,12 @@ def interrupted(path, turns):
         raise error
 
     signal.signal(signal.SIGALRM, strike)
-    client = MilvusClient(path, timeout=5)
+    client, copies = MilvusClient(path, timeout=5), tempfile.mkdtemp()
     client.create_collection(NAME, dimension=2)
     client.insert(NAME, [row(key) for key in range(100)])
     struck = 0
     for turn in range(20, 20 + turns):
-        for call in [*writes(client, path, turn), *reads(client)]:
+        for call in [*writes(client, copies, turn), *reads(client)]:
             begun = time.perf_counter()
             attempt(lambda: client.get_collection_stats(NAME))
             delay = random.choice([0.0001, 0.001, 0.004]) * random.random() + 1e-6
@@ -110,24 +113,26 @@ def interrupted(path, turns):
     assert len(client.get(NAME, [-1, -2])) == 2
     assert client.verify() == []
     assert struck > turns, f"only {struck} calls were struck"
+    assert not list(Path(copies).glob("*.part*"))
+    shutil.rmtree(copies)
     client.close()
 
 
 def handler_calls_anything(path, turns):
     """A handler makes calls on top of calls of the same thread."""
-    client = MilvusClient(path, timeout=5)
+    client, copies = MilvusClient(path, timeout=5), tempfile.mkdtemp()
     client.create_collection(NAME, dimension=2)
     client.insert(NAME, [row(key) for key in range(100)])
     nested = []
 
     def strike(*_):
-        call = random.choice([*writes(client, path, 10_000 + len(nested)), *reads(client)])
+        call = random.choice([*writes(client, copies, 10_000 + len(nested)), *reads(client)])
         assert attempt(call)
         nested.append(1)
 
     signal.signal(signal.SIGALRM, strike)
     for turn in range(20, 20 + turns):
-        for call in [*writes(client, path, turn), *reads(client)]:
+        for call in [*writes(client, copies, turn), *reads(client)]:
             signal.setitimer(signal.ITIMER_REAL, 0.004 * random.random() + 1e-6)
             assert attempt(call)
     while not nested:
@@ -136,6 +141,7 @@ def handler_calls_anything(path, turns):
     assert_free(client, path)
     assert client.verify() == []
     client.close()
+    shutil.rmtree(copies)
 
 
 def close_in_a_handler(path, delay):

@@ -7,11 +7,12 @@ process must still be kept out. The lists of calls are complete by introspection
 
 import ast
 import os
-import sqlite3
+import re
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import apsw
 import pytest
 
 import elanus
@@ -180,7 +181,8 @@ def world(path, tmp_path, start):
 @pytest.fixture
 def writer(world):
     """A connection of this process that can hold the write lock."""
-    db = sqlite3.connect(world.path, isolation_level=None, check_same_thread=False, timeout=60)
+    db = apsw.Connection(world.path)
+    db.set_busy_timeout(60_000)
     yield db
     db.close()
 
@@ -316,9 +318,9 @@ def test_only_one_module_connects_to_a_database():
     connecting = [
         module.relative_to(SOURCE).as_posix()
         for module in SOURCE.rglob("*.py")
-        if "sqlite3.connect(" in module.read_text("utf-8")
+        if re.search(r"sqlite3\.connect\(|apsw\.Connection\(", module.read_text("utf-8"))
     ]
-    assert connecting == ["storage/_file.py"]
+    assert connecting == ["storage/_sqlite.py"]
 
 
 @pytest.mark.parametrize(

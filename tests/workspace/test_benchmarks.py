@@ -142,6 +142,13 @@ def test_memory_is_measured_at_rest_in_several_processes_and_while_a_graph_is_bu
     assert float(rows["on disk, cache included"][0]) > float(rows["vectors and texts alone"][0])
 
 
+def test_the_two_bindings_of_sqlite_are_measured_by_the_same_statements():
+    page, _ = run("bindings.py", "--rows", 600, "--rounds", 1)
+    rows = cells(page)
+    assert {"insert all rows", "read ten rows by number", "backup"} <= rows.keys()
+    assert all(float(ratio) > 0 for _, _, ratio in [rows["VACUUM"], rows["commit one row"]])
+
+
 def test_threads_batches_and_processes_are_measured_for_each_kind_of_search():
     page, _ = run("threads.py", "--documents", 300, "--queries", 4, "--seconds", 0.02)
     tables = page.split("\n\n")[1:]

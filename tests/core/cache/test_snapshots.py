@@ -2,12 +2,12 @@
 
 import logging
 import shutil
-import sqlite3
 import subprocess
 import sys
 import textwrap
 import time
 
+import apsw
 import numpy as np
 import pytest
 
@@ -256,7 +256,7 @@ def test_truncating_and_dropping_void_what_was_saved(path, fill, rows, query):
         assert len(_search(client, query, k=600)) == 5
         assert client.verify() == []
         client.drop_collection("c")
-    with sqlite3.connect(path) as db:
+    with apsw.Connection(str(path)) as db:
         assert db.execute("SELECT count(*) FROM snapshots").fetchone() == (0,)
     db.close()
 
@@ -326,7 +326,7 @@ def test_another_process_adopts_the_graph_that_this_one_saves(path, fill, query)
     """Two processes see 600 rows without a graph; one builds it, the other takes it over."""
     with fill(path) as client:
         folder = client._database._upkeep.cache.folder
-        with sqlite3.connect(path) as db:
+        with apsw.Connection(str(path)) as db:
             db.execute("DELETE FROM snapshots")
         db.close()
         assert folder.try_lock()
@@ -364,7 +364,7 @@ def test_another_process_adopts_the_graph_that_this_one_saves(path, fill, query)
 def test_only_registered_files_count(path, fill, query):
     with fill(path) as client:
         before = _search(client, query)
-    with sqlite3.connect(path) as db:
+    with apsw.Connection(str(path)) as db:
         db.execute("UPDATE snapshots SET checksum = checksum + 1")
     db.close()
     with MilvusClient(path) as client:

@@ -210,15 +210,15 @@ def test_a_process_that_is_killed_while_it_saves_leaves_what_was_saved(path, sav
         f"""
         import os, signal
         from elanus import MilvusClient
-        from elanus.engine import _cache, _state
+        from elanus.engine import _saving, _state
         _state.LEAST_WORTH_SAVING = 100
-        write = _cache.write_arrays
-        def half(path, arrays, meta):
+        write = _saving.write_arrays
+        def half(path, arrays, *rest):
             if "lengths" in arrays:
                 path.write_bytes(b"ELANARR1")
                 os.kill(os.getpid(), signal.SIGKILL)
-            return write(path, arrays, meta)
-        _cache.write_arrays = half
+            return write(path, arrays, *rest)
+        _saving.write_arrays = half
         client = MilvusClient({os.fspath(path)!r})
         client.search("c", [{QUERY!r}], anns_field="terms", limit=5)
         state = next(iter(client._database._states.values()))

@@ -4,8 +4,8 @@ import asyncio
 import copy
 import pickle
 import shutil
-import sqlite3
 
+import apsw
 import pytest
 
 from elanus import AsyncMilvusClient, MilvusClient
@@ -65,7 +65,7 @@ def test_a_damaged_row_is_named(tmp_path):
     with MilvusClient(path) as client:
         client.create_collection("c", dimension=2)
         client.insert("c", [_row(1), _row(2)])
-    with sqlite3.connect(path) as db:
+    with apsw.Connection(str(path)) as db:
         db.execute("UPDATE c1_rows SET data = x'67617262616765' WHERE pk = 2")
     db.close()
     with MilvusClient(path) as client:

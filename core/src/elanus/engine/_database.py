@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
@@ -22,7 +23,7 @@ from elanus.engine._state import (
 )
 from elanus.engine._upkeep import BackgroundUpkeep
 from elanus.engine._write import Prepared, Writer, prepare
-from elanus.errors import CollectionExistsError, DataNotMatchException, ParamError
+from elanus.errors import ClosedError, CollectionExistsError, DataNotMatchException, ParamError
 from elanus.query import Expression
 from elanus.schema import Batch, IndexSpec, Rejected, Schema, check_name, converter, shown
 from elanus.storage import (
@@ -50,6 +51,9 @@ from elanus.text import build_analyzer
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+_MOST_FAILURES = 2
+_log = logging.getLogger("elanus")
 
 
 def _apart(
@@ -87,14 +91,11 @@ class Database:
     def __init__(self, path: str, options: OpenOptions | None = None) -> None:
         apart = Apart()
         self.file = apart.run(lambda: DatabaseFile(path, options or OpenOptions(), apart))
-        self._begin()
-        on_fork(self)
-
-    def _begin(self) -> None:
         self._catalogue = Catalogue(-1, {})
         self._seen = _Seen(None, -1, -1)
         self._states: dict[int, CollectionState] = {}
         self._upkeep = BackgroundUpkeep(self.file)
+        on_fork(self)
 
     def close(self) -> None:
         """Release the file and all memory; a second call does nothing."""
@@ -115,9 +116,10 @@ class Database:
         """See `Forking`."""
 
     def after_fork_in_child(self) -> None:
-        """See `Forking`: what another thread was changing is not used, but read again."""
+        """See `Forking`: what is in memory is shared with the parent, until one changes it."""
         self._upkeep.after_fork_in_child()
-        self._begin()
+        for state in self._states.values():
+            state.after_fork_in_child()
 
     def verify(self) -> list[str]:
         """Check the file against itself, and the newest views against the file."""
@@ -247,7 +249,7 @@ class Database:
         states, self._states = self._states, {}
         self._catalogue, self._seen = Catalogue(-1, {}), _Seen(None, -1, -1)
         for state in states.values():
-            state.forget()
+            self.file.apart.run(state.forget)
 
     # --- collections -----------------------------------------------------------------------
 
@@ -353,17 +355,25 @@ class Database:
             state.is_loaded = False
 
     def load(self, name: str) -> None:
-        """Read vectors into memory, and wait for graphs that are still to be built.
+        """Read vectors into memory, and wait until no graph is due for what is there now.
 
-        Terms and columns are read by the first search that needs them.
+        Terms and columns are read by the first search that needs them. A graph that cannot be built
+        is not waited for; nor is one that somebody else goes on making necessary.
         """
-        waiting = self.read(name, self._load_parts)
-        for state, key in waiting:
-            self._upkeep.wait_for_graph(state, key)
-
-    def _load_parts(self, snapshot: Snapshot) -> list[tuple[CollectionState, DenseKey]]:
-        snapshot.state.is_loaded = True
-        return [(snapshot.state, key) for key in load_parts(snapshot)]
+        known: dict[DenseKey, tuple[object, int]] = {}
+        before: object = None
+        failures = 0
+        while due := self.read(name, lambda snapshot: load_parts(snapshot, known)):
+            done = [self._upkeep.wait_for_graph(one.state, one.key) for one in due]
+            if self._upkeep.background.is_closed:
+                raise ClosedError(f"{self.file.path} is closed; open it again")
+            # What counts is progress, not time: a large graph takes hours.
+            seen = [(one.key, one.numbering, one.covered) for one in due]
+            failures = failures + 1 if seen == before or not all(done) else 0
+            before = seen
+            if failures >= _MOST_FAILURES:
+                _log.warning("load %r: searches scan, as a graph could not be built", name)
+                return
 
     def is_loaded(self, info: CollectionInfo) -> bool:
         """Whether a collection was not released since it was last used."""

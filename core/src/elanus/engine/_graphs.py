@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from typing import cast
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from elanus.engine._background import Stop
 from elanus.engine._cache import SnapshotCache
 from elanus.engine._parts import DenseKey
+from elanus.engine._saving import Stopped
 from elanus.engine._state import CollectionState
 from elanus.engine._view import View
 from elanus.errors import DatabaseCorruptError
@@ -30,6 +32,7 @@ _log = logging.getLogger("elanus")
 _LONGEST_TAIL = 10_000
 _MOST_DEAD = 0.25
 _POLL_SECONDS = 0.1
+_PATIENCE_SECONDS = 600.0
 
 
 def is_scanned(spec: IndexSpec, count: int, dim: int) -> bool:
@@ -37,15 +40,25 @@ def is_scanned(spec: IndexSpec, count: int, dim: int) -> bool:
     return spec.index_type == "FLAT" or not wants_graph(count, dim, "HNSW")
 
 
-def needs_work(view: View, index: DenseIndex, spec: IndexSpec | None) -> bool:
-    """Whether a graph is missing, covers too little, or holds too many dead rows."""
+def needs_work(
+    view: View, index: DenseIndex, spec: IndexSpec | None, slots: int | None = None
+) -> bool:
+    """Whether a graph is missing, covers too little, or holds too many dead rows.
+
+    Args:
+        view: the view.
+        index: its index.
+        spec: what is to stand on the field.
+        slots: how many slots the graph has to cover; None for all.
+    """
     if spec is None or spec.index_type == "FLAT":
         return False
     if index.graph is None:
         # All types switch at the same size; see `wants_graph`.
         return wants_graph(view.count, index.dim, "HNSW")
     # The tail is scanned at every search: fold it in when that starts to be felt.
-    return index.n - index.graph.covered > _LONGEST_TAIL or _is_unfit(view, index, spec)
+    wanted = index.n if slots is None else slots
+    return wanted - index.graph.covered > _LONGEST_TAIL or _is_unfit(view, index, spec)
 
 
 def _is_unfit(view: View, index: DenseIndex, spec: IndexSpec) -> bool:
@@ -75,7 +88,7 @@ def make_graph(
     One process at a time does so for a file; the others wait, scanning meanwhile, and adopt what
     it saved.
     """
-    if _assembled(state, key, spec, cache):
+    if _assembled(state, key, spec, cache, stop):
         return
     if cache is None or not _wait_for_turn(cache, stop):
         if not stop():
@@ -83,65 +96,88 @@ def make_graph(
         return
     try:
         restored = cache.restore_newest(state.number)
-        if restored is not None and state.adopt(restored) and _assembled(state, key, spec, cache):
-            return
-        if _build(state, key, spec, stop):
-            cache.save(state)
+        if restored is not None and state.adopt(restored):
+            _assembled(state, key, spec, cache, stop)
+        _build(state, key, spec, stop)
+        # Also what could not be saved when it was built.
+        if key in state.unsaved_graphs:
+            cache.save(state, stop=stop.is_late)
+            state.unsaved_graphs.discard(key)
+    except Stopped:
+        _log.warning("gave up saving %s", cache.folder.path)
     finally:
         cache.folder.unlock()
 
 
 def _wait_for_turn(cache: SnapshotCache, stop: Stop) -> bool:
-    """Wait to be the one process that builds; False if there is no folder to agree by."""
+    """Wait to be the one process that builds; False if there is no folder to agree by.
+
+    Also if another one takes so long that it may never end: it could have been suspended.
+    """
+    deadline = time.monotonic() + _PATIENCE_SECONDS
     while not cache.folder.try_lock():
-        if stop() or not cache.folder.can_be_locked():
+        if stop() or not cache.folder.can_be_locked() or time.monotonic() > deadline:
             return False
         time.sleep(_POLL_SECONDS)
     return True
 
 
 def _assembled(
-    state: CollectionState, key: DenseKey, spec: IndexSpec, cache: SnapshotCache | None
+    state: CollectionState,
+    key: DenseKey,
+    spec: IndexSpec,
+    cache: SnapshotCache | None,
+    stop: Callable[[], bool],
 ) -> bool:
     """Put a saved graph in place; whether nothing more is needed then."""
     saved = state.saved_graphs.get(key)
     if saved is None:
         return False
     try:
-        view = state.view
+        stop, view = state.until_cut(stop), state.view
         index = view.parts.get(key)
         if index is None or index.graph is not None or saved.meta["lineage"] != view.lineage:
             return False
+        saved = saved.read()
         saved.check()
-        published = state.publish_graph(view, key, Graph.from_arrays(saved.arrays, index))
+        graph = Graph.from_arrays(saved.arrays, index, stop=stop)
+        if graph is None:
+            return False
+        published = state.publish_graph(view, key, graph)
+        state.unsaved_graphs.discard(key)
         if published and cache is not None:
             # Searches until now, and the graph itself, have read all of the map.
             cache.map_again(state, key)
-    except DatabaseCorruptError as error:
+    except (OSError, DatabaseCorruptError, KeyError, ValueError) as error:
         _log.warning("ignoring a saved graph, and building another: %s", error)
         return False
     finally:
         state.saved_graphs.pop(key, None)
     view = state.view
-    return not needs_work(view, view.parts[key], spec)
+    index = view.parts.get(key)
+    return index is not None and not needs_work(view, index, spec)
 
 
-def _build(state: CollectionState, key: DenseKey, spec: IndexSpec, stop: Stop) -> bool:
+def _build(
+    state: CollectionState, key: DenseKey, spec: IndexSpec, stop: Callable[[], bool]
+) -> bool:
     """Build or extend from the newest view, and publish; whether that was done."""
-    view = state.view
+    stop, view = state.until_cut(stop), state.view
     index = view.parts.get(key)
     if index is None or not needs_work(view, index, spec):
         return False
-    old = index.graph
+    old, mask = index.graph, view.mask
+    if mask is not None:
+        mask = mask[: index.n]  # the view may have followed new rows that the index has not
     graph: Graph | FaissIndex | None
     if old is not None and not _is_unfit(view, index, spec):
-        graph = old.extend(index, mask=view.mask, stop=stop)
+        graph = old.extend(index, mask=mask, stop=stop)
     else:
         params = _params(spec)
         if isinstance(params, FaissParams):
-            graph = FaissIndex.build(index, params, mask=view.mask, stop=stop)
+            graph = FaissIndex.build(index, params, mask=mask, stop=stop)
         else:
-            graph = Graph.build(index, params, mask=view.mask, stop=stop)
+            graph = Graph.build(index, params, mask=mask, stop=stop)
     return graph is not None and state.publish_graph(view, key, graph)
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Hashable, Mapping
 
 import numpy as np
 import orjson
 
 from elanus.engine._parts import DenseKey
 from elanus.engine._saved import (
+    SLOTS,
     Restored,
     Saved,
     SavedMatrix,
@@ -23,7 +23,15 @@ from elanus.engine._view import Keys, View, as_keys
 from elanus.errors import DatabaseCorruptError
 from elanus.index import DenseIndex
 from elanus.schema import Metric
-from elanus.storage import CacheFolder, CollectionInfo, Container, SnapshotRow, map_matrix
+from elanus.storage import (
+    CacheFolder,
+    CollectionInfo,
+    Container,
+    FileMap,
+    MappedMatrix,
+    SnapshotRow,
+    map_matrix,
+)
 
 _log = logging.getLogger("elanus")
 
@@ -51,12 +59,15 @@ def open_saved(
     slots.check()
     view = _as_view(saved, slots, text_keys=slots.meta["text_keys"])
     matrices = {}
+    maps: dict[Hashable, FileMap | None] = {SLOTS: slots.map}
     for entry in slots.meta["dense"]:
         key = DenseKey(entry["field"], entry["dim"], Metric(entry["metric"]))
         if key.field in info.schema.by_name:
             blocks = tuple((a, b, crc) for a, b, crc in entry["blocks"])
             matrices[key] = SavedMatrix(entry["matrix"], entry["rows"], blocks)
-            view = view.with_part(key, _open_index(folder, key, entry, slots))
+            mapped = map_matrix(folder.matrix(entry["matrix"]), entry["rows"], key.dim)
+            maps[key] = mapped.map
+            view = view.with_part(key, _index_over(mapped, key, slots))
     files = _open_others(folder, others, view)
     graphs = {key: files[kind] for key in matrices if (kind := graph_kind(key)) in files}
     texts = {
@@ -64,17 +75,14 @@ def open_saved(
         for f in info.schema.analysed
         if (kind := text_kind(f.name)) in files
     }
-    kept = {kind: row for kind, row in others.items() if kind in files}
+    kept = {SLOTS: saved, **{kind: row for kind, row in others.items() if kind in files}}
     covered = {name: int(text.container.meta["slots"]) for name, text in texts.items()}
-    return Restored(view, Saved(view.lineage, kept, matrices, covered), graphs, texts)
+    return Restored(view, Saved(view.lineage, kept, matrices, covered), graphs, texts, maps)
 
 
-def _open_index(
-    folder: CacheFolder, key: DenseKey, entry: Mapping[str, Any], slots: Container
-) -> DenseIndex:
-    matrix = map_matrix(folder.matrix(entry["matrix"]), entry["rows"], key.dim)
+def _index_over(mapped: MappedMatrix, key: DenseKey, slots: Container) -> DenseIndex:
     return DenseIndex.from_matrix(
-        matrix,
+        mapped.array,
         slots.arrays.get(array_name("present", key)),
         key.metric,
         squares=slots.arrays[array_name("squares", key)],
@@ -89,7 +97,7 @@ def _open_others(
     for kind, row in rows.items():
         try:
             file = folder.open(row)
-        except (OSError, DatabaseCorruptError) as error:
+        except (OSError, DatabaseCorruptError, KeyError, ValueError, TypeError) as error:
             _log.warning("ignoring what was saved as %r: %s", kind, error)
             continue
         if file.meta["lineage"] == view.lineage and row.generation == view.generation:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 
 from elanus.engine._parts import DenseKey
 from elanus.engine._view import View
-from elanus.storage import Container, SnapshotRow
+from elanus.storage import Container, FileMap, SnapshotRow
 
 SLOTS = "slots"
 """The kind of file that all others depend on."""
@@ -71,12 +71,14 @@ class Restored:
         saved: the files that it was made from.
         graphs: arrays of graphs, not yet assembled.
         texts: terms of text fields, not yet checked.
+        maps: of the files that the view reads from, by what they hold.
     """
 
     view: View
     saved: Saved
     graphs: Mapping[DenseKey, Container]
     texts: Mapping[str, SavedText]
+    maps: Mapping[Hashable, FileMap | None]
 
 
 def graph_kind(key: DenseKey) -> str:

@@ -15,6 +15,7 @@ from elanus.engine._graphs import is_scanned, needs_work
 from elanus.engine._parts import DenseKey, SparseKey, TextPart
 from elanus.engine._project import NOTHING, Projection, fetch
 from elanus.engine._snapshot import Snapshot
+from elanus.engine._state import CollectionState
 from elanus.errors import DataNotMatchException, ParamError
 from elanus.index import DenseIndex, FaissIndex, load_faiss, top_hits
 from elanus.query import Expression, RankedLeg, fuse
@@ -192,17 +193,45 @@ def coverage(snapshot: Snapshot, spec: IndexSpec) -> tuple[int, int]:
     return view.count, int(np.count_nonzero(view.alive[:covered]))
 
 
-def load_parts(snapshot: Snapshot) -> list[DenseKey]:
-    """Bring the vectors of the collection's indexes into memory; the keys of their parts."""
-    schema = snapshot.schema
-    keys = []
+@dataclass(frozen=True, slots=True)
+class DueGraph:
+    """A graph that an index lacks.
+
+    Attributes:
+        state: of the collection.
+        key: of the index.
+        numbering: of the view in which it is due.
+        covered: slots that the graph covers which is there; -1 without one.
+    """
+
+    state: CollectionState
+    key: DenseKey
+    numbering: object
+    covered: int
+
+
+def load_parts(snapshot: Snapshot, known: dict[DenseKey, tuple[object, int]]) -> list[DueGraph]:
+    """Bring the vectors of the collection's indexes into memory; the graphs that are due.
+
+    Args:
+        snapshot: the collection.
+        known: how many slots an index had when this was first asked, in which numbering. Rows that
+            come later make no graph due.
+    """
+    snapshot.state.is_loaded = True
+    due = []
     for spec in snapshot.info.indexes.values():
-        f = schema.by_name[spec.field]
-        if f.dtype is DataType.FLOAT_VECTOR:
-            assert spec.metric is not None
-            keys.append(DenseKey(f.name, f.dim or 0, spec.metric))
-            dense_index(snapshot, keys[-1], spec)
-    return keys
+        f = snapshot.schema.by_name[spec.field]
+        if f.dtype is not DataType.FLOAT_VECTOR or spec.metric is None:
+            continue
+        key = DenseKey(f.name, f.dim or 0, spec.metric)
+        index, view = dense_index(snapshot, key, spec), snapshot.view
+        if known.setdefault(key, (view.numbering, view.n))[0] is not view.numbering:
+            known[key] = view.numbering, view.n
+        if needs_work(view, index, spec, known[key][1]):
+            covered = -1 if index.graph is None else index.graph.covered
+            due.append(DueGraph(snapshot.state, key, view.numbering, covered))
+    return due
 
 
 def _with_effort(

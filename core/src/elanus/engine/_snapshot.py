@@ -39,6 +39,7 @@ class Snapshot:
         self.state = state
         self._reader = reader
         self._seq = seq
+        state.check_maps()
         view = state.view
         # A view of this commit needs nothing of the file, and a search of it no transaction.
         self._view = view if view.seq == seq else state.at(self.db, info, seq)
@@ -139,7 +140,13 @@ class Snapshot:
         Raises:
             OutdatedSnapshotError: if one is missing.
         """
-        found = read(self._reader.db)
+        try:
+            found = read(self._reader.db)
+        except Exception as error:
+            # The collection was dropped, and its tables with it.
+            if not self._reader.has_begun and "no such table" in str(error):
+                raise OutdatedSnapshotError from None
+            raise
         try:
             return [found[row] for row in rows]
         except KeyError:

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from elanus.engine._memory import return_free_memory
 from elanus.engine._parts import DenseKey, PartKey, TextKey, TextPart, field_kinds
-from elanus.engine._saved import Restored, Saved, SavedText
+from elanus.engine._saved import SLOTS, Restored, Saved, SavedText
 from elanus.engine._view import View, empty_view, follow
 from elanus.errors import DatabaseCorruptError, DatabaseFormatError
-from elanus.index import FaissIndex, FieldKind, Graph, bm25_from_arrays
+from elanus.index import DenseIndex, FaissIndex, FieldKind, Graph, bm25_from_arrays
 from elanus.schema import DataType, IndexSpec, Schema, quoted
-from elanus.storage import Apart, CollectionInfo, Connection, Container, Tables, Vocabulary
+from elanus.storage import (
+    Apart,
+    CollectionInfo,
+    Connection,
+    Container,
+    FileMap,
+    MappedMatrix,
+    Tables,
+    Vocabulary,
+    find_snapshots,
+    is_cut,
+)
 from elanus.text import Analyzer, build_analyzer
 
 _log = logging.getLogger("elanus")
@@ -69,6 +77,7 @@ class CollectionState:
         self.kinds: Mapping[str, FieldKind] = field_kinds(info.schema)
         self.lock = threading.RLock()
         self.is_loaded = True
+        self.unsaved_graphs: set[DenseKey] = set()
         self.upkeep = upkeep
         self.saved_graphs: dict[DenseKey, Container] = {}
         self._saved_texts: dict[str, SavedText] = {}
@@ -76,6 +85,41 @@ class CollectionState:
         self._view = empty_view(info.generation, text_keys=self._text_keys)
         self.saved = Saved(self._view.lineage)
         self._began = -1  # the commit as of which the slots were numbered
+        self.maps: Mapping[Hashable, FileMap | None] = {}  # replaced, never changed
+        self._registered: str | None = None  # the file of slots that was, when we last looked
+
+    def after_fork_in_child(self) -> None:
+        """Make new locks, and drop what threads of the parent were in the middle of.
+
+        A graph inside of which one was searching may hold a lock of its own for ever.
+        """
+        self.lock = threading.RLock()
+        for vocabulary in self.vocabularies.values():
+            vocabulary.finish(committed=False)
+        parts = {
+            key: part.with_graph(None)
+            if isinstance(part, DenseIndex) and part.graph is not None and part.graph.busy
+            else part
+            for key, part in self._view.parts.items()
+        }
+        self._view = replace(self._view, parts=parts, settled=set())
+
+    def check_maps(self) -> None:
+        """Make sure that all that is mapped is still there: reading it would kill the process.
+
+        Raises:
+            OutdatedSnapshotError: if a file was made shorter; it is no longer used then.
+        """
+        maps = self.maps
+        if maps and any(map(is_cut, maps.values())):
+            _log.warning("a file in the cache folder was made shorter: reading its rows again")
+            self.forget()
+            raise OutdatedSnapshotError
+
+    def until_cut(self, stop: Callable[[], bool]) -> Callable[[], bool]:
+        """Tells whether to stop, also because something that is mapped now was made shorter."""
+        maps = tuple(self.maps.values())
+        return lambda: stop() or any(map(is_cut, maps))
 
     @property
     def view(self) -> View:
@@ -110,16 +154,29 @@ class CollectionState:
             or self.tables.last_delete(db) < view.last_delete
         ):
             raise RestoredError
+        self._compare(db)
         followed = follow(db, info, self.tables, view, seq)
         if view.seq < 0 or followed.lineage != view.lineage:
             self._began = seq
         return followed
+
+    def _compare(self, db: Connection) -> None:
+        """Have what we map checked if it is no longer registered: it may be damaged."""
+        held = self.saved.files.get(SLOTS)
+        if held is not None:
+            there = find_snapshots(db, self.number).get(SLOTS)
+            name = None if there is None else there.id
+            if name != self._registered:
+                self._registered = name
+                self.upkeep.check(self)
 
     def _taken_over(self, restored: Restored) -> View:
         self._began = restored.view.seq
         self.saved = restored.saved
         self.saved_graphs = dict(restored.graphs)
         self._saved_texts = dict(restored.texts)
+        self.maps = restored.maps
+        self._registered = restored.saved.files[SLOTS].id
         self.upkeep.check(self)
         return restored.view
 
@@ -162,10 +219,11 @@ class CollectionState:
         try:
             saved.container.check()
             index = bm25_from_arrays(saved.container.arrays, k1=key.k1, b=key.b)
-        except DatabaseCorruptError as error:
+        except (DatabaseCorruptError, KeyError, ValueError) as error:
             _log.warning("ignoring the saved terms of %r, and reading them: %s", key.field, error)
             self.saved = self.saved.without_text(key.field)
             return None
+        self.maps = {**self.maps, key: saved.container.map}
         return TextPart(index, saved.last_delete)
 
     def _tidy(self, key: TextKey, part: TextPart) -> None:
@@ -181,10 +239,10 @@ class CollectionState:
         known = saved.texts.get(key.field, 0) if saved.lineage == self._view.lineage else 0
         return part.index.n - known >= max(LEAST_WORTH_SAVING, part.index.n // 4)
 
-    def merge(self, key: TextKey) -> None:
+    def merge(self, key: TextKey, stop: Callable[[], bool]) -> None:
         """Put the pieces of an index together; if it was extended meanwhile, the next one will."""
         part: TextPart | None = self._view.parts.get(key)
-        if part is None:
+        if part is None or self.until_cut(stop)():
             return
         merged = TextPart(part.index.merged(), part.last_delete)
         with self.lock:
@@ -211,6 +269,7 @@ class CollectionState:
             if not same or index is None or index.n < graph.covered:
                 return False
             self._view = view.with_part(key, index.with_graph(graph))
+            self.unsaved_graphs.add(key)
             return True
 
     def note_saved(self, before: Saved, saved: Saved) -> bool:
@@ -222,9 +281,10 @@ class CollectionState:
             is_same = self.saved is before
             if is_same:
                 self.saved = saved
+                self._registered = saved.files[SLOTS].id
             return is_same
 
-    def rest_on(self, key: DenseKey, saved: Saved, matrix: NDArray[np.float32]) -> None:
+    def rest_on(self, key: DenseKey, saved: Saved, matrix: MappedMatrix) -> None:
         """Let a dense index read its first vectors from a map of the file that they are saved in.
 
         What it read them from until now is given back when the last search that uses it ends: its
@@ -236,7 +296,8 @@ class CollectionState:
             view = self._view
             index = view.parts.get(key)
             if self.saved is saved and view.lineage == saved.lineage and index is not None:
-                rows = index.rows.with_base(matrix)
+                rows = index.rows.with_base(matrix.array)
+                self.maps = {**self.maps, key: matrix.map}
                 self._view = view.with_part(key, replace(index, rows=rows))
 
     def forget(self) -> None:
@@ -245,7 +306,9 @@ class CollectionState:
             self._view = empty_view(self._view.generation, text_keys=self._text_keys)
             self.saved = Saved(self._view.lineage)
             self.saved_graphs = {}
+            self.unsaved_graphs = set()
             self._saved_texts = {}
+            self.maps = {}
 
 
 def _analyzers(info: CollectionInfo) -> dict[str, Analyzer]:

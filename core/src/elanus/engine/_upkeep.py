@@ -31,7 +31,13 @@ class BackgroundUpkeep:
 
     def restore(self, db: Connection, info: CollectionInfo) -> Restored | None:
         """See `Upkeep`."""
-        return None if self.cache is None else self.cache.restore(db, info)
+        cache = self.cache
+        if cache is None:
+            return None
+        restored = cache.restore(db, info)
+        if info.number in cache.faulty:
+            self.background.request((info.number, "repair"), lambda _: cache.repair(info.number))
+        return restored
 
     def check(self, state: CollectionState) -> None:
         """See `Upkeep`."""
@@ -47,27 +53,27 @@ class BackgroundUpkeep:
 
     def merge(self, state: CollectionState, key: TextKey) -> None:
         """See `Upkeep`."""
-        self.background.request((state.number, key), lambda _: state.merge(key))
+        self.background.request((state.number, key), lambda stop: state.merge(key, stop))
 
     def save(self, state: CollectionState) -> None:
         """See `Upkeep`."""
         cache = self.cache
         if cache is not None:
             self.background.request(
-                (state.number, "save"), lambda _: cache.save_texts(state), self._is_quiet
+                (state.number, "save"), lambda stop: cache.save_texts(state, stop), self._is_quiet
             )
 
     def _is_quiet(self) -> bool:
         """Whether nobody searches: what saves time later shall not take it now."""
         return self._file.idle_seconds() >= _QUIET_SECONDS
 
-    def wait_for_graph(self, state: CollectionState, key: DenseKey) -> None:
-        """Wait for a graph that must be built; one that was saved is not waited for."""
-        if key not in state.saved_graphs:
-            self.background.wait((state.number, key))
+    def wait_for_graph(self, state: CollectionState, key: DenseKey) -> bool:
+        """Wait until a graph was put in place, or that was tried; whether it went well."""
+        return self.background.wait((state.number, key))
 
     def after_fork_in_child(self) -> None:
-        """Let go of the lock of the cache folder, which the parent may hold."""
+        """Forget the thread, which stayed in the parent, and the locks."""
+        self.background.after_fork_in_child()
         if self.cache is not None:
             self.cache.folder.after_fork_in_child()
 

@@ -8,18 +8,29 @@ anisotropic vector quantization*, 2020. FAISS gives candidates only; scores come
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from elanus.errors import MissingExtraError, ParamError
-from elanus.index._nodes import Growth, NodeTable, direction, node_vectors
+from elanus.index._faiss_learning import learn_codes, learn_lists
+from elanus.index._native import inside
+from elanus.index._nodes import (
+    Growth,
+    NodeTable,
+    Stopped,
+    direction,
+    never,
+    node_blocks,
+    node_vectors,
+)
 from elanus.schema import Metric
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -34,7 +45,9 @@ _TRAINING_PER_LIST = 64  # more of them take longer, and recall stays as it is
 _LEAST = 1024  # fewer are soon compared
 _LISTS_PER_PROBE = 8
 _LEAST_PROBES = 16
-_SLICE = 2048  # rows between two looks at `stop`
+_SLICE = 2048  # rows at most between two looks at `stop`,
+_LEAST_SLICE = 32  # and at least,
+_SLICE_PRODUCTS = 2_000_000_000  # of so many products: 0.1 to 0.4 s
 _STALE_GROWTH = 2  # lists found for half of the vectors no longer fit them
 
 
@@ -116,10 +129,6 @@ class FaissParams:
         return f"{lists},{'Flat' if self.kind == 'IVF_FLAT' else 'SQ8'}"
 
 
-def _never() -> bool:
-    return False
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class FaissIndex:
     """Inverted lists over the distinct vectors of slots 0 … ``covered - 1``; never changed.
@@ -134,6 +143,7 @@ class FaissIndex:
         scale: power of two that brings the vectors near to length one (1 for COSINE).
         trained: number of distinct vectors when lists and codes were learned.
         nprobe: how many lists a search reads.
+        busy: one entry for each search that is inside of FAISS just now.
     """
 
     params: FaissParams
@@ -146,6 +156,7 @@ class FaissIndex:
     trained: int
     nprobe: int
     _faiss: Any
+    busy: list[None] = field(default_factory=list)
 
     @classmethod
     def build(
@@ -154,7 +165,7 @@ class FaissIndex:
         params: FaissParams,
         *,
         mask: NDArray[np.bool_] | None = None,
-        stop: Callable[[], bool] = _never,
+        stop: Callable[[], bool] = never,
     ) -> FaissIndex | None:
         """Learn the lists and codes, and fill them with all slots that are present and in ``mask``.
 
@@ -162,7 +173,7 @@ class FaissIndex:
             index: where the vectors are.
             params: what to build.
             mask: bool, shape ``(n,)``: the slots worth adding; None for all.
-            stop: asked between slices; True abandons the build. Learning is not interrupted.
+            stop: asked several times a second; True abandons the build.
 
         Returns:
             The index, or None when it was stopped.
@@ -172,7 +183,10 @@ class FaissIndex:
             ParamError: an argument does not fit.
         """
         rows = index.rows
-        grown = Growth.of(NodeTable.empty(), 1.0, rows, 0, mask)
+        try:
+            grown = Growth.of(NodeTable.empty(), 1.0, rows, 0, mask, stop)
+        except Stopped:
+            return None
         made = load_faiss().index_factory(
             rows.dim, params.recipe(rows.dim, len(grown.added)), _faiss_metric(rows.metric)
         )
@@ -190,7 +204,7 @@ class FaissIndex:
         index: HasRows,
         *,
         mask: NDArray[np.bool_] | None = None,
-        stop: Callable[[], bool] = _never,
+        stop: Callable[[], bool] = never,
     ) -> FaissIndex | None:
         """An index that covers all of ``index``; this one stays as it is.
 
@@ -199,14 +213,19 @@ class FaissIndex:
         """
         rows = index.rows
         self.check_fits(rows)
-        grown = Growth.of(self.nodes, self.scale, rows, self.covered, mask)
+        try:
+            grown = Growth.of(self.nodes, self.scale, rows, self.covered, mask, stop)
+        except Stopped:
+            return None
         if len(grown.nodes) > _STALE_GROWTH * self.trained:
             return FaissIndex.build(index, self.params, mask=mask, stop=stop)
         made = load_faiss().clone_index(self._faiss)
         if not _filled(made, rows, grown, stop):
             return None
         wilds = np.concatenate([self.stragglers, grown.wild])
-        return replace(self, covered=rows.n, nodes=grown.nodes, stragglers=wilds, _faiss=made)
+        return replace(
+            self, covered=rows.n, nodes=grown.nodes, stragglers=wilds, _faiss=made, busy=[]
+        )
 
     @property
     def nbytes(self) -> int:
@@ -259,7 +278,8 @@ class FaissIndex:
         lists = getattr(self._faiss, "nlist", 0)
         if lists:
             params = load_faiss().SearchParametersIVF(nprobe=min(self.nprobe, lists))
-        nodes: NDArray[np.int64] = self._faiss.search(wanted, fetch, params=params)[1]
+        with inside(self.busy):
+            nodes: NDArray[np.int64] = self._faiss.search(wanted, fetch, params=params)[1]
         return nodes
 
     def _slots(self, nodes: NDArray[np.int64], mask: NDArray[np.bool_] | None) -> Slots:
@@ -275,31 +295,48 @@ def _faiss_metric(metric: Metric) -> int:
     return int(faiss.METRIC_L2 if metric is Metric.L2 else faiss.METRIC_INNER_PRODUCT)
 
 
+@contextmanager
+def _one_thread(faiss: Any) -> Iterator[None]:
+    """Let this thread of Python work alone.
+
+    Learning codes is thousands of tiny parallel loops: on a busy machine two threads, which wait
+    for each other without rest, took six times as long as one.
+    """
+    threads = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(threads)
+
+
 def _trained(
     made: Any, rows: Rows, grown: Growth, params: FaissParams, stop: Callable[[], bool]
 ) -> bool:
     """Learn lists and codes from a fixed sample; False when it was stopped before."""
     count = max(params.learners, _TRAINING_PER_LIST * made.nlist)
     sample = np.random.default_rng(0).permutation(len(grown.added))[:count]
-    vectors = node_vectors(rows, grown.added[np.sort(sample)], grown.scale)
-    if stop():
-        return False
-    faiss = load_faiss()
-    threads = faiss.omp_get_max_threads()
-    # Learning codes is thousands of tiny parallel loops: on a busy machine two threads, which wait
-    # for each other without rest, took six times as long as one. This counts for this thread only.
-    faiss.omp_set_num_threads(1)
+    faiss, slots = load_faiss(), grown.added[np.sort(sample)]
+    vectors = np.empty((len(slots), rows.dim), dtype=np.float32)
     try:
-        made.train(vectors)
-    finally:
-        faiss.omp_set_num_threads(threads)
+        for first, block in node_blocks(rows, slots, grown.scale, stop):
+            vectors[first : first + len(block)] = block
+        with _one_thread(faiss):
+            learn_lists(faiss, made, vectors, stop)
+            learn_codes(faiss, made, vectors, stop)
+    except Stopped:
+        return False
     return True
 
 
 def _filled(made: Any, rows: Rows, grown: Growth, stop: Callable[[], bool]) -> bool:
     """Add the new nodes, whose numbers are FAISS's own; False when it was stopped."""
-    for first in range(0, len(grown.added), _SLICE):
+    compared = getattr(made, "nlist", 0) + (made.pq.ksub if hasattr(made, "pq") else 0)
+    step = max(_LEAST_SLICE, min(_SLICE, _SLICE_PRODUCTS // (rows.dim * max(compared, 1))))
+    for first in range(0, len(grown.added), step):
         if stop():
             return False
-        made.add(node_vectors(rows, grown.added[first : first + _SLICE], grown.scale))
+        vectors = node_vectors(rows, grown.added[first : first + step], grown.scale)
+        with inside([]):
+            made.add(vectors)
     return True

@@ -7,8 +7,9 @@ using Hierarchical Navigable Small World graphs*, 2018.
 
 from __future__ import annotations
 
+import time
 from bisect import bisect_right
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import hnswlib
@@ -23,11 +24,14 @@ from elanus.index._graph_arrays import (
     hnsw_to_arrays,
 )
 from elanus.index._metric import Float32s, Query, Slots
+from elanus.index._native import inside
 from elanus.index._nodes import (
     Growth,
     NodeTable,
+    Stopped,
     are_wild,
     direction,
+    never,
     node_blocks,
     node_vectors,
 )
@@ -43,7 +47,15 @@ if TYPE_CHECKING:
 _Walked: TypeAlias = "tuple[NDArray[np.int64], Float32s]"
 """Nodes, and their distances."""
 
-_SLICE = 128  # rows between two looks at `stop`: 0.02 to 0.2 s at 384 to 1536 dimensions
+_SLICE = 128  # rows until the first look at `stop`: 0.02 to 0.2 s at 384 to 1536 dimensions
+_LEAST_SLICE, _MOST_SLICE = 4, 1024
+_SLICE_SECONDS = 0.1
+
+
+def _next_step(rows: int, seconds: float) -> int:
+    """How many rows to add before the next look, when so many took so long."""
+    fitting = int(rows * min(_SLICE_SECONDS / max(seconds, 1e-6), 4.0))
+    return min(max(fitting, _LEAST_SLICE), _MOST_SLICE)
 
 
 class HasRows(Protocol):
@@ -78,10 +90,6 @@ class GraphParams:
             )
 
 
-def _never() -> bool:
-    return False
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Graph:
     """Links between the distinct vectors of slots 0 … ``covered - 1``.
@@ -98,6 +106,7 @@ class Graph:
         nodes: which slots each node stands for.
         stragglers: covered slots whose lengths float32 arithmetic cannot hold; scan them.
         scale: power of two that brings the vectors near to length one (1 for COSINE).
+        busy: one entry for each search that is inside of hnswlib just now.
     """
 
     params: GraphParams
@@ -108,6 +117,7 @@ class Graph:
     stragglers: Slots
     scale: float
     _hnsw: Any
+    busy: list[None] = field(default_factory=list)
 
     @classmethod
     def build(
@@ -117,7 +127,7 @@ class Graph:
         *,
         mask: NDArray[np.bool_] | None = None,
         threads: int = 0,
-        stop: Callable[[], bool] = _never,
+        stop: Callable[[], bool] = never,
     ) -> Graph | None:
         """Build a graph of all slots that are present and in ``mask``.
 
@@ -146,7 +156,7 @@ class Graph:
         *,
         mask: NDArray[np.bool_] | None = None,
         threads: int = 0,
-        stop: Callable[[], bool] = _never,
+        stop: Callable[[], bool] = never,
     ) -> Graph | None:
         """A copy of this graph that covers all of ``index``; this one stays as it is.
 
@@ -156,19 +166,26 @@ class Graph:
         self.check_fits(rows)
         if threads < 0:
             raise ParamError(f"threads is {threads}: pass 0 for one per core, or more")
-        grown = Growth.of(self.nodes, self.scale, rows, self.covered, mask)
+        try:
+            grown = Growth.of(self.nodes, self.scale, rows, self.covered, mask, stop)
+        except Stopped:
+            return None
         added, first = grown.added, len(self.nodes)
         hnsw = self._hnsw
         if len(added) or hnsw is None:
             hnsw = self._copied(len(grown.nodes))
-        for start in range(0, len(added), _SLICE):
+        start, step = 0, _SLICE
+        while start < len(added):
             if stop():
                 return None
-            slots = added[start : start + _SLICE]
+            began = time.monotonic()
+            slots = added[start : start + step]
             labels = np.arange(first + start, first + start + len(slots))
-            hnsw.add_items(
-                node_vectors(rows, slots, grown.scale), labels, num_threads=threads or -1
-            )
+            vectors = node_vectors(rows, slots, grown.scale)
+            with inside(self.busy):
+                hnsw.add_items(vectors, labels, num_threads=threads or -1)
+            start += len(slots)
+            step = _next_step(len(slots), time.monotonic() - began)
         wilds = np.concatenate([self.stragglers, grown.wild])
         return Graph(
             self.params, self.metric, self.dim, rows.n, grown.nodes, wilds, grown.scale, hnsw
@@ -225,7 +242,8 @@ class Graph:
         wanted = directions[0] if len(directions) == 1 else np.stack(directions)
         try:
             # One thread for each core: hnswlib starts them for nine queries or more.
-            nodes, distances = self._hnsw.knn_query(wanted, k=count, num_threads=-1)
+            with inside(self.busy):
+                nodes, distances = self._hnsw.knn_query(wanted, k=count, num_threads=-1)
         except RuntimeError:
             # It does not say which query reached too few.
             alone = [[one] for one in directions]
@@ -288,8 +306,16 @@ class Graph:
         }
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], index: HasRows) -> Graph:
+    def from_arrays(
+        cls,
+        arrays: Mapping[str, NDArray[Any]],
+        index: HasRows,
+        *,
+        stop: Callable[[], bool] = never,
+    ) -> Graph | None:
         """Put a saved graph together with the vectors of ``index``; answers are as before.
+
+        None when ``stop``, which is asked every few milliseconds, said so.
 
         Every id, count, level and entry point is checked before hnswlib, which checks nothing,
         sees it.
@@ -312,8 +338,11 @@ class Graph:
         _check_slots(blank, rows)
         hnsw = blank._copied(len(nodes))
         if len(nodes):
-            blocks = node_blocks(rows, nodes.leaders[arrays["labels"]], scale)
-            hnsw = hnsw_from_arrays(arrays, hnsw, blocks, layout)
+            blocks = node_blocks(rows, nodes.leaders[arrays["labels"]], scale, stop)
+            try:
+                hnsw = hnsw_from_arrays(arrays, hnsw, blocks, layout)
+            except Stopped:
+                return None
         return replace(blank, _hnsw=hnsw)
 
     def _copied(self, capacity: int) -> Any:

@@ -18,13 +18,22 @@ from elanus.index._metric import TAME_MAX, Float32s, Query, Slots
 from elanus.schema import Metric
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
     from elanus.index._rows import Rows
 
 _CHUNK_BYTES = 1 << 20
+
+
+class Stopped(Exception):
+    """A build was given up. Never leaves this room."""
+
+
+def never() -> bool:
+    """For whoever need not be stopped."""
+    return False
 
 
 def scale_of(rows: Rows, slots: Slots) -> float:
@@ -69,10 +78,18 @@ def node_vectors(rows: Rows, slots: Slots, scale: float) -> Float32s:
     return units
 
 
-def node_blocks(rows: Rows, slots: Slots, scale: float) -> Iterator[tuple[int, Float32s]]:
-    """`node_vectors` of many slots in pieces that stay in the cache, each with its offset."""
+def node_blocks(
+    rows: Rows, slots: Slots, scale: float, stop: Callable[[], bool] = never
+) -> Iterator[tuple[int, Float32s]]:
+    """`node_vectors` of many slots in pieces that stay in the cache, each with its offset.
+
+    Raises:
+        Stopped: ``stop`` said so.
+    """
     step = max(1, _CHUNK_BYTES // (8 * rows.dim))
     for start in range(0, len(slots), step):
+        if stop():
+            raise Stopped
         yield start, node_vectors(rows, slots[start : start + step], scale)
 
 
@@ -119,7 +136,9 @@ class NodeTable:
         places = np.arange(ends[-1]) + np.repeat(starts - (ends - counts), counts)
         return self.slots.take(places), np.repeat(values, counts)
 
-    def with_slots(self, rows: Rows, fresh: Slots, scale: float) -> tuple[NodeTable, Slots]:
+    def with_slots(
+        self, rows: Rows, fresh: Slots, scale: float, stop: Callable[[], bool] = never
+    ) -> tuple[NodeTable, Slots]:
         """Give every fresh slot a node: that of an equal vector, or a new one at the end.
 
         Returns:
@@ -127,7 +146,7 @@ class NodeTable:
         """
         known = len(self)
         everyone = np.concatenate([self.leaders, fresh])
-        first = _first_equal(rows, everyone, scale)
+        first = _first_equal(rows, everyone, scale, stop)
         is_new = first == np.arange(len(everyone))
         is_new[:known] = False
         number = np.arange(len(everyone))
@@ -165,6 +184,7 @@ class Growth:
         rows: Rows,
         covered: int,
         mask: NDArray[np.bool_] | None,
+        stop: Callable[[], bool] = never,
     ) -> Growth:
         """Sort out the slots from ``covered`` on that are present and in ``mask``.
 
@@ -172,6 +192,7 @@ class Growth:
 
         Raises:
             ParamError: ``mask`` does not fit.
+            Stopped: ``stop`` said so.
         """
         if mask is not None and (mask.shape != (rows.n,) or mask.dtype != np.bool_):
             raise ParamError(
@@ -185,11 +206,11 @@ class Growth:
             fresh = fresh[mask[fresh]]
         scale = scale if len(nodes) else scale_of(rows, fresh)
         wild = are_wild(rows, fresh, scale)
-        table, added = nodes.with_slots(rows, fresh[~wild], scale)
+        table, added = nodes.with_slots(rows, fresh[~wild], scale, stop)
         return cls(table, added, fresh[wild], scale)
 
 
-def _first_equal(rows: Rows, slots: Slots, scale: float) -> Slots:
+def _first_equal(rows: Rows, slots: Slots, scale: float, stop: Callable[[], bool]) -> Slots:
     """For every position, the first position whose node vector has the same bytes.
 
     Rows are sorted by a 64-bit hash, and neighbours of one hash compared in full. Should two
@@ -198,13 +219,13 @@ def _first_equal(rows: Rows, slots: Slots, scale: float) -> Slots:
     hashes = np.empty(len(slots), dtype=np.uint64)
     # Odd random weights, modulo 2**64; a fixed seed, so that equal data gives equal graphs.
     weights = np.random.default_rng(0).integers(2**63, size=rows.dim, dtype=np.uint64) * 2 + 1
-    for start, block in node_blocks(rows, slots, scale):
+    for start, block in node_blocks(rows, slots, scale, stop):
         products = block.view(np.uint32) * weights
         hashes[start : start + len(block)] = products.sum(axis=1)
     order = np.argsort(hashes, kind="stable")
     leads = np.ones(len(slots), dtype=np.bool_)
     twins = np.flatnonzero(hashes[order[1:]] == hashes[order[:-1]])
-    lefts = node_blocks(rows, slots[order[twins]], scale)
+    lefts = node_blocks(rows, slots[order[twins]], scale, stop)
     rights = node_blocks(rows, slots[order[twins + 1]], scale)
     for (start, left), (_, right) in zip(lefts, rights, strict=True):
         leads[twins[start : start + len(left)] + 1] = (left != right).any(axis=1)

@@ -6,6 +6,7 @@ again; so a database that was restored from a copy never trusts a file that it d
 
 from __future__ import annotations
 
+import shutil
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from elanus.storage._lock import WriterLock
 from elanus.storage._sqlite import Connection
 
 _SHARED = frozenset({"writer.lock", "cache.lock", "commits"})
+
+RESERVE = 256 * 1024 * 1024
+"""Bytes that saving leaves free: what is saved can be computed again, what users write cannot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +60,11 @@ def register(db: Connection, row: SnapshotRow) -> None:
     )  # fmt: skip
 
 
-def unregister(db: Connection, collection: int) -> None:
-    """Forget the files of a collection."""
-    db.execute("DELETE FROM snapshots WHERE collection = ?", (collection,))
+def unregister(db: Connection, collection: int, kind: str | None = None) -> None:
+    """Forget the files of a collection, or that of one kind."""
+    db.execute(
+        "DELETE FROM snapshots WHERE collection = ? AND kind = ifnull(?, kind)", (collection, kind)
+    )
 
 
 class CacheFolder:
@@ -105,9 +111,28 @@ class CacheFolder:
         """
         return read_arrays(self.arrays(row.id), row.written)
 
+    def holds(self, row: SnapshotRow) -> bool:
+        """Whether a file of arrays is there, and of its size."""
+        return _has_size(self.arrays(row.id), row.written.size)
+
+    def holds_matrix(self, name: str, size: int) -> bool:
+        """Whether a raw matrix is there, and has so many bytes or more."""
+        return _has_size(self.matrix(name), size)
+
+    def has_room(self, size: int) -> bool:
+        """Whether so many bytes more leave enough of the disk to those who cannot do without it."""
+        try:
+            return shutil.disk_usage(self.path).free - size >= RESERVE
+        except OSError:
+            return True  # it cannot be asked; a full disk then ends the write
+
     def sweep(self, keep: set[str]) -> None:
         """Remove the files that are not listed; one that is mapped elsewhere may stay for now."""
-        for file in list(self.path.iterdir()):
+        try:
+            files = list(self.path.iterdir())
+        except OSError:  # deleted meanwhile
+            return
+        for file in files:
             if file.name not in _SHARED and file.stem not in keep:
                 with suppress(OSError):
                     file.unlink()
@@ -119,3 +144,10 @@ class CacheFolder:
     def close(self) -> None:
         """Close the lock file."""
         self._lock.close()
+
+
+def _has_size(path: Path, least: int) -> bool:
+    try:
+        return path.stat().st_size >= least
+    except OSError:
+        return False

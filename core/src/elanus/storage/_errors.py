@@ -61,7 +61,8 @@ def translate(error: apsw.Error, path: str) -> ElanusError:
 def _cause(path: str) -> int | None:
     """Why the system refuses, where SQLite only says that it did."""
     try:
-        os.close(os.open(os.devnull, os.O_RDONLY))
+        for end in os.pipe():
+            os.close(end)
     except OSError as error:
         return errno.EMFILE if error.errno in (errno.EMFILE, errno.ENFILE) else None
     if hasattr(os, "statvfs"):

@@ -1,0 +1,130 @@
+"""A forked child keeps what its parent has in memory, but for graphs that a thread was inside of."""
+
+import os
+import signal
+import threading
+
+import numpy as np
+import pytest
+
+from elanus import MilvusClient
+from elanus.engine import _graphs
+from elanus.engine._parts import DenseKey
+from elanus.index import _native
+
+N, DIM = 2_000, 16
+REPEATS = int(os.environ.get("ELANUS_REPEATS", "5"))
+TYPES = ["HNSW", "IVF_FLAT"]
+
+
+@pytest.fixture(autouse=True)
+def low_thresholds(monkeypatch):
+    monkeypatch.setattr(_graphs, "wants_graph", lambda n, *_: n >= 1_000)
+    monkeypatch.setattr("elanus.index._dense.FETCH_COST", 0.001)
+
+
+@pytest.fixture(scope="module")
+def vectors():
+    return np.random.default_rng(4).normal(size=(N, DIM)).astype(np.float32)
+
+
+def loaded(vectors, index_type):
+    client = MilvusClient(":memory:")
+    params = client.prepare_index_params("vector", index_type=index_type, metric_type="L2")
+    client.create_collection("c", dimension=DIM, index_params=params)
+    client.insert("c", [{"id": i, "vector": v} for i, v in enumerate(vectors)])
+    client.load_collection("c")
+    client.search("c", [vectors[0]])
+    (state,) = client._database._states.values()
+    return client, state
+
+
+def index_of(state):
+    return next(part for key, part in state.view.parts.items() if isinstance(key, DenseKey))
+
+
+def in_child(action):
+    """What an action returns in a forked child: 0 is well."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            signal.alarm(60)
+            code = action()
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def search(index, vectors, count):
+    keys = np.arange(N)
+    found = index.search_many(vectors[:count], 3, mask=None, keys=keys, ef=64)
+    return [slots[0] for slots, _ in found] == list(range(count))
+
+
+@pytest.mark.parametrize("index_type", TYPES)
+def test_a_graph_that_nobody_was_inside_of_is_kept(vectors, index_type):
+    client, state = loaded(vectors, index_type)
+
+    def child():
+        state.after_fork_in_child()
+        index = index_of(state)
+        kept = index.graph is not None and not index.graph.busy
+        return 0 if kept and search(index, vectors, 1) and search(index, vectors, 64) else 2
+
+    assert in_child(child) == 0
+    client.close()
+
+
+@pytest.mark.parametrize("index_type", TYPES)
+def test_a_fork_beside_searches_leaves_the_child_a_view_that_can_be_searched(vectors, index_type):
+    client, state = loaded(vectors, index_type)
+    told = threading.Event()
+
+    def look():
+        while not told.is_set():
+            search(index_of(state), vectors, 2)
+
+    threads = [threading.Thread(target=look) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+
+    def child():
+        state.after_fork_in_child()
+        with state.lock:
+            index = index_of(state)
+        # Without a graph it is scanned; both give the nearest, which is the vector itself.
+        return 0 if all(search(index, vectors, count) for count in (1, 5)) else 2
+
+    codes = [in_child(child) for _ in range(REPEATS * 4)]
+    told.set()
+    for thread in threads:
+        thread.join()
+    client.close()
+    assert codes == [0] * len(codes)
+
+
+def test_locks_that_others_held_and_numbers_not_committed_are_gone(vectors):
+    client, state = loaded(vectors, "HNSW")
+    index_of(state).graph.busy.append(None)
+    held, told = threading.Event(), threading.Event()
+
+    def hold():
+        with state.lock:
+            held.set()
+            told.wait(60)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert held.wait(60)
+
+    def child():
+        state.after_fork_in_child()
+        with state.lock:
+            is_dropped = index_of(state).graph is None
+        return 0 if is_dropped and _native._all.inside == [] else 2
+
+    assert in_child(child) == 0
+    told.set()
+    thread.join()
+    client.close()

@@ -1,0 +1,48 @@
+"""A process that ends without closing, while a graph is built, ends as it would without one."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from elanus import MilvusClient
+
+SCRIPT = Path(__file__).with_name("_exits.py")
+REPEATS = int(os.environ.get("ELANUS_REPEATS", "5"))
+ENDS = {
+    "end": 0,
+    "exit_main": 3,
+    "fail": 1,
+    "exit_thread": 0,
+    "exit_hard": 3,
+    "exit_in_asyncio": 3,
+    "search_while_ending": 0,
+    "search_at_exit": 0,
+    "close_at_exit": 0,
+    "open_at_exit": 0,
+    "end_in_child_too": 0,
+}
+
+
+def run(*arguments):
+    # A build takes half a minute or much more; nobody waits for it.
+    return subprocess.run(
+        [sys.executable, str(SCRIPT), *map(str, arguments)],
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("index_type", ["HNSW", "IVF_PQ"])
+@pytest.mark.parametrize("how", ENDS)
+def test_a_process_ends_as_it_means_to_while_a_graph_is_built(tmp_path, index_type, how):
+    for turn in range(REPEATS if how == "end" else max(1, REPEATS // 5)):
+        path = tmp_path / f"{turn}.db"
+        done = run(index_type, how, path)
+        assert done.returncode == ENDS[how], done.stderr
+        assert "ZeroDivisionError" in done.stderr if how == "fail" else done.stderr == ""
+        if turn == 0:
+            with MilvusClient(path) as client:
+                assert client.query("big", output_fields=["count(*)"]) == [{"count(*)": 6_000}]
+                assert client.verify() == []

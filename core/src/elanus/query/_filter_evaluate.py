@@ -10,9 +10,10 @@ import numpy as np
 from elanus.index import Column, FieldKind, ValueType
 from elanus.query import _filter_tree as tree
 from elanus.query._filter_arithmetic import arithmetic
+from elanus.query._filter_caseless import folded_table
 from elanus.query._filter_check import Checker, ColumnPath, members_of, value_of
 from elanus.query._filter_compare import FLIPPED, compare_columns, compare_value, is_member
-from elanus.query._filter_like import folded_table, like_table
+from elanus.query._filter_like import like_table
 from elanus.query._filter_members import Members
 from elanus.query._filter_regex import regex_table
 from elanus.query._filter_truth import Truth, known, null_mask, where

@@ -44,8 +44,9 @@ def _expression(filter: Filter, given: Mapping[str, Any] | None) -> tuple[str, d
         return "", {}
     if isinstance(filter, str):
         # Here already, so that an error shows the filter as it was written.
-        bind(parse_filter(filter), given)
-        return rebase_names(filter, METADATA, {TEXT}), dict(given or {})
+        parsed = parse_filter(filter)
+        bind(parsed, given)
+        return rebase_names(parsed, METADATA, {TEXT}), dict(given or {})
     if isinstance(filter, Mapping):
         return filter_from_dict(filter, METADATA)
     raise ParamError(f"filter must be an expression or a dict, got {filter!r}")

@@ -15,6 +15,7 @@ from elanus.query._filter_check import Checker, ColumnPath, members_of, value_of
 from elanus.query._filter_compare import FLIPPED, compare_columns, compare_value, is_member
 from elanus.query._filter_like import like_table
 from elanus.query._filter_members import Members
+from elanus.query._filter_merge import merged
 from elanus.query._filter_regex import regex_table
 from elanus.query._filter_truth import Truth, known, null_mask, where
 
@@ -86,9 +87,9 @@ class _Evaluation:
             case tree.Compare(operator=operator, left=left, right=right):
                 return _compare(operator, self._value(left), self._value(right), self._source.n)
             case tree.And(operands=operands):
-                return reduce(Truth.__and__, map(self.truth, operands))
+                return reduce(Truth.__and__, map(self.truth, merged(operands, "!=")))
             case tree.Or(operands=operands):
-                return reduce(Truth.__or__, map(self.truth, operands))
+                return reduce(Truth.__or__, map(self.truth, merged(operands, "==")))
             case tree.Not(operand=operand):
                 return ~self.truth(operand)
             case tree.Range():
@@ -189,15 +190,14 @@ def _array_length(column: Column) -> Column:
 
 def _contains(quantifier: tree.Quantifier, column: Column, values: tree.Node) -> Truth:
     arrays = column.all_kinds() == ValueType.ARRAY
-    if column.elements is None or column.owners is None or column.lengths is None:
-        empty = quantifier == "all" and not value_of(values)
-        return where(np.bool_(empty), arrays)
-    if quantifier == "all":
-        return where(_contains_all(column, value_of(values)), arrays)
     members = (
         members_of(values) if quantifier == "one" else cast("tree.ListLiteral", values).members
     )
-    return where(_contains_any(column, members), arrays)
+    if column.elements is None or column.owners is None or column.lengths is None:
+        empty = quantifier == "all" and not value_of(values)
+        return where(np.bool_(empty), arrays)
+    contains = _contains_all if quantifier == "all" else _contains_any
+    return where(contains(column, members), arrays)
 
 
 def _contains_any(column: Column, members: Members) -> NDArray[np.bool_]:
@@ -208,9 +208,9 @@ def _contains_any(column: Column, members: Members) -> NDArray[np.bool_]:
     return hits
 
 
-def _contains_all(column: Column, values: tuple[Any, ...]) -> NDArray[np.bool_]:
+def _contains_all(column: Column, members: Members) -> NDArray[np.bool_]:
     hits = np.ones(column.n, np.bool_)
-    for value in values:
+    for value in members.distinct():
         hits &= _contains_any(column, Members.of((value,)))
         if not hits.any():
             break  # a long list ends here, at the latest behind the longest array

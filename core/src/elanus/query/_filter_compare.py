@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from elanus.index import FieldType, ValueType
-from elanus.query._filter_members import Members, round_to_single, to_float
+from elanus.index import FieldType, ValueType, to_float
+from elanus.query._filter_members import Members, round_to_single
 from elanus.query._filter_truth import Truth, known, null_mask, settle
 
 if TYPE_CHECKING:

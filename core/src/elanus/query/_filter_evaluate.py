@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator as python
 from functools import reduce
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
@@ -31,6 +32,16 @@ _TABLES: Final[dict[type[tree.StringTest], Callable[[Strings, str], NDArray[np.b
     tree.Like: like_table,
     tree.Regex: regex_table,
     tree.HoldsText: folded_table,
+}
+
+
+_OPERATORS: Final[dict[str, Callable[[Any, Any], bool]]] = {
+    "==": python.eq,
+    "!=": python.ne,
+    "<": python.lt,
+    "<=": python.le,
+    ">": python.gt,
+    ">=": python.ge,
 }
 
 
@@ -94,8 +105,8 @@ class _Evaluation:
                 return ~self.truth(operand)
             case tree.Range():
                 return self._range(node)
-            case tree.In(operand=operand, values=tree.ListLiteral(members=members)):
-                return is_member(self._column(operand), members)
+            case tree.In(operand=operand, values=tree.ListLiteral() as values):
+                return self._membership(operand, values)
             case tree.StringTest():
                 return self._string_test(node)
             case tree.IsNull(operand=operand) | tree.Exists(operand=operand):
@@ -109,6 +120,12 @@ class _Evaluation:
                 return self._text_match(node)
             case _:
                 return self._bare(node)
+
+    def _membership(self, operand: tree.Node, values: tree.ListLiteral) -> Truth:
+        if isinstance(operand, tree.Literal):
+            found = any(operand.value == value for value in values.values)  # exact at any size
+            return known(np.full(self._source.n, found, np.bool_))
+        return is_member(self._column(operand), values.members)
 
     def _string_test(self, node: tree.StringTest) -> Truth:
         column, pattern = self._column(node.operand), str(value_of(node.pattern))
@@ -175,7 +192,7 @@ def _compare(operator: str, left: Any, right: Any, n: int) -> Truth:
     if not isinstance(left, Column):
         if isinstance(right, Column):
             return compare_value(FLIPPED[operator], right, left)
-        left = Column.constant(left, n)
+        return known(np.full(n, _OPERATORS[operator](left, right), np.bool_))
     if isinstance(right, Column):
         return compare_columns(operator, left, right)
     return compare_value(operator, left, right)

@@ -194,7 +194,7 @@ def _number(group: str, text: str, start: int, expression: str) -> float:
         raise FilterError(f"a number of {len(text)} characters is too long", expression, start)
     value = int(text, 0) if group == "integer" else float(text)
     if value == float("inf"):
-        raise FilterError(f"the number {text} is too large for float64", expression, start)
+        raise FilterError(f"the number {text:.80} is too large for float64", expression, start)
     return value
 
 

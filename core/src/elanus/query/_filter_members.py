@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from elanus.index import FieldType
+from elanus.index import FieldType, to_float
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -88,14 +88,6 @@ class Members:
         ):
             if values:
                 yield type_, next(iter(values))
-
-
-def to_float(number: float) -> float:
-    """Return the nearest float64; beyond its range an infinity, not Python's OverflowError."""
-    try:
-        return float(number)
-    except OverflowError:
-        return float("inf") if number > 0 else float("-inf")
 
 
 def round_to_single(values: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -102,7 +102,7 @@ def _parts(pattern: str, start: int, end_anchor: str) -> Iterator[str]:
         if depth > _DEEPEST:
             raise ValueError(f"groups nest more than {_DEEPEST} deep")
         if kind == before == "repeat":
-            raise ValueError(f"{text!r} repeats a repeat")
+            raise ValueError(f"{text!r:.40} repeats a repeat")
         yield _part(kind, text, end_anchor)
         before = kind
 
@@ -172,7 +172,7 @@ def _set(text: str) -> str:
 def _check_repeat(text: str) -> None:
     numbers = [int(number) for number in re.findall("[0-9]{1,9}", text)]
     if any(number > _MOST_REPEATS for number in numbers):
-        raise ValueError(f"{text} repeats more than {_MOST_REPEATS} times")
+        raise ValueError(f"{text:.40} repeats more than {_MOST_REPEATS} times")
 
 
 def _complaint(text: str) -> str:

@@ -27,7 +27,7 @@ def rebase_names(expression: str | tree.Expression, root: str, keep: Collection[
         FilterError: the filter does not parse, or ``text_match`` searches another field.
             Positions are those of ``expression``.
     """
-    parsed = parse_filter(expression) if isinstance(expression, str) else expression
+    parsed = expression if isinstance(expression, tree.Expression) else parse_filter(expression)
     text = parsed.text
     parts: list[str] = []
     done = 0

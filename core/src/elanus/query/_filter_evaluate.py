@@ -133,7 +133,11 @@ class _Evaluation:
         if column.codes is None:
             truth = where(applies, applies)
         else:
-            hits = _TABLES[type(node)](column.strings, pattern).take(column.codes)
+            try:
+                table = _TABLES[type(node)](column.strings, pattern)
+            except ValueError as error:
+                self._checker.fail(f"regular expression: {error}", node.pattern)
+            hits = table.take(column.codes)
             truth = known(hits) if column.kinds is None else where(hits, applies)
         if isinstance(node, tree.Regex) and self._may_be_missing(node.operand):
             return known(truth.certain)

@@ -67,9 +67,10 @@ def filter_from_dict(query: Mapping[str, Any], root: str) -> tuple[str, dict[str
         FilterError: an operator that does not exist, or a value that it cannot take.
     """
     translation = _Translation(root)
-    if isinstance(query, Mapping) and not query:
+    given: Any = query  # whatever a caller passes
+    if isinstance(given, Mapping) and not given:
         return "", {}
-    text = translation.conditions(query, nesting=0)
+    text = translation.conditions(given, nesting=0)
     return text, translation.params
 
 

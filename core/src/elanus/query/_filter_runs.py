@@ -72,7 +72,8 @@ class Run:
 
     @cached_property
     def _regex(self) -> re.Pattern[str]:
-        parts, at = [], 0
+        parts: list[str] = []
+        at = 0
         for start, piece in self._pieces:
             parts += "." * (start - at), re.escape(piece)
             at = start + len(piece)
@@ -122,7 +123,7 @@ class Correlation:
 
     def _of(self, codes: NDArray[np.uint32]) -> NDArray[np.float64]:
         numbers = np.searchsorted(self._letters, codes).clip(max=len(self._letters) - 1)
-        return self._signals[:, numbers] * (self._letters[numbers] == codes)
+        return np.asarray(self._signals[:, numbers] * (self._letters[numbers] == codes))
 
 
 def _codes(text: str) -> NDArray[np.uint32]:

@@ -37,7 +37,7 @@ class Gate:
         self._is_open = False
         self._waiting: list[LockType] = []
 
-    def open(self) -> None:
+    def lift(self) -> None:
         """Let everyone through, from now on."""
         self._is_open = True
         with suppress(IndexError):
@@ -182,8 +182,8 @@ class Background:
 
     def _end(self) -> None:
         for task in self._tasks.copy().values():
-            task.ended.open()
-        self._ended.open()
+            task.ended.lift()
+        self._ended.lift()
 
     def _next(self) -> Hashable | None:
         """Wait for work whose time has come; None when there will be no more."""
@@ -223,7 +223,7 @@ class Background:
                 task.failures += 1
                 task.ended = Gate()
                 task.due = time.monotonic() + pause
-            ended.open()
+            ended.lift()
         if not any(task.when is None for task in self._tasks.copy().values()):
             return_free_memory()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Hashable, Mapping
-from mmap import mmap
 
 import numpy as np
 import orjson
@@ -28,6 +27,7 @@ from elanus.storage import (
     CacheFolder,
     CollectionInfo,
     Container,
+    FileMap,
     MappedMatrix,
     SnapshotRow,
     map_matrix,
@@ -59,7 +59,7 @@ def open_saved(
     slots.check()
     view = _as_view(saved, slots, text_keys=slots.meta["text_keys"])
     matrices = {}
-    maps: dict[Hashable, mmap | None] = {SLOTS: slots.map}
+    maps: dict[Hashable, FileMap] = {SLOTS: slots.map}
     for entry in slots.meta["dense"]:
         key = DenseKey(entry["field"], entry["dim"], Metric(entry["metric"]))
         if key.field in info.schema.by_name:

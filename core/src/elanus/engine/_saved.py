@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
-from mmap import mmap
 
 from elanus.engine._parts import DenseKey
 from elanus.engine._view import View
-from elanus.storage import Container, SnapshotRow
+from elanus.storage import Container, FileMap, SnapshotRow
 
 SLOTS = "slots"
 """The kind of file that all others depend on."""
@@ -79,7 +78,7 @@ class Restored:
     saved: Saved
     graphs: Mapping[DenseKey, Container]
     texts: Mapping[str, SavedText]
-    maps: Mapping[Hashable, mmap | None]
+    maps: Mapping[Hashable, FileMap]
 
 
 def graph_kind(key: DenseKey) -> str:

@@ -7,7 +7,6 @@ import sqlite3
 import threading
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
-from mmap import mmap
 from typing import Any, Protocol
 
 from elanus.engine._memory import return_free_memory
@@ -20,6 +19,7 @@ from elanus.schema import DataType, IndexSpec, Schema
 from elanus.storage import (
     CollectionInfo,
     Container,
+    FileMap,
     MappedMatrix,
     Tables,
     Vocabulary,
@@ -79,7 +79,7 @@ class CollectionState:
         self._view = empty_view(info.generation, text_keys=self._text_keys)
         self.saved = Saved(self._view.lineage)
         self._began = -1  # the commit as of which the slots were numbered
-        self.maps: Mapping[Hashable, mmap | None] = {}  # replaced, never changed
+        self.maps: Mapping[Hashable, FileMap] = {}  # replaced, never changed
         self._registered: str | None = None  # the file of slots that was, when we last looked
 
     def after_fork_in_child(self) -> None:

@@ -27,6 +27,7 @@ from elanus.storage._codec import (
 )
 from elanus.storage._container import (
     Container,
+    FileMap,
     MappedMatrix,
     Written,
     checksum,
@@ -49,6 +50,7 @@ __all__ = [
     "CollectionInfo",
     "Container",
     "DatabaseFile",
+    "FileMap",
     "MappedMatrix",
     "NewRows",
     "OpenOptions",

@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import orjson
@@ -26,6 +26,10 @@ _MAGIC = b"ELANARR1"
 _ALIGN = 64
 _AT_ONCE = 4 << 20  # bytes between two looks at `stop`
 _TYPES = frozenset("biuf")
+
+
+FileMap: TypeAlias = mmap.mmap | None
+"""The map of a file; None for one that is empty, or was read instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +120,7 @@ class Container:
     meta: Mapping[str, Any]
     arrays: Mapping[str, NDArray[Any]]
     checksums: Mapping[str, int]
-    map: mmap.mmap | None
+    map: FileMap
     expected: Written
 
     def read(self) -> Container:
@@ -167,7 +171,7 @@ def _parsed(path: Path, view: mmap.mmap | bytes, expected: Written) -> Container
     return Container(path, raw["meta"], arrays, checksums, mapped, expected)
 
 
-def is_cut(view: mmap.mmap | None) -> bool:
+def is_cut(view: FileMap) -> bool:
     """Whether a mapped file was made shorter: to read what is gone would kill the process."""
     return view is not None and view.size() < len(view)
 
@@ -192,7 +196,7 @@ class MappedMatrix:
     """
 
     array: NDArray[np.float32]
-    map: mmap.mmap | None
+    map: FileMap
 
 
 def map_matrix(path: Path, rows: int, dim: int) -> MappedMatrix:

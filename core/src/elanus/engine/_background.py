@@ -22,6 +22,7 @@ from typing import TypeAlias
 from elanus.engine._memory import return_free_memory
 
 _LOOK_SECONDS = 0.25
+_START_SECONDS = 5.0
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 60.0
 _GRACE_SECONDS = 10.0  # a gigabyte is written in that time
@@ -130,7 +131,7 @@ class Background:
             return not self.is_closed
         ended = task.ended
         task.due = 0.0  # somebody waits: if it failed, it is tried again now
-        if not self.is_closed and self._wake():
+        if not self.is_closed and self._wake() and self._has_begun():
             ended.wait()
         return not self.is_closed and self._tasks.get(name) is not task
 
@@ -164,6 +165,17 @@ class Background:
             _log.warning("no background work: %s", error)
             return False
         return True
+
+    def _has_begun(self) -> bool:
+        """Wait a moment for the thread to run.
+
+        For ever, were this called by a handler in the middle of ``Thread.start``, which holds a
+        lock that every new thread needs.
+        """
+        deadline = time.monotonic() + _START_SECONDS
+        while self._ticket and time.monotonic() < deadline:
+            time.sleep(0.001)
+        return not self._ticket
 
     def _run(self) -> None:
         try:

@@ -54,12 +54,13 @@ def open_saved(
         OSError, DatabaseCorruptError, KeyError, ValueError: if slots or vectors are damaged or
             gone.
     """
-    slots = folder.open(saved)
-    # All but the vectors, the terms and the graphs; about 25 bytes a row.
+    # All but the vectors, the terms and the graphs; about 25 bytes a row. Not mapped: everybody
+    # reads them all the time, and would be killed if another program made the file shorter.
+    slots = folder.open(saved).read()
     slots.check()
     view = _as_view(saved, slots, text_keys=slots.meta["text_keys"])
     matrices = {}
-    maps: dict[Hashable, FileMap] = {SLOTS: slots.map}
+    maps: dict[Hashable, FileMap] = {}
     for entry in slots.meta["dense"]:
         key = DenseKey(entry["field"], entry["dim"], Metric(entry["metric"]))
         if key.field in info.schema.by_name:

@@ -40,14 +40,14 @@ def saved(path, fill):
 
 @pytest.fixture
 def reads(monkeypatch):
-    """Numbers of term BLOBs that indexes read from the tables, one entry a read of any."""
+    """Numbers of rows whose terms indexes read from the tables, one entry a read of any."""
     found = []
     read = Tables.terms_since
 
     def counted(self, *args):
-        rows, blobs = read(self, *args)
-        found.extend([len(blobs)] * (len(blobs) > 0))
-        return rows, blobs
+        rows, terms = read(self, *args)
+        found.extend([len(rows)] * (len(rows) > 0))
+        return rows, terms
 
     monkeypatch.setattr(Tables, "terms_since", counted)
     return found

@@ -26,6 +26,7 @@ from elanus.engine._write import Prepared, Writer, prepare
 from elanus.errors import (
     ClosedError,
     CollectionExistsError,
+    DatabaseCorruptError,
     DatabaseLockedError,
     DatabaseReplacedError,
     DataNotMatchException,
@@ -55,6 +56,8 @@ from elanus.storage import (
     rename_collection,
 )
 from elanus.text import build_analyzer
+
+_MOST_RESTORED = 20
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -251,7 +254,7 @@ class Database:
         return self.file.apart.run(call) if self.file.in_memory else call()
 
     def _read(self, name: str, action: Callable[[Snapshot], T]) -> T:
-        newest = -1
+        newest, restored = -1, 0
         while True:
             try:
                 with Reader(self.file) as reader:
@@ -262,6 +265,12 @@ class Database:
                             self._start_again()
                     return action(self._snapshot(reader, name))
             except RestoredError:
+                restored += 1
+                if restored >= _MOST_RESTORED:
+                    raise DatabaseCorruptError(
+                        f"{self.file.path} is damaged: what was read of {name!r:.100} is newer "
+                        "than the last row or delete that it knows of; restore it from a backup"
+                    ) from None
                 self._start_again()
             except OutdatedSnapshotError:
                 newest = self._newest_view()
@@ -468,7 +477,7 @@ class Database:
             state = self._state_of(info)
             checked = check_keys(info.schema, keys)
             writer = Writer(db, info.number, info.schema, state.tables, state.vocabularies)
-            count = writer.remove(state.tables.rows_of(db, checked).values())
+            count = writer.remove(state.tables.rows_to_remove(db, checked))
             bump(db)
         return count
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from elanus.engine._snapshot import Snapshot
-from elanus.errors import ParamError
+from elanus.errors import DatabaseCorruptError, ParamError
 from elanus.schema import DYNAMIC, DataType, Schema, listed, quoted
 from elanus.storage import decode_row, decode_sparse
 
@@ -90,17 +90,26 @@ def fetch(
         for entity, key in zip(entities, keys, strict=True):
             entity[projection.key] = key
     if projection.reads_rows:
-        _add_scalars(snapshot, projection, rows, entities)
+        _add_scalars(snapshot, projection, rows, keys, entities)
     _add_vectors(snapshot, projection, rows, entities)
     return entities
 
 
 def _add_scalars(
-    snapshot: Snapshot, projection: Projection, rows: list[int], entities: list[dict[str, Any]]
+    snapshot: Snapshot,
+    projection: Projection,
+    rows: list[int],
+    keys: Sequence[Any],
+    entities: list[dict[str, Any]],
 ) -> None:
     tables = snapshot.state.tables
     found = snapshot.by_row(lambda db: tables.fetch(db, rows), rows)
-    for row, data, entity in zip(rows, found, entities, strict=True):
+    for row, key, (stored_key, data), entity in zip(rows, keys, found, entities, strict=True):
+        if stored_key != key:
+            raise DatabaseCorruptError(
+                f"row {row} of the file is damaged: its key is {stored_key!r:.100}, "
+                f"not {key!r:.100}; restore it from a backup"
+            )
         stored = decode_row(row, data)
         for name in projection.scalars:
             entity[name] = stored.get(name)

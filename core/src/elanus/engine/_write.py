@@ -126,8 +126,7 @@ class Writer:
             [_picked(column, kept) for column in part.vectors],
             [_picked(blobs, kept) for blobs in self._term_columns(part)],
         )
-        old = self._tables.rows_of(self._db, new.keys)
-        self.remove(old.values())
+        self.remove(self._tables.rows_to_remove(self._db, new.keys))
         self._tables.add(self._db, new)
         return keys
 

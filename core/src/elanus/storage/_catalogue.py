@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -107,28 +107,21 @@ def collections_of(db: Connection) -> Iterator[CollectionInfo | DatabaseCorruptE
         "ORDER BY collection, rowid"
     ):
         indexes.setdefault(number, []).append(tuple(entry))
-    for number, name, *entry in db.execute(
+    for row in db.execute(
         "SELECT number, name, definition, definition_sum, generation, floor, created "
         "FROM collections"
     ):
+        number, name = row[:2]
         try:
-            yield _collection(number, name, *entry, indexes.pop(number, ()))
+            yield _collection(row, indexes.pop(number, []))
         except Exception as error:  # noqa: BLE001  # whatever decoding damaged text may raise
             yield _damaged(f"collection {name!r:.100}", error)
     if indexes:
         yield _damaged("indexes", f"no collection {next(iter(indexes))!r:.40}")
 
 
-def _collection(
-    number: int,
-    name: str,
-    definition: str,
-    kept: int | None,
-    generation: int,
-    floor: int,
-    created: int,
-    indexes: Iterable[tuple[Any, ...]],
-) -> CollectionInfo:
+def _collection(row: tuple[Any, ...], indexes: list[tuple[Any, ...]]) -> CollectionInfo:
+    number, name, definition, kept, generation, floor, created = row
     raw = _decoded(number, name, definition, kept)
     schema = Schema.from_dict(raw["schema"])
     if not all(type(value) is int and value >= 0 for value in (generation, floor, created)):

@@ -31,7 +31,8 @@ def of_words(starts: NDArray[np.int64], words: NDArray[np.uint32]) -> list[int]:
     """
     places = np.arange(words.shape[1], dtype=np.uint32)
     sums: NDArray[np.uint32] = np.einsum("ij,j->i", words, places * np.uint32(2) + np.uint32(1))
-    return (sums + starts.astype(np.uint32)).tolist()
+    found: list[int] = (sums + starts.astype(np.uint32)).tolist()
+    return found
 
 
 def of_keys(starts: NDArray[np.int64], keys: Sequence[Any]) -> list[int]:

@@ -66,7 +66,9 @@ class Connection(apsw.Connection):
         found: tuple[Any, ...] | None = self.execute(statement, values).fetchone()
         if found is not None:
             return found
-        raise DatabaseCorruptError(f"{self.filename} is damaged: nothing for {statement}")
+        raise DatabaseCorruptError(
+            f"{self.filename} is damaged: nothing for {statement:.100}; restore it from a backup"
+        )
 
     def fold(self, *, whole: bool) -> tuple[int, int]:
         """Checkpoint: copy the log into the file, as far as readers let; the lock must be held.

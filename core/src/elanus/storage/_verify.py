@@ -118,13 +118,13 @@ def _collection_faults(db: Connection, info: CollectionInfo) -> Iterator[str]:
         _json_faults(db, tables),
     ]
     for f in (*info.schema.dense, *info.schema.sparse):
-        check = partial(tables.check_blobs, f.name)
-        checks.append(_each(db, tables, tables.vectors, tables.column(f.name), check))
+        blobs = partial(tables.check_blobs, f.name)
+        checks.append(_each(db, tables, tables.vectors, tables.column(f.name), blobs))
         checks.append(_null_faults(db, tables, f))
     for f in info.schema.analysed:
-        check = partial(tables.check_terms, db, f.name)
+        terms = partial(tables.check_terms, db, f.name)
         checks.append(_word_faults(db, tables, f.name))
-        checks.append(_each(db, tables, tables.terms, tables.column(f.name), check))
+        checks.append(_each(db, tables, tables.terms, tables.column(f.name), terms))
     for each in checks:
         yield from _guarded(name, each)
 

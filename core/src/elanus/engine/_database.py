@@ -23,9 +23,15 @@ from elanus.engine._state import (
 )
 from elanus.engine._upkeep import BackgroundUpkeep
 from elanus.engine._write import Prepared, Writer, prepare
-from elanus.errors import ClosedError, CollectionExistsError, DataNotMatchException, ParamError
+from elanus.errors import (
+    ClosedError,
+    CollectionExistsError,
+    DataNotMatchException,
+    ParamError,
+    shown,
+)
 from elanus.query import Expression
-from elanus.schema import Batch, IndexSpec, Rejected, Schema, check_name, converter, shown
+from elanus.schema import Batch, IndexSpec, Rejected, Schema, check_name, converter
 from elanus.storage import (
     Apart,
     Catalogue,

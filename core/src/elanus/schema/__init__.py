@@ -50,7 +50,6 @@ from elanus.schema._requests import (
     as_ranker,
     as_search_params,
 )
-from elanus.schema._shown import cut, listed, quoted, shown
 from elanus.schema._types import (
     FLOAT_TYPES,
     INTEGER_TYPES,
@@ -108,14 +107,12 @@ __all__ = [
     "check_name",
     "choice",
     "converter",
-    "cut",
     "dense_matrix",
     "dense_vector",
     "flag",
     "is_data",
     "is_encodable",
     "is_whole",
-    "listed",
     "make_batch",
     "make_field",
     "mapping",
@@ -123,10 +120,8 @@ __all__ = [
     "metrics_for",
     "names",
     "number",
-    "quoted",
     "refuse",
     "seconds",
-    "shown",
     "sparse_vector",
     "split_queries",
     "text",

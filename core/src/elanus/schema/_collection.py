@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from elanus.errors import ParamError, PrimaryKeyException, SchemaError, UnsupportedError
+from elanus.errors import ParamError, PrimaryKeyException, SchemaError, UnsupportedError, quoted
 from elanus.schema._arguments import asks, flag, mapping, members, text
 from elanus.schema._fields import FieldSchema, Function, check_bm25, make_field
 from elanus.schema._json import Rejected
-from elanus.schema._shown import quoted
 from elanus.schema._types import VECTOR_TYPES, DataType
 from elanus.schema._values import converter
 

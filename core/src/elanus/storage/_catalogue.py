@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from elanus.errors import CollectionExistsError, CollectionNotFoundError
-from elanus.schema import IndexSpec, Schema, listed, quoted
+from elanus.errors import CollectionExistsError, CollectionNotFoundError, listed, quoted
+from elanus.schema import IndexSpec, Schema
 from elanus.storage._sqlite import Connection
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import subprocess
 import sys
 import threading
 
+import apsw
 import numpy as np
 import pytest
 from hypothesis import given
@@ -357,7 +357,7 @@ def test_vectors_that_another_model_left_under_the_name_are_refused(tmp_path):
 
 def damage(file, change):
     """Change every BLOB of the cache that may hold a vector or a row."""
-    with sqlite3.connect(file) as db:
+    with apsw.Connection(str(file)) as db:
         for (table,) in db.execute(
             "SELECT name FROM sqlite_master WHERE type = 'table'"
         ).fetchall():

@@ -1,5 +1,6 @@
 """Dict filters against a plain matcher, and bare names made keys."""
 
+import unicodedata
 from operator import ge, gt, le, lt
 
 import numpy as np
@@ -15,7 +16,9 @@ keys = st.sampled_from(["k", "a.b", 'q"\\', "and", "new\nline", ""])
 scalars = st.one_of(
     st.booleans(), st.integers(-2, 2), st.sampled_from([0.5, 1.0]), st.text("ab%", max_size=2)
 )
-words = st.text(["a", "A", "b", "ß", "s", "S", "%", "_", "\\", "\n", "İ"], max_size=3)
+words = st.text(
+    ["a", "A", "b", "ß", "s", "S", "%", "_", "\\", "\n", "İ", "é", "E", "\u0301"], max_size=3
+)
 values = st.one_of(st.none(), scalars, words, st.lists(scalars, max_size=2))
 documents = st.dictionaries(keys, values, max_size=4)
 orderable = st.one_of(st.integers(-2, 2), st.text("ab", max_size=2))
@@ -86,11 +89,15 @@ def found(pattern, text):
     }[pattern]
 
 
+def folded(text):
+    return unicodedata.normalize("NFD", unicodedata.normalize("NFD", text).casefold())
+
+
 STRINGS = {
     "$like": lambda value, operand: fits(operand, value),
     "$regex": lambda value, operand: found(operand, value),
     "$substring": lambda value, operand: operand in value,
-    "$isubstring": lambda value, operand: operand.casefold() in value.casefold(),
+    "$isubstring": lambda value, operand: folded(operand) in folded(value),
 }
 ARRAYS = {
     "$contains": lambda value, operand: held(operand, value),

@@ -1,12 +1,14 @@
 """Regular expressions: a naive matcher as oracle, RE2's meaning by example, and what is refused."""
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elanus.errors import FilterError
-from elanus.query import bind, check, evaluate, parse_filter
+from elanus.query import _filter_automaton, _filter_regex, bind, check, evaluate, parse_filter
 
 # ---------------------------------------------------------------- patterns as trees
 
@@ -106,14 +108,104 @@ def ends(node, text, at):
     raise AssertionError(node)
 
 
-@settings(max_examples=600, deadline=None)
+@pytest.mark.parametrize("steps", [0, 60, 10_000_000])
+@settings(max_examples=400, deadline=None)
 @given(trees, st.lists(texts, max_size=6))
-def test_a_pattern_matches_what_the_naive_matcher_matches(make_rows, node, data):
+def test_a_pattern_matches_what_the_naive_matcher_matches(make_rows, steps, node, data):
     source = make_rows([{"s": text} for text in data])
     pattern = written(node)
-    mask = evaluate(bind(parse_filter("s =~ {p}"), {"p": pattern}), source)
+    with pytest.MonkeyPatch.context() as patch:
+        # Above so many steps an automaton searches.
+        patch.setattr(_filter_regex, "_MOST_STEPS", steps)
+        _filter_regex.compile_regex.cache_clear()
+        mask = evaluate(bind(parse_filter("s =~ {p}"), {"p": pattern}), source)
+    _filter_regex.compile_regex.cache_clear()
     expected = [any(ends(node, text, at) for at in range(len(text) + 1)) for text in data]
     assert mask.tolist() == expected, pattern
+
+
+PIECES = [
+    *("a", "b", "A", "é", "\n", ".", "^", "$", "|", "(", ")", "(?:", "(?i:", "(?-i:", "(?s:", "(?-s:"),
+    *("*", "+", "?", "*?", "+?", "??", "{0,2}", "{2}", "{1,}", "{,3}", "{0}", "[ab]", "[^a]", "[a-c\n]"),
+    *(r"\b", r"\B", r"\A", r"\z", r"\d", r"\W", r"\s", r"\x41", r"\.", "_", " ", "😀", "(?P<x>"),
+]  # fmt: skip
+
+
+@settings(max_examples=1500, deadline=None)
+@given(
+    st.sampled_from(["", "(?i)", "(?m)", "(?-s)", "(?ims)"]),
+    st.lists(st.sampled_from(PIECES), max_size=8).map("".join),
+    st.lists(st.text(st.sampled_from(list("aabAbBé\n_ 1k\u212aK😀")), max_size=7), max_size=6),
+)
+def test_the_automaton_finds_what_backtracking_finds(flags, pattern, data):
+    try:
+        regex = _filter_regex.compile_regex(flags + pattern)
+    except ValueError:
+        return
+    effort = _filter_automaton.Effort()
+    for text in data:
+        found = regex.backtracking.search(text) is not None
+        assert regex._automaton.search(text, effort) == found
+        assert regex.search(text, effort) == found
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("(a+)+b", 0),
+        ("(a|a)*b", 0),
+        ("(a|aa)+$", 0),
+        (r"\A(a|a)*b", 0),
+        ("a*b", 0),
+        ("(?i)A+B", 0),
+        ("a*a*a*a*b", 0),
+        (".*.*.*.*b", 0),
+        ("(.*)*b", 0),
+        ("(((((a*)*)*)*)*)*b", 0),
+        ("(a?){30}a{30}b", 0),
+        ("a?" * 30 + "a" * 30 + "b", 0),
+        (r"^(\w+\s?)*$", 20),
+        (r"(\w+\s?)+\.", 0),
+        ("(?m)^(a|aa)+$", 0),
+        ("((a{0,20}){0,20}){0,20}b", 0),
+        ("a{0,1000}a{0,1000}b", 0),
+        ("[ab]{1000}c", 0),
+        ("(?:a|b)*a(?:a|b){500}c", 0),
+        ("|".join("a" * n for n in range(1, 190)), 20),
+        ("a" * 10_000 + "b", 0),
+        ("([a-z]+)*[0-9]+x", 0),
+    ],
+)
+def test_no_pattern_takes_more_than_linear_time(make_rows, pattern, found):
+    source = make_rows([{"s": "a" * 65_536 + str(number)} for number in range(20)])
+    start = time.perf_counter()
+    mask = evaluate(bind(parse_filter("s =~ {p}"), {"p": pattern}), source)
+    assert mask.sum() == found
+    # By backtracking hours, or longer than the world stands; this way less than a second.
+    assert time.perf_counter() - start < 20
+
+
+def test_a_pattern_with_too_many_possibilities_is_a_filter_error(make_rows):
+    rng = np.random.default_rng(1)
+    text = "".join(rng.choice(["ab", "ba"], 30_000))
+    source = make_rows([{"s": text}])
+    start = time.perf_counter()
+    with pytest.raises(FilterError, match="too many steps") as caught:
+        evaluate(parse_filter('i == 1 or s =~ "(?:ab?|ba?|aba?){1000}c"'), source)
+    assert caught.value.position == 15
+    assert time.perf_counter() - start < 100
+    assert evaluate(parse_filter('s =~ "(?:ab|ba){1000}"'), source).tolist() == [True]
+
+
+def test_an_automaton_forgets_what_it_knew_when_there_is_too_much(make_rows, monkeypatch):
+    monkeypatch.setattr(_filter_regex, "_MOST_STEPS", 0)
+    monkeypatch.setattr(_filter_automaton, "_MOST_STATES", 3)
+    monkeypatch.setattr(_filter_automaton, "_MOST_CHARACTERS", 2)
+    _filter_regex.compile_regex.cache_clear()
+    source = make_rows([{"s": "abcabcabd"}, {"s": "abcabcab"}, {"s": "dcbabd"}])
+    mask = evaluate(parse_filter('s =~ "a(b|c)*(c|a)b[d-f]|ba[bc]d"'), source)
+    _filter_regex.compile_regex.cache_clear()
+    assert mask.tolist() == [True, False, True]
 
 
 # ---------------------------------------------------------------- RE2's meaning, by example
@@ -223,6 +315,8 @@ def test_a_pattern_means_what_it_means_in_re2(make_rows, pattern, text, expected
         ("(?a)b", "only groups"),
         ("[[:alpha:]]", "[A-Za-z]"),
         ("(" * 60 + ")" * 60, "more than 50 deep"),
+        ("(a{1000}){1000}", "longer than 30000 steps"),
+        ("((((((((a{20}){20}){20}){20}){20}){20}){20}){20})", "longer than 30000 steps"),
         ("a" * 20_001, "more than 20000 characters"),
     ],
 )

@@ -147,7 +147,7 @@ def test_a_newer_format_is_refused_by_its_number(closed, read_only):
     db = sqlite3.connect(closed)
     db.execute("PRAGMA user_version=99")
     db.close()
-    with pytest.raises(DatabaseFormatError, match=r"has format 99, newer .*\(up to 1\); install"):
+    with pytest.raises(DatabaseFormatError, match=r"has format 99, newer .*\(up to 2\); install"):
         MilvusClient(closed, read_only=read_only)
 
 

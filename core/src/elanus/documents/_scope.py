@@ -46,8 +46,9 @@ def _expression(filter: Filter, given: Mapping[str, Any] | None) -> tuple[str, d
         return "", {}
     if isinstance(filter, str):
         # Here already, so that an error shows the filter as it was written.
-        bind(parse_filter(filter), params)
-        return rebase_names(filter, METADATA, {TEXT}), params
+        parsed = parse_filter(filter)
+        bind(parsed, params)
+        return rebase_names(parsed, METADATA, {TEXT}), params
     if not isinstance(filter, Mapping):
         refuse("filter", "an expression or a dict", filter)
     return filter_from_dict(filter, METADATA)

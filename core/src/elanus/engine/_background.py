@@ -22,6 +22,7 @@ from typing import TypeAlias
 from elanus.engine._memory import return_free_memory
 
 _LOOK_SECONDS = 0.25
+_START_SECONDS = 5.0
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 60.0
 _GRACE_SECONDS = 10.0  # a gigabyte is written in that time
@@ -37,7 +38,7 @@ class Gate:
         self._is_open = False
         self._waiting: list[LockType] = []
 
-    def let_through(self) -> None:
+    def lift(self) -> None:
         """Let everyone through, from now on."""
         self._is_open = True
         with suppress(IndexError):
@@ -130,7 +131,7 @@ class Background:
             return not self.is_closed
         ended = task.ended
         task.due = 0.0  # somebody waits: if it failed, it is tried again now
-        if not self.is_closed and self._wake():
+        if not self.is_closed and self._wake() and self._has_begun():
             ended.wait()
         return not self.is_closed and self._tasks.get(name) is not task
 
@@ -165,6 +166,17 @@ class Background:
             return False
         return True
 
+    def _has_begun(self) -> bool:
+        """Wait a moment for the thread to run.
+
+        For ever, were this called by a handler in the middle of ``Thread.start``, which holds a
+        lock that every new thread needs.
+        """
+        deadline = time.monotonic() + _START_SECONDS
+        while self._ticket and time.monotonic() < deadline:
+            time.sleep(0.001)
+        return not self._ticket
+
     def _run(self) -> None:
         try:
             self._ticket.pop()
@@ -182,8 +194,8 @@ class Background:
 
     def _end(self) -> None:
         for task in self._tasks.copy().values():
-            task.ended.let_through()
-        self._ended.let_through()
+            task.ended.lift()
+        self._ended.lift()
 
     def _next(self) -> Hashable | None:
         """Wait for work whose time has come; None when there will be no more."""
@@ -223,7 +235,7 @@ class Background:
                 task.failures += 1
                 task.ended = Gate()
                 task.due = time.monotonic() + pause
-            ended.let_through()
+            ended.lift()
         if not any(task.when is None for task in self._tasks.copy().values()):
             return_free_memory()
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 
-from elanus.engine._parts import DenseKey, TextKey, TextPart
+from elanus.engine._parts import DenseKey, TextKey, TextPart, pieces
 from elanus.engine._snapshot import Snapshot
 from elanus.index import DenseIndex
-from elanus.storage import decode_dense, decode_terms
 
 
 def view_faults(snapshot: Snapshot) -> list[str]:
@@ -33,23 +33,29 @@ def _faults(snapshot: Snapshot) -> Iterator[str]:
 
 
 def _same_vectors(snapshot: Snapshot, key: DenseKey, index: DenseIndex) -> bool:
-    view = snapshot.view
-    rows, blobs = snapshot.state.tables.vectors_since(snapshot.db, key.field, 0)
-    filled = np.array([blob is not None for blob in blobs], dtype=bool)
-    slots = view.slots_of(rows[filled])
-    covered = slots < index.n
-    stored = decode_dense([blob for blob in blobs if blob is not None], key.dim)[covered]
-    return np.array_equal(index.vectors(slots[covered]), stored)
+    view, tables = snapshot.view, snapshot.state.tables
+    for rows, filled, stored in pieces(partial(tables.dense_since, snapshot.db, key.field), view):
+        slots = view.slots_of(rows[filled])
+        covered = slots < index.n
+        if not np.array_equal(index.vectors(slots[covered]), stored[covered]):
+            return False
+    return True
 
 
 def _same_statistics(snapshot: Snapshot, key: TextKey, part: TextPart) -> bool:
     if not key.is_current(part, snapshot.view):
         part = snapshot.part(key)
-    _, blobs = snapshot.state.tables.terms_since(snapshot.db, key.field, 0)
-    _, terms, counts = decode_terms(blobs)
-    distinct, frequencies = np.unique(terms, return_counts=True)
+    tables = snapshot.state.tables
+    documents = length = 0
+    frequencies = np.zeros(tables.last_word(snapshot.db, key.field) + 1, dtype=np.int64)
+    read = partial(tables.terms_since, snapshot.db, key.field)
+    for rows, (_, terms, counts) in pieces(read, snapshot.view):
+        documents += len(rows)
+        length += int(counts.sum())
+        frequencies += np.bincount(terms, minlength=len(frequencies))
+    distinct = np.flatnonzero(frequencies).astype(np.uint32)
     return (
-        part.index.documents == len(blobs)
-        and part.index.total_length == int(counts.sum())
-        and np.array_equal(part.index.document_frequency(distinct), frequencies)
+        part.index.documents == documents
+        and part.index.total_length == length
+        and np.array_equal(part.index.document_frequency(distinct), frequencies[distinct])
     )

@@ -26,6 +26,8 @@ from elanus.engine._write import Prepared, Writer, prepare
 from elanus.errors import (
     ClosedError,
     CollectionExistsError,
+    DatabaseLockedError,
+    DatabaseReplacedError,
     DataNotMatchException,
     ParamError,
     shown,
@@ -128,15 +130,34 @@ class Database:
             state.after_fork_in_child()
 
     def verify(self) -> list[str]:
-        """Check the file against itself, and the newest views against the file."""
-        found = self._reading(self._faults)
-        for name in self.catalogue().collections:
-            found += self.read(name, view_faults)
+        """Check the file against itself, and the newest views against the file.
+
+        Raises:
+            ClosedError, DatabaseReplacedError, DatabaseLockedError: if it cannot be checked now;
+                what is damaged is a fault, not an error.
+        """
+        found: list[str] = []
+        for check in (self._file_faults, self._view_faults):
+            try:
+                found += check()
+            except (ClosedError, DatabaseLockedError, DatabaseReplacedError):
+                raise
+            except Exception as error:  # noqa: BLE001  # whatever a damaged page can do
+                # What the first check has found says more.
+                found = found or [f"{type(error).__name__}: {error!s:.200}"]
         return found
+
+    def _file_faults(self) -> list[str]:
+        return self._reading(self._faults)
+
+    def _view_faults(self) -> list[str]:
+        return [
+            fault for name in self.catalogue().collections for fault in self.read(name, view_faults)
+        ]
 
     def _faults(self) -> list[str]:
         with self.file.read() as db:
-            return list(faults(db))
+            return faults(db)
 
     def backup(self, target: str) -> None:
         """Copy the file as of now to a path that does not exist.

@@ -7,15 +7,16 @@ are no longer in the file; their slots are dead, and hold nothing.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from elanus.engine._view import View
+from elanus.errors import DatabaseCorruptError
 from elanus.index import (
     Bm25Index,
     Column,
@@ -27,14 +28,12 @@ from elanus.index import (
     extract_path,
 )
 from elanus.schema import DYNAMIC, INTEGER_TYPES, DataType, FieldSchema, Metric, Schema
-from elanus.storage import Connection, Tables, decode_dense, decode_row, decode_sparse, decode_terms
+from elanus.storage import Connection, Tables, decode_row
 
 Path = tuple[str | int, ...]
 
-_Read = Callable[[int, int], tuple[NDArray[np.int64], Sequence[Any]]]
-_Decode = Callable[
-    [Sequence[bytes | None]], tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[Any]]
-]
+_Piece = TypeVar("_Piece", bound=tuple[Any, ...])  # row numbers first
+_Csr = tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[Any]]
 
 _AT_ONCE = 4_096
 """Rows read at a time: as Python's objects they take more memory than the arrays made of them."""
@@ -75,12 +74,11 @@ class DenseKey(PartKey):
         # Nulls, and rows that are gone: their slots hold zeros, and are never found.
         vectors = np.zeros((view.n - covered, self.dim), dtype=np.float32)
         present = np.zeros(len(vectors), dtype=bool)
-        read = partial(tables.vectors_since, db, self.field)
-        for rows, blobs in _pieces(read, view, covered):
-            filled = np.array([blob is not None for blob in blobs], dtype=bool)
+        read = partial(tables.dense_since, db, self.field)
+        for rows, filled, matrix in pieces(read, view, covered):
             places = _places(view, covered, rows)[filled]
             present[places] = True
-            vectors[places] = decode_dense([blob for blob in blobs if blob is not None], self.dim)
+            vectors[places] = matrix
         known = None if present.all() else present
         if part is None or not part.n:
             # Adopted, not appended: nothing is copied, now or when rows are added.
@@ -103,8 +101,8 @@ class SparseKey(PartKey):
     ) -> SparseIndex:
         """See `PartKey`."""
         index = SparseIndex.empty() if part is None else part
-        read = partial(tables.vectors_since, db, self.field)
-        return index.append(_sparse_rows(read, decode_sparse, view, index.n)[0])
+        read = partial(tables.sparse_since, db, self.field)
+        return index.append(_sparse_rows(read, view, index.n, np.float32)[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,25 +136,29 @@ class TextKey(PartKey):
         if part.last_delete < view.last_delete and index.n:
             index = self._without_deleted(db, tables, view, part)
         read = partial(tables.terms_since, db, self.field)
-        added, is_there = _sparse_rows(read, decode_terms, view, index.n)
+        added, is_there = _sparse_rows(read, view, index.n, np.uint32)
         gone = index.n + np.flatnonzero(~is_there)
         index = index.append(added)
         if len(gone):
             # They were deleted before this index saw them: no statistics may count them.
-            index = index.remove(gone, SparseRows(*decode_terms([None] * len(gone))))
+            index = index.remove(
+                gone,
+                SparseRows(
+                    np.zeros(len(gone) + 1, dtype=np.int64), *(np.zeros(0, dtype=np.uint32),) * 2
+                ),
+            )
         return TextPart(index, view.last_delete)
 
     def _without_deleted(
         self, db: Connection, tables: Tables, view: View, part: TextPart
     ) -> Bm25Index:
-        rows, blobs = tables.removed_terms(db, self.field, part.last_delete)
-        known = rows <= view.rows[part.index.n - 1]
-        slots = np.searchsorted(view.rows, rows[known])
-        terms = [blob for blob, seen in zip(blobs, known.tolist(), strict=True) if seen]
+        rows, (offsets, terms, counts) = tables.removed_terms(db, self.field, part.last_delete)
         # The log also names rows that came and went between two looks.
-        real = view.rows[slots] == rows[known]
-        terms = [blob for blob, there in zip(terms, real.tolist(), strict=True) if there]
-        return part.index.remove(slots[real], SparseRows(*decode_terms(terms)))
+        real = np.isin(rows, view.rows[: part.index.n])
+        picked = np.repeat(real, np.diff(offsets))
+        ends = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(np.diff(offsets)[real])])
+        removed = SparseRows(ends, terms[picked], counts[picked])
+        return part.index.remove(view.slots_of(rows[real]), removed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +201,7 @@ def documents_since(
     db: Connection, tables: Tables, view: View, covered: int
 ) -> Iterator[list[dict[str, Any]]]:
     """The scalar fields of the slots after the first ``covered``; empty for rows that are gone."""
-    for rows, blobs in _pieces(partial(tables.data_since, db), view, covered):
+    for rows, blobs in pieces(partial(tables.data_since, db), view, covered):
         places = _places(view, covered, rows).tolist()
         documents: list[dict[str, Any]] = [{}] * (places[-1] + 1)
         for place, row, blob in zip(places, rows.tolist(), blobs, strict=True):
@@ -210,39 +212,62 @@ def documents_since(
         yield [{}] * (view.n - covered)
 
 
-def _pieces(
-    read: _Read, view: View, covered: int
-) -> Iterator[tuple[NDArray[np.int64], Sequence[Any]]]:
-    """Numbers and values of the rows after the first ``covered`` slots, some at a time."""
-    last = int(view.rows[covered - 1]) if covered else 0
+def pieces(read: Callable[[int, int], _Piece], view: View, covered: int = 0) -> Iterator[_Piece]:
+    """What there is of the rows after the first ``covered`` slots, some rows at a time."""
+    first = last = int(view.rows[covered - 1]) if covered else 0
+    count = 0
     while True:
-        rows, values = read(last, _AT_ONCE)
-        if not len(rows):
-            return
-        yield rows, values
-        last = int(rows[-1])
+        # The numbers rise, or reading fails: so this ends.
+        piece = read(last, _AT_ONCE)
+        if not len(piece[0]):
+            break
+        yield piece
+        count += len(piece[0])
+        last = int(piece[0][-1])
+    expected = int(np.count_nonzero(view.alive[covered:]))
+    if count != expected:
+        raise DatabaseCorruptError(
+            f"the file is damaged: a table has {count} of {expected} rows after row {first}; "
+            "restore it from a backup"
+        )
 
 
 def _places(view: View, covered: int, rows: NDArray[np.int64]) -> NDArray[np.intp]:
-    """Where rows stand among the slots after the first ``covered``."""
-    return np.searchsorted(view.rows[covered:], rows)
+    """Where rows stand among the slots after the first ``covered``.
+
+    Raises:
+        DatabaseCorruptError: if one is not among them: the tables contradict each other.
+    """
+    slots = view.rows[covered:]
+    places = np.searchsorted(slots, rows)
+    if len(rows) and (places[-1] == len(slots) or not np.array_equal(slots[places], rows)):
+        known = np.isin(rows, slots)
+        raise DatabaseCorruptError(
+            f"row {int(rows[~known][0])} of the file is damaged: a table has it that should not; "
+            "restore it from a backup"
+        )
+    return places
 
 
 def _sparse_rows(
-    read: _Read, decode: _Decode, view: View, covered: int
+    read: Callable[[int, int], tuple[NDArray[np.int64], _Csr]],
+    view: View,
+    covered: int,
+    weights: type[np.float32 | np.uint32],
 ) -> tuple[SparseRows, NDArray[np.bool_]]:
     """The slots after the first ``covered``, and which of them have a row; the others are empty."""
     counts = np.zeros(view.n - covered, dtype=np.int64)
     is_there = np.zeros(len(counts), dtype=bool)
-    decoded = [decode(())]
-    for rows, blobs in _pieces(read, view, covered):
-        decoded.append(decode(blobs))
+    indices: list[NDArray[np.uint32]] = [np.zeros(0, dtype=np.uint32)]
+    values: list[NDArray[Any]] = [np.zeros(0, dtype=weights)]
+    for rows, (offsets, found, given) in pieces(read, view, covered):
         places = _places(view, covered, rows)
-        counts[places] = np.diff(decoded[-1][0])
+        counts[places] = np.diff(offsets)
         is_there[places] = True
-    offsets = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(counts)])
-    terms = np.concatenate([piece[1] for piece in decoded])
-    return SparseRows(offsets, terms, np.concatenate([piece[2] for piece in decoded])), is_there
+        indices.append(found)
+        values.append(given)
+    ends = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(counts)])
+    return SparseRows(ends, np.concatenate(indices), np.concatenate(values)), is_there
 
 
 _FIELD_TYPES = {

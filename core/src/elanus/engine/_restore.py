@@ -59,7 +59,7 @@ def open_saved(
     slots.check()
     view = _as_view(saved, slots, text_keys=slots.meta["text_keys"])
     matrices = {}
-    maps: dict[Hashable, FileMap | None] = {SLOTS: slots.map}
+    maps: dict[Hashable, FileMap] = {SLOTS: slots.map}
     for entry in slots.meta["dense"]:
         key = DenseKey(entry["field"], entry["dim"], Metric(entry["metric"]))
         if key.field in info.schema.by_name:

@@ -78,7 +78,7 @@ class Restored:
     saved: Saved
     graphs: Mapping[DenseKey, Container]
     texts: Mapping[str, SavedText]
-    maps: Mapping[Hashable, FileMap | None]
+    maps: Mapping[Hashable, FileMap]
 
 
 def graph_kind(key: DenseKey) -> str:

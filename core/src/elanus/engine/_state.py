@@ -85,7 +85,7 @@ class CollectionState:
         self._view = empty_view(info.generation, text_keys=self._text_keys)
         self.saved = Saved(self._view.lineage)
         self._began = -1  # the commit as of which the slots were numbered
-        self.maps: Mapping[Hashable, FileMap | None] = {}  # replaced, never changed
+        self.maps: Mapping[Hashable, FileMap] = {}  # replaced, never changed
         self._registered: str | None = None  # the file of slots that was, when we last looked
 
     def after_fork_in_child(self) -> None:

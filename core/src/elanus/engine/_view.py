@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elanus.engine._masks import Masks
+from elanus.errors import DatabaseCorruptError
 from elanus.storage import CollectionInfo, Connection, Tables
 
 Keys: TypeAlias = NDArray[np.int64] | NDArray[np.object_]
@@ -118,6 +119,11 @@ def follow(db: Connection, info: CollectionInfo, tables: Tables, view: View, seq
         # Nothing to mark as dead: the log of the past need not be read.
         view = replace(view, last_delete=last_delete)
     new_rows, new_keys = tables.keys_since(db, view.last_row)
+    if view.n and len(new_rows) and new_rows[0] <= view.rows[-1]:
+        raise DatabaseCorruptError(
+            f"row {int(new_rows[0])} of the file is damaged: it is older than rows that were read "
+            "before it; restore it from a backup"
+        )
     alive, count = view.alive, view.count
     if last_delete > view.last_delete:
         gone = view.slots_of(tables.deletes_since(db, view.last_delete))

@@ -3,6 +3,7 @@
 from elanus.index._bm25 import Bm25Index
 from elanus.index._bm25_arrays import bm25_from_arrays, bm25_to_arrays
 from elanus.index._columns import Column, extract_path
+from elanus.index._columns_convert import to_float
 from elanus.index._columns_kinds import MISSING, FieldKind, FieldType, ValueType
 from elanus.index._columns_strings import Strings
 from elanus.index._dense import DenseIndex, IndexType, list_length, wants_graph
@@ -38,6 +39,7 @@ __all__ = [
     "extract_path",
     "list_length",
     "load_faiss",
+    "to_float",
     "top_hits",
     "top_order",
     "wants_graph",

@@ -131,13 +131,19 @@ class Column:
     def subscript(self, at: int) -> Column:
         """Return the element at a position of each ARRAY slot, MISSING behind its end."""
         starts, lengths, elements = self.starts, self.lengths, self.elements
-        if starts is None or lengths is None or elements is None or not elements.n:
+        if starts is None or lengths is None or elements is None or at >= elements.n:
+            # Here too, because no array of int64 takes a position beyond 2**63.
             return Column(_JSON, self.n, ValueType.MISSING, self.strings)
         inside = (lengths > at) & (self.all_kinds() == ValueType.ARRAY)
         index = np.where(inside, starts + at, 0)
         lanes = {name: lane[index] for name, lane in elements.lanes().items()}
         lanes["kinds"] = np.where(inside, elements.all_kinds()[index], np.uint8(ValueType.MISSING))
         return Column(elements.kind, self.n, elements.type, elements.strings, None, lanes)
+
+    def take(self, slots: NDArray[np.int64]) -> Column:
+        """Return a column of some of the slots; its arrays still refer to ``elements``."""
+        lanes = {name: lane[slots] for name, lane in self._arrays.items() if name != "owners"}
+        return Column(self.kind, len(slots), self.type, self.strings, self.elements, lanes)
 
     def append(self, values: Sequence[Any]) -> Column:
         """Return a column that has the values behind the present ones, amortised O(values).

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from elanus.errors import ParamError
+from elanus.errors import ParamError, shown
 from elanus.index._columns_kinds import MISSING, NATURAL_TYPES, FieldKind, FieldType, ValueType
 
 if TYPE_CHECKING:
@@ -113,8 +113,8 @@ def _type_of(value: Any) -> ValueType:
         return _TYPE_OF[type(value)]
     except KeyError:
         raise ParamError(
-            f"a JSON value is of type {type(value).__name__}: {value!r}; give null, bool, int, "
-            "float, str, list or dict"
+            f"a JSON value is of type {type(value).__name__}: {shown(value)}; give null, bool, "
+            "int, float, str, list or dict"
         ) from None
 
 
@@ -125,8 +125,16 @@ def _move_large_integers(array: NDArray[Any], kinds: NDArray[np.uint8]) -> None:
     low, high = -(2**63), 2**63 - 1
     large = rows[np.asarray((integers < low) | (integers > high), dtype=bool)]
     for row in large:
-        array[row] = float(array[row])
+        array[row] = to_float(array[row])
     kinds[large] = ValueType.FLOAT
+
+
+def to_float(number: float) -> float:
+    """Return the nearest float64; beyond its range an infinity, not Python's OverflowError."""
+    try:
+        return float(number)
+    except OverflowError:
+        return float("inf") if number > 0 else float("-inf")
 
 
 def _spread(lane: NDArray[Any], rows: NDArray[np.int64], n: int) -> NDArray[Any]:

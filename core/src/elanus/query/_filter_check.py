@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn, TypeAlias, cast
 
-from elanus.errors import FilterError
+from elanus.errors import FilterError, shown
 from elanus.index import FieldKind, FieldType
 from elanus.query import _filter_tree as tree
 from elanus.query._filter_members import Members
@@ -21,6 +21,7 @@ ColumnPath: TypeAlias = tuple["str | int", ...]
 
 DYNAMIC: Final = "$meta"
 
+_STEPS_SHOWN: Final = 3
 _NUMBERS: Final = (FieldType.INT, FieldType.FLOAT32, FieldType.DOUBLE)
 _NUMBER: Final = FieldKind(FieldType.DOUBLE)
 
@@ -94,7 +95,7 @@ class Checker:
         if kind is None:
             return self._dynamic(path)
         if kind.type is FieldType.VECTOR:
-            self.fail(f"field {path.name!r} is a vector; filters read scalar fields", path)
+            self.fail(f"field {path.name!r:.80} is a vector; filters read scalar fields", path)
         if kind.type is FieldType.JSON:
             if path.name == DYNAMIC and not path.steps:
                 self.fail('name a key of the dynamic field: $meta["key"]', path)
@@ -103,14 +104,14 @@ class Checker:
             return Reference((path.name,), kind)
         (step, *more) = path.steps
         if kind.element is None or more or not isinstance(step, int):
-            self.fail(f"field {path.name!r} ({kind}) has no {_written(path.steps)}", path)
+            self.fail(f"field {path.name!r:.80} ({kind}) has no {_written(path.steps)}", path)
         return Reference((path.name,), FieldKind(kind.element), step)
 
     def _dynamic(self, path: tree.Path) -> Reference:
         dynamic = self._kind_of(DYNAMIC)
         if dynamic is None:
             self.fail(
-                f"no field {path.name!r} in this collection, which has no dynamic field", path
+                f"no field {path.name!r:.80} in this collection, which has no dynamic field", path
             )
         return Reference((DYNAMIC, path.name, *path.steps), dynamic)
 
@@ -159,7 +160,7 @@ class Checker:
                 self._array(operand, "array_length")
                 return FieldKind(FieldType.INT)
             case tree.Template(name=name):
-                return self.fail(f"template {{{name}}} has no value; pass filter_params", node)
+                return self.fail(f"template {{{name:.80}}} has no value; pass filter_params", node)
             case _:
                 return self.fail("a condition stands where a value is needed", node)
 
@@ -201,7 +202,7 @@ class Checker:
             return
         for type_, sample in members.samples():
             if not _comparable(kind, FieldKind(type_)):
-                what = f"{self._name(operand)} cannot be compared with {sample!r:.60}"
+                what = f"{self._name(operand)} cannot be compared with {_literal(sample)}"
                 self.fail(f"{what}, which the list holds", values)
 
     def _list(self, values: tree.Node, where: str) -> Members:
@@ -245,7 +246,7 @@ class Checker:
             self.fail("text_match searches a field; its first argument is the name of one", field)
         kind = self._kind_of(field.name)
         if kind is None or not kind.analysed:
-            name = repr(field.name)
+            name = f"{field.name!r:.80}"
             reason = f"text_match searches analysed fields only (enable_match), not {name}"
             self.fail(reason, field)
         self._text(node.text, "the text of text_match")
@@ -279,9 +280,9 @@ class Checker:
     def _name(self, node: tree.Node) -> str:
         match node:
             case tree.Path(name=name, steps=steps):
-                return f"{name}{_written(steps)} ({self.kind(node)})"
+                return f"{name:.80}{_written(steps)} ({self.kind(node)})"
             case tree.Literal(value=value):
-                return f"{value!r:.60}"
+                return _literal(value)
             case tree.ListLiteral():
                 return "a list"
             case _:
@@ -298,8 +299,18 @@ def members_of(node: tree.Node) -> Members:
     return Members.of((value_of(node),))
 
 
+def _literal(value: Any) -> str:
+    if isinstance(value, tuple):
+        return "a list"
+    try:
+        return f"{value!r:.60}"
+    except ValueError:  # Python writes out no integer of more than 4300 digits
+        return shown(value)
+
+
 def _written(steps: tuple[str | int, ...]) -> str:
-    return "".join(f"[{step!r}]" for step in steps)
+    first = "".join(f"[{step!r:.40}]" for step in steps[:_STEPS_SHOWN])
+    return first + "…" * (len(steps) > _STEPS_SHOWN)
 
 
 def _type_of(value: bool | float | str) -> FieldType:

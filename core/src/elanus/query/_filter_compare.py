@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from elanus.index import FieldType, ValueType
-from elanus.query._filter_members import Members, round_to_single, to_float
+from elanus.index import FieldType, ValueType, to_float
+from elanus.query._filter_members import Members, round_to_single
 from elanus.query._filter_truth import Truth, known, null_mask, settle
 
 if TYPE_CHECKING:
@@ -179,9 +179,13 @@ def _equal_list(column: Column, values: tuple[Any, ...]) -> NDArray[np.bool_]:
     if starts is None or lengths is None or elements is None:
         return np.zeros(column.n, np.bool_)
     equal: NDArray[np.bool_] = (lengths == len(values)) & (column.all_kinds() == ValueType.ARRAY)
+    rows = np.flatnonzero(equal)
     for offset, value in enumerate(values):
-        rows = np.flatnonzero(equal)
-        equal[rows] = compare_value("==", elements, value).certain[starts[rows] + offset]
+        if not len(rows):
+            break
+        rows = rows[compare_value("==", elements.take(starts[rows] + offset), value).certain]
+    equal[:] = False
+    equal[rows] = True
     return equal
 
 

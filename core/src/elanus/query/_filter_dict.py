@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from elanus.errors import FilterError
+from elanus.errors import FilterError, shown
 from elanus.query._filter_bind import plain_value
 from elanus.query._filter_lexer import is_encodable
 from elanus.query._filter_regex import compile_regex
@@ -66,9 +66,10 @@ def filter_from_dict(query: Mapping[str, Any], root: str) -> tuple[str, dict[str
         FilterError: an operator that does not exist, or a value that it cannot take.
     """
     translation = _Translation(root)
-    if query == {}:
+    given: Any = query  # whatever a caller passes
+    if isinstance(given, Mapping) and not given:
         return "", {}
-    text = translation.conditions(query, nesting=0)
+    text = translation.conditions(given, nesting=0)
     return text, translation.params
 
 
@@ -81,13 +82,13 @@ class _Translation:
 
     def conditions(self, query: Any, nesting: int) -> str:
         if not isinstance(query, Mapping) or not query:
-            raise FilterError(f"a filter dict needs at least one condition, got {query!r:.80}")
+            raise FilterError(f"a filter dict needs at least one condition, got {shown(query)}")
         _check_nesting(nesting)
         return _joined("and", [self._item(*item, nesting + 1) for item in query.items()])
 
     def _item(self, key: Any, value: Any, nesting: int) -> str:
         if not isinstance(key, str) or not is_encodable(key):
-            raise FilterError(f"a key of a filter dict is a string, got {key!r:.80}")
+            raise FilterError(f"a key of a filter dict is a string, got {shown(key)}")
         if not key.startswith("$"):
             return self._key(key, value, nesting)
         if key.startswith("$$"):
@@ -97,7 +98,7 @@ class _Translation:
         if key not in _JOINING:
             raise _unknown(key, _JOINING)
         if not isinstance(value, (list, tuple)) or not value:
-            raise FilterError(f"{key} needs a list of filter dicts, got {value!r:.80}")
+            raise FilterError(f"{key} needs a list of filter dicts, got {shown(value)}")
         parts = [self.conditions(each, nesting) for each in value]
         joined = _joined("and" if key == "$and" else "or", parts)
         return _opposite(joined) if key == "$nor" else joined
@@ -107,7 +108,7 @@ class _Translation:
         if not isinstance(value, Mapping):
             return self._equal(path, key, value)
         if not value:
-            raise FilterError(f"key {key!r} has no operator; known: {', '.join(_COMPARING)}")
+            raise FilterError(f"key {key!r:.80} has no operator; known: {', '.join(_COMPARING)}")
         _check_nesting(nesting)
         parts = [self._test(path, key, *item, nesting) for item in value.items()]
         return _joined("and", parts)
@@ -131,7 +132,9 @@ class _Translation:
                 return text if operand else _opposite(text)
             case "$not":
                 if not isinstance(operand, Mapping):
-                    raise FilterError(f"key {key!r}: $not needs operators, got {operand!r:.80}")
+                    raise FilterError(
+                        f"key {key!r:.80}: $not needs operators, got {shown(operand)}"
+                    )
                 return _opposite(self._key(key, operand, nesting + 1))
         if operator not in _TESTS:
             raise _unknown(operator, _COMPARING)
@@ -146,7 +149,7 @@ class _Translation:
             try:
                 compile_regex(operand)
             except ValueError as error:
-                raise FilterError(f"key {key!r}: $regex {operand!r:.80}: {error}") from None
+                raise FilterError(f"key {key!r:.80}: $regex {operand!r:.80}: {error}") from None
         return form.format(path=path, value=self._bind(key, operand))
 
     def _equal(self, path: str, key: str, value: Any) -> str:
@@ -154,15 +157,17 @@ class _Translation:
 
     def _one_of(self, path: str, key: str, operator: str, values: Any) -> str:
         _require(key, operator, values, *_LIST)
-        text = f"{path} in {self._bind(key, [value for value in values if value is not None])}"
-        return f"({text} or {path} is null)" if None in values else text
+        # Not `None in values`: an array in there would compare itself element by element.
+        given = [value for value in values if value is not None]
+        text = f"{path} in {self._bind(key, given)}"
+        return f"({text} or {path} is null)" if len(given) < len(values) else text
 
     def _bind(self, key: str, value: Any) -> str:
         name = f"p{len(self.params)}"
         try:
             self.params[name] = _unfrozen(plain_value(value))
         except TypeError as error:
-            raise FilterError(f"the value of key {key!r} {error}") from None
+            raise FilterError(f"the value of key {key!r:.80} {error}") from None
         return f"{{{name}}}"
 
 
@@ -170,7 +175,7 @@ def _require(key: str, operator: str, value: Any, types: tuple[type, ...], what:
     # A bool is an int to Python, and no number to a filter.
     stray = isinstance(value, bool) and int in types
     if stray or not isinstance(value, types):
-        raise FilterError(f"key {key!r}: {operator} needs {what}, got {value!r:.80}")
+        raise FilterError(f"key {key!r:.80}: {operator} needs {what}, got {shown(value)}")
 
 
 def _check_nesting(nesting: int) -> None:
@@ -192,4 +197,5 @@ def _unfrozen(value: Any) -> Any:
 
 
 def _unknown(operator: Any, known: tuple[str, ...]) -> FilterError:
-    return FilterError(f"unknown operator {operator!r}; known: {', '.join(known)}")
+    name = f"{operator!r:.80}" if isinstance(operator, str) else shown(operator)
+    return FilterError(f"unknown operator {name}; known: {', '.join(known)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator as python
 from functools import reduce
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
@@ -10,10 +11,12 @@ import numpy as np
 from elanus.index import Column, FieldKind, ValueType
 from elanus.query import _filter_tree as tree
 from elanus.query._filter_arithmetic import arithmetic
+from elanus.query._filter_caseless import folded_table
 from elanus.query._filter_check import Checker, ColumnPath, members_of, value_of
 from elanus.query._filter_compare import FLIPPED, compare_columns, compare_value, is_member
-from elanus.query._filter_like import folded_table, like_table
+from elanus.query._filter_like import like_table
 from elanus.query._filter_members import Members
+from elanus.query._filter_merge import merged
 from elanus.query._filter_regex import regex_table
 from elanus.query._filter_truth import Truth, known, null_mask, where
 
@@ -29,6 +32,16 @@ _TABLES: Final[dict[type[tree.StringTest], Callable[[Strings, str], NDArray[np.b
     tree.Like: like_table,
     tree.Regex: regex_table,
     tree.HoldsText: folded_table,
+}
+
+
+_OPERATORS: Final[dict[str, Callable[[Any, Any], bool]]] = {
+    "==": python.eq,
+    "!=": python.ne,
+    "<": python.lt,
+    "<=": python.le,
+    ">": python.gt,
+    ">=": python.ge,
 }
 
 
@@ -85,15 +98,15 @@ class _Evaluation:
             case tree.Compare(operator=operator, left=left, right=right):
                 return _compare(operator, self._value(left), self._value(right), self._source.n)
             case tree.And(operands=operands):
-                return reduce(Truth.__and__, map(self.truth, operands))
+                return reduce(Truth.__and__, map(self.truth, merged(operands, "!=")))
             case tree.Or(operands=operands):
-                return reduce(Truth.__or__, map(self.truth, operands))
+                return reduce(Truth.__or__, map(self.truth, merged(operands, "==")))
             case tree.Not(operand=operand):
                 return ~self.truth(operand)
             case tree.Range():
                 return self._range(node)
-            case tree.In(operand=operand, values=tree.ListLiteral(members=members)):
-                return is_member(self._column(operand), members)
+            case tree.In(operand=operand, values=tree.ListLiteral() as values):
+                return self._membership(operand, values)
             case tree.StringTest():
                 return self._string_test(node)
             case tree.IsNull(operand=operand) | tree.Exists(operand=operand):
@@ -108,13 +121,23 @@ class _Evaluation:
             case _:
                 return self._bare(node)
 
+    def _membership(self, operand: tree.Node, values: tree.ListLiteral) -> Truth:
+        if isinstance(operand, tree.Literal):
+            found = any(operand.value == value for value in values.values)  # exact at any size
+            return known(np.full(self._source.n, found, np.bool_))
+        return is_member(self._column(operand), values.members)
+
     def _string_test(self, node: tree.StringTest) -> Truth:
         column, pattern = self._column(node.operand), str(value_of(node.pattern))
         applies = column.all_kinds() == ValueType.STRING
         if column.codes is None:
             truth = where(applies, applies)
         else:
-            hits = _TABLES[type(node)](column.strings, pattern).take(column.codes)
+            try:
+                table = _TABLES[type(node)](column.strings, pattern)
+            except ValueError as error:
+                self._checker.fail(f"regular expression: {error}", node.pattern)
+            hits = table.take(column.codes)
             truth = known(hits) if column.kinds is None else where(hits, applies)
         if isinstance(node, tree.Regex) and self._may_be_missing(node.operand):
             return known(truth.certain)
@@ -173,7 +196,7 @@ def _compare(operator: str, left: Any, right: Any, n: int) -> Truth:
     if not isinstance(left, Column):
         if isinstance(right, Column):
             return compare_value(FLIPPED[operator], right, left)
-        left = Column.constant(left, n)
+        return known(np.full(n, _OPERATORS[operator](left, right), np.bool_))
     if isinstance(right, Column):
         return compare_columns(operator, left, right)
     return compare_value(operator, left, right)
@@ -188,15 +211,14 @@ def _array_length(column: Column) -> Column:
 
 def _contains(quantifier: tree.Quantifier, column: Column, values: tree.Node) -> Truth:
     arrays = column.all_kinds() == ValueType.ARRAY
-    if column.elements is None or column.owners is None or column.lengths is None:
-        empty = quantifier == "all" and not value_of(values)
-        return where(np.bool_(empty), arrays)
-    if quantifier == "all":
-        return where(_contains_all(column, value_of(values)), arrays)
     members = (
         members_of(values) if quantifier == "one" else cast("tree.ListLiteral", values).members
     )
-    return where(_contains_any(column, members), arrays)
+    if column.elements is None or column.owners is None or column.lengths is None:
+        empty = quantifier == "all" and not value_of(values)
+        return where(np.bool_(empty), arrays)
+    contains = _contains_all if quantifier == "all" else _contains_any
+    return where(contains(column, members), arrays)
 
 
 def _contains_any(column: Column, members: Members) -> NDArray[np.bool_]:
@@ -207,9 +229,9 @@ def _contains_any(column: Column, members: Members) -> NDArray[np.bool_]:
     return hits
 
 
-def _contains_all(column: Column, values: tuple[Any, ...]) -> NDArray[np.bool_]:
+def _contains_all(column: Column, members: Members) -> NDArray[np.bool_]:
     hits = np.ones(column.n, np.bool_)
-    for value in values:
+    for value in members.distinct():
         hits &= _contains_any(column, Members.of((value,)))
         if not hits.any():
             break  # a long list ends here, at the latest behind the longest array

@@ -49,7 +49,7 @@ def _function(parser: Parser, name: Token) -> str:
     # Milvus takes function names in lower and in upper case, and nothing between.
     if function not in _FUNCTIONS or written not in (function, function.upper()):
         known = ", ".join(_FUNCTIONS)
-        parser.fail(f"unknown function {written!r}; known: {known}", name.start)
+        parser.fail(f"unknown function {written!r:.80}; known: {known}", name.start)
     return function
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from enum import Enum
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, NoReturn
 
 from elanus.errors import FilterError
 
@@ -15,6 +16,7 @@ class TokenType(Enum):
     NAME = "name"
     KEYWORD = "keyword"
     LITERAL = "literal"
+    LIST = "list"
     TEMPLATE = "template"
     SYMBOL = "symbol"
     END = "end"
@@ -25,8 +27,8 @@ class Token(NamedTuple):
 
     Attributes:
         type: what it is.
-        value: the decoded value of a literal, the canonical spelling of a keyword or symbol,
-            the name otherwise.
+        value: the decoded value of a literal, the values of a list as a tuple, the canonical
+            spelling of a keyword or symbol, the name otherwise.
         start: offset of its first character.
         end: offset behind its last character.
     """
@@ -39,28 +41,30 @@ class Token(NamedTuple):
 
 _TOKEN: Final = re.compile(
     r"""
-      (?P<space>    [ \t\r\n\f\v]+ )
-    | (?P<raw>      [rR] (?: "(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*' ) )
+    [ \t\r\n\f\v]* (?:
+      (?P<raw>      [rR] (?: "(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*' ) )
+    | (?P<name>     [^\W\d]\w* | \$meta\b )
+    | (?P<symbol>   \*\* | && | \|\| | [=!]~ | [=!<>]= | [-+*/%()\[\],<>!=] )
     | (?P<string>   "[^"\\]*(?:\\.[^"\\]*)*" | '[^'\\]*(?:\\.[^'\\]*)*' )
     | (?P<float>    (?: [0-9]+\.[0-9]* | \.[0-9]+ ) (?:[eE][+-]?[0-9]+)? (?!\w)
                   | [0-9]+[eE][+-]?[0-9]+ (?!\w) )
     | (?P<integer>  (?: 0[xX][0-9a-fA-F]+ | 0[bB][01]+ | 0+ | [1-9][0-9]* ) (?![\w.]) )
-    | (?P<name>     [^\W\d]\w* | \$meta\b )
     | (?P<template> \{ \s* [^\W\d]\w* \s* \} )
-    | (?P<symbol>   \*\* | && | \|\| | [=!]~ | [=!<>]= | [-+*/%()\[\],<>!=] )
+    | (?P<end>      \Z )
+    )
     """,
     re.VERBOSE | re.DOTALL,
 )
 
 # Milvus takes these in lower and in upper case, and nothing between.
-_KEYWORDS: Final = {
-    spelling: word
-    for word in ("and", "or", "not", "in", "like", "is", "null", "exists")
-    for spelling in (word, word.upper())
-}
-_CONSTANTS: Final = {
-    **dict.fromkeys(("true", "True", "TRUE"), True),
-    **dict.fromkeys(("false", "False", "FALSE"), False),
+_WORDS: Final[dict[str, tuple[TokenType, Any]]] = {
+    **{
+        spelling: (TokenType.KEYWORD, word)
+        for word in ("and", "or", "not", "in", "like", "is", "null", "exists")
+        for spelling in (word, word.upper())
+    },
+    **dict.fromkeys(("true", "True", "TRUE"), (TokenType.LITERAL, True)),
+    **dict.fromkeys(("false", "False", "FALSE"), (TokenType.LITERAL, False)),
 }
 _SAME: Final = {"&&": "and", "||": "or", "!": "not"}
 
@@ -86,6 +90,12 @@ _ESCAPED: Final = {
 _REGEX: Final = ("=~", "!~")
 # More digits than any float has; int() refuses far longer ones, with an error of its own.
 _MOST_DIGITS: Final = 400
+_LIMIT: Final = 10**_MOST_DIGITS
+
+# Without lists inside, without templates and without escapes.
+_LIST: Final = re.compile(r"\[[^\[\]{}\\]*\]")
+_LISTED: Final = {bool, int, float, str}
+_SPACE: Final = " \t\r\n\f\v"
 
 
 def tokenize(expression: str) -> list[Token]:
@@ -96,17 +106,52 @@ def tokenize(expression: str) -> list[Token]:
             escape that does not exist.
     """
     tokens: list[Token] = []
-    position = 0
-    while position < len(expression):
+    position, before = 0, ""
+    while True:
         match = _TOKEN.match(expression, position)
         if match is None:
+            position = len(expression) - len(expression[position:].lstrip(_SPACE))
             raise FilterError(_complaint(expression, position), expression, position)
-        if match.lastgroup != "space":
-            pattern = bool(tokens) and tokens[-1].value in _REGEX
-            tokens.append(_token(match, expression, pattern=pattern))
-        position = match.end()
-    tokens.append(Token(TokenType.END, "the end", position, position))
-    return tokens
+        token = _token(match, expression, pattern=before in _REGEX)
+        if token.value == "[" and token.type is TokenType.SYMBOL:
+            # Behind a name, or behind another one, it is a step into a value.
+            steps = before == "]" or (tokens and tokens[-1].type is TokenType.NAME)
+            token = token if steps else _whole_list(token, expression) or token
+        tokens.append(token)
+        if token.type is TokenType.END:
+            return tokens
+        position = token.end
+        before = token.value if token.type is TokenType.SYMBOL else ""
+
+
+def _whole_list(bracket: Token, expression: str) -> Token | None:
+    """Take a list of plain values in one go, as there may be a million; None if it has others."""
+    found = _LIST.match(expression, bracket.start)
+    if found is None:
+        return None
+    text = found[0]
+    if "'" in text:
+        if '"' in text:
+            return None
+        text = text.replace("'", '"')
+    try:
+        values = _JSON.decode(text)
+    except ValueError:
+        return None
+    # What is no JSON here, or reads otherwise, is left to the parser, which knows what is wrong.
+    if not set(map(type, values)) <= _LISTED or not is_encodable(text):
+        return None
+    numbers = [value for value in values if type(value) is not str]
+    if numbers and not (min(numbers) > -_LIMIT and max(numbers) < _LIMIT):
+        return None
+    return Token(TokenType.LIST, tuple(values), bracket.start, found.end())
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+_JSON: Final = json.JSONDecoder(parse_constant=_no_constant, strict=False)
 
 
 def _complaint(expression: str, position: int) -> str:
@@ -123,14 +168,11 @@ def _complaint(expression: str, position: int) -> str:
 
 
 def _token(match: re.Match[str], expression: str, *, pattern: bool) -> Token:
-    group, text = match.lastgroup or "", match[0]
-    start, end = match.span()
+    group = match.lastgroup or ""
+    text, (start, end) = match[group], match.span(group)
     if group == "name":
-        if text in _CONSTANTS:
-            return Token(TokenType.LITERAL, _CONSTANTS[text], start, end)
-        if text in _KEYWORDS:
-            return Token(TokenType.KEYWORD, _KEYWORDS[text], start, end)
-        return Token(TokenType.NAME, text, start, end)
+        type_, value = _WORDS.get(text) or (TokenType.NAME, text)
+        return Token(type_, value, start, end)
     if group == "symbol":
         if text in _SAME:
             return Token(TokenType.KEYWORD, _SAME[text], start, end)
@@ -142,6 +184,8 @@ def _token(match: re.Match[str], expression: str, *, pattern: bool) -> Token:
         return Token(TokenType.LITERAL, value, start, end)
     if group == "raw":
         return Token(TokenType.LITERAL, _encodable(text[2:-1], start, expression), start, end)
+    if group == "end":
+        return Token(TokenType.END, "the end", start, end)
     return Token(TokenType.LITERAL, _number(group, text, start, expression), start, end)
 
 
@@ -150,7 +194,7 @@ def _number(group: str, text: str, start: int, expression: str) -> float:
         raise FilterError(f"a number of {len(text)} characters is too long", expression, start)
     value = int(text, 0) if group == "integer" else float(text)
     if value == float("inf"):
-        raise FilterError(f"the number {text} is too large for float64", expression, start)
+        raise FilterError(f"the number {text:.80} is too large for float64", expression, start)
     return value
 
 

@@ -1,4 +1,4 @@
-"""Patterns of ``like``, and text regardless of case, over distinct strings."""
+"""Patterns of ``like`` over distinct strings."""
 
 from __future__ import annotations
 
@@ -7,76 +7,72 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from elanus.query._filter_runs import Run
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
     from elanus.index import Strings
 
 # `%` and `_`, unless a backslash stands before them; a backslash makes any character literal.
-_PART: Final = re.compile(r"\\(?P<escaped>.)|(?P<any>%+)|(?P<one>_)|(?P<plain>.)", re.DOTALL)
+_PART: Final = re.compile(
+    r"\\(?P<escaped>.)|(?P<any>%+)|(?P<gap>_+)|(?P<plain>[^\\%_]+|\\)", re.DOTALL
+)
 
 
 def like_table(strings: Strings, pattern: str) -> NDArray[np.bool_]:
     """Return which of the strings match, bool (len(strings),), by code.
 
     ``%`` stands for any characters, none included, ``_`` for exactly one; a backslash takes both
-    by their word. Capitals matter, and newlines are characters like others.
+    by their word. Capitals matter, and newlines are characters like others. The time is nearly
+    linear in the length of the text and of the pattern, whatever they are.
     """
     # Python's own string methods: numpy's are slower on StringDType, and drop NULs at the end.
     texts = strings.texts()
-    runs = _runs(pattern)
-    wild = any(part is None for run in runs for part in run)
-    match [] if wild else ["".join(map(str, run)) for run in runs]:
-        case [first, ""]:
-            hits = [text.startswith(first) for text in texts]
-        case ["", last]:
-            hits = [text.endswith(last) for text in texts]
+    first, *others = runs = _runs(pattern)
+    match [] if any(run.has_gaps for run in runs) else ["".join(run.texts) for run in runs]:
+        case [start, ""]:
+            hits = [text.startswith(start) for text in texts]
+        case ["", end]:
+            hits = [text.endswith(end) for text in texts]
         case ["", middle, ""]:
             hits = [middle in text for text in texts]
+        case _ if not others:
+            hits = [len(text) == first.size and first.stands_at(text, 0) for text in texts]
+        case _ if len(runs) == 3 and first.size == runs[2].size == 0:
+            hits = [runs[1].find(text, 0) >= 0 for text in texts]
         case _:
-            hits = list(map(_matcher(runs), texts))
+            *between, last = others
+            size = sum(run.size for run in runs)
+            hits = [len(text) >= size and _matches(text, first, between, last) for text in texts]
     return np.array(hits, np.bool_)
 
 
-def folded_table(strings: Strings, text: str) -> NDArray[np.bool_]:
-    """Return which of the strings hold a text regardless of case, bool (len(strings),), by code.
-
-    Both sides are casefolded as Unicode says, so that ``STRASSE`` holds ``straße``.
-    """
-    wanted, texts = text.casefold(), strings.texts()
-    return np.fromiter((wanted in each.casefold() for each in texts), np.bool_, len(texts))
-
-
-def _runs(pattern: str) -> list[list[str | None]]:
-    """Split at ``%``: each run is a list of characters, None for ``_``."""
-    runs: list[list[str | None]] = [[]]
+def _runs(pattern: str) -> list[Run]:
+    """Split at ``%``."""
+    runs: list[list[str | int]] = [[]]
     for match in _PART.finditer(pattern):
         if match.lastgroup == "any":
             runs.append([])
+        elif match.lastgroup == "gap":
+            runs[-1].append(len(match[0]))
         else:
-            runs[-1].append(None if match.lastgroup == "one" else match[match.lastgroup or 0])
-    return runs
+            runs[-1].append(match[match.lastgroup or 0])
+    return [Run.of(parts) for parts in runs]
 
 
-def _matcher(runs: list[list[str | None]]) -> Callable[[str], bool]:
-    """Return a test of one string, in linear steps: one regular expression would backtrack."""
-    first, *others = [
-        re.compile("".join("." if part is None else re.escape(part) for part in run), re.DOTALL)
-        for run in runs
-    ]
-    if not others:
-        return lambda text: first.fullmatch(text) is not None
-    *middle, last = others
-    tail = len(runs[-1])
-
-    def matches(text: str) -> bool:
-        match = first.match(text)
-        for piece in middle:
-            match = match and piece.search(text, match.end())
-        if match is None or len(text) - tail < match.end():
+def _matches(text: str, first: Run, between: Sequence[Run], last: Run) -> bool:
+    """Whether a text that has room for all runs has them in their order."""
+    if not first.stands_at(text, 0):
+        return False
+    # The first place is the best one for each: it leaves most room for the others.
+    at = first.size
+    for run in between:
+        at = run.find(text, at)
+        if at < 0:
             return False
-        return last.match(text, len(text) - tail) is not None
-
-    return matches
+        at += run.size
+    end = len(text) - last.size
+    return at <= end and last.stands_at(text, end)

@@ -16,6 +16,14 @@ from elanus.query._filter_lexer import Token, TokenType, tokenize
 
 _OR, _AND, _NOT, _COMPARE, _SUM, _TERM, _SIGN, _POWER = range(1, 9)
 _ARITHMETIC: Final = {"+": _SUM, "-": _SUM, "*": _TERM, "/": _TERM, "%": _TERM, "**": _POWER}
+_STRENGTHS: Final = {
+    "or": _OR,
+    "and": _AND,
+    **dict.fromkeys(("==", "!=", "<", "<=", ">", ">=", "=~", "!~"), _COMPARE),
+    **dict.fromkeys(("in", "like", "is", "not"), _COMPARE),
+    **_ARITHMETIC,
+}
+_OPERATORS: Final = (TokenType.KEYWORD, TokenType.SYMBOL)
 _COMMA: Final = (TokenType.SYMBOL, ",")
 _CLOSE: Final = (TokenType.SYMBOL, "]")
 _ASCENDING: Final = ("<", "<=")
@@ -115,7 +123,8 @@ class Parser:
         """Raise a FilterError; without a position it names and points at the next token."""
         if position is None:
             found = self.next
-            shown = found.value if found.type is TokenType.END else repr(self._written(found))
+            written = f"{self._written(found)!r:.80}"
+            shown = found.value if found.type is TokenType.END else written
             reason, position = f"{reason}, found {shown}", found.start
         raise FilterError(reason, self.expression, position)
 
@@ -153,6 +162,8 @@ class Parser:
                 return tree.Literal(token.start, value)
             case TokenType.NAME, _:
                 return self._named(token)
+            case TokenType.LIST, values:
+                return tree.ListLiteral(token.start, values)
             case TokenType.TEMPLATE, name:
                 return tree.Template(token.start, name)
             case TokenType.SYMBOL, "(":
@@ -237,39 +248,31 @@ class Parser:
     def _infix(self, left: tree.Node, binding: int) -> tree.Node | None:
         """Parse one operator and its right side, or return None if none binds so strongly."""
         token = self.next
-        if token.type not in (TokenType.KEYWORD, TokenType.SYMBOL):
+        if token.type not in _OPERATORS or _STRENGTHS.get(token.value, 0) < binding:
             return None
         operator = token.value
         if operator in _ARITHMETIC:
-            return self._arithmetic(left, binding)
+            return self._arithmetic(left)
         if operator in ("and", "or"):
-            return self._junction(left, binding)
-        if binding > _COMPARE:
-            return None
+            return self._junction(left)
         if operator in _COMPARISONS:
             return self._comparison(left)
         if operator in _REGEX:
             return self._regex(left)
         return self._word_operator(left)
 
-    def _arithmetic(self, left: tree.Node, binding: int) -> tree.Node | None:
-        strength = _ARITHMETIC[self.next.value]
-        if strength < binding:
-            return None
+    def _arithmetic(self, left: tree.Node) -> tree.Node:
         token = self.take()
+        strength = _ARITHMETIC[token.value]
         # A power groups to the right and takes a sign on its right: 2 ** -1.
         right = self.operand(_SIGN if strength == _POWER else strength + 1)
         return tree.Arithmetic(token.start, token.value, left, right)
 
-    def _junction(self, left: tree.Node, binding: int) -> tree.Node | None:
-        word = self.next.value
-        strength = _AND if word == "and" else _OR
-        if strength < binding:
-            return None
-        position = self.next.start
+    def _junction(self, left: tree.Node) -> tree.Node:
+        word, position = self.next.value, self.next.start
         operands = [left]
         while self.accept(word):
-            operands.append(self.operand(strength + 1))
+            operands.append(self.operand(_STRENGTHS[word] + 1))
         node = tree.And if word == "and" else tree.Or
         return node(position, tuple(operands))
 
@@ -319,7 +322,7 @@ class Parser:
         return tree.IsNull(position, left)
 
     def _members(self) -> tree.Node:
-        if not self.comes("[") and self.next.type is not TokenType.TEMPLATE:
+        if not self.comes("[") and self.next.type not in (TokenType.LIST, TokenType.TEMPLATE):
             self.fail("expected a list in brackets, as [1, 2], or a template")
         return self.operand(_SUM)
 

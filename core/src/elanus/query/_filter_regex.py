@@ -3,16 +3,23 @@ r"""Regular expressions of filters: what RE2 and Python have in common, meaning 
 Milvus matches by RE2. A pattern is rewritten for Python's ``re``, and refused where the two
 languages cannot be made to agree, so that no filter finds other rows here than there. RE2 needs
 linear time for every pattern, ``re`` does not: ``(a+)+b`` takes time exponential in the length of
-a text of a's.
+a text of a's. So ``re``, which is faster as a rule, searches where a bound on its steps is low, and
+an automaton elsewhere.
 """
 
 from __future__ import annotations
 
 import re
+import sys
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+
+from elanus.query._filter_automaton import Automaton, Effort
+from elanus.query._filter_regex_parser import Piece, tree_of
+from elanus.query._filter_regex_tree import Node, is_tied_to_the_start, prefix, size, ways
+from elanus.schema import computed_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +31,9 @@ if TYPE_CHECKING:
 _MOST_CHARACTERS: Final = 20_000
 _MOST_REPEATS: Final = 1000
 _DEEPEST: Final = 50
+_LONGEST_PROGRAM: Final = 30_000
+# A tenth of a second.
+_MOST_STEPS: Final = 10_000_000
 
 _FLAGS: Final = re.compile(r"\(\?(?P<on>[ims]*)(?:-(?P<off>[ims]*))?\)")
 _TOKEN: Final = re.compile(
@@ -56,14 +66,62 @@ _CONTROLS: Final = {"a": "\a", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": 
 
 
 def regex_table(strings: Strings, pattern: str) -> NDArray[np.bool_]:
-    """Return which of the strings match somewhere, bool (len(strings),), by code."""
-    texts, search = strings.texts(), compile_regex(pattern).search
-    return np.fromiter((search(text) is not None for text in texts), np.bool_, len(texts))
+    """Return which of the strings match somewhere, bool (len(strings),), by code.
+
+    Raises:
+        ValueError: the pattern takes too many steps on these strings.
+    """
+    texts, regex, effort = strings.texts(), compile_regex(pattern), Effort()
+    search, short = regex.backtracking.search, regex.short
+    hits = (
+        search(text) is not None if len(text) <= short else regex.search(text, effort)
+        for text in texts
+    )
+    return np.fromiter(hits, np.bool_, len(texts))
 
 
-@lru_cache(maxsize=256)
-def compile_regex(pattern: str) -> re.Pattern[str]:
-    r"""Return a pattern in Python's language that matches what RE2 matches.
+class Regex:
+    """A compiled pattern.
+
+    Attributes:
+        backtracking: the pattern in Python's language.
+        short: up to so many characters it takes few steps, whatever they are.
+    """
+
+    def __init__(self, backtracking: re.Pattern[str], root: Node) -> None:
+        self.backtracking = backtracking
+        self._root = root
+        factor, self._power = ways(root)
+        self._factor = max(1, size(root)) * factor
+        # A match may begin at each character, unless it is tied to the start.
+        self._tied = is_tied_to_the_start(root)
+        self._prefix = prefix(root)
+        power = self._power + (not self._tied)
+        self.short = 0
+        if self._factor <= _MOST_STEPS:
+            exact = (_MOST_STEPS / self._factor) ** (1 / power) if power else sys.maxsize
+            self.short = int(exact)
+
+    def search(self, text: str, effort: Effort) -> bool:
+        """Return whether the pattern occurs in a text, in time linear in its length.
+
+        Raises:
+            ValueError: it takes more effort than is left.
+        """
+        # Places of a prefix may overlap, and are not counted then.
+        starts = 1 if self._tied else text.count(self._prefix) * max(1, len(self._prefix))
+        if self._factor * starts * len(text) ** self._power <= _MOST_STEPS:
+            return self.backtracking.search(text) is not None
+        return self._automaton.search(text, effort)
+
+    @computed_once
+    def _automaton(self) -> Automaton:
+        return Automaton(self._root)
+
+
+@lru_cache(maxsize=64)
+def compile_regex(pattern: str) -> Regex:
+    r"""Return what matches as RE2 does.
 
     As in Milvus, ``.`` matches a newline too, and flags (``(?i)``, ``(?m)``, ``(?-s)``) may begin
     the pattern. ``\d``, ``\w``, ``\s`` and ``\b`` know ASCII only.
@@ -77,12 +135,16 @@ def compile_regex(pattern: str) -> re.Pattern[str]:
     flags, start = re.DOTALL, 0
     if given := _FLAGS.match(pattern):
         flags, start = _flags(given), given.end()
-    parts = _parts(pattern, start, "$" if flags & re.MULTILINE else r"\Z")
+    pieces = list(_pieces(pattern, start, multiline=bool(flags & re.MULTILINE)))
     try:
-        return re.compile("".join(parts), flags)
-    except (re.error, OverflowError) as error:
+        backtracking = re.compile("".join(piece.written for piece in pieces), flags)
+    except (re.error, OverflowError, RecursionError) as error:
         # Its position is one in the rewritten pattern.
         raise ValueError(getattr(error, "msg", str(error))) from None
+    root = tree_of(pieces, flags)
+    if size(root) > _LONGEST_PROGRAM:
+        raise ValueError(f"its repeats make it longer than {_LONGEST_PROGRAM} steps")
+    return Regex(backtracking, root)
 
 
 def _flags(given: re.Match[str]) -> re.RegexFlag:
@@ -94,7 +156,7 @@ def _flags(given: re.Match[str]) -> re.RegexFlag:
     return flags
 
 
-def _parts(pattern: str, start: int, end_anchor: str) -> Iterator[str]:
+def _pieces(pattern: str, start: int, *, multiline: bool) -> Iterator[Piece]:
     depth, before = 0, ""
     for match in _TOKEN.finditer(pattern, start):
         kind, text = match.lastgroup or "", match[0]
@@ -102,38 +164,43 @@ def _parts(pattern: str, start: int, end_anchor: str) -> Iterator[str]:
         if depth > _DEEPEST:
             raise ValueError(f"groups nest more than {_DEEPEST} deep")
         if kind == before == "repeat":
-            raise ValueError(f"{text!r} repeats a repeat")
-        yield _part(kind, text, end_anchor)
+            raise ValueError(f"{text!r:.40} repeats a repeat")
+        yield _piece(kind, text, multiline=multiline)
         before = kind
 
 
-def _part(kind: str, text: str, end_anchor: str) -> str:
+def _piece(kind: str, text: str, *, multiline: bool) -> Piece:
     match kind:
+        case "escape" if text[1:] in _ANCHORS:
+            return Piece("anchor", text, _ANCHORS[text[1:]])
         case "escape":
-            return _ANCHORS.get(text[1:]) or _escaped(text, "[{}]")
+            return Piece("atom", "" if text[1] in _CLASSES else _character(text), _escaped(text))
         case "set":
-            return _set(text)
+            return Piece("atom", "", _set(text))
         case "open":
             # Names of groups mean nothing to a match, and `re` knows other ones.
-            return "(" if text.startswith("(?P") else text
+            return Piece("open", text, "(" if text.startswith("(?P") else text)
         case "repeat":
             _check_repeat(text)
-            return text
-        case "same":
-            return text
+            return Piece("repeat", text, text)
         case "end":
-            return end_anchor
+            return Piece("anchor", "$", "$") if multiline else Piece("anchor", r"\z", r"\Z")
         case "wrong":
             raise ValueError(_complaint(text))
-    return re.escape(text)
+    match text:
+        case "^":
+            return Piece("anchor", "^" if multiline else r"\A", "^")
+        case "." if kind == "same":
+            return Piece("atom", "", ".")
+        case "|" | ")" if kind == "same":
+            return Piece(text, text, text)
+    return Piece("atom", text, re.escape(text))
 
 
-def _escaped(text: str, form: str) -> str:
-    """An escape as one character, or as a class in a form."""
+def _escaped(text: str) -> str:
+    """An escape as one character, or as a class."""
     letter = text[1]
-    if letter in _CLASSES:
-        return form.format(_CLASSES[letter])
-    return re.escape(_character(text))
+    return f"[{_CLASSES[letter]}]" if letter in _CLASSES else re.escape(_character(text))
 
 
 def _character(item: str) -> str:
@@ -172,7 +239,7 @@ def _set(text: str) -> str:
 def _check_repeat(text: str) -> None:
     numbers = [int(number) for number in re.findall("[0-9]{1,9}", text)]
     if any(number > _MOST_REPEATS for number in numbers):
-        raise ValueError(f"{text} repeats more than {_MOST_REPEATS} times")
+        raise ValueError(f"{text:.40} repeats more than {_MOST_REPEATS} times")
 
 
 def _complaint(text: str) -> str:

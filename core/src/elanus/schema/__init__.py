@@ -24,6 +24,7 @@ from elanus.schema._collection import (
     as_schema,
 )
 from elanus.schema._columns_input import is_data
+from elanus.schema._computed import computed_once
 from elanus.schema._fields import (
     MAX_LENGTH,
     MAX_NAME,
@@ -106,6 +107,7 @@ __all__ = [
     "asks",
     "check_name",
     "choice",
+    "computed_once",
     "converter",
     "dense_matrix",
     "dense_vector",

@@ -13,7 +13,7 @@ rolled back. Only then does the exception go on, so that whoever catches it find
 from __future__ import annotations
 
 import threading
-from _thread import allocate_lock
+from _thread import allocate_lock, start_new_thread
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
@@ -144,22 +144,37 @@ class Apart:
         self._idle, self._all = [], []
 
 
-class _Helper(threading.Thread):
-    """A thread that runs one call after another."""
+class _Helper:
+    """A thread that runs one call after another.
+
+    None of `threading`: starting one of those takes a lock that every new one needs, so a handler
+    that interrupts such a start, and then waits for another new thread, would wait for ever.
+    """
 
     def __init__(self, idle: list[_Helper]) -> None:
-        super().__init__(name="elanus-apart", daemon=True)
         self.inbox: SimpleQueue[_Call[Any] | None] = SimpleQueue()
         self._idle = idle
-        self.start()
+        self._running = allocate_lock()
+        self._running.acquire()
+        self._number = start_new_thread(self._run, ())
 
-    def run(self) -> None:
-        """Run what is in the inbox, until that is None."""
-        while (call := self.inbox.get()) is not None:
-            was_run = call.run()
-            # Before the other thread goes on, so that it finds this one; what it then puts into
-            # the inbox is found there by the next turn.
-            self._idle.append(self)
-            if was_run:
-                call.end()
-            del call  # or its result would live until then
+    def join(self, seconds: float) -> None:
+        """Wait for its end, after None was put into the inbox."""
+        if self._number != threading.get_ident() and self._running.acquire(timeout=seconds):
+            self._running.release()
+
+    def _run(self) -> None:
+        try:
+            while (call := self.inbox.get()) is not None:
+                was_run = call.run()
+                # Before the other thread goes on, so that it finds this one; what it then puts into
+                # the inbox is found there by the next turn.
+                self._idle.append(self)
+                if was_run:
+                    call.end()
+                del call  # or its result would live until then
+        finally:
+            # Whoever asked for the current thread, as logging does, has made an entry of it that
+            # `threading` keeps for ever.
+            threading._active.pop(threading.get_ident(), None)  # type: ignore[attr-defined]  # noqa: SLF001
+            self._running.release()

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from elanus.errors import CollectionExistsError, CollectionNotFoundError, listed, quoted
+from elanus.errors import (
+    CollectionExistsError,
+    CollectionNotFoundError,
+    DatabaseCorruptError,
+    listed,
+    quoted,
+)
 from elanus.schema import IndexSpec, Schema
 from elanus.storage._sqlite import Connection
 
@@ -67,7 +74,15 @@ class Catalogue:
 def read_state(db: Connection) -> tuple[int, int]:
     """Numbers of the last commit and of the last change of the catalogue."""
     seq, catalogue = db.row("SELECT seq, catalogue FROM state")
+    if type(seq) is not int or type(catalogue) is not int:
+        raise _damaged("state", f"it counts commits as {seq!r:.40} and {catalogue!r:.40}")
     return seq, catalogue
+
+
+def _damaged(what: str, why: object) -> DatabaseCorruptError:
+    return DatabaseCorruptError(
+        f"the catalogue of the file is damaged: {what}: {why!s:.200}; restore it from a backup"
+    )
 
 
 def bump(db: Connection, *, catalogue: bool = False) -> None:
@@ -76,30 +91,85 @@ def bump(db: Connection, *, catalogue: bool = False) -> None:
 
 
 def load_catalogue(db: Connection) -> Catalogue:
-    """Read the whole catalogue."""
+    """Read the whole catalogue.
+
+    Raises:
+        DatabaseCorruptError: if a part of it is damaged.
+    """
     version = read_state(db)[1]
-    indexes: dict[int, dict[str, IndexSpec]] = {}
-    for number, name, definition in db.execute(
-        "SELECT collection, name, definition FROM indexes ORDER BY collection, rowid"
-    ):
-        indexes.setdefault(number, {})[name] = IndexSpec.from_dict(json.loads(definition))
     found = {}
-    for number, name, raw, generation, floor, created in db.execute(
-        "SELECT number, name, definition, generation, floor, created FROM collections"
-    ):
-        definition = json.loads(raw)
-        found[name] = CollectionInfo(
-            number=number,
-            name=name,
-            schema=Schema.from_dict(definition["schema"]),
-            properties=definition["properties"],
-            analyzers=definition["analyzers"],
-            generation=generation,
-            floor=floor,
-            created=created,
-            indexes=indexes.get(number, {}),
-        )
+    for info in collections_of(db):
+        if isinstance(info, DatabaseCorruptError):
+            raise info
+        found[info.name] = info
     return Catalogue(version, found)
+
+
+def collections_of(db: Connection) -> Iterator[CollectionInfo | DatabaseCorruptError]:
+    """The collections one by one; an error in place of one whose entry is damaged."""
+    indexes: dict[Any, list[tuple[Any, ...]]] = {}
+    for number, *entry in db.execute(
+        "SELECT collection, name, definition, definition_sum FROM indexes "
+        "ORDER BY collection, rowid"
+    ):
+        indexes.setdefault(number, []).append(tuple(entry))
+    for number, name, *entry in db.execute(
+        "SELECT number, name, definition, definition_sum, generation, floor, created "
+        "FROM collections"
+    ):
+        try:
+            yield _collection(number, name, *entry, indexes.pop(number, ()))
+        except Exception as error:  # noqa: BLE001  # whatever decoding damaged text may raise
+            yield _damaged(f"collection {name!r:.100}", error)
+    if indexes:
+        yield _damaged("indexes", f"no collection {next(iter(indexes))!r:.40}")
+
+
+def _collection(
+    number: int,
+    name: str,
+    definition: str,
+    kept: int | None,
+    generation: int,
+    floor: int,
+    created: int,
+    indexes: Iterable[tuple[Any, ...]],
+) -> CollectionInfo:
+    raw = _decoded(number, name, definition, kept)
+    schema = Schema.from_dict(raw["schema"])
+    if not all(type(value) is int and value >= 0 for value in (generation, floor, created)):
+        raise ValueError("a number is no number")
+    return CollectionInfo(
+        number=number,
+        name=name,
+        schema=schema,
+        properties=raw["properties"],
+        analyzers=raw["analyzers"],
+        generation=generation,
+        floor=floor,
+        created=created,
+        indexes={index: _index(number, schema, index, *entry) for index, *entry in indexes},
+    )
+
+
+def _index(number: int, schema: Schema, name: str, definition: str, kept: int | None) -> IndexSpec:
+    spec = IndexSpec.from_dict(_decoded(number, name, definition, kept))
+    if spec.field not in schema.by_name:
+        raise ValueError(f"index {name!r:.40} is of a field that is not there")
+    return spec
+
+
+def _decoded(number: int, name: str, definition: str, kept: int | None) -> dict[str, Any]:
+    if kept not in (None, _sum(number, name, definition)):
+        raise ValueError(f"{name!r:.40} is not what was written")
+    raw = json.loads(definition)
+    if not isinstance(raw, dict):
+        raise TypeError(f"{name!r:.40} is no JSON object")
+    return raw
+
+
+def _sum(number: int, name: str, definition: str) -> int:
+    return zlib.crc32(f"{name}\0{definition}".encode(), number)
 
 
 def add_collection(
@@ -120,12 +190,22 @@ def add_collection(
         "properties": dict(properties),
     }
     _check_free(db, name)
+    text = json.dumps(definition)
     db.execute(
         "INSERT INTO collections(name, definition, generation, floor, next_id, created) "
         "VALUES (?, ?, 0, 0, 1, ?)",
-        (name, json.dumps(definition), time.time_ns()),
+        (name, text, time.time_ns()),
     )
-    return db.last_insert_rowid()
+    number = db.last_insert_rowid()
+    _note_sum(db, number, name, text)
+    return number
+
+
+def _note_sum(db: Connection, number: int, name: str, definition: str) -> None:
+    db.execute(
+        "UPDATE collections SET definition_sum = ? WHERE number = ?",
+        (_sum(number, name, definition), number),
+    )
 
 
 def _check_free(db: Connection, name: str) -> None:
@@ -140,7 +220,9 @@ def rename_collection(db: Connection, number: int, name: str) -> None:
         CollectionExistsError: if the name is taken.
     """
     _check_free(db, name)
+    (definition,) = db.row("SELECT definition FROM collections WHERE number = ?", (number,))
     db.execute("UPDATE collections SET name = ? WHERE number = ?", (name, number))
+    _note_sum(db, number, name, definition)
 
 
 def remove_collection(db: Connection, number: int) -> None:
@@ -158,9 +240,11 @@ def next_generation(db: Connection, number: int) -> None:
 
 def put_index(db: Connection, number: int, spec: IndexSpec) -> None:
     """Enter an index, or replace the one of its name."""
+    definition = json.dumps(spec.to_dict())
     db.execute(
-        "INSERT OR REPLACE INTO indexes VALUES (?, ?, ?)",
-        (number, spec.name, json.dumps(spec.to_dict())),
+        "INSERT OR REPLACE INTO indexes(collection, name, definition, definition_sum) "
+        "VALUES (?, ?, ?, ?)",
+        (number, spec.name, definition, _sum(number, spec.name, definition)),
     )
 
 
@@ -172,6 +256,8 @@ def remove_index(db: Connection, number: int, name: str) -> None:
 def take_ids(db: Connection, number: int, count: int) -> range:
     """Reserve keys of an auto_id collection."""
     (first,) = db.row("SELECT next_id FROM collections WHERE number = ?", (number,))
+    if type(first) is not int:
+        raise _damaged(f"collection {number}", f"its next key is {first!r:.40}")
     raise_next_id(db, number, first + count)
     return range(first, first + count)
 

@@ -24,12 +24,12 @@ from elanus.errors import DatabaseCorruptError
 
 _MAGIC = b"ELANARR1"
 _ALIGN = 64
-
-FileMap: TypeAlias = mmap.mmap
-"""A file in memory."""
-
 _AT_ONCE = 4 << 20  # bytes between two looks at `stop`
 _TYPES = frozenset("biuf")
+
+
+FileMap: TypeAlias = mmap.mmap | None
+"""The map of a file; None for one that is empty, or was read instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ class Container:
     meta: Mapping[str, Any]
     arrays: Mapping[str, NDArray[Any]]
     checksums: Mapping[str, int]
-    map: FileMap | None
+    map: FileMap
     expected: Written
 
     def read(self) -> Container:
@@ -158,7 +158,7 @@ def read_arrays(path: Path, expected: Written) -> Container:
         return _parsed(path, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), expected)
 
 
-def _parsed(path: Path, view: FileMap | bytes, expected: Written) -> Container:
+def _parsed(path: Path, view: mmap.mmap | bytes, expected: Written) -> Container:
     length = int.from_bytes(view[8:16], "little")
     header = view[16 : 16 + length] if length < len(view) else b""
     if len(view) != expected.size or view[:8] != _MAGIC or zlib.crc32(header) != expected.checksum:
@@ -171,12 +171,12 @@ def _parsed(path: Path, view: FileMap | bytes, expected: Written) -> Container:
     return Container(path, raw["meta"], arrays, checksums, mapped, expected)
 
 
-def is_cut(view: FileMap | None) -> bool:
+def is_cut(view: FileMap) -> bool:
     """Whether a mapped file was made shorter: to read what is gone would kill the process."""
     return view is not None and view.size() < len(view)
 
 
-def _array(view: FileMap | bytes, start: int, entry: Mapping[str, Any]) -> NDArray[Any]:
+def _array(view: mmap.mmap | bytes, start: int, entry: Mapping[str, Any]) -> NDArray[Any]:
     dtype = np.dtype(entry["type"])
     if dtype.kind not in _TYPES:
         raise DatabaseCorruptError(f"an array of type {dtype} cannot be in a cache file")
@@ -196,7 +196,7 @@ class MappedMatrix:
     """
 
     array: NDArray[np.float32]
-    map: FileMap | None
+    map: FileMap
 
 
 def map_matrix(path: Path, rows: int, dim: int) -> MappedMatrix:

@@ -41,6 +41,17 @@ _BY_CLASS: dict[type[apsw.Error], tuple[type[ElanusError], str]] = {
 _NO_ROOM = frozenset({apsw.SQLITE_IOERR_SHMSIZE, apsw.SQLITE_IOERR_SHMMAP})
 
 
+DAMAGE = (
+    ArithmeticError, AssertionError, AttributeError, BufferError, LookupError, MemoryError,
+    RuntimeError, TypeError, ValueError,
+    apsw.ConstraintError, apsw.FormatError, apsw.FullError, apsw.InternalError, apsw.IOError,
+    apsw.MismatchError, apsw.NoMemError, apsw.RangeError, apsw.SchemaChangeError, apsw.SQLError,
+    apsw.TooBigError,
+)  # fmt: skip
+"""What reading a damaged file can raise, besides SQLite's own error for it. So can a mistake of
+ours, or of the system; only the file can tell."""
+
+
 def translate(error: apsw.Error, path: str) -> ElanusError:
     """Our error for one of SQLite's."""
     if isinstance(error, apsw.CantOpenError | apsw.IOError):

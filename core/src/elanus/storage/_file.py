@@ -26,6 +26,7 @@ from typing import NoReturn
 
 from elanus.errors import (
     ClosedError,
+    DatabaseCorruptError,
     DatabaseFormatError,
     DatabaseLockedError,
     DatabaseNotFoundError,
@@ -36,13 +37,14 @@ from elanus.errors import (
     StorageError,
 )
 from elanus.storage._apart import Apart, is_abandoned, note_writing
-from elanus.storage._errors import sqlite_errors, translate
+from elanus.storage._errors import DAMAGE, sqlite_errors, translate
 from elanus.storage._fork import gate, leak, living, on_fork
-from elanus.storage._layout import PAGE_SIZE, prepare
+from elanus.storage._layout import PAGE_SIZE, is_outdated, prepare, upgrade
 from elanus.storage._lock import WriterLock
 from elanus.storage._mark import CommitMark
 from elanus.storage._options import SYNCHRONOUS, OpenOptions
 from elanus.storage._sqlite import Connection, Error, copy
+from elanus.storage._verify import first_fault
 
 MEMORY = ":memory:"
 _LOG_LIMIT = 64 * 1024 * 1024
@@ -228,11 +230,12 @@ class DatabaseFile:
         is_laid_out = bool(db.row("PRAGMA schema_version")[0])
         if is_laid_out:
             prepare(db, self.path, read_only=False)
-        if not is_laid_out or not self._has_journal(db):
+        if not is_laid_out or not self._has_journal(db) or is_outdated(db):
             # Two that switch an empty file to the log at once would not wait, but fail.
             with self._turn("open the file"):
                 self._set_journal(db)
                 prepare(db, self.path, read_only=False)
+                upgrade(db)
 
     def _has_journal(self, db: Connection) -> bool:
         found = db.row("PRAGMA journal_mode")[0]
@@ -406,11 +409,35 @@ class DatabaseFile:
         with self._connection() as db:
             nested = db.in_transaction
             try:
-                with sqlite_errors(self.path):
+                with sqlite_errors(self.path), self._telling_damage(db):
                     yield db
             finally:
                 if not nested and db.in_transaction:
                     db.execute("ROLLBACK")
+
+    @contextmanager
+    def _telling_damage(self, db: Connection) -> Iterator[None]:
+        """Whatever the block fails by is a damaged file, if the file is damaged.
+
+        It is asked only then. That a page is not what was written can show in any error, of which
+        most would also be those of a mistake; that must stay visible.
+        """
+        try:
+            yield
+        except ElanusError:
+            raise
+        except DAMAGE as error:
+            if self.in_memory:
+                raise
+            if db.in_transaction:
+                # What was half written contradicts itself, and is no damage.
+                db.execute("ROLLBACK")
+            fault = first_fault(db)
+            if fault is None:
+                raise
+            raise DatabaseCorruptError(
+                f"{self.path} is damaged ({fault}); restore it from a backup"
+            ) from error
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -446,7 +473,7 @@ class DatabaseFile:
             self._check_identity()
             try:
                 # What acquires is inside the block that releases, here and everywhere.
-                with sqlite_errors(self.path):
+                with sqlite_errors(self.path), self._telling_damage(db):
                     note_writing(db)
                     db.execute("BEGIN IMMEDIATE")
                     yield db
@@ -524,7 +551,7 @@ class DatabaseFile:
         self._check_usable()
         if self.options.read_only:
             raise ReadOnlyError(f"{self.path} is open read-only: cannot compact")
-        with self._holding("compact") as db, sqlite_errors(self.path):
+        with self._holding("compact") as db, sqlite_errors(self.path), self._telling_damage(db):
             self._check_identity()
             note_writing(db)
             try:

@@ -8,7 +8,7 @@ from typing import Any
 
 from elanus.storage._sqlite import Connection
 
-_MOST_VALUES = 990  # of one statement; older versions of SQLite take 999
+_MOST_VALUES = 990  # of one statement; SQLite takes up to 32,766
 
 
 def insert_rows(db: Connection, table: str, width: int, rows: Iterable[tuple[Any, ...]]) -> None:

@@ -6,12 +6,14 @@ import os
 import uuid
 
 from elanus.errors import DatabaseCorruptError, DatabaseFormatError
+from elanus.storage._catalogue import load_catalogue
 from elanus.storage._sqlite import Connection
+from elanus.storage._tables import Tables
 
 APPLICATION_ID = 0x454C414E
 """``ELAN`` in ASCII: marks the file as ours (``PRAGMA application_id``)."""
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Raised by one with every change of the tables (``PRAGMA user_version``)."""
 
 PAGE_SIZE = 16384
@@ -26,6 +28,7 @@ _TABLES = (
         number INTEGER PRIMARY KEY AUTOINCREMENT,
         name TEXT NOT NULL UNIQUE,
         definition TEXT NOT NULL,      -- JSON: schema, analyzers, properties
+        definition_sum INTEGER,        -- CRC-32 of name, zero byte, definition
         generation INTEGER NOT NULL,   -- raised by truncate: whoever knows an older one rebuilds
         floor INTEGER NOT NULL,        -- deletes up to this number are gone from the log
         next_id INTEGER NOT NULL,      -- next key of an auto_id collection
@@ -34,6 +37,7 @@ _TABLES = (
         collection INTEGER NOT NULL,
         name TEXT NOT NULL,
         definition TEXT NOT NULL,
+        definition_sum INTEGER,
         PRIMARY KEY (collection, name))""",
     """CREATE TABLE snapshots(
         id TEXT PRIMARY KEY,
@@ -64,12 +68,38 @@ def prepare(db: Connection, path: str, *, read_only: bool) -> None:
                 f"(up to {FORMAT_VERSION}); install a newer elanus"
             )
         _check_length(db, path)
+        if version < FORMAT_VERSION and read_only:
+            raise DatabaseFormatError(
+                f"{path} has format {version}, from before the first release; open it once for "
+                f"writing, which brings it to format {FORMAT_VERSION}"
+            )
         return
     if mark or db.row("SELECT count(*) FROM sqlite_master")[0]:
         raise DatabaseFormatError(f"{path} is a database of another program, not an Elanus file")
     if read_only:
         raise DatabaseFormatError(f"{path} is empty, and opened read-only")
     _create(db)
+
+
+def is_outdated(db: Connection) -> bool:
+    """Whether a file that is laid out has an older format."""
+    return 0 < int(db.row("PRAGMA user_version")[0]) < FORMAT_VERSION
+
+
+def upgrade(db: Connection) -> None:
+    """Bring a file of format 1 to format 2: add checksums, which the rows there do not have."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        if is_outdated(db):
+            for table in ("collections", "indexes"):
+                db.execute(f"ALTER TABLE {table} ADD COLUMN definition_sum INTEGER")
+            for info in load_catalogue(db).collections.values():
+                Tables(info.number, info.schema).add_sums(db)
+            db.execute(f"PRAGMA user_version={FORMAT_VERSION}")
+        db.execute("COMMIT")
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
 
 
 def _create(db: Connection) -> None:

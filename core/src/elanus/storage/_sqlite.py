@@ -21,6 +21,9 @@ from elanus.errors import DatabaseCorruptError
 Error: Final = apsw.Error
 """The root of SQLite's errors; `translate` makes ours of them."""
 
+InterruptError: Final = apsw.InterruptError
+"""A statement was given up."""
+
 VERSION: Final = apsw.sqlite_lib_version()
 
 _FLAGS = apsw.SQLITE_OPEN_URI | apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE

@@ -2,10 +2,14 @@
 
 Row and delete numbers are never used again (AUTOINCREMENT), so a follower that has seen the
 numbers up to some point needs two range reads to know what is new and what is gone.
+
+What is read is compared with its checksum, and with what must be true of any table: that row
+numbers rise, and values have the type of their column, which SQLite does not enforce.
 """
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -14,14 +18,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from elanus.errors import DatabaseCorruptError
 from elanus.schema import DataType, Schema
+from elanus.storage._checksum import of_blobs, of_keys, of_words
+from elanus.storage._codec import COMPONENT, DENSE, TERM, decode_dense, decode_sparse, decode_terms
 from elanus.storage._insert import insert_rows
 from elanus.storage._sqlite import Connection
 
 _AT_ONCE = 500
+_NUMBERS_AT_ONCE = 50_000
+Numbers = NDArray[np.int64]
 
-ALL = -1
-"""No limit, as SQLite writes it."""
+Csr = tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[Any]]
+"""Offsets of the rows; indices or term numbers; values or counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +64,19 @@ class Tables:
         self.terms = f"c{number}_terms"
         self.deletes = f"c{number}_deletes"
         self._number = number
-        self._key_type = "INTEGER" if schema.primary.dtype is DataType.INT64 else "TEXT"
+        is_number = schema.primary.dtype is DataType.INT64
+        self._key_type, self._key_class = ("INTEGER", int) if is_number else ("TEXT", str)
+        self._dims = {f.name: f.dim or 0 for f in schema.dense}
         # Columns are numbered by the field's place in the schema, so no name needs quoting.
         places = {f.name: i for i, f in enumerate(schema.fields)}
         self._vector_columns = {
             f.name: f"v{places[f.name]}" for f in (*schema.dense, *schema.sparse)
         }
         self._term_columns = {f.name: f"t{places[f.name]}" for f in schema.analysed}
+
+    def column(self, field: str) -> str:
+        """The column of a vector field, or of an analysed field's terms."""
+        return {**self._vector_columns, **self._term_columns}[field]
 
     def words(self, field: str) -> str:
         """The vocabulary table of an analysed field."""
@@ -71,11 +86,12 @@ class Tables:
 
     def create(self, db: Connection) -> None:
         """Create the tables."""
-        vectors = "".join(f", {c} BLOB" for c in self._vector_columns.values())
-        terms = "".join(f", {c} BLOB" for c in self._term_columns.values())
+        vectors = _declared(self._vector_columns.values())
+        terms = _declared(self._term_columns.values())
         db.execute(
             f"CREATE TABLE {self.rows}(row INTEGER PRIMARY KEY AUTOINCREMENT, "
-            f"pk {self._key_type} NOT NULL UNIQUE, data BLOB NOT NULL)"
+            f"pk {self._key_type} NOT NULL UNIQUE, key_sum INTEGER, data_sum INTEGER, "
+            "data BLOB NOT NULL)"
         )
         db.execute(f"CREATE TABLE {self.vectors}(row INTEGER PRIMARY KEY{vectors})")
         db.execute(f"CREATE TABLE {self.terms}(row INTEGER PRIMARY KEY{terms})")
@@ -88,6 +104,18 @@ class Tables:
                 f"CREATE TABLE {self.words(field)}(number INTEGER PRIMARY KEY, "
                 "text TEXT NOT NULL UNIQUE)"
             )
+
+    def add_sums(self, db: Connection) -> None:
+        """Add the checksums that format 1 did not have; rows that are there have none."""
+        terms = list(self._term_columns.values())
+        for table, columns in (
+            (self.rows, ["key", "data"]),
+            (self.vectors, list(self._vector_columns.values())),
+            (self.terms, terms),
+            (self.deletes, terms),
+        ):
+            for column in columns:
+                db.execute(f"ALTER TABLE {table} ADD COLUMN {column}_sum INTEGER")
 
     def all_names(self) -> list[str]:
         """All tables, vocabularies included."""
@@ -110,23 +138,61 @@ class Tables:
     def add(self, db: Connection, new: NewRows) -> None:
         """Insert rows whose keys are not there."""
         first = self._last(db, self.rows) + 1
-        numbers = range(first, first + len(new.keys))
-        insert_rows(db, self.rows, 3, zip(numbers, new.keys, new.data, strict=True))
-        for table, columns in ((self.vectors, new.vectors), (self.terms, new.terms)):
-            if columns:
-                rows = zip(numbers, *columns, strict=True)
-                insert_rows(db, table, 1 + len(columns), rows)
+        numbers = np.arange(first, first + len(new.keys), dtype=np.int64)
+        rows = numbers.tolist()
+        sums = self._key_sums(numbers, new.keys), self._data_sums(numbers, new.data)
+        values = zip(rows, new.keys, *sums, new.data, strict=True)
+        insert_rows(db, f"{self.rows}(row, pk, key_sum, data_sum, data)", 5, values)
+        for table, columns, blobs in (
+            (self.vectors, self._vector_columns, new.vectors),
+            (self.terms, self._term_columns, new.terms),
+        ):
+            if blobs:
+                found = [
+                    self._sums(field, numbers, column)
+                    for field, column in zip(columns, blobs, strict=True)
+                ]
+                names = f"row{_names(columns.values())}"
+                values = zip(rows, *found, *blobs, strict=True)
+                insert_rows(db, f"{table}({names})", 1 + 2 * len(columns), values)
+
+    def _sums(
+        self, field: str, numbers: Numbers, blobs: Sequence[bytes | None]
+    ) -> Sequence[int | None]:
+        """Checksums of a column's BLOBs; None for nulls."""
+        kept = [blob for blob in blobs if blob is not None]
+        if len(kept) == len(blobs):
+            return self._sums_of(field, numbers, kept)
+        filled = np.array([blob is not None for blob in blobs], dtype=bool)
+        found = iter(self._sums_of(field, numbers[filled], kept))
+        return [next(found) if there else None for there in filled.tolist()]
+
+    def _sums_of(self, field: str, numbers: Numbers, blobs: Sequence[bytes]) -> list[int]:
+        dim = self._dims.get(field)
+        starts = numbers + self._seed(self.column(field))
+        if dim is None:
+            return of_blobs(starts, blobs)
+        return of_words(starts, decode_dense(blobs, dim).view("<u4"))
+
+    def _key_sums(self, numbers: Numbers, keys: Sequence[Any]) -> list[int]:
+        return of_keys(numbers + self._seed("key"), keys)
+
+    def _data_sums(self, numbers: Numbers, data: Sequence[bytes]) -> list[int]:
+        return of_blobs(numbers + self._seed("data"), data)
+
+    def _seed(self, column: str) -> int:
+        """What tells a column's checksums from those of others, as pages can change places."""
+        return zlib.crc32(f"{self._number} {column}".encode())
 
     def remove(self, db: Connection, rows: Iterable[int]) -> None:
         """Delete rows by number, and log them with their terms for those who keep statistics."""
-        columns = "".join(f", {c}" for c in self._term_columns.values())
-        picked = ", ".join(self._term_columns.values())
+        columns = _names(self._term_columns.values())
         for chunk in _chunks(rows):
             marks = ",".join("?" * len(chunk))
             if columns:
                 db.execute(
                     f"INSERT INTO {self.deletes}(row{columns}) "
-                    f"SELECT row, {picked} FROM {self.terms} WHERE row IN ({marks})",
+                    f"SELECT row{columns} FROM {self.terms} WHERE row IN ({marks})",
                     chunk,
                 )
             else:
@@ -168,100 +234,274 @@ class Tables:
 
     def _last(self, db: Connection, table: str) -> int:
         found = db.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
-        return 0 if found is None else int(found[0])
+        if found is None:
+            return 0
+        if type(found[0]) is not int or found[0] < 0:
+            raise DatabaseCorruptError(
+                f"table {table} of the file is damaged: its last number is {found[0]!r:.40}; "
+                "restore it from a backup"
+            )
+        return found[0]
 
     def rows_of(self, db: Connection, keys: Iterable[Any]) -> dict[Any, int]:
         """Row numbers by key, of those keys that exist."""
         found: dict[Any, int] = {}
         for chunk in _chunks(keys):
             marks = ",".join("?" * len(chunk))
-            found.update(
-                db.execute(f"SELECT pk, row FROM {self.rows} WHERE pk IN ({marks})", chunk)
-            )
+            picked = db.execute(
+                f"SELECT row, pk, key_sum FROM {self.rows} WHERE pk IN ({marks})", chunk
+            ).fetchall()
+            if picked:
+                numbers, there, sums = zip(*picked, strict=True)
+                self.check_keys(np.array(numbers, dtype=np.int64), there, sums)
+                found.update(zip(there, numbers, strict=True))
         return found
 
     def fetch(self, db: Connection, rows: Sequence[int]) -> dict[int, bytes]:
         """JSON of the scalar fields by row number."""
-        return self._by_row(db, self.rows, "data", rows)
+        found: dict[int, bytes] = {}
+        for numbers, blobs, sums in self._by_row(db, self.rows, "data", rows):
+            self.check_data(np.array(numbers, dtype=np.int64), blobs, sums)
+            found.update(zip(numbers, blobs, strict=True))
+        return found
 
     def fetch_vectors(
         self, db: Connection, field: str, rows: Sequence[int]
     ) -> dict[int, bytes | None]:
         """A vector field's BLOBs by row number."""
-        return self._by_row(db, self.vectors, self._vector_columns[field], rows)
-
-    @staticmethod
-    def _by_row(db: Connection, table: str, column: str, rows: Sequence[int]) -> dict[int, Any]:
-        found: dict[int, Any] = {}
-        for chunk in _chunks(rows):
-            marks = ",".join("?" * len(chunk))
-            found.update(
-                db.execute(f"SELECT row, {column} FROM {table} WHERE row IN ({marks})", chunk)
-            )
+        found: dict[int, bytes | None] = {}
+        column = self._vector_columns[field]
+        for numbers, blobs, sums in self._by_row(db, self.vectors, column, rows):
+            self.check_blobs(field, np.array(numbers, dtype=np.int64), blobs, sums)
+            found.update(zip(numbers, blobs, strict=True))
         return found
 
-    def keys_since(self, db: Connection, row: int) -> tuple[NDArray[np.int64], list[Any]]:
+    @staticmethod
+    def _by_row(
+        db: Connection, table: str, column: str, rows: Sequence[int]
+    ) -> Iterator[tuple[Sequence[int], Sequence[Any], Sequence[Any]]]:
+        """Numbers, values and checksums of those rows that exist, some at a time."""
+        for chunk in _chunks(rows):
+            marks = ",".join("?" * len(chunk))
+            found = db.execute(
+                f"SELECT row, {column}, {column}_sum FROM {table} WHERE row IN ({marks})", chunk
+            ).fetchall()
+            if found:
+                numbers, values, sums = zip(*found, strict=True)
+                yield numbers, values, sums
+
+    def keys_since(self, db: Connection, row: int) -> tuple[Numbers, list[Any]]:
         """Numbers and keys of the rows after ``row``, in order."""
-        rows, keys = _columns(
-            db.execute(f"SELECT row, pk FROM {self.rows} WHERE row > ? ORDER BY row", (row,))
-        )
-        return np.array(rows, dtype=np.int64), list(keys)
+        pieces: list[Numbers] = []
+        keys: list[Any] = []
+        for numbers, found, sums in self.walk(db, self.rows, ("pk", "key_sum"), row):
+            self.check_keys(numbers, found, sums)
+            pieces.append(numbers)
+            keys += found
+        if not pieces:
+            return np.zeros(0, dtype=np.int64), keys
+        rows = np.concatenate(pieces)
+        if int(rows[-1]) > self.last_row(db):
+            raise _damaged(int(rows[-1]), "it is newer than the last number given")
+        return rows, keys
 
-    def data_since(
-        self, db: Connection, row: int, most: int = ALL
-    ) -> tuple[NDArray[np.int64], Sequence[bytes]]:
+    def data_since(self, db: Connection, row: int, most: int) -> tuple[Numbers, Sequence[bytes]]:
         """Numbers and JSON of the first ``most`` rows after ``row``, in order."""
-        return self._since(db, self.rows, "data", row, most)
+        numbers, blobs, sums = _since(db, self.rows, ("data", "data_sum"), row, most)
+        self.check_data(numbers, blobs, sums)
+        return numbers, blobs
 
-    def vectors_since(
-        self, db: Connection, field: str, row: int, most: int = ALL
-    ) -> tuple[NDArray[np.int64], Sequence[bytes | None]]:
-        """Numbers and BLOBs of a vector field of the first ``most`` rows after ``row``."""
-        return self._since(db, self.vectors, self._vector_columns[field], row, most)
+    def dense_since(
+        self, db: Connection, field: str, row: int, most: int
+    ) -> tuple[Numbers, NDArray[np.bool_], NDArray[np.float32]]:
+        """Of the first ``most`` rows after ``row``: numbers, which have a vector, the vectors."""
+        column = self._vector_columns[field]
+        numbers, blobs, sums = _since(db, self.vectors, (column, f"{column}_sum"), row, most)
+        kept = self._check_shape(field, numbers, blobs)
+        filled = np.array([blob is not None for blob in blobs], dtype=bool)
+        matrix = decode_dense(kept, self._dims[field])
+        if len(kept) == len(blobs):
+            starts = numbers + self._seed(column)
+            _check_sums(field, numbers, sums, of_words(starts, matrix.view("<u4")))
+        else:
+            _check_sums(field, numbers, sums, self._sums(field, numbers, blobs))
+        return numbers, filled, matrix
 
-    def terms_since(
-        self, db: Connection, field: str, row: int, most: int = ALL
-    ) -> tuple[NDArray[np.int64], Sequence[bytes | None]]:
-        """Numbers and term BLOBs of an analysed field of the first ``most`` rows after ``row``."""
-        return self._since(db, self.terms, self._term_columns[field], row, most)
+    def sparse_since(self, db: Connection, field: str, row: int, most: int) -> tuple[Numbers, Csr]:
+        """Numbers and sparse vectors of the first ``most`` rows after ``row``, in order."""
+        column = self._vector_columns[field]
+        numbers, blobs, sums = _since(db, self.vectors, (column, f"{column}_sum"), row, most)
+        self.check_blobs(field, numbers, blobs, sums)
+        return numbers, decode_sparse(blobs)
+
+    def terms_since(self, db: Connection, field: str, row: int, most: int) -> tuple[Numbers, Csr]:
+        """Numbers and terms of an analysed field of the first ``most`` rows after ``row``."""
+        column = self._term_columns[field]
+        numbers, blobs, sums = _since(db, self.terms, (column, f"{column}_sum"), row, most)
+        return numbers, self.check_terms(db, field, numbers, blobs, sums)
+
+    def last_word(self, db: Connection, field: str) -> int:
+        """Largest number of a term; -1 if there is none."""
+        return int(db.row(f"SELECT ifnull(max(number), -1) FROM {self.words(field)}")[0])
+
+    def deletes_since(self, db: Connection, number: int) -> Numbers:
+        """Numbers of the rows deleted after delete ``number``."""
+        pieces = [
+            _integers(self.deletes, found)
+            for _, found in self.walk(db, self.deletes, ("row",), number, key="number")
+        ]
+        return np.concatenate([np.zeros(0, dtype=np.int64), *pieces])
+
+    def removed_terms(self, db: Connection, field: str, number: int) -> tuple[Numbers, Csr]:
+        """Row numbers and terms of the rows deleted after delete ``number``, by row."""
+        column = self._term_columns[field]
+        found = db.execute(
+            f"SELECT row, {column}, {column}_sum FROM {self.deletes} "
+            "WHERE number > ? ORDER BY row", (number,)
+        ).fetchall()  # fmt: skip
+        numbers, blobs, sums = zip(*found, strict=True) if found else ((), (), ())
+        rows = _integers(self.deletes, numbers)
+        _check_rising(self.deletes, rows, 0)
+        return rows, self.check_terms(db, field, rows, blobs, sums)
 
     @staticmethod
-    def _since(
-        db: Connection, table: str, column: str, row: int, most: int
-    ) -> tuple[NDArray[np.int64], Sequence[Any]]:
-        rows, values = _columns(
-            db.execute(
-                f"SELECT row, {column} FROM {table} WHERE row > ? ORDER BY row LIMIT ?", (row, most)
-            )
+    def walk(
+        db: Connection, table: str, columns: tuple[str, ...], after: int, *, key: str = "row",
+        most: int = _NUMBERS_AT_ONCE,
+    ) -> Iterator[tuple[Any, ...]]:  # fmt: skip
+        """Numbers and columns of all rows after a number, in order, some at a time."""
+        while True:
+            piece = _since(db, table, columns, after, most, key)
+            if len(piece[0]):
+                yield piece
+            if len(piece[0]) < most:
+                return
+            after = int(piece[0][-1])
+
+    # --- checking --------------------------------------------------------------------------
+
+    def check_keys(self, rows: Numbers, keys: Sequence[Any], sums: Sequence[Any]) -> None:
+        """Compare primary keys with their checksums.
+
+        Raises:
+            DatabaseCorruptError: if one differs; so do the others here.
+        """
+        _check_types("primary key", rows, keys, {self._key_class})
+        _check_sums("primary key", rows, sums, self._key_sums(rows, keys))
+
+    def check_data(self, rows: Numbers, blobs: Sequence[Any], sums: Sequence[Any]) -> None:
+        """Compare the JSON of rows with its checksums."""
+        _check_types("data", rows, blobs, {bytes})
+        _check_sums("data", rows, sums, self._data_sums(rows, blobs))
+
+    def check_blobs(
+        self, field: str, rows: Numbers, blobs: Sequence[Any], sums: Sequence[Any]
+    ) -> None:
+        """Compare the vectors or terms of a field with their checksums."""
+        self._check_shape(field, rows, blobs)
+        _check_sums(field, rows, sums, self._sums(field, rows, blobs))
+
+    def check_terms(
+        self, db: Connection, field: str, rows: Numbers, blobs: Sequence[Any], sums: Sequence[Any]
+    ) -> Csr:
+        """Compare terms with their checksums and the vocabulary; the terms."""
+        self.check_blobs(field, rows, blobs, sums)
+        offsets, terms, counts = decode_terms(blobs)
+        # Whoever counts terms makes room for the largest number.
+        wrong = (terms > self.last_word(db, field)) | (counts == 0)
+        if wrong.any():
+            place = int(np.searchsorted(offsets, int(wrong.argmax()), side="right")) - 1
+            raise _damaged(int(rows[place]), f"a term of field {field!r} cannot be")
+        return offsets, terms, counts
+
+    def _check_shape(self, field: str, rows: Numbers, blobs: Sequence[Any]) -> list[bytes]:
+        """Check that each BLOB holds whole records; those that are not null."""
+        _check_types(f"field {field!r}", rows, blobs, {bytes, type(None)})
+        kept = [blob for blob in blobs if blob is not None]
+        lengths = np.fromiter(map(len, kept), dtype=np.int64, count=len(kept))
+        dim = self._dims.get(field)
+        if dim is not None:
+            wrong = lengths != dim * DENSE.itemsize
+        else:
+            record = TERM if field in self._term_columns else COMPONENT
+            wrong = lengths % record.itemsize != 0
+        if wrong.any():
+            place = int(wrong.argmax())
+            filled = [row for row, blob in zip(rows, blobs, strict=True) if blob is not None]
+            raise _damaged(int(filled[place]), f"field {field!r} has {int(lengths[place])} bytes")
+        return kept
+
+
+def _since(
+    db: Connection, table: str, columns: tuple[str, ...], after: int, most: int, key: str = "row"
+) -> tuple[Any, ...]:
+    """Numbers and columns of the first ``most`` rows after a number, in order."""
+    found = db.execute(
+        f"SELECT {key}, {', '.join(columns)} FROM {table} WHERE {key} > ? ORDER BY {key} LIMIT ?",
+        (after, most),
+    ).fetchall()
+    if not found:
+        return np.zeros(0, dtype=np.int64), *((),) * len(columns)
+    numbers, *values = zip(*found, strict=True)
+    rows = np.array(numbers, dtype=np.int64)
+    _check_rising(table, rows, after)
+    return rows, *values
+
+
+def _damaged(row: int, what: str) -> DatabaseCorruptError:
+    return DatabaseCorruptError(
+        f"row {row} of the file is damaged: {what}; restore it from a backup"
+    )
+
+
+def _check_rising(table: str, numbers: Numbers, after: int) -> None:
+    """On damaged pages a walk may come back to where it has been, and would never end."""
+    wrong = np.diff(numbers, prepend=after) <= 0
+    if wrong.any():
+        raise DatabaseCorruptError(
+            f"table {table} of the file is damaged: number {int(numbers[wrong.argmax()])} is out "
+            "of order; restore it from a backup"
         )
-        return np.array(rows, dtype=np.int64), values
 
-    def deletes_since(self, db: Connection, number: int) -> NDArray[np.int64]:
-        """Numbers of the rows deleted after delete ``number``."""
-        found = db.execute(
-            f"SELECT row FROM {self.deletes} WHERE number > ? ORDER BY number", (number,)
+
+def _integers(table: str, values: Sequence[Any]) -> Numbers:
+    if not set(map(type, values)) <= {int}:
+        raise DatabaseCorruptError(
+            f"table {table} of the file is damaged: a row number is no number; "
+            "restore it from a backup"
         )
-        return np.fromiter((row for (row,) in found), dtype=np.int64)
-
-    def removed_terms(
-        self, db: Connection, field: str, number: int
-    ) -> tuple[NDArray[np.int64], Sequence[bytes | None]]:
-        """Row numbers and term BLOBs of the rows deleted after delete ``number``."""
-        column = self._term_columns[field]
-        rows, blobs = _columns(
-            db.execute(
-                f"SELECT row, {column} FROM {self.deletes} WHERE number > ? ORDER BY row", (number,)
-            )
-        )
-        return np.array(rows, dtype=np.int64), blobs
+    return np.array(values, dtype=np.int64)
 
 
-def _columns(found: Iterable[tuple[Any, ...]]) -> tuple[Sequence[Any], Sequence[Any]]:
-    rows = list(found)
-    if not rows:
-        return (), ()
-    first, second = zip(*rows, strict=True)
-    return first, second
+def _check_types(what: str, rows: Iterable[int], values: Sequence[Any], types: set[type]) -> None:
+    if set(map(type, values)) <= types:
+        return
+    for row, value in zip(rows, values, strict=True):
+        if type(value) not in types:
+            raise _damaged(int(row), f"its {what} is of type {type(value).__name__}")
+
+
+def _check_sums(
+    what: str, rows: Iterable[int], stored: Sequence[Any], found: Sequence[int | None]
+) -> None:
+    if list(stored) == found:
+        return
+    for row, kept, counted in zip(rows, stored, found, strict=True):
+        # Rows of format 1 have no checksums.
+        if kept != counted and kept is not None:
+            raise _damaged(int(row), f"its {what} is not what was written")
+
+
+def _declared(columns: Iterable[str]) -> str:
+    """The columns of a table: checksums first, for which no long value need be read."""
+    names = list(columns)
+    return "".join([f", {c}_sum INTEGER" for c in names] + [f", {c} BLOB" for c in names])
+
+
+def _names(columns: Iterable[str]) -> str:
+    """Those columns in a statement."""
+    names = list(columns)
+    return "".join([f", {c}_sum" for c in names] + [f", {c}" for c in names])
 
 
 def _chunks(values: Iterable[Any]) -> Iterator[list[Any]]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import cast
 
+from elanus.errors import DatabaseCorruptError
 from elanus.storage._insert import insert_rows
 from elanus.storage._sqlite import Connection
 from elanus.storage._tables import Tables
 
 _AT_ONCE = 500
+_LAST = 2**32 - 1
 
 
 class Vocabulary:
@@ -51,6 +53,12 @@ class Vocabulary:
             marks = ",".join("?" * len(chunk))
             found.update(
                 db.execute(f"SELECT text, number FROM {self._table} WHERE text IN ({marks})", chunk)
+            )
+        # Packed into four bytes; a damaged page may hold any number.
+        if found and not 0 <= min(found.values()) <= max(found.values()) <= _LAST:
+            raise DatabaseCorruptError(
+                f"table {self._table} of the file is damaged: a term has a number that cannot be; "
+                "restore it from a backup"
             )
         return found
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from elanus.engine._snapshot import Snapshot
-from elanus.errors import DatabaseCorruptError, ParamError
-from elanus.schema import DYNAMIC, DataType, Schema, listed, quoted
+from elanus.errors import DatabaseCorruptError, ParamError, listed, quoted
+from elanus.schema import DYNAMIC, DataType, Schema
 from elanus.storage import decode_row, decode_sparse
 
 

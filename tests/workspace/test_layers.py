@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-SOURCE = Path(__file__).parents[2] / "core" / "src" / "elanus"
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "core" / "src" / "elanus"
 BELOW = {
     "schema": set(),
     "storage": set(),
@@ -41,3 +42,13 @@ def test_a_package_imports_only_from_those_below_it_and_by_their_public_face(pac
             if module in {"elanus", f"elanus.{package}"} or module.startswith(f"elanus.{package}."):
                 continue
             assert module.removeprefix("elanus.") in allowed, f"{file.name} imports {module}"
+
+
+@pytest.mark.parametrize(
+    "above", ["embeddings", "integrations/langchain", "integrations/llamaindex"]
+)
+def test_another_distribution_imports_only_public_names(above):
+    files = sorted((ROOT / above / "src").rglob("*.py"))
+    modules = {m for f in files for m in imported(f) if m.split(".")[0] == "elanus"}
+    assert modules
+    assert modules <= {"elanus", "elanus.errors"}

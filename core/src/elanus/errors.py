@@ -27,12 +27,22 @@
 
 The names on the right of ``=`` are those that pymilvus users catch already; they are the same
 classes, so a change of import is enough. Codes are Milvus's where Milvus has one.
+
+``quoted``, ``shown``, ``listed`` and ``cut`` put a caller's value into a message: short whatever
+it is, and never an error of its own.
 """
+
+# ruff: noqa: PLC0414  # the alias marks a name that is meant for those who import this module
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import IntEnum
+
+from elanus._shown import cut as cut
+from elanus._shown import listed as listed
+from elanus._shown import quoted as quoted
+from elanus._shown import shown as shown
 
 
 class ErrorCode(IntEnum):
@@ -99,17 +109,13 @@ class FilterError(ParamError):
         super().__init__(_point_at(reason, expression, position))
 
 
-_SHOWN = 160
-
-
 def _point_at(reason: str, expression: str, position: int | None) -> str:
     # A long filter (an `in` list of thousands) is shown around the place only.
     if position is None:
-        more = "…" * (len(expression) > _SHOWN)
-        return f"filter {expression[:_SHOWN]!r}{more}: {reason}" if expression else reason
+        return f"filter {quoted(expression)}: {reason}" if expression else reason
     start, end = max(0, position - 60), position + 40
-    shown = expression[start:end].replace("\n", " ").replace("\t", " ")
-    return f"filter, at position {position}: {reason}\n  {shown}\n  {' ' * (position - start)}^"
+    around = expression[start:end].replace("\n", " ").replace("\t", " ")
+    return f"filter, at position {position}: {reason}\n  {around}\n  {' ' * (position - start)}^"
 
 
 class UnsupportedError(ParamError, NotImplementedError):

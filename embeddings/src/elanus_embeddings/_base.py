@@ -10,6 +10,7 @@ from typing import Any, Generic, Literal, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from elanus.errors import quoted
 from elanus_embeddings._texts import checked_texts
 
 Kind = Literal["document", "query"]
@@ -74,4 +75,4 @@ class BaseEmbeddingFunction(ABC, Generic[Encoded]):
         return self.encode_documents(texts)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.name!r})"
+        return f"{type(self).__name__}({quoted(self.name)})"

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from elanus import build_analyzer
-from elanus.errors import ParamError
+from elanus.errors import ParamError, cut, quoted, shown
 from elanus_embeddings._base import BaseEmbeddingFunction, Kind
 from elanus_embeddings._progress import ProgressBar
 from elanus_embeddings._sparse import Sparse, sparse_matrix
@@ -142,8 +142,8 @@ class BM25EmbeddingFunction(BaseEmbeddingFunction[Sparse]):
         state = _read_state(Path(path))
         if state.get("analyzer", self._analyzer) != self._analyzer:
             raise ParamError(
-                f"{str(path)!r} was made with analyzer {state['analyzer']}, "
-                f"not {self._analyzer}; give that one to {type(self).__name__}"
+                f"{quoted(str(path))} was made with analyzer {quoted(state['analyzer'])}, "
+                f"not {quoted(self._analyzer)}; give that one to {type(self).__name__}"
             )
         self.k1, self.b, self.epsilon = (float(state[key]) for key in ("k1", "b", "epsilon"))
         places = {term: i for i, term in enumerate(state["idf_word"])}
@@ -209,30 +209,32 @@ def _analysis(analyzer: Any) -> tuple[Tokens, str | None]:
         made = build_analyzer("english" if analyzer is None else analyzer)
     if not callable(getattr(made, "tokens", None)):
         raise ParamError(
-            f"analyzer must be a name, analyzer_params, an analyzer or a function, got {analyzer!r}"
+            "analyzer must be a name, analyzer_params, an analyzer or a function, got "
+            f"{shown(analyzer)}"
         )
     return made.tokens, made.identity
 
 
 def _number(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < np.inf:
-        raise ParamError(f"{name} must be a finite number of at least 0, got {value!r}")
+        raise ParamError(f"{name} must be a finite number of at least 0, got {shown(value)}")
     return float(value)
 
 
 def _read_state(path: Path) -> dict[str, Any]:
+    name = quoted(str(path))
     try:
         state = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ParamError(f"BM25 statistics {str(path)!r}: {error.strerror}") from error
+        raise ParamError(f"BM25 statistics {name}: {error.strerror}") from error
     except ValueError as error:
-        raise ParamError(f"BM25 statistics {str(path)!r} are no JSON: {error}") from error
+        raise ParamError(f"BM25 statistics {name} are no JSON: {cut(str(error))}") from error
     if not isinstance(state, dict) or state.get("version") != _VERSION:
-        raise ParamError(f"BM25 statistics {str(path)!r} are not of version {_VERSION}")
+        raise ParamError(f"BM25 statistics {name} are not of version {_VERSION}")
     lacking = {"corpus_size", "avgdl", "idf_word", "idf_value", "k1", "b", "epsilon"} - set(state)
     if lacking or len(state["idf_word"]) != len(state["idf_value"]):
         raise ParamError(
-            f"BM25 statistics {str(path)!r} are incomplete: "
+            f"BM25 statistics {name} are incomplete: "
             + (f"without {sorted(lacking)}" if lacking else "words and values differ in number")
         )
     return state

@@ -21,6 +21,7 @@ from elanus.errors import (
     EmbeddingError,
     EmbeddingMismatchError,
     ParamError,
+    quoted,
 )
 from elanus_embeddings._base import BaseEmbeddingFunction, Dense, Kind
 from elanus_embeddings._contract import EmbeddingFunction
@@ -133,7 +134,7 @@ class CachedEmbeddingFunction(BaseEmbeddingFunction[Dense]):
         self.close()
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._inner!r}, {self._client!r})"
+        return f"{type(self).__name__}({quoted(self._inner)}, {quoted(self._client)})"
 
     @property
     def dim(self) -> int:
@@ -247,7 +248,7 @@ class CachedEmbeddingFunction(BaseEmbeddingFunction[Dense]):
         except NotVectors as fault:
             place = "" if fault.row is None else f" for texts[{batch.places[fault.row]}]"
             raise DataNotMatchException(
-                f"{self._inner!r} gave {fault.reason}{place}; only functions with one dense "
+                f"{quoted(self._inner)} gave {fault.reason}{place}; only functions with one dense "
                 "vector a text can be cached"
             ) from None
         made = dict(zip(batch.keys, vectors, strict=True))
@@ -291,9 +292,9 @@ class CachedEmbeddingFunction(BaseEmbeddingFunction[Dense]):
         cached = self._cached_dim()
         if cached not in {None, dim}:
             raise EmbeddingMismatchError(
-                f"the cache holds vectors of {cached} d under the name {self.name!r}, and the "
-                f"model gives {dim}: a model whose vectors differ needs a name of its own; clear() "
-                "forgets those of the old one"
+                f"the cache holds vectors of {cached} d under the name {quoted(self.name)}, "
+                f"and the model gives {dim}: a model whose vectors differ needs a name of its own; "
+                "clear() forgets those of the old one"
             )
 
     def _cached_dim(self) -> int | None:
@@ -304,8 +305,8 @@ class CachedEmbeddingFunction(BaseEmbeddingFunction[Dense]):
         properties: Mapping[str, Any] = described["properties"]
         if _DIM not in properties:
             raise ParamError(
-                f"collection {self._collection!r} is no cache of vectors; choose another name by "
-                "collection="
+                f"collection {quoted(self._collection)} is no cache of vectors; choose another "
+                "name by collection="
             )
         return int(properties[_DIM])
 
@@ -319,7 +320,9 @@ def _check_inner(inner: Any) -> None:
     # Not by isinstance, which asks for `dim`: a provider may not know it before its first answer.
     encoders = [getattr(inner, f"encode_{kind}", None) for kind in ("documents", "queries")]
     if not all(map(callable, encoders)) or not isinstance(getattr(inner, "name", None), str):
-        raise ParamError(f"inner {inner!r} needs encode_documents, encode_queries, dim and name")
+        raise ParamError(
+            f"inner {quoted(inner)} needs encode_documents, encode_queries, dim and name"
+        )
 
 
 def _client(cache: Any) -> MilvusClient:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from elanus.errors import ParamError
+from elanus.errors import ParamError, cut, quoted
 from elanus_embeddings._extras import load_package, model_identity
 from elanus_embeddings._rerank import RerankResult
 from elanus_embeddings._sentence_transformer import EXTRA, load_transformer
@@ -89,7 +89,7 @@ class CrossEncoderRerankFunction:
         return await asyncio.to_thread(self, query, documents, top_k)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.name!r})"
+        return f"{type(self).__name__}({quoted(self.name)})"
 
     def _check_head(self, model_name: str) -> None:
         """Refuse a model without a trained output; the package would make a random one."""
@@ -97,7 +97,8 @@ class CrossEncoderRerankFunction:
         bare = [name for name in made_as if name.endswith(("Model", "ForMaskedLM"))]
         if bare or self._model.num_labels != 1:
             raise ParamError(
-                f"model {model_name!r} ({', '.join(made_as)}) has {self._model.num_labels} outputs"
+                f"model {quoted(model_name)} ({cut(', '.join(made_as))}) has "
+                f"{self._model.num_labels} outputs"
                 + (", none of them trained" if bare else "")
                 + "; a reranker needs a cross-encoder with one"
             )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
-from elanus.errors import MissingExtraError, ParamError
+from elanus.errors import MissingExtraError, ParamError, cut, quoted
 
 # Files that do not change a vector.
 _ASIDE = {".md", ".gitattributes", ".lock"}
@@ -27,20 +28,25 @@ def load_package(module: str, extra: str, needed_by: str) -> ModuleType:
         return import_module(module)
     except ImportError as error:
         raise MissingExtraError(
-            f"{needed_by} needs {module.partition('.')[0]} ({error}): "
+            f"{needed_by} needs {module.partition('.')[0]} ({cut(str(error))}): "
             f"pip install 'elanus-embeddings[{extra}]'"
         ) from error
 
 
 def not_found(model: str, error: Exception) -> ParamError:
     """The error for a model that is not on this machine, or is none."""
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-    if Path(model).is_dir():
-        return ParamError(f"folder {model!r} holds no model that can be loaded: {reason}")
+    reason = cut((str(error).strip() or type(error).__name__).splitlines()[0])
+    if is_folder(model):
+        return ParamError(f"folder {quoted(model)} holds no model that can be loaded: {reason}")
     return ParamError(
-        f"model {model!r} is not on this machine: give the path of its folder, or download=True "
-        f"to fetch it from the Hugging Face hub ({reason})"
+        f"model {quoted(model)} is not on this machine: give the path of its folder, or "
+        f"download=True to fetch it from the Hugging Face hub ({reason})"
     )
+
+
+def is_folder(model: str) -> bool:
+    """Whether a model is named by its folder."""
+    return os.path.isdir(model)  # noqa: PTH112  # Path's raises for a name that is too long
 
 
 def find_model(model: str, *, download: bool) -> str:
@@ -56,7 +62,7 @@ def find_model(model: str, *, download: bool) -> str:
     Raises:
         ParamError: it is neither a folder nor, without ``download``, in the hub's cache here.
     """
-    if download or Path(model).is_dir():
+    if download or is_folder(model):
         return model
     from huggingface_hub import snapshot_download  # noqa: PLC0415 - comes with those libraries
 
@@ -78,7 +84,7 @@ def model_identity(model: str, settings: Mapping[str, object]) -> str:
         settings: those that differ from the model's own.
     """
     folder = Path(model)
-    name = f"{folder.resolve().name}@{_fingerprint(folder)}" if folder.is_dir() else model
+    name = f"{folder.resolve().name}@{_fingerprint(folder)}" if is_folder(model) else model
     return ";".join([name, *(f"{key}={settings[key]}" for key in sorted(settings))])
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from elanus.errors import EmbeddingError, ParamError
+from elanus.errors import EmbeddingError, ParamError, cut, quoted, shown
 from elanus_embeddings._texts import positive
 
 # A year; the operating system's own limit for a timeout differs.
@@ -107,7 +107,7 @@ def find_key(given: str | None, variables: tuple[str, ...], *, read: bool) -> Se
         ParamError: the key cannot be sent in a header. The message does not show it.
     """
     if given is not None and not isinstance(given, str):
-        raise ParamError(f"api_key must be a string or None, not {type(given).__name__}")
+        raise ParamError(f"api_key must be a string or None, not {cut(type(given).__name__)}")
     value = given
     if value is None and read:
         value = next((os.environ[name] for name in variables if os.environ.get(name)), None)
@@ -127,12 +127,12 @@ def checked_url(url: object) -> str:
         ParamError: it is no http(s) URL, or carries more than scheme, host, port and path.
     """
     if not isinstance(url, str):
-        raise ParamError(f"base_url must be a string, not {type(url).__name__}")
+        raise ParamError(f"base_url must be a string, not {cut(type(url).__name__)}")
     # Anything after these signs may be a secret, so that such a URL is not quoted.
     safe = not set("@?#") & set(url)
     if not _is_http(url):
-        shown = f" {url!r}" if safe else ""
-        raise ParamError(f"base_url{shown} must look like https://host[:port][/path]")
+        named = f" {quoted(url)}" if safe else ""
+        raise ParamError(f"base_url{named} must look like https://host[:port][/path]")
     if not safe:
         raise ParamError(
             "base_url must have no user, query or fragment; give the key as api_key (the URL is "
@@ -159,4 +159,4 @@ def seconds(what: str, value: Any, *, zero: bool = False) -> float:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if number and (0 < value < _LONGEST or (value == 0 and zero)):
         return float(value)
-    raise ParamError(f"{what} must be a positive number of seconds, got {value!r}")
+    raise ParamError(f"{what} must be a positive number of seconds, got {shown(value)}")

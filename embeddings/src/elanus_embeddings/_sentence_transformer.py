@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from elanus.errors import ParamError
+from elanus.errors import ParamError, shown
 from elanus_embeddings._base import BaseEmbeddingFunction, Dense, Kind
-from elanus_embeddings._extras import load_package, model_identity, not_found
+from elanus_embeddings._extras import is_folder, load_package, model_identity, not_found
 from elanus_embeddings._texts import positive
 
 EXTRA = "sentence-transformers"
@@ -25,7 +24,9 @@ def load_transformer(
         ParamError: the model is not on this machine, or is none.
     """
     if not isinstance(model_name, str) or not model_name:
-        raise ParamError(f"{needed_by}: model_name must be a folder or a name, got {model_name!r}")
+        raise ParamError(
+            f"{needed_by}: model_name must be a folder or a name, got {shown(model_name)}"
+        )
     package = load_package("sentence_transformers", EXTRA, needed_by)
     try:
         return getattr(package, class_name)(model_name, local_files_only=not download, **kwargs)
@@ -110,5 +111,5 @@ class SentenceTransformerEmbeddingFunction(BaseEmbeddingFunction[Dense]):
 
 def _hub_name(model: str) -> str:
     """The full name of a model that sentence-transformers knows by a short one."""
-    short = "/" not in model and not Path(model).is_dir()
+    short = "/" not in model and not is_folder(model)
     return f"sentence-transformers/{model}" if short else model

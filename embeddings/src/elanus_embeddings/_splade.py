@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from elanus.errors import ParamError
+from elanus.errors import ParamError, quoted
 from elanus_embeddings._base import BaseEmbeddingFunction, Kind
 from elanus_embeddings._extras import model_identity
 from elanus_embeddings._sentence_transformer import EXTRA, load_transformer
@@ -66,7 +66,9 @@ class SpladeEmbeddingFunction(BaseEmbeddingFunction[Sparse]):
         )
         # What the package makes of a model without a language model's head: random weights.
         if any(type(part).__name__ == "SparseAutoEncoder" for part in self._model.modules()):
-            raise ParamError(f"model {model_name!r} is no SPLADE model: it cannot predict words")
+            raise ParamError(
+                f"model {quoted(model_name)} is no SPLADE model: it cannot predict words"
+            )
         settings = {
             "doc_instruction": doc_instruction,
             "query_instruction": query_instruction,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from elanus.errors import ParamError
+from elanus.errors import ParamError, cut, quoted, shown
 
-_LONGEST_SHOWN = 80
+# Of a longer text a message says how long it is.
+_LONG = 80
 
 
 def checked_texts(texts: Any, name: str = "texts") -> list[str]:
@@ -23,7 +24,7 @@ def checked_texts(texts: Any, name: str = "texts") -> list[str]:
     """
     # A bare string is a sequence of strings, and would be encoded letter by letter.
     if isinstance(texts, (str, bytes)) or not isinstance(texts, Sequence):
-        raise ParamError(f"{name} must be a list of strings, not {type(texts).__name__}")
+        raise ParamError(f"{name} must be a list of strings, not {cut(type(texts).__name__)}")
     for i, text in enumerate(texts):
         checked_text(text, f"{name}[{i}]")
     return list(texts)
@@ -36,7 +37,7 @@ def checked_text(text: Any, name: str) -> str:
         ParamError: it is not a string, or is one that UTF-8 cannot express.
     """
     if not isinstance(text, str):
-        raise ParamError(f"{name} must be a string, not {type(text).__name__}")
+        raise ParamError(f"{name} must be a string, not {cut(type(text).__name__)}")
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -49,8 +50,7 @@ def checked_text(text: Any, name: str) -> str:
 
 def excerpt(text: str) -> str:
     """The beginning of a text, for messages."""
-    shown = f"{text[:_LONGEST_SHOWN]!r:.{2 * _LONGEST_SHOWN}}"
-    return shown if len(text) <= _LONGEST_SHOWN else f"{shown}… ({len(text):,} characters)"
+    return quoted(text) + (f" ({len(text):,} characters)" if len(text) > _LONG else "")
 
 
 def positive(name: str, value: Any) -> int:
@@ -60,5 +60,5 @@ def positive(name: str, value: Any) -> int:
         ParamError: it is something else.
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ParamError(f"{name} must be a whole number of at least 1, got {value!r}")
+        raise ParamError(f"{name} must be a whole number of at least 1, got {shown(value)}")
     return value

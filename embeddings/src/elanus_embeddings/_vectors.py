@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from elanus.errors import cut, quoted, shown
 from elanus_embeddings._base import Dense
 
 _LARGEST = float(np.finfo(np.float32).max)
-_LONGEST_SHOWN = 80
 
 
 class NotVectors(Exception):
@@ -65,7 +65,7 @@ def _fault(answer: Any, count: int, dim: int | None) -> NotVectors:
     """What is wrong with an answer, as closely as that can be said."""
     sequence = isinstance(answer, (Sequence, np.ndarray)) and not isinstance(answer, (str, bytes))
     if not sequence or isinstance(answer, np.ma.MaskedArray) or getattr(answer, "ndim", 1) == 0:
-        return NotVectors(f"{shown(answer)} ({type(answer).__name__})")
+        return NotVectors(shown(answer))
     if len(answer) != count:
         return NotVectors(f"{len(answer)} vectors for {count} texts")
     width = dim
@@ -76,24 +76,16 @@ def _fault(answer: Any, count: int, dim: int | None) -> NotVectors:
         if reason is not None:
             return NotVectors(reason, i)
         width = len(row)
-    return NotVectors(f"a {type(answer).__name__} that is no matrix")
+    return NotVectors(f"a {cut(type(answer).__name__)} that is no matrix")
 
 
 def _row_fault(row: Any) -> str | None:
     if isinstance(row, (str, bytes)) or not isinstance(row, (Sequence, np.ndarray)):
-        return shown(row)
+        return quoted(row)
     if len(row) == 0:
         return "no numbers"
     for j, value in enumerate(row):
         is_number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
         if not is_number or not abs(value) <= _LARGEST:
-            return f"{shown(value)} as number {j}"
+            return f"{quoted(value)} as number {j}"
     return None
-
-
-def shown(value: Any) -> str:
-    """A value in short; nothing that a server sent is too deep or too large to be shown."""
-    try:
-        return f"{value!r:.{_LONGEST_SHOWN}}"
-    except (RecursionError, ValueError):
-        return f"a {type(value).__name__}"

@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from elanus.errors import MissingExtraError, ParamError
+from elanus.errors import MissingExtraError, ParamError, quoted
 
 MODEL_NAME = "sentence-transformers/all-MiniLM-L6-v2"
 
@@ -73,12 +73,16 @@ def read_model_files(path: str | os.PathLike[str] | None, *, download: bool) -> 
 
 def _given_folder(path: str | os.PathLike[str], *, download: bool) -> Path:
     if download:
-        raise ParamError(f"path={os.fspath(path)!r} and download=True exclude each other: give one")
+        raise ParamError(
+            f"path={quoted(os.fspath(path))} and download=True exclude each other: give one"
+        )
     given = Path(path)
-    if given.is_dir():
+    if os.path.isdir(given):  # noqa: PTH112  # Path's raises for a name that is too long
         return given
     if given.name != _WEIGHTS:
-        raise ParamError(f"path={str(given)!r} is neither a folder nor a file named {_WEIGHTS}")
+        raise ParamError(
+            f"path={quoted(str(given))} is neither a folder nor a file named {_WEIGHTS}"
+        )
     return given.parent
 
 
@@ -103,11 +107,13 @@ def _read(file: Path) -> bytes:
     try:
         content = file.read_bytes()
     except OSError as error:
-        raise ParamError(f"{str(file)!r}, of {MODEL_NAME}: {error.strerror}; {_WAYS}") from error
+        raise ParamError(
+            f"{quoted(str(file))}, of {MODEL_NAME}: {error.strerror}; {_WAYS}"
+        ) from error
     digest = hashlib.sha256(content).hexdigest()
     if digest != _PUBLISHED[file.name]:
         raise ParamError(
-            f"{str(file)!r} is not the {file.name} published for {MODEL_NAME}: its SHA-256 is "
-            f"{digest}, not {_PUBLISHED[file.name]}; it is damaged, or of another model"
+            f"{quoted(str(file))} is not the {file.name} published for {MODEL_NAME}: its SHA-256 "
+            f"is {digest}, not {_PUBLISHED[file.name]}; it is damaged, or of another model"
         )
     return content

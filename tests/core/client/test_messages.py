@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from elanus import DataType, DocumentStore, ElanusError, MilvusClient
-from elanus.schema import listed, quoted, shown
+from elanus.errors import listed, quoted, shown
 
 MEGA = "x" * 1_000_000
 

@@ -154,6 +154,13 @@ def test_a_backup_never_overwrites_and_names_a_missing_folder(client, path, tmp_
         client.backup(tmp_path / "none" / "copy.db")
 
 
+@pytest.mark.parametrize("name", ["b" * 256, "b" * 3_000, "é" * 200, "x/" * 1_500 + "x"])
+def test_a_backup_to_a_name_that_the_system_cannot_hold_is_refused(client, tmp_path, name):
+    with pytest.raises(StorageError, match="cannot open"):
+        client.backup(tmp_path / name)
+    assert not [file for file in tmp_path.iterdir() if file.name.startswith(name[:1])]
+
+
 @pytest.mark.parametrize("place", ["file", ":memory:"])
 def test_four_threads_write_and_four_read_and_the_books_balance(path, world, place):
     begun = time.monotonic()

@@ -9,7 +9,7 @@ from typing import Any
 
 from elanus.client._options import check_options, filter_text, local_path
 from elanus.engine import Database
-from elanus.errors import UnsupportedError
+from elanus.errors import UnsupportedError, quoted
 from elanus.query import Expression, bind, parse_filter
 from elanus.schema import (
     MAX_NAME,
@@ -19,7 +19,6 @@ from elanus.schema import (
     asks,
     make_field,
     mapping,
-    quoted,
     text,
 )
 from elanus.storage import OpenOptions

@@ -25,7 +25,7 @@ from elanus.engine import (
     select_keys,
 )
 from elanus.engine import select as select_rows
-from elanus.errors import ParamError
+from elanus.errors import ParamError, quoted
 from elanus.query import Expression
 from elanus.schema import (
     Schema,
@@ -36,7 +36,6 @@ from elanus.schema import (
     is_whole,
     make_batch,
     mapping,
-    quoted,
     split_queries,
     whole,
 )

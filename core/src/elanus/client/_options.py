@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from elanus.errors import FilterError, ParamError, UnsupportedError
-from elanus.schema import asks, cut, members, names, quoted, refuse, seconds, shown
+from elanus.errors import FilterError, ParamError, UnsupportedError, cut, quoted, shown
+from elanus.schema import asks, members, names, refuse, seconds
 
 _REMOTE = ("http://", "https://", "tcp://", "unix:", "grpc://")
 

@@ -7,7 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 from elanus.engine import Hits as Found
-from elanus.schema import FieldSchema, Schema, listed, quoted
+from elanus.errors import listed, quoted
+from elanus.schema import FieldSchema, Schema
 from elanus.storage import CollectionInfo
 
 CONSISTENCY = (0, "Strong")

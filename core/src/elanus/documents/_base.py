@@ -13,8 +13,8 @@ from elanus.documents._collection import VECTOR, open_collection
 from elanus.documents._input import check_embedding, checked_vectors
 from elanus.documents._search import FIELDS
 from elanus.documents._values import EmbeddingFunction
-from elanus.errors import EmbeddingMismatchError, ParamError
-from elanus.schema import flag, quoted, refuse, text, whole
+from elanus.errors import EmbeddingMismatchError, ParamError, quoted
+from elanus.schema import flag, refuse, text, whole
 
 DEFAULT_URI = "./elanus.db"
 _OPTIONS = ("read_only", "durability", "timeout", "journal", "user", "password", "token", "db_name")

@@ -8,16 +8,8 @@ from typing import Any
 
 from elanus.client import MilvusClient
 from elanus.documents._values import EmbeddingFunction
-from elanus.errors import EmbeddingMismatchError, ParamError
-from elanus.schema import (
-    MAX_LENGTH,
-    CollectionSchema,
-    DataType,
-    Function,
-    FunctionType,
-    asks,
-    quoted,
-)
+from elanus.errors import EmbeddingMismatchError, ParamError, quoted
+from elanus.schema import MAX_LENGTH, CollectionSchema, DataType, Function, FunctionType, asks
 from elanus.text import build_analyzer
 
 ID, TEXT, METADATA, VECTOR, TERMS = "id", "text", "metadata", "vector", "terms"

@@ -10,16 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elanus.documents._values import EmbeddingFunction
-from elanus.errors import DataNotMatchException, ParamError
+from elanus.errors import DataNotMatchException, ParamError, cut, quoted, shown
 from elanus.schema import (
     Rejected,
     as_list,
-    cut,
     dense_matrix,
     members,
-    quoted,
     refuse,
-    shown,
     text,
     to_json,
     to_text,

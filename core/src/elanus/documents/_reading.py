@@ -14,9 +14,9 @@ from elanus.documents._results import as_document
 from elanus.documents._scope import Filter, make_scope
 from elanus.documents._search import make_search, run
 from elanus.documents._values import Document, Mode, RankedDocument
-from elanus.errors import ParamError
+from elanus.errors import ParamError, shown
 from elanus.query import mmr
-from elanus.schema import asks, number, shown, whole
+from elanus.schema import asks, number, whole
 
 _READ_AT_ONCE = 1000
 

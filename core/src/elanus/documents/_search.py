@@ -13,7 +13,7 @@ from elanus.client import MilvusClient
 from elanus.documents._collection import ID, METADATA, TERMS, TEXT, VECTOR
 from elanus.documents._results import best_score, ranked_by_both, ranked_by_one
 from elanus.documents._values import MODES, Mode, RankedDocument
-from elanus.errors import ParamError
+from elanus.errors import ParamError, shown
 from elanus.schema import (
     AnnSearchRequest,
     RRFRanker,
@@ -22,7 +22,6 @@ from elanus.schema import (
     choice,
     flag,
     refuse,
-    shown,
     whole,
 )
 

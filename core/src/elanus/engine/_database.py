@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
-from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
@@ -30,9 +30,10 @@ from elanus.errors import (
     DatabaseReplacedError,
     DataNotMatchException,
     ParamError,
+    shown,
 )
 from elanus.query import Expression
-from elanus.schema import Batch, IndexSpec, Rejected, Schema, check_name, converter, shown
+from elanus.schema import Batch, IndexSpec, Rejected, Schema, check_name, converter
 from elanus.storage import (
     Apart,
     Catalogue,
@@ -164,7 +165,7 @@ class Database:
         Raises:
             ParamError: if it exists.
         """
-        if Path(target).exists():
+        if os.path.exists(target):  # noqa: PTH110  # Path's raises for a name that is too long
             raise ParamError(f"backup: {target} exists already; give a new path")
         try:
             self.file.apart.run(lambda: self.file.backup(target))

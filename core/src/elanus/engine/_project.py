@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from elanus.engine._snapshot import Snapshot
-from elanus.errors import ParamError
-from elanus.schema import DYNAMIC, DataType, Schema, listed, quoted
+from elanus.errors import ParamError, listed, quoted
+from elanus.schema import DYNAMIC, DataType, Schema
 from elanus.storage import decode_row, decode_sparse
 
 

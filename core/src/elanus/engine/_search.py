@@ -16,7 +16,7 @@ from elanus.engine._parts import DenseKey, SparseKey, TextPart
 from elanus.engine._project import NOTHING, Projection, fetch
 from elanus.engine._snapshot import Snapshot
 from elanus.engine._state import CollectionState
-from elanus.errors import DataNotMatchException, ParamError
+from elanus.errors import DataNotMatchException, ParamError, listed, quoted, shown
 from elanus.index import DenseIndex, FaissIndex, load_faiss, top_hits
 from elanus.query import Expression, RankedLeg, fuse
 from elanus.schema import (
@@ -32,10 +32,7 @@ from elanus.schema import (
     WeightedRanker,
     asks,
     dense_vector,
-    listed,
     metrics_for,
-    quoted,
-    shown,
     sparse_vector,
 )
 

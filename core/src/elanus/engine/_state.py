@@ -12,9 +12,9 @@ from elanus.engine._memory import return_free_memory
 from elanus.engine._parts import DenseKey, PartKey, TextKey, TextPart, field_kinds
 from elanus.engine._saved import SLOTS, Restored, Saved, SavedText
 from elanus.engine._view import View, empty_view, follow
-from elanus.errors import DatabaseCorruptError, DatabaseFormatError
+from elanus.errors import DatabaseCorruptError, DatabaseFormatError, quoted
 from elanus.index import DenseIndex, FaissIndex, FieldKind, Graph, bm25_from_arrays
-from elanus.schema import DataType, IndexSpec, Schema, quoted
+from elanus.schema import DataType, IndexSpec, Schema
 from elanus.storage import (
     Apart,
     CollectionInfo,

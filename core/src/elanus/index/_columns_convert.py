@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from elanus.errors import ParamError
+from elanus.errors import ParamError, shown
 from elanus.index._columns_kinds import MISSING, NATURAL_TYPES, FieldKind, FieldType, ValueType
-from elanus.schema import shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from elanus.errors import FilterError
+from elanus.errors import FilterError, shown
 from elanus.query import _filter_tree as tree
 from elanus.query._filter_lexer import is_encodable
-from elanus.schema import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,12 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn, TypeAlias, cast
 
-from elanus.errors import FilterError
+from elanus.errors import FilterError, shown
 from elanus.index import FieldKind, FieldType
 from elanus.query import _filter_tree as tree
 from elanus.query._filter_members import Members
 from elanus.query._filter_regex import compile_regex
-from elanus.schema import shown
 
 KindOf: TypeAlias = Callable[[str], "FieldKind | None"]
 """Gives the kind of a schema field, None for other names. ``"$meta"`` is a JSON field in a

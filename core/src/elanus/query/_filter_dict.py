@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from elanus.errors import FilterError
+from elanus.errors import FilterError, shown
 from elanus.query._filter_bind import plain_value
 from elanus.query._filter_lexer import is_encodable
 from elanus.query._filter_regex import compile_regex
-from elanus.schema import shown
 
 _NUMBER_OR_STRING: Final = ((int, float, str), "a number or a string")
 _STRING: Final = ((str,), "a string")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import chain, groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from elanus.index import FieldType, to_float
+from elanus.schema import computed_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -50,7 +50,7 @@ class Members:
             lists=tuple(v for v in values if isinstance(v, tuple)),
         )
 
-    @cached_property
+    @computed_once
     def ints(self) -> NDArray[np.int64]:
         """The int64 values equal to some number."""
         numbers = self.numbers
@@ -62,12 +62,12 @@ class Members:
         inside = (number for number in numbers if _INT64_MIN <= number <= _INT64_MAX)
         return np.fromiter((int(number) for number in inside if int(number) == number), np.int64)
 
-    @cached_property
+    @computed_once
     def floats(self) -> NDArray[np.float64]:
         """The float64 values equal to some number."""
         return np.fromiter((to_float(n) for n in self.numbers if to_float(n) == n), np.float64)
 
-    @cached_property
+    @computed_once
     def singles(self) -> NDArray[np.float32]:
         """The float32 values that some number rounds to."""
         return round_to_single(np.fromiter(map(to_float, self.numbers), np.float64))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import sys
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -19,6 +19,7 @@ import numpy as np
 from elanus.query._filter_automaton import Automaton, Effort
 from elanus.query._filter_regex_parser import Piece, tree_of
 from elanus.query._filter_regex_tree import Node, is_tied_to_the_start, prefix, size, ways
+from elanus.schema import computed_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,7 +114,7 @@ class Regex:
             return self.backtracking.search(text) is not None
         return self._automaton.search(text, effort)
 
-    @cached_property
+    @computed_once
     def _automaton(self) -> Automaton:
         return Automaton(self._root)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from functools import cached_property
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+
+from elanus.schema import computed_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -70,7 +71,7 @@ class Run:
         at = text.find(piece, start + lead) - lead
         return at if start <= at <= len(text) - self.size else -1
 
-    @cached_property
+    @computed_once
     def _regex(self) -> re.Pattern[str]:
         parts: list[str] = []
         at = 0
@@ -79,7 +80,7 @@ class Run:
             at = start + len(piece)
         return re.compile("".join([*parts, "." * (self.size - at)]), re.DOTALL)
 
-    @cached_property
+    @computed_once
     def _correlation(self) -> Correlation:
         return Correlation(self.size, self._starts, self.texts)
 

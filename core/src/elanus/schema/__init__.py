@@ -24,6 +24,7 @@ from elanus.schema._collection import (
     as_schema,
 )
 from elanus.schema._columns_input import is_data
+from elanus.schema._computed import computed_once
 from elanus.schema._fields import (
     MAX_LENGTH,
     MAX_NAME,
@@ -50,7 +51,6 @@ from elanus.schema._requests import (
     as_ranker,
     as_search_params,
 )
-from elanus.schema._shown import cut, listed, quoted, shown
 from elanus.schema._types import (
     FLOAT_TYPES,
     INTEGER_TYPES,
@@ -107,15 +107,14 @@ __all__ = [
     "asks",
     "check_name",
     "choice",
+    "computed_once",
     "converter",
-    "cut",
     "dense_matrix",
     "dense_vector",
     "flag",
     "is_data",
     "is_encodable",
     "is_whole",
-    "listed",
     "make_batch",
     "make_field",
     "mapping",
@@ -123,10 +122,8 @@ __all__ = [
     "metrics_for",
     "names",
     "number",
-    "quoted",
     "refuse",
     "seconds",
-    "shown",
     "sparse_vector",
     "split_queries",
     "text",

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
-from elanus.errors import ParamError, PrimaryKeyException, SchemaError, UnsupportedError
+from elanus.errors import ParamError, PrimaryKeyException, SchemaError, UnsupportedError, quoted
 from elanus.schema._arguments import asks, flag, mapping, members, text
+from elanus.schema._computed import computed_once
 from elanus.schema._fields import FieldSchema, Function, check_bm25, make_field
 from elanus.schema._json import Rejected
-from elanus.schema._shown import quoted
 from elanus.schema._types import VECTOR_TYPES, DataType
 from elanus.schema._values import converter
 
@@ -116,27 +115,27 @@ class Schema:
     enable_dynamic_field: bool = False
     description: str = ""
 
-    @cached_property
+    @computed_once
     def by_name(self) -> dict[str, FieldSchema]:
         """The fields by name."""
         return {f.name: f for f in self.fields}
 
-    @cached_property
+    @computed_once
     def primary(self) -> FieldSchema:
         """The primary key."""
         return next(f for f in self.fields if f.is_primary)
 
-    @cached_property
+    @computed_once
     def scalars(self) -> tuple[FieldSchema, ...]:
         """Fields kept in the row itself: all but the key and the vectors."""
         return tuple(f for f in self.fields if not f.is_primary and f.dtype not in VECTOR_TYPES)
 
-    @cached_property
+    @computed_once
     def dense(self) -> tuple[FieldSchema, ...]:
         """The dense vector fields."""
         return tuple(f for f in self.fields if f.dtype is DataType.FLOAT_VECTOR)
 
-    @cached_property
+    @computed_once
     def sparse(self) -> tuple[FieldSchema, ...]:
         """The sparse vector fields that users fill."""
         return tuple(
@@ -145,18 +144,18 @@ class Schema:
             if f.dtype is DataType.SPARSE_FLOAT_VECTOR and not f.is_function_output
         )
 
-    @cached_property
+    @computed_once
     def analysed(self) -> tuple[FieldSchema, ...]:
         """The text fields whose terms are kept: inputs of BM25, and those with enable_match."""
         inputs = set(self.bm25_inputs.values())
         return tuple(f for f in self.fields if f.name in inputs or f.enable_match)
 
-    @cached_property
+    @computed_once
     def bm25_inputs(self) -> dict[str, str]:
         """Text field by the sparse field that BM25 fills from it."""
         return {f.output_field_names[0]: f.input_field_names[0] for f in self.functions}
 
-    @cached_property
+    @computed_once
     def vectors(self) -> tuple[FieldSchema, ...]:
         """All vector fields, also those that a function fills."""
         return tuple(f for f in self.fields if f.dtype in VECTOR_TYPES)

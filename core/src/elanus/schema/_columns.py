@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from elanus.errors import DataNotMatchException
+from elanus.errors import DataNotMatchException, shown
 from elanus.schema._columns_plain import arrow_values, polars_values
 from elanus.schema._libraries import ARROW, PANDAS, POLARS, column_library, is_on_arrow, is_scipy
-from elanus.schema._shown import shown
 
 Column = Sequence[Any] | NDArray[Any]
 """One value a row: plain values with None for null, or numpy numbers or bools without nulls."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from elanus.errors import DataNotMatchException, ParamError
+from elanus.errors import DataNotMatchException, ParamError, shown
 from elanus.schema._collection import Schema
 from elanus.schema._columns import Column, is_column, read_column
 from elanus.schema._libraries import (
@@ -19,7 +19,6 @@ from elanus.schema._libraries import (
     is_lazy_frame,
     table_library,
 )
-from elanus.schema._shown import shown
 from elanus.schema._types import DataType
 
 MISSING: Any = object()

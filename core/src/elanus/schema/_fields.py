@@ -15,6 +15,8 @@ from elanus.errors import (
     PrimaryKeyException,
     SchemaError,
     UnsupportedError,
+    listed,
+    quoted,
 )
 from elanus.schema._arguments import (
     as_written,
@@ -27,7 +29,6 @@ from elanus.schema._arguments import (
     text,
 )
 from elanus.schema._json import MAX_JSON_DEPTH, as_json
-from elanus.schema._shown import listed, quoted
 from elanus.schema._types import ELEMENT_TYPES, DataType, FunctionType, member_of
 
 MAX_DIM = 32768

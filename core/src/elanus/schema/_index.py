@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
-from elanus.errors import MissingExtraError, ParamError, UnsupportedError
+from elanus.errors import (
+    MissingExtraError,
+    ParamError,
+    UnsupportedError,
+    cut,
+    listed,
+    quoted,
+    shown,
+)
 from elanus.schema._arguments import (
     as_written,
     asks,
@@ -22,7 +30,6 @@ from elanus.schema._arguments import (
 )
 from elanus.schema._collection import Schema
 from elanus.schema._fields import FieldSchema, check_name
-from elanus.schema._shown import cut, listed, quoted, shown
 from elanus.schema._types import VECTOR_TYPES, DataType, Metric
 
 

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from elanus.errors import ParamError
+from elanus.errors import ParamError, cut, quoted
 from elanus.schema._arguments import is_encodable
-from elanus.schema._shown import cut, quoted
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 # Each level takes four of Python's 1000 frames, of which the caller needs some.

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from elanus.errors import ParamError, UnsupportedError
+from elanus.errors import ParamError, UnsupportedError, quoted
 from elanus.schema._arguments import (
     as_number,
     as_written,
@@ -19,7 +19,6 @@ from elanus.schema._arguments import (
     whole,
     word,
 )
-from elanus.schema._shown import quoted
 from elanus.schema._types import Metric
 
 

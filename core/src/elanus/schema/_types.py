@@ -5,9 +5,8 @@ from __future__ import annotations
 from enum import Enum, IntEnum
 from typing import Any, TypeVar
 
-from elanus.errors import DataTypeNotSupportException, ParamError
+from elanus.errors import DataTypeNotSupportException, ParamError, quoted
 from elanus.schema._arguments import is_whole, word
-from elanus.schema._shown import quoted
 
 E = TypeVar("E", bound=IntEnum)
 

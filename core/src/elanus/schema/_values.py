@@ -9,11 +9,10 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from elanus.errors import DataNotMatchException
+from elanus.errors import DataNotMatchException, quoted, shown
 from elanus.schema._arguments import is_encodable, is_number, is_whole
 from elanus.schema._fields import FieldSchema
 from elanus.schema._json import Rejected, to_json, to_text
-from elanus.schema._shown import quoted, shown
 from elanus.schema._types import FLOAT_TYPES, INTEGER_BITS, DataType
 
 

@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from elanus.errors import ParamError
+from elanus.errors import ParamError, cut
 from elanus.schema._arguments import as_list, is_number, is_whole
 from elanus.schema._json import Rejected
 from elanus.schema._libraries import is_scipy
-from elanus.schema._shown import cut
 from elanus.schema._values import reject
 
 MAX_INDEX = 2**32 - 2

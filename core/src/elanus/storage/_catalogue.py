@@ -9,8 +9,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from elanus.errors import CollectionExistsError, CollectionNotFoundError, DatabaseCorruptError
-from elanus.schema import IndexSpec, Schema, listed, quoted
+from elanus.errors import (
+    CollectionExistsError,
+    CollectionNotFoundError,
+    DatabaseCorruptError,
+    listed,
+    quoted,
+)
+from elanus.schema import IndexSpec, Schema
 from elanus.storage._sqlite import Connection
 
 

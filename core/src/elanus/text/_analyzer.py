@@ -11,8 +11,7 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from elanus.errors import ParamError
-from elanus.schema import quoted
+from elanus.errors import ParamError, quoted
 from elanus.text._filters import TokenFilter
 from elanus.text._numbered import numbered_words, numbering
 

@@ -7,8 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, cast
 
-from elanus.errors import ParamError
-from elanus.schema import quoted
+from elanus.errors import ParamError, quoted
 from elanus.text._analyzer import Analyzer, chain_filters
 from elanus.text._filters import JsonOptions, TokenFilter, build_filter, lowercase
 from elanus.text._jieba import Mode, jieba_tokenizer

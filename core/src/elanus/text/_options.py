@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar, overload
 
-from elanus.errors import ParamError
-from elanus.schema import listed, quoted
+from elanus.errors import ParamError, listed, quoted
 
 T = TypeVar("T")
 _REQUIRED: Any = object()

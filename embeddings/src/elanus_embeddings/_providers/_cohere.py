@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from elanus.errors import ParamError, UnsupportedError
+from elanus.errors import ParamError, UnsupportedError, quoted, shown
 from elanus_embeddings._http import RetryPolicy
 from elanus_embeddings._providers._embedding import HttpEmbeddingFunction, Purpose
 from elanus_embeddings._providers._flow import Limits
@@ -81,11 +81,13 @@ class CohereEmbeddingFunction(HttpEmbeddingFunction):
         retry: RetryPolicy | None = None,
     ) -> None:
         if input_type not in _INPUT_TYPES:
-            raise ParamError(f"input_type must be one of {_INPUT_TYPES}, got {input_type!r}")
+            raise ParamError(f"input_type must be one of {_INPUT_TYPES}, got {shown(input_type)}")
         if embedding_types is not None and list(embedding_types) != ["float"]:
-            raise UnsupportedError(f"embedding_types={embedding_types!r}: only ['float'] is there")
+            raise UnsupportedError(
+                f"embedding_types={quoted(embedding_types)}: only ['float'] is there"
+            )
         if truncate is not None and truncate not in _TRUNCATE:
-            raise ParamError(f"truncate must be None or one of {_TRUNCATE}, got {truncate!r}")
+            raise ParamError(f"truncate must be None or one of {_TRUNCATE}, got {shown(truncate)}")
         self._input_types: dict[Purpose, str] = {
             "document": "search_document",
             "query": "search_query",
@@ -98,7 +100,7 @@ class CohereEmbeddingFunction(HttpEmbeddingFunction):
                 "/v2/embed", api_key=api_key, base_url=base_url, timeout=timeout, retry=retry
             ),
             _EMBED_LIMITS,
-            known=_DIMENSIONS.get(model_name),
+            known=_DIMENSIONS,
             dimensions=dimensions,
             dim=dim,
             batch_size=batch_size,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
-from elanus.errors import ParamError
+from elanus.errors import ParamError, quoted
 from elanus_embeddings._base import BaseEmbeddingFunction, Dense, Kind
 from elanus_embeddings._http import EmbeddingRequestError
 from elanus_embeddings._progress import ProgressBar
@@ -42,7 +42,7 @@ class HttpEmbeddingFunction(BaseEmbeddingFunction[Dense]):
         endpoint: Endpoint,
         limits: Limits,
         *,
-        known: int | None,
+        known: Mapping[str, int],
         dimensions: int | None,
         dim: int | None,
         batch_size: int | None,
@@ -51,9 +51,11 @@ class HttpEmbeddingFunction(BaseEmbeddingFunction[Dense]):
         self._endpoint = endpoint
         self._limits = Limits(_batch_size(batch_size, limits.items), limits.size)
         self._asked = None if dimensions is None else positive("dimensions", dimensions)
-        self._known = known if dim is None else positive("dim", dim)
+        self._known = known.get(self._model) if dim is None else positive("dim", dim)
         if dim is not None and self._asked not in {None, dim}:
-            raise ParamError(f"dim={dim} contradicts dimensions={dimensions}: give one of them")
+            raise ParamError(
+                f"dim={quoted(dim)} contradicts dimensions={quoted(dimensions)}: give one of them"
+            )
         self._dim = self._known if self._asked is None else self._asked
 
     @property
@@ -65,8 +67,8 @@ class HttpEmbeddingFunction(BaseEmbeddingFunction[Dense]):
         """
         if self._dim is None:
             raise ParamError(
-                f"the dimension of {self.name!r} is not known yet: give dim=, or call probe() to "
-                "ask the server"
+                f"the dimension of {quoted(self.name)} is not known yet: give dim=, or call "
+                "probe() to ask the server"
             )
         return self._dim
 
@@ -110,7 +112,7 @@ class HttpEmbeddingFunction(BaseEmbeddingFunction[Dense]):
         return int((await self.aencode_queries(["dimension"])).shape[1])
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._model!r}, url={self._endpoint.url!r})"
+        return f"{type(self).__name__}({quoted(self._model)}, url={quoted(self._endpoint.url)})"
 
     def _encode(self, texts: list[str], kind: Kind, *, progress: bool) -> Dense:
         return self._endpoint.run(self._flow(texts, kind, progress=progress))
@@ -195,7 +197,7 @@ def by_index(items: Any, count: int) -> list[Any]:
     numbered = any(item.get("index") is not None for item in items)
     order = [place_of(item) if numbered else i for i, item in enumerate(items)]
     if sorted(order) != list(range(count)):
-        raise NotVectors(f"the indexes are {order!r:.80}")
+        raise NotVectors(f"the indexes are {quoted(order)}")
     vectors: list[Any] = [None] * count
     for i, item in zip(order, items, strict=True):
         vectors[i] = item["embedding"]
@@ -206,5 +208,7 @@ def _batch_size(given: int | None, most: int) -> int:
     if given is None:
         return most
     if positive("batch_size", given) > most:
-        raise ParamError(f"batch_size must be at most {most}, the provider's limit, got {given}")
+        raise ParamError(
+            f"batch_size must be at most {most}, the provider's limit, got {quoted(given)}"
+        )
     return given

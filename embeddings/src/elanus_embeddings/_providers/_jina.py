@@ -90,7 +90,7 @@ class JinaEmbeddingFunction(HttpEmbeddingFunction):
                 "/embeddings", api_key=api_key, base_url=base_url, timeout=timeout, retry=retry
             ),
             _EMBED_LIMITS,
-            known=_DIMENSIONS.get(model_name),
+            known=_DIMENSIONS,
             dimensions=dimensions,
             dim=dim,
             batch_size=batch_size,

@@ -75,7 +75,7 @@ class OpenAIEmbeddingFunction(HttpEmbeddingFunction):
                 "/embeddings", api_key=api_key, base_url=base_url, timeout=timeout, retry=retry
             ),
             _LIMITS,
-            known=_DIMENSIONS.get(model_name),
+            known=_DIMENSIONS,
             dimensions=dimensions,
             dim=dim,
             batch_size=batch_size,

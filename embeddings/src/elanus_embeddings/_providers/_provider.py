@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from elanus.errors import MissingExtraError, ParamError
+from elanus.errors import MissingExtraError, ParamError, cut, shown
 from elanus_embeddings._http import RetryPolicy, checked_url, find_key, seconds
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Provider:
             raise ParamError(f"{self.name} needs an API key: {hint}")
         policy = RetryPolicy() if retry is None else retry
         if not isinstance(policy, RetryPolicy):
-            raise ParamError(f"retry must be a RetryPolicy, not {type(policy).__name__}")
+            raise ParamError(f"retry must be a RetryPolicy, not {cut(type(policy).__name__)}")
         return Endpoint(
             provider=self.name,
             url=root + path,
@@ -76,5 +76,5 @@ def checked_name(model_name: object) -> str:
         ParamError: it is no string, or empty.
     """
     if not isinstance(model_name, str) or not model_name:
-        raise ParamError(f"model_name must be a string that is not empty, got {model_name!r}")
+        raise ParamError(f"model_name must be a string that is not empty, got {shown(model_name)}")
     return model_name

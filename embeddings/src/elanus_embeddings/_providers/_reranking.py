@@ -6,12 +6,12 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from elanus.errors import quoted
 from elanus_embeddings._http import EmbeddingRequestError
 from elanus_embeddings._providers._flow import Answer, Flow, Limits, Request, place_of, search_fault
 from elanus_embeddings._providers._provider import checked_name
 from elanus_embeddings._rerank import RerankResult
 from elanus_embeddings._texts import checked_text, checked_texts, positive
-from elanus_embeddings._vectors import shown
 
 if TYPE_CHECKING:
     from elanus_embeddings._providers._transport import Endpoint
@@ -65,7 +65,7 @@ class HttpRerankFunction:
         return await self._endpoint.arun(self._flow(query, documents, top_k))
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._model!r}, url={self._endpoint.url!r})"
+        return f"{type(self).__name__}({quoted(self._model)}, url={quoted(self._endpoint.url)})"
 
     def _payload(self, query: str, documents: list[str], top: int) -> dict[str, Any]:
         return {"model": self._model, "query": query, "documents": documents, self._top: top}
@@ -107,7 +107,7 @@ class HttpRerankFunction:
             items = []
         scores = {i: float(score) for i, score in items if 0 <= i < count and _is_score(score)}
         if len(scores) != top or len(items) != top:
-            said = self._endpoint.excerpt(shown(answer.body))
+            said = self._endpoint.excerpt(quoted(answer.body))
             raise self._endpoint.failure(
                 f"answered {answer.status} to {{texts}}, but not with the scores of {top} "
                 f"documents: {said}",

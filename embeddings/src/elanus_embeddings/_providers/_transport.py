@@ -20,14 +20,13 @@ from typing import Any, TypeVar
 import httpx
 import tenacity
 
-from elanus.errors import ParamError
+from elanus.errors import ParamError, cut, quoted
 from elanus_embeddings._http import EmbeddingRequestError, RetryPolicy, Secret
 from elanus_embeddings._providers._flow import Answer, Flow, Request
 from elanus_embeddings._providers._redact import redact
 
 _T = TypeVar("_T")
 
-_LONGEST_MESSAGE = 500
 _LONGEST_READ = 20_000
 _REQUEST_TIMEOUT, _TOO_MANY_REQUESTS = 408, 429
 
@@ -59,7 +58,9 @@ class Endpoint:
         try:
             httpx.URL(self.url)
         except httpx.InvalidURL as error:
-            raise ParamError(f"base_url: {self.url!r} is no valid URL: {error}") from None
+            raise ParamError(
+                f"base_url: {quoted(self.url)} is no valid URL: {cut(str(error))}"
+            ) from None
 
     def run(self, flow: Flow[_T]) -> _T:
         """Drive a flow to its result.
@@ -111,7 +112,7 @@ class Endpoint:
     ) -> EmbeddingRequestError:
         """Return the error that names this endpoint, and the texts of a request."""
         return EmbeddingRequestError(
-            f"{self.provider} ({self.url}) {reason}",
+            f"{self.provider} ({cut(self.url)}) {reason}",
             request.places,
             fault,
             request.name,
@@ -126,8 +127,7 @@ class Endpoint:
         text = text[:_LONGEST_READ]
         if self.key is not None:
             text = redact(text, self.key.reveal())
-        text = " ".join(text.split())
-        return text if len(text) <= _LONGEST_MESSAGE else text[:_LONGEST_MESSAGE] + " …"
+        return cut(" ".join(text.split()))
 
     def _options(self) -> dict[str, Any]:
         return {
@@ -190,7 +190,7 @@ class Endpoint:
             return Answer(body, response.status_code)
         return self.failure(
             f"answered {response.status_code} to {{texts}}, but not with JSON: "
-            f"{self.excerpt(response.text)!r}",
+            + quoted(self.excerpt(response.text)),
             request,
             status=response.status_code,
         )
@@ -218,7 +218,7 @@ class Endpoint:
             return self.failure(reason, request, status=status)
         after = _retry_after(response.headers.get("Retry-After"))
         if after is not None:
-            reason += f"; it asks to wait {after:.0f} s"
+            reason += f"; it asks to wait {cut(f'{after:.0f}')} s"
         return self.failure(reason, request, status=status, transient=True, retry_after=after)
 
 

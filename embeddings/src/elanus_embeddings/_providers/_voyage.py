@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from elanus.errors import ParamError, UnsupportedError
+from elanus.errors import ParamError, UnsupportedError, quoted, shown
 from elanus_embeddings._http import RetryPolicy
 from elanus_embeddings._providers._embedding import HttpEmbeddingFunction, Purpose, by_index
 from elanus_embeddings._providers._flow import Limits
-from elanus_embeddings._providers._provider import Provider
+from elanus_embeddings._providers._provider import Provider, checked_name
 from elanus_embeddings._providers._reranking import HttpRerankFunction
 
 _VOYAGE = Provider("Voyage", "https://api.voyageai.com/v1", ("VOYAGE_API_KEY",))
@@ -90,18 +90,20 @@ class VoyageEmbeddingFunction(HttpEmbeddingFunction):
         timeout: float = 60.0,
         retry: RetryPolicy | None = None,
     ) -> None:
-        if embedding_type not in {None, "float"}:
-            raise UnsupportedError(f"embedding_type={embedding_type!r}: only 'float' is there")
-        if truncate not in {None, True, False}:
-            raise ParamError(f"truncate must be True, False or None, got {truncate!r}")
+        if embedding_type not in (None, "float"):
+            raise UnsupportedError(
+                f"embedding_type={quoted(embedding_type)}: only 'float' is there"
+            )
+        if truncate not in (None, True, False):
+            raise ParamError(f"truncate must be True, False or None, got {shown(truncate)}")
         self._truncate = truncate
         super().__init__(
             model_name,
             _VOYAGE.connect(
                 "/embeddings", api_key=api_key, base_url=base_url, timeout=timeout, retry=retry
             ),
-            Limits(_MOST_TEXTS, _TOKENS.get(model_name, _STRICTEST)),
-            known=_DIMENSIONS.get(model_name),
+            Limits(_MOST_TEXTS, _TOKENS.get(checked_name(model_name), _STRICTEST)),
+            known=_DIMENSIONS,
             dimensions=dimension,
             dim=dim,
             batch_size=batch_size,
@@ -153,5 +155,5 @@ class VoyageRerankFunction(HttpRerankFunction):
         endpoint = _VOYAGE.connect(
             "/rerank", api_key=api_key, base_url=base_url, timeout=timeout, retry=retry
         )
-        limits = Limits(_MOST_TEXTS, _RERANK_TOKENS.get(model_name, _MOST_RERANK_TOKENS))
-        super().__init__(model_name, endpoint, limits)
+        tokens = _RERANK_TOKENS.get(checked_name(model_name), _MOST_RERANK_TOKENS)
+        super().__init__(model_name, endpoint, Limits(_MOST_TEXTS, tokens))

@@ -11,7 +11,7 @@ from langchain_core.embeddings import Embeddings
 from numpy.typing import NDArray
 
 from elanus import EmbeddingFunction, ParamError
-from elanus.errors import DataNotMatchException, EmbeddingMismatchError
+from elanus.errors import DataNotMatchException, EmbeddingMismatchError, quoted, shown
 from langchain_elanus._flow import Step, step
 
 _NAMING = ("model", "model_name", "model_id", "deployment")
@@ -39,13 +39,13 @@ class ElanusEmbeddings(Embeddings):
     def __init__(self, function: EmbeddingFunction) -> None:
         if not isinstance(function, EmbeddingFunction):
             raise ParamError(
-                f"ElanusEmbeddings: {function!r} needs encode_documents, encode_queries, dim and "
-                "name"
+                f"ElanusEmbeddings: {quoted(function)} needs encode_documents, encode_queries, "
+                "dim and name"
             )
         self.function = function
 
     def __repr__(self) -> str:
-        return f"ElanusEmbeddings({self.function!r})"
+        return f"ElanusEmbeddings({quoted(self.function)})"
 
     @property
     def model(self) -> str:
@@ -86,7 +86,7 @@ class LangChainFunction:
         self._dim = dim
 
     def __repr__(self) -> str:
-        return f"{type(self.embeddings).__name__}({self.name!r})"
+        return f"{type(self.embeddings).__name__}({quoted(self.name)})"
 
     @property
     def dim(self) -> int:
@@ -122,8 +122,8 @@ class LangChainFunction:
         if vectors.ndim == 2 and vectors.shape[1] != self.dim:
             raise EmbeddingMismatchError(
                 f"the collection holds vectors of {self.dim} components, and those of the model "
-                f"{self.name!r} have {vectors.shape[1]}: open it with the model that filled it, or "
-                "choose another collection"
+                f"{quoted(self.name)} have {vectors.shape[1]}: open it with the model that filled "
+                "it, or choose another collection"
             )
         return vectors
 
@@ -145,7 +145,7 @@ def as_function(embedding: Any, name: str | None, dim: int | None) -> EmbeddingF
         return embedding
     raise ParamError(
         f"embedding must be LangChain Embeddings or an embedding function of Elanus, got "
-        f"{embedding!r:.80}"
+        f"{shown(embedding)}"
     )
 
 
@@ -205,7 +205,7 @@ def _as_matrix(vectors: Any, name: str) -> NDArray[np.float32]:
         place = f"texts[{odd[0]}]" if odd else "the texts"
         value = vectors[odd[0]] if odd else vectors
         raise DataNotMatchException(
-            f"the model {name!r} gave {value!r:.80} for {place}; a vector has numbers only"
+            f"the model {quoted(name)} gave {shown(value)} for {place}; a vector has numbers only"
         )
     with np.errstate(over="ignore"):  # what overflows is infinite, and refused by the store
         return found.astype(np.float32)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from elanus import DocumentStore, MilvusClient, ParamError
+from elanus.errors import quoted
 from langchain_elanus._embeddings import as_function
 from langchain_elanus._options import SearchOptions, check_names
 
@@ -49,7 +50,7 @@ def file_and_options(
     arguments = dict(connection_args or {})
     named = arguments.pop("uri", uri)
     if uri not in (DEFAULT_URI, named):
-        raise ParamError(f"uri is {uri!r}, and {named!r} in connection_args; give one")
+        raise ParamError(f"uri is {quoted(uri)}, and {quoted(named)} in connection_args; give one")
     check_names("connection_args of ElanusVectorStore", arguments, _CLIENT_OPTIONS)
     return named, {**arguments, **options}
 

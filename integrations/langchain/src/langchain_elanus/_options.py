@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 from elanus import ParamError
+from elanus.errors import listed, quoted, shown
 
 Mode = Literal["hybrid", "dense", "text"]
 _MODES = ("hybrid", "dense", "text")
@@ -40,10 +41,10 @@ class SearchOptions:
 
     def __post_init__(self) -> None:
         if self.mode not in _MODES:
-            raise ParamError(f"mode must be one of {', '.join(_MODES)}; got {self.mode!r}")
+            raise ParamError(f"mode must be one of {', '.join(_MODES)}; got {shown(self.mode)}")
         least = self.score_threshold
         if least is not None and not 0.0 <= least <= 1.0:
-            raise ParamError(f"score_threshold must be a number from 0 to 1, got {least!r}")
+            raise ParamError(f"score_threshold must be a number from 0 to 1, got {shown(least)}")
         if self.reranker is not None:
             check_reranker(self.reranker)
 
@@ -75,19 +76,19 @@ def check_reranker(reranker: Any) -> None:
     """
     if not callable(reranker):
         raise ParamError(
-            f"reranker must be callable as reranker(query, texts, top_k=n), got {reranker!r:.80}"
+            f"reranker must be callable as reranker(query, texts, top_k=n), got {shown(reranker)}"
         )
 
 
-def check_names(call: str, given: Mapping[str, Any], known: set[str]) -> None:
+def check_names(call: str, given: Mapping[Any, Any], known: set[str]) -> None:
     """Refuse arguments that would otherwise be dropped.
 
     Raises:
         TypeError: naming them, and those that exist.
     """
-    unknown = sorted(given.keys() - known)
+    unknown = [name if isinstance(name, str) else quoted(name) for name in given.keys() - known]
     if unknown:
         raise TypeError(
-            f"{call}() got unexpected arguments: {', '.join(unknown)}; known besides its own: "
+            f"{call}() got unexpected arguments: {listed(sorted(unknown))}; known besides its own: "
             f"{', '.join(sorted(known))}"
         )

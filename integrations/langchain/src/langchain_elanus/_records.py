@@ -18,7 +18,7 @@ from elanus import (
     MilvusClient,
     ParamError,
 )
-from elanus.errors import CollectionNotFoundError
+from elanus.errors import CollectionNotFoundError, quoted, shown
 from langchain_elanus._groups import as_group
 from langchain_elanus._vectorstore import ElanusVectorStore
 
@@ -65,7 +65,7 @@ class ElanusRecordManager(RecordManager):
         self._collection = collection_name
 
     def __repr__(self) -> str:
-        return f"ElanusRecordManager({self.namespace!r}, {self._client!r})"
+        return f"ElanusRecordManager({quoted(self.namespace)}, {self._client!r})"
 
     def create_schema(self) -> None:
         """Make the collection, unless it exists; the first ``update`` does so too."""
@@ -112,8 +112,8 @@ class ElanusRecordManager(RecordManager):
         now = self.get_time()
         if time_at_least is not None and time_at_least > now:
             raise ParamError(
-                f"time_at_least={time_at_least} lies in the future: the clock says {now}; a "
-                "clean-up could delete what was just indexed"
+                f"time_at_least={quoted(time_at_least)} lies in the future: the clock says "
+                f"{now}; a clean-up could delete what was just indexed"
             )
         groups = [None] * len(keys) if group_ids is None else group_ids
         # A key that comes twice is one record: the last one, as if written one after another.
@@ -179,8 +179,8 @@ class ElanusRecordManager(RecordManager):
             return False
         if [field["name"] for field in described["fields"]] != list(_FIELDS):
             raise ParamError(
-                f"collection {self._collection!r} holds no records of a record manager; choose "
-                "another collection_name"
+                f"collection {quoted(self._collection)} holds no records of a record manager; "
+                "choose another collection_name"
             )
         return True
 
@@ -235,16 +235,16 @@ def _check_namespace(namespace: Any) -> None:
     if not isinstance(namespace, str) or len(namespace) > _LONGEST_NAMESPACE:
         raise ParamError(
             f"namespace must be a string of at most {_LONGEST_NAMESPACE} characters, got "
-            f"{namespace!r:.80}"
+            f"{shown(namespace)}"
         )
     if namespace.encode(errors="ignore").decode() != namespace:
-        raise ParamError(f"namespace cannot be encoded as UTF-8: {namespace!r:.80}")
+        raise ParamError(f"namespace cannot be encoded as UTF-8: {quoted(namespace)}")
 
 
 def _check_name(name: Any) -> None:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ParamError(
-            f"collection_name must be letters, digits and underscores, got {name!r:.80}"
+            f"collection_name must be letters, digits and underscores, got {shown(name)}"
         )
 
 
@@ -254,5 +254,5 @@ def _client_of(store: Any) -> MilvusClient:
     if isinstance(store, MilvusClient):
         return store
     raise ParamError(
-        f"store must be an ElanusVectorStore, a DocumentStore or a MilvusClient, got {store!r:.80}"
+        f"store must be an ElanusVectorStore, a DocumentStore or a MilvusClient, got {shown(store)}"
     )

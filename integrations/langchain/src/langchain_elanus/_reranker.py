@@ -12,12 +12,14 @@ from langchain_core.documents import BaseDocumentCompressor, Document
 from pydantic import ConfigDict, Field
 
 from elanus import ParamError, RankedDocument
+from elanus.errors import quoted, shown
 from langchain_elanus._flow import Flow, arun, run, step
 from langchain_elanus._options import check_reranker
 from langchain_elanus._results import EXPLANATION
+from langchain_elanus._short import ShortRepr
 
 
-class ElanusReranker(BaseDocumentCompressor):
+class ElanusReranker(ShortRepr, BaseDocumentCompressor):
     """A reranker of Elanus as a document compressor.
 
     Args:
@@ -82,7 +84,7 @@ def reranked(
         given = list(results)
     except TypeError as error:
         raise ParamError(
-            f"reranker {reranker!r:.80} must give a list of results, got {results!r:.80}"
+            f"reranker {quoted(reranker)} must give a list of results, got {shown(results)}"
         ) from error
     return [_place(reranker, each, len(texts)) for each in given]
 
@@ -93,13 +95,13 @@ def _place(reranker: Any, result: Any, count: int) -> tuple[int, float]:
         place, score = operator.index(result.index), float(result.score)
     except (AttributeError, TypeError, ValueError) as error:
         raise ParamError(
-            f"reranker {reranker!r:.80} gave {result!r:.80}; each result needs an integer index "
-            "and a score"
+            f"reranker {quoted(reranker)} gave {quoted(result)}; each result needs an integer "
+            "index and a score"
         ) from error
     if not 0 <= place < count:
         raise ParamError(
-            f"reranker {reranker!r:.80} gave the index {place} for {count} texts; indexes go from "
-            f"0 to {count - 1}"
+            f"reranker {quoted(reranker)} gave the index {quoted(place)} for {count} texts; "
+            f"indexes go from 0 to {count - 1}"
         )
     return place, score
 

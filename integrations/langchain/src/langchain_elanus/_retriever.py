@@ -13,10 +13,11 @@ from langchain_core.retrievers import BaseRetriever, LangSmithRetrieverParams
 from pydantic import ConfigDict, Field
 
 from langchain_elanus._options import Mode
+from langchain_elanus._short import ShortRepr
 from langchain_elanus._vectorstore import ElanusVectorStore
 
 
-class ElanusRetriever(BaseRetriever):
+class ElanusRetriever(ShortRepr, BaseRetriever):
     """The documents that answer a question best.
 
     Everything but the store can also be given to ``invoke`` and ``ainvoke``, for one question:

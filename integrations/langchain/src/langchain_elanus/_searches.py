@@ -9,6 +9,7 @@ from typing import Any
 from langchain_core.documents import Document
 
 from elanus import DocumentStore, ParamError, RankedDocument
+from elanus.errors import shown
 from langchain_elanus._embeddings import embeds_natively, encode_step
 from langchain_elanus._flow import Flow, step
 from langchain_elanus._options import SearchOptions
@@ -124,7 +125,9 @@ def by_vector(call: str, options: SearchOptions, asked: Any) -> SearchOptions:
         ParamError: if the call asks for another mode.
     """
     if asked not in (None, "dense"):
-        raise ParamError(f"{call}: a vector has no words, so mode must be 'dense', not {asked!r}")
+        raise ParamError(
+            f"{call}: a vector has no words, so mode must be 'dense', not {shown(asked)}"
+        )
     return replace(options, mode="dense")
 
 

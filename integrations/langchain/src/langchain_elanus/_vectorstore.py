@@ -12,6 +12,7 @@ from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 
 from elanus import DocumentStore, MilvusClient
+from elanus.errors import quoted
 from langchain_elanus._embeddings import as_embeddings
 from langchain_elanus._opening import (
     DEFAULT_COLLECTION,
@@ -107,7 +108,7 @@ class ElanusVectorStore(SearchCalls):
         self._searches = Searches(self._store)
 
     def __repr__(self) -> str:
-        return f"ElanusVectorStore({self._store!r}, mode={self._defaults.mode!r})"
+        return f"ElanusVectorStore({quoted(self._store)}, mode={self._defaults.mode!r})"
 
     @property
     def store(self) -> DocumentStore:

@@ -10,7 +10,7 @@ from langchain_core.documents import Document
 from langchain_core.vectorstores import VectorStore
 
 from elanus import DocumentStore, ParamError
-from elanus.errors import EmbeddingError
+from elanus.errors import EmbeddingError, quoted, shown
 from langchain_elanus._embeddings import embeds_natively, encode_step
 from langchain_elanus._flow import Flow, arun, run, step
 from langchain_elanus._options import check_names
@@ -81,7 +81,7 @@ class WriteCalls(VectorStore):
     ) -> Flow[list[str]]:
         columns = _columns(texts, metadatas, ids)
         if batch_size is not None and batch_size < 1:
-            raise ParamError(f"batch_size must be at least 1, got {batch_size!r}")
+            raise ParamError(f"batch_size must be at least 1, got {shown(batch_size)}")
         added: list[str] = []
         for part in _parts(columns, batch_size or max(1, len(columns[0]))):
             with _placed(len(added), len(part[0])):
@@ -180,8 +180,8 @@ class WriteCalls(VectorStore):
             condition = kwargs["expr"]
         if ids is None and condition is not None and not condition:
             raise ParamError(
-                f"{call}: the filter {condition!r} has no conditions; to delete all, use {call}() "
-                "without one"
+                f"{call}: the filter {quoted(condition)} has no conditions; to delete all, use "
+                f"{call}() without one"
             )
         if ids is None and condition is None:
             yield step(self._store.clear, self._store.aclear)
@@ -201,7 +201,7 @@ class WriteCalls(VectorStore):
 def _columns(texts: Iterable[str], metadatas: Metadatas, ids: Ids) -> Columns:
     """Texts, metadatas and ids as lists of one length."""
     if isinstance(texts, str):
-        raise ParamError(f"texts must be a list with one entry a document, got {texts!r:.80}")
+        raise ParamError(f"texts must be a list with one entry a document, got {shown(texts)}")
     first = list(texts)
     columns: Columns = (
         first,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import pairwise
 from numbers import Real
 from typing import Any, Final
@@ -15,7 +15,8 @@ from llama_index.core.bridge.pydantic import ConfigDict, Field
 from llama_index.core.schema import BaseComponent
 
 from elanus import ParamError
-from elanus.errors import DataNotMatchException, EmbeddingError
+from elanus.errors import DataNotMatchException, EmbeddingError, shown
+from llama_index.vector_stores.elanus._short import ShortRepr
 
 Vector = list[float]
 SparseVector = dict[int, float]
@@ -24,7 +25,7 @@ _DOCUMENTS: Final = "encode_documents"
 _QUERIES: Final = "encode_queries"
 
 
-class ElanusEmbedding(BaseEmbedding):
+class ElanusEmbedding(ShortRepr, BaseEmbedding):
     """An embedding function as a LlamaIndex embedding model.
 
     Texts go through ``encode_documents``, questions through ``encode_queries``. The coroutines use
@@ -97,7 +98,7 @@ class ElanusEmbedding(BaseEmbedding):
             return await super().aget_text_embedding_batch(texts, show_progress, **kwargs)
 
 
-class ElanusSparseEmbedding(BaseSparseEmbedding):
+class ElanusSparseEmbedding(ShortRepr, BaseSparseEmbedding):
     """A function that gives sparse vectors as a LlamaIndex sparse embedding model.
 
     Args:
@@ -152,7 +153,7 @@ def _check(function: Any) -> None:
     if isinstance(function, type) or not all(map(callable, calls)):
         raise ParamError(
             f"function must be an object with {_DOCUMENTS} and {_QUERIES}, as "
-            f"MiniLMEmbeddingFunction() of elanus_embeddings, got {function!r:.80}"
+            f"MiniLMEmbeddingFunction() of elanus_embeddings, got {shown(function)}"
         )
 
 
@@ -204,12 +205,13 @@ def _floats(row: Any, place: int) -> Vector:
     values = row.tolist() if hasattr(row, "tolist") else list(row)
     # float() takes True and "1.0" too.
     kinds = set(map(type, values))
-    if bool in kinds or not all(issubclass(kind, Real) for kind in kinds):
-        raise DataNotMatchException(
-            f"the embedding function gave {values!r:.80} as the vector of texts[{place}]; a vector "
-            "has numbers only"
-        )
-    return [float(value) for value in values]
+    if bool not in kinds and all(issubclass(kind, Real) for kind in kinds):
+        with suppress(OverflowError):  # of an integer
+            return [float(value) for value in values]
+    raise DataNotMatchException(
+        f"the embedding function gave {shown(values)} as the vector of texts[{place}]; a vector "
+        "has numbers only"
+    )
 
 
 def _sparse(encoded: Any) -> list[SparseVector]:

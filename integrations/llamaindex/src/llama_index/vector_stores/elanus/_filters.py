@@ -13,6 +13,7 @@ from llama_index.core.vector_stores.types import (
 )
 
 from elanus import FilterError
+from elanus.errors import quoted, shown
 
 FilterDict = dict[str, Any]
 
@@ -40,7 +41,7 @@ def to_filter(filters: MetadataFilters | None) -> FilterDict | None:
     # LlamaIndex's field takes None, and its own stores read that as AND.
     condition = FilterCondition.AND if filters.condition is None else filters.condition
     if condition not in _JOINING:
-        raise FilterError(f"unknown filter condition {condition!r}; known: and, or, not")
+        raise FilterError(f"unknown filter condition {quoted(condition)}; known: and, or, not")
     return {_JOINING[condition]: parts}
 
 
@@ -52,7 +53,9 @@ def _comparison(one: MetadataFilter) -> FilterDict:
     translate = _OPERATORS.get(one.operator)
     if translate is None:
         known = ", ".join(operator.name for operator in FilterOperator)
-        raise FilterError(f"key {one.key!r}: unknown operator {one.operator!r}; known: {known}")
+        raise FilterError(
+            f"key {quoted(one.key)}: unknown operator {quoted(one.operator)}; known: {known}"
+        )
     # A filter dict takes a key that begins with one $ for an operator.
     key = f"${one.key}" if one.key.startswith("$") else one.key
     return translate(one.model_copy(update={"key": key}))
@@ -124,7 +127,9 @@ def _empty(one: MetadataFilter) -> FilterDict:
 def _require(one: MetadataFilter, types: tuple[type, ...], what: str) -> None:
     if not isinstance(one.value, types):
         key = one.key.removeprefix("$") if one.key.startswith("$$") else one.key
-        raise FilterError(f"key {key!r}: {one.operator.name} needs {what}, got {one.value!r:.80}")
+        raise FilterError(
+            f"key {quoted(key)}: {one.operator.name} needs {what}, got {shown(one.value)}"
+        )
 
 
 _OPERATORS: Final[dict[FilterOperator, Callable[[MetadataFilter], FilterDict]]] = {

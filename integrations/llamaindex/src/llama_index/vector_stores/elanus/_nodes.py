@@ -22,7 +22,7 @@ from llama_index.core.schema import (
 
 from elanus import Document as StoredDocument
 from elanus import ParamError, RankedDocument
-from elanus.errors import DataNotMatchException
+from elanus.errors import DataNotMatchException, cut, quoted
 
 NODE: Final = "_node"
 """Metadata key under which a node keeps what is neither its text nor its metadata."""
@@ -92,8 +92,8 @@ def to_node(document: StoredDocument | RankedDocument, *, embedded: bool = False
     except (TypeError, ValueError) as error:
         said = " ".join(str(error).split())
         raise ParamError(
-            f"node {document.id!r}: the class {_path_of(kind)} does not take what was kept of it: "
-            f"{said:.200}"
+            f"node {quoted(document.id)}: the class {cut(_path_of(kind))} does not take what was "
+            f"kept of it: {cut(said)}"
         ) from error
 
 
@@ -120,8 +120,8 @@ def _class_of(node_id: str, path: str | None, name: str | None) -> type[BaseNode
     by_name = [each for each in known if each.class_name() == name and name not in _TYPES]
     if not by_path and not by_name:
         raise ParamError(
-            f"node {node_id!r} is of the class {path or name}, which this process does not know: "
-            "import the module that defines it before nodes are read"
+            f"node {quoted(node_id)} is of the class {cut(str(path or name))}, which this process "
+            "does not know: import the module that defines it before nodes are read"
         )
     return (by_path or by_name)[-1]
 
@@ -143,7 +143,9 @@ def _text_of(node: BaseNode) -> str:
 
 def _embedding_of(node: BaseNode) -> list[float]:
     if node.embedding is None:
-        raise ParamError(f"node {node.node_id!r} has no embedding: embed it before it is added")
+        raise ParamError(
+            f"node {quoted(node.node_id)} has no embedding: embed it before it is added"
+        )
     return node.embedding
 
 
@@ -152,7 +154,9 @@ def _metadata_of(node: BaseNode) -> dict[str, Any]:
     # the user's, drops the bytes of images, and gives a Document back as a TextNode.
     for key in (NODE, REF_DOC_ID):
         if key in node.metadata:
-            raise ParamError(f"node {node.node_id!r}: metadata key {key!r} is reserved; rename it")
+            raise ParamError(
+                f"node {quoted(node.node_id)}: metadata key {key!r} is reserved; rename it"
+            )
     content = _dumped(node, node.node_id)
     for field in ("id_", "text"):
         content.pop(field, None)
@@ -177,8 +181,8 @@ def _dumped(part: BaseNode | RelatedNodeInfo, node_id: str) -> dict[str, Any]:
         )
     except (RecursionError, TypeError, ValueError) as error:
         raise DataNotMatchException(
-            f"node {node_id!r}: what it holds beside its metadata has no form in JSON: "
-            f"{error!s:.200}"
+            f"node {quoted(node_id)}: what it holds beside its metadata has no form in JSON: "
+            f"{cut(str(error))}"
         ) from error
 
 
@@ -189,7 +193,7 @@ def _plain(value: Any, node_id: str, depth: int = 0) -> Any:
     """
     if depth > _DEEPEST:
         raise DataNotMatchException(
-            f"node {node_id!r}: metadata is nested more than {_DEEPEST} deep, or holds itself"
+            f"node {quoted(node_id)}: metadata is nested more than {_DEEPEST} deep, or holds itself"
         )
     if isinstance(value, Enum):
         return _plain(value.value, node_id, depth + 1)

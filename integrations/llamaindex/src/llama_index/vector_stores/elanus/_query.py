@@ -14,6 +14,7 @@ from llama_index.core.vector_stores.types import (
 )
 
 from elanus import DocumentStore, ParamError, RankedDocument, WeightedRanker
+from elanus.errors import listed, quoted, shown
 from llama_index.vector_stores.elanus._filters import FilterDict, to_filter
 from llama_index.vector_stores.elanus._nodes import REF_DOC_ID, to_node
 from llama_index.vector_stores.elanus._rerank import Reranker
@@ -124,13 +125,13 @@ def make_plan(
 
 def _check(query: VectorStoreQuery, options: Mapping[str, Any]) -> None:
     if unknown := sorted(options.keys() - _OPTIONS):
-        raise TypeError(f"query: unknown arguments {unknown}; known: {sorted(_OPTIONS)}")
-    if query.mode not in _MODES:
+        raise TypeError(f"query: unknown arguments {listed(unknown)}; known: {sorted(_OPTIONS)}")
+    if query.mode not in tuple(_MODES):  # by equality: not everything has a hash
         known = ", ".join(mode.name for mode in _MODES)
-        raise ParamError(f"query mode {query.mode!r} is not supported; supported: {known}")
+        raise ParamError(f"query mode {quoted(query.mode)} is not supported; supported: {known}")
     if query.embedding_field is not None:
         raise ParamError(
-            f"embedding_field={query.embedding_field!r}: a store has one embedding a node; "
+            f"embedding_field={quoted(query.embedding_field)}: a store has one embedding a node; "
             "leave it out"
         )
 
@@ -213,9 +214,11 @@ def _ranker_of(query: VectorStoreQuery, options: Mapping[str, Any]) -> Any:
     if query.alpha is None:
         return ranker
     if ranker is not None:
-        raise ParamError(f"give alpha ({query.alpha}) or a ranker, not both")
+        raise ParamError(f"give alpha ({quoted(query.alpha)}) or a ranker, not both")
     if not 0.0 <= query.alpha <= 1.0:
-        raise ParamError(f"alpha must be a number from 0 (text) to 1 (dense), got {query.alpha!r}")
+        raise ParamError(
+            f"alpha must be a number from 0 (text) to 1 (dense), got {shown(query.alpha)}"
+        )
     return WeightedRanker(query.alpha, 1.0 - query.alpha)
 
 

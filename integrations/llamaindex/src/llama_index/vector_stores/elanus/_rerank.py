@@ -11,6 +11,8 @@ from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import BaseComponent, MetadataMode, NodeWithScore, QueryBundle
 
 from elanus import ParamError
+from elanus.errors import shown
+from llama_index.vector_stores.elanus._short import ShortRepr
 
 
 class Reranked(Protocol):
@@ -37,11 +39,11 @@ def check_reranker(reranker: Any) -> None:
     if isinstance(reranker, type) or not callable(reranker):
         raise ParamError(
             "reranker must be a callable of (query, documents, top_k), as "
-            f"CrossEncoderRerankFunction() of elanus_embeddings, got {reranker!r:.80}"
+            f"CrossEncoderRerankFunction() of elanus_embeddings, got {shown(reranker)}"
         )
 
 
-class ElanusRerank(BaseNodePostprocessor):
+class ElanusRerank(ShortRepr, BaseNodePostprocessor):
     """Puts retrieved nodes in the order in which a reranker sees them.
 
     The reranker reads a node's text with the metadata that an embedding model would see. The

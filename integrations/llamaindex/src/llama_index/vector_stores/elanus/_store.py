@@ -18,14 +18,15 @@ from llama_index.core.vector_stores.types import (
 )
 
 from elanus import DocumentStore, MilvusClient, ParamError
-from elanus.errors import CollectionNotFoundError
+from elanus.errors import CollectionNotFoundError, cut, listed
 from llama_index.vector_stores.elanus._filters import to_filter
 from llama_index.vector_stores.elanus._nodes import REF_DOC_ID, to_documents, to_node
 from llama_index.vector_stores.elanus._query import make_plan
 from llama_index.vector_stores.elanus._rerank import check_reranker
+from llama_index.vector_stores.elanus._short import ShortRepr
 
 
-class ElanusVectorStore(BasePydanticVectorStore):
+class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
     """Nodes in one file, found by meaning, by words, or by both.
 
     A node whose id exists is replaced. Its text is searched by words as it is, its metadata are
@@ -139,8 +140,8 @@ class ElanusVectorStore(BasePydanticVectorStore):
     def __getstate__(self) -> dict[Any, Any]:
         if self.uri == ":memory:":
             raise TypeError(
-                f"an ElanusVectorStore over {self.uri} cannot be pickled: its nodes are in this "
-                "process only; use a file, which the copy opens again"
+                f"an ElanusVectorStore over {cut(self.uri)} cannot be pickled: its nodes are in "
+                "this process only; use a file, which the copy opens again"
             )
         # Not LlamaIndex's own form, which takes what cannot be pickled away from this store.
         return {**super(BaseComponent, self).__getstate__(), "__pydantic_private__": None}
@@ -151,8 +152,8 @@ class ElanusVectorStore(BasePydanticVectorStore):
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> NoReturn:
         raise TypeError(
-            f"an open ElanusVectorStore cannot be copied deeply; open {self.uri} again by its path "
-            "where it is needed"
+            f"an open ElanusVectorStore cannot be copied deeply; open {cut(self.uri)} again by its "
+            "path where it is needed"
         )
 
     @property
@@ -328,4 +329,4 @@ class ElanusVectorStore(BasePydanticVectorStore):
 
 def _refuse(call: str, arguments: dict[str, Any]) -> None:
     if arguments:
-        raise TypeError(f"{call}: unknown arguments {sorted(arguments)}")
+        raise TypeError(f"{call}: unknown arguments {listed(sorted(arguments))}")

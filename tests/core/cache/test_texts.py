@@ -45,9 +45,9 @@ def reads(monkeypatch):
     read = Tables.terms_since
 
     def counted(self, *args):
-        rows, blobs = read(self, *args)
-        found.extend([len(blobs)] * (len(blobs) > 0))
-        return rows, blobs
+        rows, terms = read(self, *args)
+        found.extend([len(rows)] * (len(rows) > 0))
+        return rows, terms
 
     monkeypatch.setattr(Tables, "terms_since", counted)
     return found

@@ -264,14 +264,22 @@ class Database:
                     return action(self._snapshot(reader, name))
             except RestoredError:
                 restored += 1
-                if restored >= _MOST_RESTORED:
-                    raise DatabaseCorruptError(
-                        f"{self.file.path} is damaged: what was read of {name!r:.100} is newer "
-                        "than the last row or delete that it knows of; restore it from a backup"
-                    ) from None
+                self._check_restored(name, restored)
                 self._start_again()
             except OutdatedSnapshotError:
                 newest = self._newest_view()
+
+    def _check_restored(self, name: str, times: int) -> None:
+        """Nobody restores a file so often: then it contradicts itself, and would for ever.
+
+        Raises:
+            DatabaseCorruptError: if it was so often.
+        """
+        if times >= _MOST_RESTORED:
+            raise DatabaseCorruptError(
+                f"{self.file.path} is damaged: what is read of {name!r:.100} is newer than the "
+                "last commit, row or delete that it knows of; restore it from a backup"
+            )
 
     def _newest_view(self) -> int:
         """The commit of the newest view."""
@@ -474,6 +482,7 @@ class Database:
     @_apart
     def delete_matching(self, name: str, filters: tuple[Expression, ...]) -> int:
         """Delete the rows that a filter selects, as of the moment of deletion; how many."""
+        restored = 0
         while True:
             try:
                 with self.file.write(f"delete from {name!r}") as db:
@@ -489,6 +498,8 @@ class Database:
                     bump(db)
                 return count
             except RestoredError:
+                restored += 1
+                self._check_restored(name, restored)
                 self._start_again()
             except OutdatedSnapshotError:
                 continue

@@ -27,6 +27,9 @@ from elanus.storage._sqlite import Connection
 
 _AT_ONCE = 500
 _NUMBERS_AT_ONCE = 50_000
+LAST_ID = 2**63 - 1
+"""The largest key, which is never generated: as the next one it means that none is left."""
+
 Numbers = NDArray[np.int64]
 
 Csr = tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[Any]]
@@ -208,6 +211,20 @@ class Tables:
                 db.execute(f"DELETE FROM {table} WHERE row IN ({marks})", chunk)
                 if table == self.rows:
                     _check_changed(db, table, chunk)
+
+    def check_new(self, db: Connection, first: int) -> None:
+        """Check that generated keys from ``first`` on are new: they would replace other rows.
+
+        Raises:
+            DatabaseCorruptError: if there is such a key, or a larger one.
+        """
+        (last,) = db.row(f"SELECT max(pk) FROM {self.rows}")
+        # At the end there is no next key; whoever takes one says so.
+        if last is not None and not (type(last) is int and (last < first or first == LAST_ID)):
+            raise DatabaseCorruptError(
+                f"the catalogue of the file is damaged: the next key of collection {self._number} "
+                f"is {first}, but there is {last!r:.40}; restore it from a backup"
+            )
 
     def trim_deletes(self, db: Connection, keep: int) -> None:
         """Forget all but the last ``keep`` deletes, and say so in the catalogue."""

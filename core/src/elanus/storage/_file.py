@@ -569,8 +569,10 @@ class DatabaseFile:
         Raises:
             FileExistsError: if there is such a file already.
         """
-        # A name of its own until it is whole; a link, unlike a renaming, replaces nothing.
-        made = f"{target}.{os.getpid()}-{threading.get_ident()}.part"
+        # A name of its own until it is whole, however long the target's is; a link, unlike a
+        # renaming, replaces nothing.
+        folder = os.path.dirname(target)  # noqa: PTH120  # names, not paths
+        made = os.path.join(folder, f"backup-{os.getpid()}-{threading.get_ident()}.part")  # noqa: PTH118
         try:
             with self._connection() as db, sqlite_errors(target):
                 copy(db, made)

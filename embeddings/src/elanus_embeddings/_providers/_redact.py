@@ -6,6 +6,7 @@ import base64
 import html
 import re
 import sys
+from collections.abc import Iterator
 
 REDACTED = "[API key]"
 
@@ -24,6 +25,8 @@ _WRITTEN = re.compile(
     re.DOTALL,
 )
 
+_BREAK = re.compile(r"\\[nrt]")
+
 # A character, and where it was written.
 _Letter = tuple[str, int, int]
 
@@ -37,13 +40,8 @@ def redact(text: str, key: str) -> str:
     size = min(_SHORTEST_PIECE, len(key))
     pieces = {form[i : i + size] for form in _forms(key) for i in range(len(form) - size + 1)}
     hidden = bytearray(len(text))
-    letters = _letters(text)
-    for _ in range(_LEVELS):
+    for letters in _readings(text):
         _hide(letters, pieces, size, hidden)
-        decoded = _decoded(letters)
-        if len(decoded) == len(letters):
-            break
-        letters = decoded
     return _without(text, hidden)
 
 
@@ -51,10 +49,7 @@ def _forms(key: str) -> set[str]:
     """The key, what is left of it when it is taken for something encoded, and its encodings."""
     if len(key) < _SHORTEST_PIECE:
         return {key}
-    found, letters = {key}, _letters(key)
-    for _ in range(_LEVELS):
-        letters = _decoded(letters)
-        found.add("".join(letter for letter, _, _ in letters))
+    found = {"".join(letter for letter, _, _ in letters) for letters in _readings(key)} | {key}
     content = key.encode()
     for shift, start in enumerate((0, 2, 3)):
         # The bytes before a key, as those of "Bearer ", decide how it is cut into threes. What
@@ -63,6 +58,29 @@ def _forms(key: str) -> set[str]:
         for encode in (base64.b64encode, base64.urlsafe_b64encode):
             found.add(encode(bytes(shift) + content).decode()[start:end])
     return found | {content.hex(), content.hex().upper()}
+
+
+def _readings(text: str) -> Iterator[list[_Letter]]:
+    """A text as it is, and what it may be when it is decoded, some levels deep.
+
+    At each level either everything is decoded, or only what breaks lines is taken out: that may
+    stand in the middle of what else is encoded.
+    """
+    readings, seen = [_letters(text)], set[str]()
+    for _ in range(_LEVELS):
+        deeper = []
+        for letters in readings:
+            read = "".join(letter for letter, _, _ in letters)
+            if read not in seen:
+                seen.add(read)
+                yield letters
+                deeper += [_decoded(letters), _unbroken(letters, read)]
+        readings = deeper
+
+
+def _unbroken(letters: list[_Letter], text: str) -> list[_Letter]:
+    broken = {i for match in _BREAK.finditer(text) for i in range(*match.span())}
+    return [letter for i, letter in enumerate(letters) if i not in broken]
 
 
 def _letters(text: str) -> list[_Letter]:

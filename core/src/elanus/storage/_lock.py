@@ -183,6 +183,9 @@ class WriterLock:
         if descriptor is not None:
             os.close(descriptor)
 
+    def __del__(self) -> None:
+        self._close_file()  # of a database that nobody closed
+
     def after_fork_in_child(self) -> None:
         """Let go of the inherited file: while it is open here, the parent's lock outlives it."""
         self._threads = threading.Lock()

@@ -120,19 +120,16 @@ class Database:
         self.file.close()
         self._states.clear()
 
-    def before_fork(self, deadline: float) -> bool:
+    def before_fork(self) -> tuple[int, ...]:
         """See `Forking`; the file closes its connections itself."""
-        del deadline
-        return True
+        return ()
 
-    def after_fork_in_parent(self) -> None:
-        """See `Forking`."""
-
-    def after_fork_in_child(self) -> None:
+    def after_fork_in_child(self) -> tuple[object, ...]:
         """See `Forking`: what is in memory is shared with the parent, until one changes it."""
         self._upkeep.after_fork_in_child()
         for state in self._states.values():
             state.after_fork_in_child()
+        return ()
 
     def verify(self) -> list[str]:
         """Check the file against itself, and the newest views against the file.

@@ -244,7 +244,7 @@ class WriterLock:
                 file.close()
 
     def __del__(self) -> None:
-        self._close_file()  # of a database that nobody closed
+        self._close_files()  # of a database that nobody closed
 
     def after_fork_in_child(self) -> None:
         """Let go of the inherited files: while one is open here, the parent's lock outlives it."""

@@ -6,6 +6,7 @@ import base64
 import html
 import re
 import sys
+import unicodedata
 
 REDACTED = "[API key]"
 
@@ -15,14 +16,16 @@ _SHORTEST_PIECE = 8
 # A page of HTML in JSON, with a percent-encoded link, has three levels.
 _LEVELS = 4
 
-# Ways to write one character: in a URL, in HTML, in JSON or in Python.
+# Ways to write one character: in a URL, in HTML, in JSON or in programming languages.
 _WRITTEN = re.compile(
     r"%(?P<url>[0-9a-fA-F]{2})"
-    r"|&(?:#x(?P<hex>[0-9a-fA-F]{1,6})|#(?P<dec>[0-9]{1,7})|(?P<name>[a-zA-Z]{2,8}));"
-    r"|\\u(?P<u>[0-9a-fA-F]{4})|\\x(?P<x>[0-9a-fA-F]{2})|\\(?P<plain>[\\\"'/])"
-    r"|(?P<blank>\\[nrt])|.",
+    r"|&(?:#[xX]0*(?P<hex>[0-9a-fA-F]{1,6})|#0*(?P<dec>[0-9]{1,7})|(?P<name>[a-zA-Z]{2,10})(?=;));?"
+    r"|[\\%]u(?P<u>[0-9a-fA-F]{4})|\\x(?P<x>[0-9a-fA-F]{2})|\\U00(?P<U>[0-9a-fA-F]{6})"
+    r"|\\u\{0*(?P<braced>[0-9a-fA-F]{1,6})\}|\\(?P<octal>[0-3]?[0-7]{1,2})"
+    r"|\\(?P<plain>[\\\"'/])|(?P<blank>\\[nrt])|.",
     re.DOTALL,
 )
+_HEXADECIMAL = ("url", "hex", "u", "x", "U", "braced")
 
 # A character, and where it was written.
 _Letter = tuple[str, int, int]
@@ -32,7 +35,7 @@ def redact(text: str, key: str) -> str:
     """A text without a key, and without any longer piece of it.
 
     It is found as it is, percent-encoded, escaped for HTML, JSON or Python, any of these on top of
-    each other, in base64 or hexadecimal, and with white space in it.
+    each other, in base64 or hexadecimal, and with white space or invisible letters in it.
     """
     size = min(_SHORTEST_PIECE, len(key))
     pieces = {form[i : i + size] for form in _forms(key) for i in range(len(form) - size + 1)}
@@ -66,7 +69,12 @@ def _forms(key: str) -> set[str]:
 
 
 def _letters(text: str) -> list[_Letter]:
-    return [(letter, i, i + 1) for i, letter in enumerate(text) if not letter.isspace()]
+    return [(letter, i, i + 1) for i, letter in enumerate(text) if not _is_unseen(letter)]
+
+
+def _is_unseen(letter: str) -> bool:
+    """Whether a letter is white space, a control or a format character, as NUL or a soft hyphen."""
+    return letter.isspace() or unicodedata.category(letter) in {"Cc", "Cf"}
 
 
 def _decoded(letters: list[_Letter]) -> list[_Letter]:
@@ -81,9 +89,10 @@ def _decoded(letters: list[_Letter]) -> list[_Letter]:
 
 
 def _letter(match: re.Match[str]) -> str:
-    """What one match stands for; nothing for white space."""
-    code = match["url"] or match["hex"] or match["u"] or match["x"]
+    """What one match stands for; nothing for what is not seen."""
+    code = next(filter(None, map(match.group, _HEXADECIMAL)), None)
     number = int(code, 16) if code else int(match["dec"] or -1)
+    number = int(match["octal"], 8) if match["octal"] else number
     if 0 <= number <= sys.maxunicode:
         letter = chr(number)
     elif match["name"]:
@@ -93,7 +102,9 @@ def _letter(match: re.Match[str]) -> str:
     else:
         letter = match["plain"] or match[0]
     # What is longer, as an entity that does not exist, is no letter of a key.
-    return letter.strip() if len(letter) < 2 else "\0"
+    if len(letter) != 1:
+        return letter and "\0"
+    return "" if _is_unseen(letter) else letter
 
 
 def _hide(letters: list[_Letter], pieces: set[str], size: int, hidden: bytearray) -> None:

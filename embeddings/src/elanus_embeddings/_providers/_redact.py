@@ -19,12 +19,13 @@ _LEVELS = 4
 # Ways to write one character: in a URL, in HTML, in JSON or in programming languages.
 _WRITTEN = re.compile(
     r"%(?P<url>[0-9a-fA-F]{2})"
-    r"|&(?:#[xX]0*(?P<hex>[0-9a-fA-F]{1,6})|#0*(?P<dec>[0-9]{1,7})|(?P<name>[a-zA-Z]{2,10})(?=;));?"
+    r"|&(?:#[xX]0*(?P<hex>[0-9a-fA-F]{1,6})|#0*(?P<dec>[0-9]{1,7})|(?P<name>[a-zA-Z]{2,10}));"
     r"|[\\%]u(?P<u>[0-9a-fA-F]{4})|\\x(?P<x>[0-9a-fA-F]{2})|\\U00(?P<U>[0-9a-fA-F]{6})"
-    r"|\\u\{0*(?P<braced>[0-9a-fA-F]{1,6})\}|\\(?P<octal>[0-3]?[0-7]{1,2})"
+    r"|\\u\{0*(?P<braced>[0-9a-fA-F]{1,6})\}|\\(?P<octal>[0-3][0-7]{2})"
     r"|\\(?P<plain>[\\\"'/])|(?P<blank>\\[nrt])|.",
     re.DOTALL,
 )
+_BLANK = re.compile(r"\\[nrt]")
 _HEXADECIMAL = ("url", "hex", "u", "x", "U", "braced")
 
 # A character, and where it was written.
@@ -41,12 +42,9 @@ def redact(text: str, key: str) -> str:
     pieces = {form[i : i + size] for form in _forms(key) for i in range(len(form) - size + 1)}
     hidden = bytearray(len(text))
     letters = _letters(text)
-    for _ in range(_LEVELS):
-        _hide(letters, pieces, size, hidden)
-        decoded = _decoded(letters)
-        if len(decoded) == len(letters):
-            break
-        letters = decoded
+    # An escape that an escaped line break cuts in two is one again without the break.
+    for decoded in (letters, _in_one_line(_in_one_line(letters))):
+        _hide_decoded(decoded, pieces, size, hidden)
     return _without(text, hidden)
 
 
@@ -77,6 +75,14 @@ def _is_unseen(letter: str) -> bool:
     return letter.isspace() or unicodedata.category(letter) in {"Cc", "Cf"}
 
 
+def _in_one_line(letters: list[_Letter]) -> list[_Letter]:
+    """The letters without escaped white space."""
+    text = "".join(letter for letter, _, _ in letters)
+    ends = [0, *(match.end() for match in _BLANK.finditer(text))]
+    starts = [*(match.start() for match in _BLANK.finditer(text)), len(text)]
+    return [each for end, start in zip(ends, starts, strict=True) for each in letters[end:start]]
+
+
 def _decoded(letters: list[_Letter]) -> list[_Letter]:
     """The letters after one level of decoding, without white space."""
     text = "".join(letter for letter, _, _ in letters)
@@ -105,6 +111,16 @@ def _letter(match: re.Match[str]) -> str:
     if len(letter) != 1:
         return letter and "\0"
     return "" if _is_unseen(letter) else letter
+
+
+def _hide_decoded(letters: list[_Letter], pieces: set[str], size: int, hidden: bytearray) -> None:
+    """Mark every place where a piece of the key is written, at every level of decoding."""
+    for _ in range(_LEVELS):
+        _hide(letters, pieces, size, hidden)
+        decoded = _decoded(letters)
+        if len(decoded) == len(letters):
+            break
+        letters = decoded
 
 
 def _hide(letters: list[_Letter], pieces: set[str], size: int, hidden: bytearray) -> None:

@@ -15,6 +15,7 @@ from elanus.arguments import text, whole
 from elanus.errors import DataNotMatchException, EmbeddingMismatchError, quoted, shown
 from langchain_elanus._flow import Step, step
 
+_NO_NUMBERS = {bool, np.bool_, str, bytes, type(None), type(np.ma.masked)}
 _NAMING = ("model", "model_name", "model_id", "deployment")
 
 
@@ -195,17 +196,17 @@ def _as_matrix(vectors: Any, name: str) -> NDArray[np.float32]:
     Raises:
         DataNotMatchException: naming the text whose vector is no list of numbers.
     """
-    try:
-        # No dtype yet: with one, numpy would read strings as numbers.
-        found = np.asarray(vectors)
-    except (RuntimeError, TypeError, ValueError):
-        found = np.empty(0, dtype=object)
     is_list = isinstance(vectors, Sequence) or (isinstance(vectors, np.ndarray) and vectors.ndim)
     rows = vectors if is_list else ()
-    # Beside numbers, numpy takes True and False for 1 and 0.
+    # Beside numbers, numpy takes True and False for 1 and 0, and masked elements for others.
     kinds = [set(map(type, row)) if isinstance(row, Sequence) else set() for row in rows]
-    odd = [i for i, row in enumerate(kinds) if row & {bool, np.bool_, str, bytes, type(None)}]
+    odd = [i for i, row in enumerate(kinds) if row & _NO_NUMBERS]
     odd += [i for i, row in enumerate(rows) if np.ma.is_masked(row)]
+    try:
+        # No dtype yet: with one, numpy would read strings as numbers.
+        found = np.asarray([] if odd else vectors)
+    except (RuntimeError, TypeError, ValueError):
+        found = np.empty(0, dtype=object)
     if odd or found.dtype.kind not in "fiu":
         place = f"texts[{odd[0]}]" if odd else "the texts"
         value = vectors[odd[0]] if odd else vectors

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from langchain_core.callbacks import Callbacks
 from langchain_core.documents import BaseDocumentCompressor, Document
 from pydantic import ConfigDict, Field
@@ -95,7 +97,7 @@ def reranked(
 def _place(reranker: Any, result: Any, count: int) -> tuple[int, float]:
     """The index and the score of one result over so many texts."""
     try:
-        place, score = operator.index(result.index), float(result.score)
+        place, score = operator.index(result.index), _number(result.score)
     except (AttributeError, OverflowError, RecursionError, TypeError, ValueError) as error:
         raise ParamError(
             f"reranker {quoted(reranker)} gave {quoted(result)}; each result needs an integer "
@@ -107,6 +109,12 @@ def _place(reranker: Any, result: Any, count: int) -> tuple[int, float]:
             f"indexes go from 0 to {count - 1}"
         )
     return place, score
+
+
+def _number(score: Any) -> float:
+    if np.ma.is_masked(score) or math.isnan(found := float(score)):
+        raise ValueError
+    return found
 
 
 def rerank_hits(

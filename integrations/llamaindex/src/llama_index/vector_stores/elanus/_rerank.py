@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+import numpy as np
 from llama_index.core.bridge.pydantic import ConfigDict, Field, field_validator, model_validator
 from llama_index.core.callbacks import CBEventType, EventPayload
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
@@ -51,7 +53,7 @@ def order_of(reranker: Any, results: Any, count: int) -> list[tuple[int, float]]
         ParamError: naming the reranker, if that is no list of results.
     """
     try:
-        found = [(operator.index(each.index), float(each.score)) for each in results]
+        found = [(operator.index(each.index), _number(each.score)) for each in results]
     except (AttributeError, OverflowError, RecursionError, TypeError, ValueError) as error:
         raise ParamError(
             f"reranker {quoted(reranker)} gave {shown(results)}; it must give a list of results, "
@@ -63,6 +65,12 @@ def order_of(reranker: Any, results: Any, count: int) -> list[tuple[int, float]]
                 f"reranker {quoted(reranker)} gave the index {quoted(place)} for {count} texts; "
                 f"indexes go from 0 to {count - 1}"
             )
+    return found
+
+
+def _number(score: Any) -> float:
+    if np.ma.is_masked(score) or math.isnan(found := float(score)):
+        raise ValueError
     return found
 
 

@@ -26,7 +26,6 @@ from llama_index.vector_stores.elanus._query import make_plan
 from llama_index.vector_stores.elanus._rerank import check_reranker
 from llama_index.vector_stores.elanus._short import ShortRepr
 
-
 _LONGEST_WAIT = 2_000_000  # seconds, as for a client
 
 

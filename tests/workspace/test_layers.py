@@ -51,4 +51,4 @@ def test_another_distribution_imports_only_public_names(above):
     files = sorted((ROOT / above / "src").rglob("*.py"))
     modules = {m for f in files for m in imported(f) if m.split(".")[0] == "elanus"}
     assert modules
-    assert modules <= {"elanus", "elanus.errors"}
+    assert modules <= {"elanus", "elanus.arguments", "elanus.errors"}

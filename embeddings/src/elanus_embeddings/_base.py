@@ -10,6 +10,7 @@ from typing import Any, Generic, Literal, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from elanus.arguments import flag
 from elanus.errors import quoted
 from elanus_embeddings._texts import checked_texts
 
@@ -56,11 +57,11 @@ class BaseEmbeddingFunction(ABC, Generic[Encoded]):
             ParamError: ``texts`` is not a list, or an item is not a string, or is one that UTF-8
                 cannot express.
         """
-        return self._encode(checked_texts(texts), "document", progress=progress)
+        return self._encode(checked_texts(texts), "document", progress=flag("progress", progress))
 
     def encode_queries(self, texts: Sequence[str], *, progress: bool = False) -> Encoded:
         """Encode texts that will be searched for; otherwise as ``encode_documents``."""
-        return self._encode(checked_texts(texts), "query", progress=progress)
+        return self._encode(checked_texts(texts), "query", progress=flag("progress", progress))
 
     async def aencode_documents(self, texts: Sequence[str], *, progress: bool = False) -> Encoded:
         """``encode_documents`` without blocking the event loop."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from elanus.arguments import flag
 from elanus.errors import ParamError
 from elanus_embeddings._base import BaseEmbeddingFunction, Kind
 from elanus_embeddings._extras import find_model, load_package, model_identity
@@ -59,9 +60,9 @@ class BGEM3EmbeddingFunction(BaseEmbeddingFunction[dict[str, Any]]):
     ) -> None:
         self._batch_size = positive("batch_size", batch_size)
         self._wanted = {
-            "return_dense": return_dense,
-            "return_sparse": return_sparse,
-            "return_colbert_vecs": return_colbert_vecs,
+            "return_dense": flag("return_dense", return_dense),
+            "return_sparse": flag("return_sparse", return_sparse),
+            "return_colbert_vecs": flag("return_colbert_vecs", return_colbert_vecs),
         }
         if not any(self._wanted.values()):
             raise ParamError(
@@ -70,8 +71,8 @@ class BGEM3EmbeddingFunction(BaseEmbeddingFunction[dict[str, Any]]):
         package = load_package("FlagEmbedding", _EXTRA, type(self).__name__)
         self._model = package.BGEM3FlagModel(
             find_model(model_name, download=download),
-            normalize_embeddings=normalize_embeddings,
-            use_fp16=use_fp16,
+            normalize_embeddings=flag("normalize_embeddings", normalize_embeddings),
+            use_fp16=flag("use_fp16", use_fp16),
             **{"devices": device, **kwargs},
         )
         settings = {key: value for key, value in kwargs.items() if key not in _SAME_VECTORS}

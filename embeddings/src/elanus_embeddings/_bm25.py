@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from elanus import build_analyzer
+from elanus.arguments import flag, refuse
 from elanus.errors import ParamError, cut, quoted, shown
 from elanus_embeddings._base import BaseEmbeddingFunction, Kind
 from elanus_embeddings._progress import ProgressBar
@@ -107,7 +108,7 @@ class BM25EmbeddingFunction(BaseEmbeddingFunction[Sparse]):
         texts = checked_texts(corpus, "corpus")
         found: Counter[str] = Counter()
         total = 0
-        bar = ProgressBar(len(texts), shown=progress)
+        bar = ProgressBar(len(texts), shown=flag("progress", progress))
         for text in texts:
             terms = self._tokens(text)
             total += len(terms)
@@ -130,7 +131,7 @@ class BM25EmbeddingFunction(BaseEmbeddingFunction[Sparse]):
             ParamError: there are none yet.
         """
         self._check_fitted()
-        Path(path).write_text(json.dumps(self._state()), encoding="utf-8")
+        _checked_path(path).write_text(json.dumps(self._state()), encoding="utf-8")
 
     def load(self, path: str | os.PathLike[str]) -> None:
         """Take the statistics, k1, b and epsilon of a file that this class or pymilvus's wrote.
@@ -139,7 +140,7 @@ class BM25EmbeddingFunction(BaseEmbeddingFunction[Sparse]):
             ParamError: there is no such file, it is of another format, or was made with another
                 analyzer. A file of pymilvus's does not say with which.
         """
-        state = _read_state(Path(path))
+        state = _read_state(_checked_path(path))
         if state.get("analyzer", self._analyzer) != self._analyzer:
             raise ParamError(
                 f"{quoted(str(path))} was made with analyzer {quoted(state['analyzer'])}, "
@@ -218,7 +219,16 @@ def _analysis(analyzer: Any) -> tuple[Tokens, str | None]:
 def _number(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < np.inf:
         raise ParamError(f"{name} must be a finite number of at least 0, got {shown(value)}")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise ParamError(f"{name} is too large for a float: {shown(value)}") from None
+
+
+def _checked_path(path: Any) -> Path:
+    if not isinstance(path, (str, os.PathLike)):
+        refuse("path", "that of a file", path)
+    return Path(path)
 
 
 def _read_state(path: Path) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from elanus import CollectionSchema, DataType, DocumentStore, MilvusClient
+from elanus.arguments import flag, whole
 from elanus.errors import (
     CollectionExistsError,
     CollectionNotFoundError,
@@ -26,7 +27,7 @@ from elanus.errors import (
 from elanus_embeddings._base import BaseEmbeddingFunction, Dense, Kind
 from elanus_embeddings._contract import EmbeddingFunction
 from elanus_embeddings._progress import ProgressBar
-from elanus_embeddings._texts import checked_texts, positive
+from elanus_embeddings._texts import checked_text, checked_texts, positive
 from elanus_embeddings._vectors import NotVectors, checked_rows
 
 _KEY, _VECTOR, _CHECKSUM = "key", "vector", "checksum"
@@ -116,9 +117,10 @@ class CachedEmbeddingFunction(BaseEmbeddingFunction[Dense]):
         batch_size: int = 128,
     ) -> None:
         _check_inner(inner)
+        name = checked_text(inner.name, "inner: name")
         self._inner = inner
         self._batch_size = positive("batch_size", batch_size)
-        self._collection = f"{collection}_{_digest(inner.name)[:16]}"
+        self._collection = f"{checked_text(collection, 'collection')}_{_digest(name)[:16]}"
         self._owns_client = not isinstance(cache, (MilvusClient, DocumentStore))
         self._client = _client(cache)
 
@@ -139,7 +141,7 @@ class CachedEmbeddingFunction(BaseEmbeddingFunction[Dense]):
     @property
     def dim(self) -> int:
         """Components of a vector; of the cached ones, if there are any."""
-        return int(self._cached_dim() or self._inner.dim)
+        return self._cached_dim() or whole("inner: dim", self._inner.dim, 1)
 
     @property
     def name(self) -> str:
@@ -196,21 +198,25 @@ class CachedEmbeddingFunction(BaseEmbeddingFunction[Dense]):
 
     async def aencode_documents(self, texts: Sequence[str], *, progress: bool = False) -> Dense:
         """``encode_documents`` without blocking the event loop."""
-        return await self._aencode(checked_texts(texts), "document", progress=progress)
+        return await self._aencode(
+            checked_texts(texts), "document", progress=flag("progress", progress)
+        )
 
     async def aencode_queries(self, texts: Sequence[str], *, progress: bool = False) -> Dense:
         """``encode_queries`` without blocking the event loop."""
-        return await self._aencode(checked_texts(texts), "query", progress=progress)
+        return await self._aencode(
+            checked_texts(texts), "query", progress=flag("progress", progress)
+        )
 
     def _look_up(self, texts: list[str], kind: Kind, *, shown: bool) -> tuple[_Job, ProgressBar]:
         if texts:
             try:
-                dim = int(self._inner.dim)
+                dim = self._inner.dim
             except ParamError:
                 # A provider may not know it before its first answer, which is checked on its own.
                 pass
             else:
-                self._check_dim(dim)
+                self._check_dim(whole("inner: dim", dim, 1))
         keys = [_digest(self.name, kind, text) for text in texts]
         wanted: dict[str, tuple[str, int]] = {}
         for place, (key, text) in enumerate(zip(keys, texts, strict=True)):

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from elanus.arguments import flag
 from elanus.errors import ParamError, cut, quoted
 from elanus_embeddings._extras import load_package, model_identity
 from elanus_embeddings._rerank import RerankResult
@@ -144,6 +145,7 @@ class BGERerankFunction(CrossEncoderRerankFunction):
         download: bool = False,
         **kwargs: Any,
     ) -> None:
+        normalize, use_fp16 = flag("normalize", normalize), flag("use_fp16", use_fp16)
         self._query_tokens = positive("query_max_length", query_max_length)
         nn = load_package("torch.nn", EXTRA, type(self).__name__)
         super().__init__(

@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
+from elanus.arguments import flag
 from elanus.errors import MissingExtraError, ParamError, cut, quoted
 
 # Files that do not change a vector.
@@ -62,7 +63,7 @@ def find_model(model: str, *, download: bool) -> str:
     Raises:
         ParamError: it is neither a folder nor, without ``download``, in the hub's cache here.
     """
-    if download or is_folder(model):
+    if flag("download", download) or is_folder(model):
         return model
     from huggingface_hub import snapshot_download  # noqa: PLC0415 - comes with those libraries
 

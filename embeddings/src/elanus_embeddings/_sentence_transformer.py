@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from elanus.arguments import flag
 from elanus.errors import ParamError, shown
 from elanus_embeddings._base import BaseEmbeddingFunction, Dense, Kind
 from elanus_embeddings._extras import is_folder, load_package, model_identity, not_found
@@ -28,8 +29,9 @@ def load_transformer(
             f"{needed_by}: model_name must be a folder or a name, got {shown(model_name)}"
         )
     package = load_package("sentence_transformers", EXTRA, needed_by)
+    is_local = not flag("download", download)
     try:
-        return getattr(package, class_name)(model_name, local_files_only=not download, **kwargs)
+        return getattr(package, class_name)(model_name, local_files_only=is_local, **kwargs)
     except (OSError, ValueError) as error:
         raise not_found(model_name, error) from error
 
@@ -67,7 +69,7 @@ class SentenceTransformerEmbeddingFunction(BaseEmbeddingFunction[Dense]):
     ) -> None:
         self._batch_size = positive("batch_size", batch_size)
         self._instructions = {"query": query_instruction, "document": doc_instruction}
-        self._normalize = normalize_embeddings
+        self._normalize = flag("normalize_embeddings", normalize_embeddings)
         self._model = load_transformer(
             "SentenceTransformer",
             model_name,

@@ -38,6 +38,8 @@ def checked_rows(answer: Any, count: int, dim: int | None = None) -> Dense:
     Raises:
         NotVectors: naming the first row that is none of finite numbers, or has another length.
     """
+    if _holds_others(answer):
+        raise _fault(answer, count, dim)
     try:
         # No dtype yet: with one, numpy would read strings as numbers.
         rows = np.asarray(answer)
@@ -48,17 +50,27 @@ def checked_rows(answer: Any, count: int, dim: int | None = None) -> Dense:
     with np.errstate(over="ignore"):  # what overflows is infinite, and refused here
         narrow = rows.astype(np.float32, copy=False)
     good = np.isfinite(narrow).all()
-    if rows.shape != (count, dim or rows.shape[1] or 1) or not good or _has_bool(answer, rows):
+    if rows.shape != (count, dim or rows.shape[1] or 1) or not good:
         raise _fault(answer, count, dim)
     return narrow
 
 
-def _has_bool(answer: Any, rows: Any) -> bool:
-    """Whether a list mixes True or False with numbers, which numpy then takes for 1 and 0."""
+def _holds_others(answer: Any) -> bool:
+    """Whether a list holds what numpy takes for numbers, as True, arrays or masked elements."""
     if isinstance(answer, np.ndarray) or not isinstance(answer, Sequence):
         return False
-    places = np.argwhere((rows == 0) | (rows == 1)).tolist()
-    return any(isinstance(answer[i][j], (bool, np.bool_)) for i, j in places)
+    return not all(map(_is_row, answer))
+
+
+def _is_row(row: Any) -> bool:
+    if isinstance(row, Sequence):
+        return all(map(_is_number, set(map(type, row))))
+    return not np.ma.is_masked(row)
+
+
+def _is_number(kind: type) -> bool:
+    is_other = issubclass(kind, (bool, np.timedelta64))  # a span of time is one of numpy's integers
+    return issubclass(kind, (int, float, np.number)) and not is_other
 
 
 def _fault(answer: Any, count: int, dim: int | None) -> NotVectors:
@@ -80,12 +92,12 @@ def _fault(answer: Any, count: int, dim: int | None) -> NotVectors:
 
 
 def _row_fault(row: Any) -> str | None:
-    if isinstance(row, (str, bytes)) or not isinstance(row, (Sequence, np.ndarray)):
+    is_list = isinstance(row, Sequence) or (isinstance(row, np.ndarray) and row.ndim > 0)
+    if isinstance(row, (str, bytes)) or not is_list:
         return quoted(row)
     if len(row) == 0:
         return "no numbers"
     for j, value in enumerate(row):
-        is_number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-        if not is_number or not abs(value) <= _LARGEST:
+        if not _is_number(type(value)) or not abs(value) <= _LARGEST:
             return f"{quoted(value)} as number {j}"
     return None

@@ -8,6 +8,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from elanus.arguments import flag, refuse
 from elanus.errors import MissingExtraError, ParamError, quoted
 
 MODEL_NAME = "sentence-transformers/all-MiniLM-L6-v2"
@@ -61,6 +62,9 @@ def read_model_files(path: str | os.PathLike[str] | None, *, download: bool) -> 
         MissingExtraError: the package is not installed, and ``download`` is False or
             ``huggingface_hub`` is not installed.
     """
+    download = flag("download", download)
+    if path is not None and not isinstance(path, (str, os.PathLike)):
+        refuse("path", "a folder or a file", path)
     folder = _packaged_folder() if path is None else _given_folder(path, download=download)
     if folder is not None:
         places = {name: folder / name for name in _PUBLISHED}

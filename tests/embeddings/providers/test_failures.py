@@ -78,6 +78,20 @@ def test_an_answer_that_is_not_json_is_refused(make, server, encode, reply, body
     assert len(server.seen) == 1
 
 
+@pytest.mark.parametrize("status", [200, 400, 503])
+@pytest.mark.parametrize(
+    "charset",
+    ["rot13", "base64", "hex", "zlib", "idna", "punycode", "undefined", "utf-16", "utf-32", "none"],
+)
+def test_an_answer_in_an_encoding_that_cannot_be_read_is_shown(
+    make, server, encode, reply, status, charset
+):
+    headers = {"Content-Type": f"text/html; charset={charset}"}
+    server.script.extend([reply(status, b"<p>out of \xffrder</p>", headers)] * 3)
+    with pytest.raises(EmbeddingRequestError, match=rf"answered {status} .*<p>out of .*rder</p>"):
+        encode(make("openai"), ["a"])
+
+
 @pytest.mark.parametrize(
     "data",
     [

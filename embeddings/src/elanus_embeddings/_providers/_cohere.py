@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from elanus.errors import ParamError, UnsupportedError, quoted, shown
+from elanus.arguments import choice, names
+from elanus.errors import UnsupportedError, quoted
 from elanus_embeddings._http import RetryPolicy
 from elanus_embeddings._providers._embedding import HttpEmbeddingFunction, Purpose
 from elanus_embeddings._providers._flow import Limits
@@ -80,14 +81,12 @@ class CohereEmbeddingFunction(HttpEmbeddingFunction):
         timeout: float = 60.0,
         retry: RetryPolicy | None = None,
     ) -> None:
-        if input_type not in _INPUT_TYPES:
-            raise ParamError(f"input_type must be one of {_INPUT_TYPES}, got {shown(input_type)}")
-        if embedding_types is not None and list(embedding_types) != ["float"]:
+        input_type = choice("input_type", input_type, _INPUT_TYPES)
+        if embedding_types is not None and names("embedding_types", embedding_types) != ["float"]:
             raise UnsupportedError(
                 f"embedding_types={quoted(embedding_types)}: only ['float'] is there"
             )
-        if truncate is not None and truncate not in _TRUNCATE:
-            raise ParamError(f"truncate must be None or one of {_TRUNCATE}, got {shown(truncate)}")
+        truncate = None if truncate is None else choice("truncate", truncate, _TRUNCATE)
         self._input_types: dict[Purpose, str] = {
             "document": "search_document",
             "query": "search_query",

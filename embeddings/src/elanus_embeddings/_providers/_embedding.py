@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
+from elanus.arguments import flag
 from elanus.errors import ParamError, quoted
 from elanus_embeddings._base import BaseEmbeddingFunction, Dense, Kind
 from elanus_embeddings._http import EmbeddingRequestError
@@ -91,12 +92,12 @@ class HttpEmbeddingFunction(BaseEmbeddingFunction[Dense]):
 
     async def aencode_documents(self, texts: Sequence[str], *, progress: bool = False) -> Dense:
         """Encode documents without blocking the event loop; otherwise as ``encode_documents``."""
-        flow = self._flow(checked_texts(texts), "document", progress=progress)
+        flow = self._flow(checked_texts(texts), "document", progress=flag("progress", progress))
         return await self._endpoint.arun(flow)
 
     async def aencode_queries(self, texts: Sequence[str], *, progress: bool = False) -> Dense:
         """Encode queries without blocking the event loop; otherwise as ``encode_queries``."""
-        flow = self._flow(checked_texts(texts), "query", progress=progress)
+        flow = self._flow(checked_texts(texts), "query", progress=flag("progress", progress))
         return await self._endpoint.arun(flow)
 
     def probe(self) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from elanus.arguments import flag, text
 from elanus.errors import ParamError
 from elanus_embeddings._http import RetryPolicy
 from elanus_embeddings._providers._embedding import HttpEmbeddingFunction, Purpose, by_index
@@ -82,6 +83,7 @@ class JinaEmbeddingFunction(HttpEmbeddingFunction):
         timeout: float = 60.0,
         retry: RetryPolicy | None = None,
     ) -> None:
+        task = None if task is None else text("task", task)
         if task == "":
             raise ParamError("task must be None or a string such as 'retrieval.passage', got ''")
         super().__init__(
@@ -97,7 +99,7 @@ class JinaEmbeddingFunction(HttpEmbeddingFunction):
         )
         self._has_tasks = not model_name.startswith(_WITHOUT_TASKS)
         self._task = task if self._has_tasks else None
-        self._late_chunking = late_chunking
+        self._late_chunking = flag("late_chunking", late_chunking)
 
     def _payload(self, texts: list[str], purpose: Purpose) -> dict[str, Any]:
         payload: dict[str, Any] = {"model": self._model, "input": texts}

@@ -6,7 +6,7 @@ import base64
 import html
 import re
 import sys
-from collections.abc import Iterator
+import unicodedata
 
 REDACTED = "[API key]"
 
@@ -16,16 +16,17 @@ _SHORTEST_PIECE = 8
 # A page of HTML in JSON, with a percent-encoded link, has three levels.
 _LEVELS = 4
 
-# Ways to write one character: in a URL, in HTML, in JSON or in Python.
+# Ways to write one character: in a URL, in HTML, in JSON or in programming languages.
 _WRITTEN = re.compile(
     r"%(?P<url>[0-9a-fA-F]{2})"
-    r"|&(?:#x(?P<hex>[0-9a-fA-F]{1,6})|#(?P<dec>[0-9]{1,7})|(?P<name>[a-zA-Z]{2,8}));"
-    r"|\\u(?P<u>[0-9a-fA-F]{4})|\\x(?P<x>[0-9a-fA-F]{2})|\\(?P<plain>[\\\"'/])"
-    r"|(?P<blank>\\[nrt])|.",
+    r"|&(?:#[xX]0*(?P<hex>[0-9a-fA-F]{1,6})|#0*(?P<dec>[0-9]{1,7})|(?P<name>[a-zA-Z]{2,10}));"
+    r"|[\\%]u(?P<u>[0-9a-fA-F]{4})|\\x(?P<x>[0-9a-fA-F]{2})|\\U00(?P<U>[0-9a-fA-F]{6})"
+    r"|\\u\{0*(?P<braced>[0-9a-fA-F]{1,6})\}|\\(?P<octal>[0-3][0-7]{2})"
+    r"|\\(?P<plain>[\\\"'/])|(?P<blank>\\[nrt])|.",
     re.DOTALL,
 )
-
-_BREAK = re.compile(r"\\[nrt]")
+_BLANK = re.compile(r"\\[nrt]")
+_HEXADECIMAL = ("url", "hex", "u", "x", "U", "braced")
 
 # A character, and where it was written.
 _Letter = tuple[str, int, int]
@@ -35,13 +36,15 @@ def redact(text: str, key: str) -> str:
     """A text without a key, and without any longer piece of it.
 
     It is found as it is, percent-encoded, escaped for HTML, JSON or Python, any of these on top of
-    each other, in base64 or hexadecimal, and with white space in it.
+    each other, in base64 or hexadecimal, and with white space or invisible letters in it.
     """
     size = min(_SHORTEST_PIECE, len(key))
     pieces = {form[i : i + size] for form in _forms(key) for i in range(len(form) - size + 1)}
     hidden = bytearray(len(text))
-    for letters in _readings(text):
-        _hide(letters, pieces, size, hidden)
+    letters = _letters(text)
+    # An escape that an escaped line break cuts in two is one again without the break.
+    for decoded in (letters, _in_one_line(_in_one_line(letters))):
+        _hide_decoded(decoded, pieces, size, hidden)
     return _without(text, hidden)
 
 
@@ -49,7 +52,10 @@ def _forms(key: str) -> set[str]:
     """The key, what is left of it when it is taken for something encoded, and its encodings."""
     if len(key) < _SHORTEST_PIECE:
         return {key}
-    found = {"".join(letter for letter, _, _ in letters) for letters in _readings(key)} | {key}
+    found, letters = {key}, _letters(key)
+    for _ in range(_LEVELS):
+        letters = _decoded(letters)
+        found.add("".join(letter for letter, _, _ in letters))
     content = key.encode()
     for shift, start in enumerate((0, 2, 3)):
         # The bytes before a key, as those of "Bearer ", decide how it is cut into threes. What
@@ -60,31 +66,21 @@ def _forms(key: str) -> set[str]:
     return found | {content.hex(), content.hex().upper()}
 
 
-def _readings(text: str) -> Iterator[list[_Letter]]:
-    """A text as it is, and what it may be when it is decoded, some levels deep.
-
-    At each level either everything is decoded, or only what breaks lines is taken out: that may
-    stand in the middle of what else is encoded.
-    """
-    readings, seen = [_letters(text)], set[str]()
-    for _ in range(_LEVELS):
-        deeper = []
-        for letters in readings:
-            read = "".join(letter for letter, _, _ in letters)
-            if read not in seen:
-                seen.add(read)
-                yield letters
-                deeper += [_decoded(letters), _unbroken(letters, read)]
-        readings = deeper
-
-
-def _unbroken(letters: list[_Letter], text: str) -> list[_Letter]:
-    broken = {i for match in _BREAK.finditer(text) for i in range(*match.span())}
-    return [letter for i, letter in enumerate(letters) if i not in broken]
-
-
 def _letters(text: str) -> list[_Letter]:
-    return [(letter, i, i + 1) for i, letter in enumerate(text) if not letter.isspace()]
+    return [(letter, i, i + 1) for i, letter in enumerate(text) if not _is_unseen(letter)]
+
+
+def _is_unseen(letter: str) -> bool:
+    """Whether a letter is white space, a control or a format character, as NUL or a soft hyphen."""
+    return letter.isspace() or unicodedata.category(letter) in {"Cc", "Cf"}
+
+
+def _in_one_line(letters: list[_Letter]) -> list[_Letter]:
+    """The letters without escaped white space."""
+    text = "".join(letter for letter, _, _ in letters)
+    ends = [0, *(match.end() for match in _BLANK.finditer(text))]
+    starts = [*(match.start() for match in _BLANK.finditer(text)), len(text)]
+    return [each for end, start in zip(ends, starts, strict=True) for each in letters[end:start]]
 
 
 def _decoded(letters: list[_Letter]) -> list[_Letter]:
@@ -99,9 +95,10 @@ def _decoded(letters: list[_Letter]) -> list[_Letter]:
 
 
 def _letter(match: re.Match[str]) -> str:
-    """What one match stands for; nothing for white space."""
-    code = match["url"] or match["hex"] or match["u"] or match["x"]
+    """What one match stands for; nothing for what is not seen."""
+    code = next(filter(None, map(match.group, _HEXADECIMAL)), None)
     number = int(code, 16) if code else int(match["dec"] or -1)
+    number = int(match["octal"], 8) if match["octal"] else number
     if 0 <= number <= sys.maxunicode:
         letter = chr(number)
     elif match["name"]:
@@ -111,7 +108,19 @@ def _letter(match: re.Match[str]) -> str:
     else:
         letter = match["plain"] or match[0]
     # What is longer, as an entity that does not exist, is no letter of a key.
-    return letter.strip() if len(letter) < 2 else "\0"
+    if len(letter) != 1:
+        return letter and "\0"
+    return "" if _is_unseen(letter) else letter
+
+
+def _hide_decoded(letters: list[_Letter], pieces: set[str], size: int, hidden: bytearray) -> None:
+    """Mark every place where a piece of the key is written, at every level of decoding."""
+    for _ in range(_LEVELS):
+        _hide(letters, pieces, size, hidden)
+        decoded = _decoded(letters)
+        if len(decoded) == len(letters):
+            break
+        letters = decoded
 
 
 def _hide(letters: list[_Letter], pieces: set[str], size: int, hidden: bytearray) -> None:

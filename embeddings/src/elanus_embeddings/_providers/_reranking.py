@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from elanus.arguments import flag
 from elanus.errors import quoted
 from elanus_embeddings._http import EmbeddingRequestError
 from elanus_embeddings._providers._flow import Answer, Flow, Limits, Request, place_of, search_fault
@@ -34,7 +35,7 @@ class HttpRerankFunction:
         self._model = checked_name(model_name)
         self._endpoint = endpoint
         self._limits = limits
-        self._return_documents = return_documents
+        self._return_documents = flag("return_documents", return_documents)
 
     @property
     def name(self) -> str:

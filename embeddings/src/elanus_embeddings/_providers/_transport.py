@@ -190,7 +190,7 @@ class Endpoint:
             return Answer(body, response.status_code)
         return self.failure(
             f"answered {response.status_code} to {{texts}}, but not with JSON: "
-            + quoted(self.excerpt(response.text)),
+            + quoted(self.excerpt(_text(response))),
             request,
             status=response.status_code,
         )
@@ -208,13 +208,13 @@ class Endpoint:
         self, response: httpx.Response, body: Any, request: Request
     ) -> EmbeddingRequestError:
         status = response.status_code
-        said = self.excerpt(response.text if body is _MALFORMED else _message(body))
+        said = self.excerpt(_text(response) if body is _MALFORMED else _message(body))
         phrase = self.excerpt(response.reason_phrase)
         reason = f"answered {status} {phrase} to {{texts}}: {said}"
         if status in {401, 403}:
             reason += f"; check the API key: {self.key_hint}"
         retried = status in {_REQUEST_TIMEOUT, _TOO_MANY_REQUESTS} or status >= 500
-        if not retried or _FINAL in response.text:
+        if not retried or _FINAL in _text(response):
             return self.failure(reason, request, status=status)
         after = _retry_after(response.headers.get("Retry-After"))
         if after is not None:
@@ -247,6 +247,14 @@ def _decoded(content: bytes) -> Any:
         return json.loads(content)
     except (ValueError, RecursionError):
         return _MALFORMED
+
+
+def _text(response: httpx.Response) -> str:
+    """What a server said; in UTF-8, if it names an encoding that cannot be read so."""
+    try:
+        return response.text
+    except Exception:  # noqa: BLE001  # Python's codecs, some of which are none of text, raise any
+        return response.content.decode(errors="replace")
 
 
 def _message(body: Any) -> str:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from elanus.errors import ParamError, UnsupportedError, quoted, shown
+from elanus.arguments import flag, text
+from elanus.errors import UnsupportedError, quoted
 from elanus_embeddings._http import RetryPolicy
 from elanus_embeddings._providers._embedding import HttpEmbeddingFunction, Purpose, by_index
 from elanus_embeddings._providers._flow import Limits
@@ -90,13 +91,11 @@ class VoyageEmbeddingFunction(HttpEmbeddingFunction):
         timeout: float = 60.0,
         retry: RetryPolicy | None = None,
     ) -> None:
-        if embedding_type not in (None, "float"):
+        if embedding_type is not None and text("embedding_type", embedding_type) != "float":
             raise UnsupportedError(
                 f"embedding_type={quoted(embedding_type)}: only 'float' is there"
             )
-        if truncate not in (None, True, False):
-            raise ParamError(f"truncate must be True, False or None, got {shown(truncate)}")
-        self._truncate = truncate
+        self._truncate = None if truncate is None else flag("truncate", truncate)
         super().__init__(
             model_name,
             _VOYAGE.connect(

@@ -11,9 +11,11 @@ from langchain_core.embeddings import Embeddings
 from numpy.typing import NDArray
 
 from elanus import EmbeddingFunction, ParamError
+from elanus.arguments import text, whole
 from elanus.errors import DataNotMatchException, EmbeddingMismatchError, quoted, shown
 from langchain_elanus._flow import Step, step
 
+_NO_NUMBERS = {bool, np.bool_, str, bytes, type(None), type(np.ma.masked)}
 _NAMING = ("model", "model_name", "model_id", "deployment")
 
 
@@ -140,6 +142,8 @@ def as_function(embedding: Any, name: str | None, dim: int | None) -> EmbeddingF
         return embedding.function
     if isinstance(embedding, Embeddings):
         declared = getattr(embedding, "dimensions", None)
+        name = None if name is None else text("embedding_name", name)
+        dim = None if dim is None else whole("dim", dim, 1)
         return LangChainFunction(embedding, name, declared if dim is None else dim)
     if isinstance(embedding, EmbeddingFunction):
         return embedding
@@ -192,15 +196,17 @@ def _as_matrix(vectors: Any, name: str) -> NDArray[np.float32]:
     Raises:
         DataNotMatchException: naming the text whose vector is no list of numbers.
     """
+    is_list = isinstance(vectors, Sequence) or (isinstance(vectors, np.ndarray) and vectors.ndim)
+    rows = vectors if is_list else ()
+    # Beside numbers, numpy takes True and False for 1 and 0, and masked elements for others.
+    kinds = [set(map(type, row)) if isinstance(row, Sequence) else set() for row in rows]
+    odd = [i for i, row in enumerate(kinds) if row & _NO_NUMBERS]
+    odd += [i for i, row in enumerate(rows) if np.ma.is_masked(row)]
     try:
         # No dtype yet: with one, numpy would read strings as numbers.
-        found = np.asarray(vectors)
-    except (TypeError, ValueError):
+        found = np.asarray([] if odd else vectors)
+    except (RuntimeError, TypeError, ValueError):
         found = np.empty(0, dtype=object)
-    rows = vectors if isinstance(vectors, Sequence) else ()
-    # Beside numbers, numpy takes True and False for 1 and 0.
-    kinds = [set(map(type, row)) if isinstance(row, Sequence) else set() for row in rows]
-    odd = [i for i, row in enumerate(kinds) if row & {bool, np.bool_, str, bytes, type(None)}]
     if odd or found.dtype.kind not in "fiu":
         place = f"texts[{odd[0]}]" if odd else "the texts"
         value = vectors[odd[0]] if odd else vectors

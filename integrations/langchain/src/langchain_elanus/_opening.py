@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from elanus import DocumentStore, MilvusClient, ParamError
+from elanus.arguments import mapping, refuse
 from elanus.errors import quoted
 from langchain_elanus._embeddings import as_function
 from langchain_elanus._options import SearchOptions, check_names
@@ -43,12 +44,15 @@ def file_and_options(
     """The file to open and the client's options, wherever the caller said them.
 
     Raises:
-        ParamError: if two files are named.
+        ParamError: if two files are named, or something else than files.
         TypeError: naming the arguments that do not exist.
     """
     check_names("ElanusVectorStore", options, _CLIENT_OPTIONS)
-    arguments = dict(connection_args or {})
+    arguments = mapping("connection_args of ElanusVectorStore", connection_args)
     named = arguments.pop("uri", uri)
+    for each in (uri, named):
+        if not isinstance(each, (str, os.PathLike)):
+            refuse("uri", "a file path or ':memory:'", each)
     if uri not in (DEFAULT_URI, named):
         raise ParamError(f"uri is {quoted(uri)}, and {quoted(named)} in connection_args; give one")
     check_names("connection_args of ElanusVectorStore", arguments, _CLIENT_OPTIONS)
@@ -61,8 +65,13 @@ def check_alone(**arguments: Any) -> None:
     Raises:
         ParamError: naming the arguments that are for opening a file.
     """
-    defaults = {"uri": DEFAULT_URI, "collection_name": DEFAULT_COLLECTION, "analyzer": None}
-    given = [name for name, value in arguments.items() if value != defaults.get(name)]
+    defaults = {"uri": DEFAULT_URI, "collection_name": DEFAULT_COLLECTION}
+    # Only a text is compared with a text: arrays compare their elements.
+    given = [
+        name
+        for name, value in arguments.items()
+        if value is not None and not (isinstance(value, str) and value == defaults.get(name))
+    ]
     if given:
         raise ParamError(f"give a store, or a file to open ({', '.join(given)}), not both")
 

@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
+from langchain_core.documents import Document
+
 from elanus import ParamError
+from elanus.arguments import choice, flag, members, number, refuse
 from elanus.errors import listed, quoted, shown
 
 Mode = Literal["hybrid", "dense", "text"]
@@ -40,11 +43,11 @@ class SearchOptions:
     fill: bool = False
 
     def __post_init__(self) -> None:
-        if self.mode not in _MODES:
-            raise ParamError(f"mode must be one of {', '.join(_MODES)}; got {shown(self.mode)}")
-        least = self.score_threshold
-        if least is not None and not 0.0 <= least <= 1.0:
-            raise ParamError(f"score_threshold must be a number from 0 to 1, got {shown(least)}")
+        choice("mode", self.mode, _MODES)
+        flag("explain", self.explain)
+        flag("fill", self.fill)
+        if self.score_threshold is not None:
+            number("score_threshold", self.score_threshold, 0, 1)
         if self.reranker is not None:
             check_reranker(self.reranker)
 
@@ -74,10 +77,24 @@ def check_reranker(reranker: Any) -> None:
     Raises:
         ParamError: naming it, if it cannot be called.
     """
-    if not callable(reranker):
+    # A class is not yet a reranker.
+    if isinstance(reranker, type) or not callable(reranker):
         raise ParamError(
             f"reranker must be callable as reranker(query, texts, top_k=n), got {shown(reranker)}"
         )
+
+
+def checked_documents(documents: Any) -> list[Document]:
+    """Documents of LangChain as a list.
+
+    Raises:
+        ParamError: naming what is none.
+    """
+    found = members("documents", "a list of Documents", documents)
+    for i, each in enumerate(found):
+        if not isinstance(each, Document):
+            refuse(f"documents[{i}]", "a Document", each)
+    return found
 
 
 def check_names(call: str, given: Mapping[Any, Any], known: set[str]) -> None:

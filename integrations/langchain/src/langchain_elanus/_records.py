@@ -18,6 +18,7 @@ from elanus import (
     MilvusClient,
     ParamError,
 )
+from elanus.arguments import members, names, number, whole
 from elanus.errors import CollectionNotFoundError, quoted, shown
 from langchain_elanus._groups import as_group
 from langchain_elanus._vectorstore import ElanusVectorStore
@@ -27,6 +28,7 @@ DEFAULT_COLLECTION = "langchain_records"
 _FIELDS = ("id", "namespace", "key", "group_id", "updated_at")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
 _LONGEST_NAMESPACE = 1000
+_END = 1e12  # beyond the years that a clock can show
 
 
 class ElanusRecordManager(RecordManager):
@@ -107,15 +109,18 @@ class ElanusRecordManager(RecordManager):
             ValueError: if there is not one group id a key, or the clock went back behind
                 ``time_at_least``.
         """
-        if group_ids is not None and len(group_ids) != len(keys):
-            raise ParamError(f"{len(keys)} keys, but {len(group_ids)} group_ids")
+        keys = names("keys", keys)
+        groups = [None] * len(keys)
+        if group_ids is not None:
+            groups = members("group_ids", "a list of one a key", group_ids)
+        if len(groups) != len(keys):
+            raise ParamError(f"{len(keys)} keys, but {len(groups)} group_ids")
         now = self.get_time()
-        if time_at_least is not None and time_at_least > now:
+        if time_at_least is not None and number("time_at_least", time_at_least, 0, _END) > now:
             raise ParamError(
                 f"time_at_least={quoted(time_at_least)} lies in the future: the clock says "
                 f"{now}; a clean-up could delete what was just indexed"
             )
-        groups = [None] * len(keys) if group_ids is None else group_ids
         # A key that comes twice is one record: the last one, as if written one after another.
         records = {
             self._id(key): {"namespace": self.namespace, "key": key, "group_id": as_group(group)}
@@ -127,6 +132,7 @@ class ElanusRecordManager(RecordManager):
 
     def exists(self, keys: Sequence[str]) -> list[bool]:
         """For each key whether it has a record."""
+        keys = names("keys", keys)
         if not self._is_made():
             return [False] * len(keys)
         ids = [self._id(key) for key in keys]
@@ -156,8 +162,10 @@ class ElanusRecordManager(RecordManager):
             text, params["before"] = f"{text} and updated_at < {{before}}", before
         if after is not None:
             text, params["after"] = f"{text} and updated_at > {{after}}", after
-        if group_ids:
-            groups = [as_group(each) for each in group_ids]
+        limit = None if limit is None else whole("limit", limit, 0)
+        sources = [] if group_ids is None else members("group_ids", "a list", group_ids)
+        if sources:
+            groups = [as_group(each) for each in sources]
             params["groups"] = [each for each in groups if each is not None]
             unknown = " or group_id is null" if None in groups else ""
             text = f"{text} and (group_id in {{groups}}{unknown})"
@@ -168,6 +176,7 @@ class ElanusRecordManager(RecordManager):
 
     def delete_keys(self, keys: Sequence[str]) -> None:
         """Delete records; keys without one are no error."""
+        keys = names("keys", keys)
         if self._is_made():
             self._client.delete(self._collection, ids=[self._id(key) for key in keys])
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from langchain_core.callbacks import Callbacks
 from langchain_core.documents import BaseDocumentCompressor, Document
 from pydantic import ConfigDict, Field
@@ -14,7 +16,7 @@ from pydantic import ConfigDict, Field
 from elanus import ParamError, RankedDocument
 from elanus.errors import quoted, shown
 from langchain_elanus._flow import Flow, arun, run, step
-from langchain_elanus._options import check_reranker
+from langchain_elanus._options import check_reranker, checked_documents
 from langchain_elanus._results import EXPLANATION
 from langchain_elanus._short import ShortRepr
 
@@ -55,6 +57,7 @@ class ElanusReranker(ShortRepr, BaseDocumentCompressor):
         return await arun(self._compress(documents, query))
 
     def _compress(self, documents: Sequence[Document], query: str) -> Flow[list[Document]]:
+        documents = checked_documents(documents)
         texts = [document.page_content for document in documents]
         order = yield from reranked(self.reranker, query, texts, self.top_n)
         return [self._copy(documents[index], score) for index, score in order]
@@ -62,7 +65,9 @@ class ElanusReranker(ShortRepr, BaseDocumentCompressor):
     def _copy(self, document: Document, score: float) -> Document:
         metadata = dict(document.metadata)
         if self.explain:
-            metadata[EXPLANATION] = {**metadata.get(EXPLANATION, {}), "rerank_score": score}
+            said = metadata.get(EXPLANATION)
+            known = said if isinstance(said, dict) else {}  # else it is the user's own
+            metadata[EXPLANATION] = {**known, "rerank_score": score}
         return document.model_copy(update={"metadata": metadata})
 
 
@@ -92,8 +97,8 @@ def reranked(
 def _place(reranker: Any, result: Any, count: int) -> tuple[int, float]:
     """The index and the score of one result over so many texts."""
     try:
-        place, score = operator.index(result.index), float(result.score)
-    except (AttributeError, TypeError, ValueError) as error:
+        place, score = operator.index(result.index), _number(result.score)
+    except (AttributeError, OverflowError, RecursionError, TypeError, ValueError) as error:
         raise ParamError(
             f"reranker {quoted(reranker)} gave {quoted(result)}; each result needs an integer "
             "index and a score"
@@ -104,6 +109,12 @@ def _place(reranker: Any, result: Any, count: int) -> tuple[int, float]:
             f"indexes go from 0 to {count - 1}"
         )
     return place, score
+
+
+def _number(score: Any) -> float:
+    if np.ma.is_masked(score) or math.isnan(found := float(score)):
+        raise ValueError
+    return found
 
 
 def rerank_hits(

@@ -56,16 +56,19 @@ class SearchCalls(WriteCalls):
             await arun(self._similar("asimilarity_search_with_score", query, k, options))
         )
 
-    def _similarity_search_with_relevance_scores(
+    # Not the private forms that LangChain's own of these ask: they do not see score_threshold.
+
+    def similarity_search_with_relevance_scores(
         self, query: str, k: int = 4, **options: Any
     ) -> list[tuple[Document, float]]:
-        """What LangChain's public form asks for: relevances are from 0 to 1 in every mode."""
+        """As ``similarity_search``, with relevances, from 0 to 1 in every mode."""
         found = self._similar("similarity_search_with_relevance_scores", query, k, options)
         return [(each.document, each.relevance) for each in run(found)]
 
-    async def _asimilarity_search_with_relevance_scores(
+    async def asimilarity_search_with_relevance_scores(
         self, query: str, k: int = 4, **options: Any
     ) -> list[tuple[Document, float]]:
+        """Asynchronous ``similarity_search_with_relevance_scores``."""
         found = self._similar("asimilarity_search_with_relevance_scores", query, k, options)
         return [(each.document, each.relevance) for each in await arun(found)]
 

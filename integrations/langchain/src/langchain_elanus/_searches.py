@@ -9,6 +9,7 @@ from typing import Any
 from langchain_core.documents import Document
 
 from elanus import DocumentStore, ParamError, RankedDocument
+from elanus.arguments import whole
 from elanus.errors import shown
 from langchain_elanus._embeddings import embeds_natively, encode_step
 from langchain_elanus._flow import Flow, step
@@ -48,6 +49,7 @@ class Searches:
 
     def similar(self, query: str, k: int, options: SearchOptions) -> Flow[list[Scored]]:
         """The documents that answer a query best."""
+        k = whole("k", k, 1)
         wanted = max(_RERANKED_LEAST, _RERANKED_FACTOR * k) if options.reranker is not None else k
         vector = yield from self._vector(query, needed=options.mode != "text")
         hits = yield self._search(query, wanted, options, vector)
@@ -124,7 +126,7 @@ def by_vector(call: str, options: SearchOptions, asked: Any) -> SearchOptions:
     Raises:
         ParamError: if the call asks for another mode.
     """
-    if asked not in (None, "dense"):
+    if asked is not None and (not isinstance(asked, str) or asked != "dense"):
         raise ParamError(
             f"{call}: a vector has no words, so mode must be 'dense', not {shown(asked)}"
         )

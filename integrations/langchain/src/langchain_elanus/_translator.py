@@ -83,5 +83,5 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(each) for each in value]
     if isinstance(value, Mapping) and value.get("type") in _DATES:
-        return value[value["type"]]
+        return value.get(value["type"], value)
     return value

@@ -10,10 +10,11 @@ from langchain_core.documents import Document
 from langchain_core.vectorstores import VectorStore
 
 from elanus import DocumentStore, ParamError
-from elanus.errors import EmbeddingError, quoted, shown
+from elanus.arguments import members, whole
+from elanus.errors import EmbeddingError, quoted
 from langchain_elanus._embeddings import embeds_natively, encode_step
 from langchain_elanus._flow import Flow, arun, run, step
-from langchain_elanus._options import check_names
+from langchain_elanus._options import check_names, checked_documents
 from langchain_elanus._results import as_document
 
 _EMBEDDED_AT_ONCE = 128
@@ -80,10 +81,9 @@ class WriteCalls(VectorStore):
         self, texts: Iterable[str], metadatas: Metadatas, ids: Ids, batch_size: int | None
     ) -> Flow[list[str]]:
         columns = _columns(texts, metadatas, ids)
-        if batch_size is not None and batch_size < 1:
-            raise ParamError(f"batch_size must be at least 1, got {shown(batch_size)}")
+        size = max(1, len(columns[0])) if batch_size is None else whole("batch_size", batch_size, 1)
         added: list[str] = []
-        for part in _parts(columns, batch_size or max(1, len(columns[0]))):
+        for part in _parts(columns, size):
             with _placed(len(added), len(part[0])):
                 added += yield step(self._store.add, self._aadd, *part)
         return added
@@ -110,11 +110,11 @@ class WriteCalls(VectorStore):
             The ids, in order.
         """
         # LangChain's form goes over them three times, and a generator is empty after the first.
-        return super().add_documents(list(documents), **kwargs)
+        return super().add_documents(checked_documents(documents), **kwargs)
 
     async def aadd_documents(self, documents: Iterable[Document], **kwargs: Any) -> list[str]:
         """Asynchronous ``add_documents``."""
-        return await super().aadd_documents(list(documents), **kwargs)
+        return await super().aadd_documents(checked_documents(documents), **kwargs)
 
     def add_embeddings(
         self,
@@ -178,7 +178,7 @@ class WriteCalls(VectorStore):
             if condition is not None:
                 raise ParamError(f"{call}: filter and expr are one argument; give either")
             condition = kwargs["expr"]
-        if ids is None and condition is not None and not condition:
+        if ids is None and isinstance(condition, (str, Mapping)) and not condition:
             raise ParamError(
                 f"{call}: the filter {quoted(condition)} has no conditions; to delete all, use "
                 f"{call}() without one"
@@ -200,13 +200,12 @@ class WriteCalls(VectorStore):
 
 def _columns(texts: Iterable[str], metadatas: Metadatas, ids: Ids) -> Columns:
     """Texts, metadatas and ids as lists of one length."""
-    if isinstance(texts, str):
-        raise ParamError(f"texts must be a list with one entry a document, got {shown(texts)}")
-    first = list(texts)
+    rule = "a list with one entry a document"
+    first = members("texts", rule, texts)
     columns: Columns = (
         first,
-        [None] * len(first) if metadatas is None else list(metadatas),
-        [None] * len(first) if ids is None else list(ids),
+        [None] * len(first) if metadatas is None else members("metadatas", rule, metadatas),
+        [None] * len(first) if ids is None else members("ids", rule, ids),
     )
     for name, count in (("metadatas", len(columns[1])), ("ids", len(columns[2]))):
         if count != len(first):

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import pairwise
-from numbers import Real
 from typing import Any, Final
 
+import numpy as np
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.base.embeddings.base_sparse import BaseSparseEmbedding
 from llama_index.core.bridge.pydantic import ConfigDict, Field
@@ -66,10 +66,10 @@ class ElanusEmbedding(ShortRepr, BaseEmbedding):
         return "ElanusEmbedding"
 
     def _get_query_embedding(self, query: str) -> Vector:
-        return _dense(_encode(self.function, _QUERIES, [query]))[0]
+        return _dense(_encode(self.function, _QUERIES, [query]), 1)[0]
 
     async def _aget_query_embedding(self, query: str) -> Vector:
-        return _dense(await _aencode(self.function, _QUERIES, [query]))[0]
+        return _dense(await _aencode(self.function, _QUERIES, [query]), 1)[0]
 
     def _get_text_embedding(self, text: str) -> Vector:
         return self._get_text_embeddings([text])[0]
@@ -78,10 +78,10 @@ class ElanusEmbedding(ShortRepr, BaseEmbedding):
         return (await self._aget_text_embeddings([text]))[0]
 
     def _get_text_embeddings(self, texts: list[str]) -> list[Vector]:
-        return _dense(_encode(self.function, _DOCUMENTS, texts))
+        return _dense(_encode(self.function, _DOCUMENTS, texts), len(texts))
 
     async def _aget_text_embeddings(self, texts: list[str]) -> list[Vector]:
-        return _dense(await _aencode(self.function, _DOCUMENTS, texts))
+        return _dense(await _aencode(self.function, _DOCUMENTS, texts), len(texts))
 
     def get_text_embedding_batch(
         self, texts: list[str], show_progress: bool = False, **kwargs: Any
@@ -129,10 +129,10 @@ class ElanusSparseEmbedding(ShortRepr, BaseSparseEmbedding):
         return "ElanusSparseEmbedding"
 
     def _get_query_embedding(self, query: str) -> SparseVector:
-        return _sparse(_encode(self.function, _QUERIES, [query]))[0]
+        return _sparse(_encode(self.function, _QUERIES, [query]), 1)[0]
 
     async def _aget_query_embedding(self, query: str) -> SparseVector:
-        return _sparse(await _aencode(self.function, _QUERIES, [query]))[0]
+        return _sparse(await _aencode(self.function, _QUERIES, [query]), 1)[0]
 
     def _get_text_embedding(self, text: str) -> SparseVector:
         return self._get_text_embeddings([text])[0]
@@ -141,10 +141,10 @@ class ElanusSparseEmbedding(ShortRepr, BaseSparseEmbedding):
         return (await self._aget_text_embeddings([text]))[0]
 
     def _get_text_embeddings(self, texts: list[str]) -> list[SparseVector]:
-        return _sparse(_encode(self.function, _DOCUMENTS, texts))
+        return _sparse(_encode(self.function, _DOCUMENTS, texts), len(texts))
 
     async def _aget_text_embeddings(self, texts: list[str]) -> list[SparseVector]:
-        return _sparse(await _aencode(self.function, _DOCUMENTS, texts))
+        return _sparse(await _aencode(self.function, _DOCUMENTS, texts), len(texts))
 
 
 def _check(function: Any) -> None:
@@ -195,27 +195,57 @@ def _named_in(texts: list[str]) -> Iterator[None]:
         raise
 
 
-def _dense(encoded: Any) -> list[Vector]:
-    """Rows as LlamaIndex wants them: lists of Python floats."""
-    rows = encoded["dense"] if isinstance(encoded, Mapping) else encoded
+def _dense(encoded: Any, count: int) -> list[Vector]:
+    """Rows as LlamaIndex wants them: lists of Python floats.
+
+    Raises:
+        DataNotMatchException: if they are not as many vectors as there are texts.
+    """
+    rows = _members(encoded.get("dense") if isinstance(encoded, Mapping) else encoded)
+    if rows is None or len(rows) != count:
+        raise DataNotMatchException(
+            f"the embedding function gave {shown(encoded)} for {count} texts; it must give a "
+            "vector for each"
+        )
     return [_floats(row, i) for i, row in enumerate(rows)]
 
 
 def _floats(row: Any, place: int) -> Vector:
-    values = row.tolist() if hasattr(row, "tolist") else list(row)
-    # float() takes True and "1.0" too.
-    kinds = set(map(type, values))
-    if bool not in kinds and all(issubclass(kind, Real) for kind in kinds):
+    found = _members(row)
+    # Python's own numbers; float() takes True and "1.0" too.
+    values = (
+        None if found is None else [v.item() if isinstance(v, np.generic) else v for v in found]
+    )
+    if values is not None and all(type(value) in {int, float} for value in values):
         with suppress(OverflowError):  # of an integer
             return [float(value) for value in values]
     raise DataNotMatchException(
-        f"the embedding function gave {shown(values)} as the vector of texts[{place}]; a vector "
+        f"the embedding function gave {shown(row)} as the vector of texts[{place}]; a vector "
         "has numbers only"
     )
 
 
-def _sparse(encoded: Any) -> list[SparseVector]:
-    matrix = (encoded["sparse"] if isinstance(encoded, Mapping) else encoded).tocsr()
+def _members(value: Any) -> list[Any] | None:
+    """The members of a list, an array or a tensor; masked ones are None. None for anything else."""
+    if isinstance(value, (list, tuple)):
+        return list(value)
+    found = value.tolist() if hasattr(value, "tolist") else None
+    return found if isinstance(found, list) else None
+
+
+def _sparse(encoded: Any, count: int) -> list[SparseVector]:
+    """Rows as LlamaIndex wants them: dicts of Python's numbers.
+
+    Raises:
+        DataNotMatchException: if it is no sparse matrix of as many rows as there are texts.
+    """
+    given = encoded.get("sparse") if isinstance(encoded, Mapping) else encoded
+    if not callable(getattr(given, "tocsr", None)) or given.shape[:-1] != (count,):
+        raise DataNotMatchException(
+            f"the embedding function gave {shown(encoded)} for {count} texts; it must give a SciPy "
+            "sparse matrix with a row for each"
+        )
+    matrix = given.tocsr()
     columns, values = matrix.indices.tolist(), matrix.data.tolist()
     bounds = matrix.indptr.tolist()
     return [

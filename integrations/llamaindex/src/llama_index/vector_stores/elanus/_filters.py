@@ -35,12 +35,14 @@ def to_filter(filters: MetadataFilters | None) -> FilterDict | None:
     """
     if filters is None:
         return None
+    if not isinstance(filters, MetadataFilters):
+        raise FilterError(f"filters must be MetadataFilters, got {shown(filters)}")
     parts = [part for part in map(_part, filters.filters) if part is not None]
     if not parts:
         return None
     # LlamaIndex's field takes None, and its own stores read that as AND.
     condition = FilterCondition.AND if filters.condition is None else filters.condition
-    if condition not in _JOINING:
+    if not isinstance(condition, str) or condition not in _JOINING:
         raise FilterError(f"unknown filter condition {quoted(condition)}; known: and, or, not")
     return {_JOINING[condition]: parts}
 

@@ -14,16 +14,18 @@ from llama_index.core.vector_stores.types import (
 )
 
 from elanus import DocumentStore, ParamError, RankedDocument, WeightedRanker
-from elanus.errors import listed, quoted, shown
+from elanus.arguments import flag, members, names, number, whole
+from elanus.errors import listed, quoted
 from llama_index.vector_stores.elanus._filters import FilterDict, to_filter
 from llama_index.vector_stores.elanus._nodes import REF_DOC_ID, to_node
-from llama_index.vector_stores.elanus._rerank import Reranker
+from llama_index.vector_stores.elanus._rerank import Reranker, order_of
 
 EXPLANATION: Final = "_elanus"
 """Metadata key of a node's explanation, with ``explain=True``."""
 
 _LEAST_CHOICE = 50
 _PREFETCH_FACTOR = 4.0
+_LARGEST_FACTOR = 1e6
 _OPTIONS = frozenset(
     {
         *("explain", "min_relevance", "ranker"),
@@ -60,8 +62,9 @@ class Plan:
         scored = [(hit, hit.score if self.is_dense else hit.relevance) for hit in hits]
         if self.reranker is not None and hits:
             texts = [hit.text for hit in hits]
-            order = self.reranker(str(self.arguments["query"]), texts, top_k=self.top_k)
-            scored = [(hits[each.index], float(each.score)) for each in order]
+            results = self.reranker(str(self.arguments["query"]), texts, top_k=self.top_k)
+            order = order_of(self.reranker, results, len(texts))
+            scored = [(hits[place], score) for place, score in order]
         return VectorStoreQueryResult(
             nodes=[self._node(hit) for hit, _ in scored],
             similarities=[similarity for _, similarity in scored],
@@ -101,11 +104,12 @@ def make_plan(
             FilterError: if a filter is wrong.
     """
     _check(query, options)
+    explain = flag("explain", False if (given := options.get("explain")) is None else given)
     is_dense = query.mode in (VectorStoreQueryMode.DEFAULT, VectorStoreQueryMode.MMR)
     arguments = {
         "filter": _filter_of(query),
-        "ids": query.node_ids or None,
-        "explain": bool(options.get("explain")),
+        "ids": _members("node_ids", query.node_ids) or None,
+        "explain": explain,
     } | _MODES[query.mode](query, options)
     is_semantic = query.mode == VectorStoreQueryMode.SEMANTIC_HYBRID
     if is_semantic and reranker is not None:
@@ -118,17 +122,25 @@ def make_plan(
         is_dense=is_dense,
         top_k=query.similarity_top_k,
         reranker=reranker if is_semantic else None,
-        explain=bool(options.get("explain")),
-        output_fields=query.output_fields,
+        explain=explain,
+        output_fields=None
+        if query.output_fields is None
+        else names("output_fields", query.output_fields),
     )
 
 
 def _check(query: VectorStoreQuery, options: Mapping[str, Any]) -> None:
     if unknown := sorted(options.keys() - _OPTIONS):
         raise TypeError(f"query: unknown arguments {listed(unknown)}; known: {sorted(_OPTIONS)}")
-    if query.mode not in tuple(_MODES):  # by equality: not everything has a hash
+    # Not everything has a hash, or one truth value when it is compared.
+    if not isinstance(query.mode, str) or query.mode not in _MODES:
         known = ", ".join(mode.name for mode in _MODES)
         raise ParamError(f"query mode {quoted(query.mode)} is not supported; supported: {known}")
+    # Where one of them must not be 0 the store says so.
+    whole("similarity_top_k", query.similarity_top_k, 0)
+    for name in ("sparse_top_k", "hybrid_top_k"):
+        if (top := getattr(query, name)) is not None:
+            whole(name, top, 0)
     if query.embedding_field is not None:
         raise ParamError(
             f"embedding_field={quoted(query.embedding_field)}: a store has one embedding a node; "
@@ -139,15 +151,19 @@ def _check(query: VectorStoreQuery, options: Mapping[str, Any]) -> None:
 def _filter_of(query: VectorStoreQuery) -> FilterDict | None:
     parts = [to_filter(query.filters)]
     # An empty list restricts nothing, as node_ids: an index passes [] when it means all nodes.
-    if query.doc_ids:
-        parts.append({REF_DOC_ID: {"$in": list(query.doc_ids)}})
+    if doc_ids := _members("doc_ids", query.doc_ids):
+        parts.append({REF_DOC_ID: {"$in": doc_ids}})
     found = [part for part in parts if part is not None]
     return {"$and": found} if found else None
 
 
+def _members(name: str, given: Any) -> list[Any]:
+    return [] if given is None else members(name, "a list", given)
+
+
 def _dense(query: VectorStoreQuery, options: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "query": query.query_str or "",
+        "query": "" if query.query_str is None else query.query_str,
         "mode": "dense",
         "k": query.similarity_top_k,
         "vector": _vector_of(query),
@@ -186,7 +202,7 @@ def _mmr(query: VectorStoreQuery, options: Mapping[str, Any]) -> dict[str, Any]:
         raise ParamError("min_relevance does not go with mode MMR; use mmr_threshold")
     given = (query.mmr_threshold, options.get("mmr_threshold"))
     return {
-        "query": query.query_str or "",
+        "query": "" if query.query_str is None else query.query_str,
         "mode": "dense",
         "k": query.similarity_top_k,
         "fetch_k": _prefetch(query, options),
@@ -196,12 +212,14 @@ def _mmr(query: VectorStoreQuery, options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _prefetch(query: VectorStoreQuery, options: Mapping[str, Any]) -> int:
-    factor, number = options.get("mmr_prefetch_factor"), options.get("mmr_prefetch_k")
-    if factor is not None and number is not None:
+    factor, most = options.get("mmr_prefetch_factor"), options.get("mmr_prefetch_k")
+    if factor is not None and most is not None:
         raise ParamError("give mmr_prefetch_factor or mmr_prefetch_k, not both")
-    if number is not None:
-        return int(number)
-    return _choice(query) if factor is None else round(factor * query.similarity_top_k)
+    if most is not None:
+        return whole("mmr_prefetch_k", most, 1)
+    if factor is None:
+        return _choice(query)
+    return round(number("mmr_prefetch_factor", factor, 0, _LARGEST_FACTOR) * query.similarity_top_k)
 
 
 def _choice(query: VectorStoreQuery) -> int:
@@ -215,23 +233,25 @@ def _ranker_of(query: VectorStoreQuery, options: Mapping[str, Any]) -> Any:
         return ranker
     if ranker is not None:
         raise ParamError(f"give alpha ({quoted(query.alpha)}) or a ranker, not both")
-    if not 0.0 <= query.alpha <= 1.0:
-        raise ParamError(
-            f"alpha must be a number from 0 (text) to 1 (dense), got {shown(query.alpha)}"
-        )
-    return WeightedRanker(query.alpha, 1.0 - query.alpha)
+    # From text alone to the dense leg alone.
+    alpha = number("alpha", query.alpha, 0, 1)
+    return WeightedRanker(alpha, 1.0 - alpha)
 
 
 def _vector_of(query: VectorStoreQuery) -> list[float]:
     if query.query_embedding is None:
-        raise ParamError(f"query mode {query.mode.name} needs a query_embedding")
+        raise ParamError(f"query mode {_name(query)} needs a query_embedding")
     return query.query_embedding
 
 
 def _words_of(query: VectorStoreQuery) -> str:
     if query.query_str is None:
-        raise ParamError(f"query mode {query.mode.name} needs a query_str")
+        raise ParamError(f"query mode {_name(query)} needs a query_str")
     return query.query_str
+
+
+def _name(query: VectorStoreQuery) -> str:
+    return VectorStoreQueryMode(query.mode).name  # the mode may be given as its text
 
 
 def _given(first: int | None, second: int) -> int:

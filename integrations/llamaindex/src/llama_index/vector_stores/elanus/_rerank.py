@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
+import operator
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+import numpy as np
 from llama_index.core.bridge.pydantic import ConfigDict, Field, field_validator, model_validator
 from llama_index.core.callbacks import CBEventType, EventPayload
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import BaseComponent, MetadataMode, NodeWithScore, QueryBundle
 
 from elanus import ParamError
-from elanus.errors import shown
+from elanus.errors import quoted, shown
 from llama_index.vector_stores.elanus._short import ShortRepr
 
 
@@ -41,6 +44,34 @@ def check_reranker(reranker: Any) -> None:
             "reranker must be a callable of (query, documents, top_k), as "
             f"CrossEncoderRerankFunction() of elanus_embeddings, got {shown(reranker)}"
         )
+
+
+def order_of(reranker: Any, results: Any, count: int) -> list[tuple[int, float]]:
+    """The places and scores of what a reranker gave for so many texts.
+
+    Raises:
+        ParamError: naming the reranker, if that is no list of results.
+    """
+    try:
+        found = [(operator.index(each.index), _number(each.score)) for each in results]
+    except (AttributeError, OverflowError, RecursionError, TypeError, ValueError) as error:
+        raise ParamError(
+            f"reranker {quoted(reranker)} gave {shown(results)}; it must give a list of results, "
+            "each with an integer index and a score"
+        ) from error
+    for place, _ in found:
+        if not 0 <= place < count:
+            raise ParamError(
+                f"reranker {quoted(reranker)} gave the index {quoted(place)} for {count} texts; "
+                f"indexes go from 0 to {count - 1}"
+            )
+    return found
+
+
+def _number(score: Any) -> float:
+    if np.ma.is_masked(score) or math.isnan(found := float(score)):
+        raise ValueError
+    return found
 
 
 class ElanusRerank(ShortRepr, BaseNodePostprocessor):
@@ -114,7 +145,8 @@ class ElanusRerank(ShortRepr, BaseNodePostprocessor):
         }
         with self.callback_manager.event(CBEventType.RERANKING, payload=payload) as event:
             texts = [each.node.get_content(metadata_mode=MetadataMode.EMBED) for each in nodes]
-            order = self.reranker(query_bundle.query_str, texts, top_k=self.top_n)
-            best = [NodeWithScore(node=nodes[r.index].node, score=float(r.score)) for r in order]
+            results = self.reranker(query_bundle.query_str, texts, top_k=self.top_n)
+            order = order_of(self.reranker, results, len(texts))
+            best = [NodeWithScore(node=nodes[place].node, score=score) for place, score in order]
             event.on_end(payload={EventPayload.NODES: best})
         return best

@@ -18,12 +18,15 @@ from llama_index.core.vector_stores.types import (
 )
 
 from elanus import DocumentStore, MilvusClient, ParamError
+from elanus.arguments import flag, members, number, refuse, text, whole
 from elanus.errors import CollectionNotFoundError, cut, listed
 from llama_index.vector_stores.elanus._filters import to_filter
 from llama_index.vector_stores.elanus._nodes import REF_DOC_ID, to_documents, to_node
 from llama_index.vector_stores.elanus._query import make_plan
 from llama_index.vector_stores.elanus._rerank import check_reranker
 from llama_index.vector_stores.elanus._short import ShortRepr
+
+_LONGEST_WAIT = 2_000_000  # seconds, as for a client
 
 
 class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
@@ -105,6 +108,15 @@ class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
     ) -> None:
         if reranker is not None:
             check_reranker(reranker)
+        if not isinstance(uri, (str, os.PathLike)):
+            refuse("uri", "a file path or ':memory:'", uri)
+        collection_name = text("collection_name", collection_name)
+        dim = None if dim is None else whole("dim", dim, 1)
+        # pydantic would read the text "false" as False, and `if overwrite` as True.
+        overwrite, read_only = flag("overwrite", overwrite), flag("read_only", read_only)
+        durability, journal = text("durability", durability), text("journal", journal)
+        if timeout is not None:
+            timeout = number("timeout", timeout, 0, _LONGEST_WAIT)
         # pydantic's own loading hands over what LlamaIndex adds when it dumps.
         fields.pop("class_name", None)
         fields |= {
@@ -212,9 +224,13 @@ class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
             DataNotMatchException: naming what does not fit; nothing is written.
         """
         _refuse("add", kwargs)
-        if not nodes:
+        found = members("nodes", "a list of nodes", nodes)
+        for i, node in enumerate(found):
+            if not isinstance(node, BaseNode):
+                refuse(f"nodes[{i}]", "a node", node)
+        if not found:
             return []
-        new = to_documents(list(nodes))
+        new = to_documents(found)
         store = self._opened(self.dim or len(new.vectors[0]))
         assert store is not None
         return store.add(new.texts, new.metadatas, new.ids, new.vectors)
@@ -222,8 +238,9 @@ class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
     def delete(self, ref_doc_id: str, **delete_kwargs: Any) -> None:
         """Delete all nodes of a source document; a node without a source is its own."""
         _refuse("delete", delete_kwargs)
+        source = text("ref_doc_id", ref_doc_id)  # None would mean documents without a source
         if (store := self._opened()) is not None:
-            store.delete(filter={REF_DOC_ID: {"$eq": ref_doc_id}})
+            store.delete(filter={REF_DOC_ID: {"$eq": source}})
 
     def delete_nodes(
         self,

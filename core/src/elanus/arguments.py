@@ -1,0 +1,18 @@
+"""From what a caller gives as an argument to a plain value of Python, for every distribution.
+
+Each takes the name of an argument and its value, and raises ``ParamError`` with both.
+"""
+
+from elanus.schema import choice, flag, mapping, members, names, number, refuse, text, whole
+
+__all__ = [
+    "choice",
+    "flag",
+    "mapping",
+    "members",
+    "names",
+    "number",
+    "refuse",
+    "text",
+    "whole",
+]

@@ -672,10 +672,13 @@ def _publish(made: str, target: str) -> None:
         os.link(made, target)  # names, not paths
     except FileExistsError:
         raise
-    except OSError:  # a file system without links
+    except OSError:  # a file system without links, or a name that it cannot hold
         if os.path.exists(target):  # noqa: PTH110  # as above
             raise FileExistsError(target) from None
-        os.rename(made, target)  # noqa: PTH104  # as above
+        try:
+            os.rename(made, target)  # noqa: PTH104  # as above
+        except OSError as error:
+            raise StorageError(f"cannot open {target}: {error.strerror}") from error
 
 
 def _size(path: str) -> int | None:

@@ -239,7 +239,7 @@ def _sparse(encoded: Any, count: int) -> list[SparseVector]:
     Raises:
         DataNotMatchException: if it is no sparse matrix of as many rows as there are texts.
     """
-    given = encoded.get("sparse") if isinstance(encoded, Mapping) else encoded
+    given: Any = encoded.get("sparse") if isinstance(encoded, Mapping) else encoded
     if not callable(getattr(given, "tocsr", None)) or given.shape[:-1] != (count,):
         raise DataNotMatchException(
             f"the embedding function gave {shown(encoded)} for {count} texts; it must give a SciPy "

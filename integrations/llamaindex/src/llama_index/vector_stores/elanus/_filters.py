@@ -41,10 +41,10 @@ def to_filter(filters: MetadataFilters | None) -> FilterDict | None:
     if not parts:
         return None
     # LlamaIndex's field takes None, and its own stores read that as AND.
-    condition = FilterCondition.AND if filters.condition is None else filters.condition
+    condition: Any = FilterCondition.AND if filters.condition is None else filters.condition
     if not isinstance(condition, str) or condition not in _JOINING:
         raise FilterError(f"unknown filter condition {quoted(condition)}; known: and, or, not")
-    return {_JOINING[condition]: parts}
+    return {_JOINING[FilterCondition(condition)]: parts}
 
 
 def _part(part: MetadataFilter | MetadataFilters) -> FilterDict | None:

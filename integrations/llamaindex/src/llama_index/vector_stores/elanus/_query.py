@@ -133,7 +133,8 @@ def _check(query: VectorStoreQuery, options: Mapping[str, Any]) -> None:
     if unknown := sorted(options.keys() - _OPTIONS):
         raise TypeError(f"query: unknown arguments {listed(unknown)}; known: {sorted(_OPTIONS)}")
     # Not everything has a hash, or one truth value when it is compared.
-    if not isinstance(query.mode, str) or query.mode not in _MODES:
+    mode: Any = query.mode
+    if not isinstance(mode, str) or mode not in _MODES:
         known = ", ".join(mode.name for mode in _MODES)
         raise ParamError(f"query mode {quoted(query.mode)} is not supported; supported: {known}")
     # Where one of them must not be 0 the store says so.

@@ -3,11 +3,13 @@
 import asyncio
 import multiprocessing
 import os
+import random
 import signal
 import sys
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -245,6 +247,94 @@ def in_a_handler(path):
             client.query(NAME, "id >= 0", output_fields=["note"], limit=150)
             insert(client, path, 500_000 + turn)
     assert set(outcomes) <= {0, 7}, outcomes
+    client.close()
+
+
+def struck(path):
+    """A handler raises at a random moment of a fork."""
+    parent = os.getpid()
+    client, outcomes, armed = MilvusClient(path, timeout=10), [], []
+    sys.unraisablehook = lambda _: outcomes.append("struck")
+
+    def strike(*_):
+        if armed and os.getpid() == parent:
+            raise KeyboardInterrupt
+
+    signal.signal(signal.SIGALRM, strike)
+    for turn in range(60):
+        insert(client, path, turn)
+        number = None
+        try:
+            armed.append(1)
+            signal.setitimer(signal.ITIMER_REAL, random.random() * 0.002 + 1e-6)
+            number = os.fork()
+        except KeyboardInterrupt:
+            pass
+        finally:
+            armed.clear()
+        if os.getpid() != parent:
+            try:
+                insert(client, path, 10_000 + turn)
+            except ForkedHandleError:
+                os._exit(7)
+            except BaseException as error:  # noqa: BLE001  # whatever it is, it is reported
+                print(f"child: {error!r}", file=sys.stderr, flush=True)
+                os._exit(1)
+            os._exit(0)
+        if number is not None:
+            outcomes.append(os.waitstatus_to_exitcode(os.waitpid(number, 0)[1]))
+        with MilvusClient(path, timeout=10) as own:
+            assert own.get(NAME, turn)
+    assert {0, "struck"} <= set(outcomes) <= {0, 7, "struck"}, outcomes
+    client.close()
+
+
+def opening_threads(path):
+    """Threads open, write and close files at the moment of the fork."""
+    ended = threading.Event()
+
+    def use(first):
+        key = first
+        while not ended.is_set():
+            with MilvusClient(path) as own:
+                insert(own, path, key)
+            key += 1
+
+    threads = [threading.Thread(target=use, args=(number * 100_000,)) for number in (5, 6)]
+    for thread in threads:
+        thread.start()
+
+    def work(number):
+        with MilvusClient(path) as own:
+            insert(own, path, *keys_of(number, 3))
+
+    for number in range(8):
+        wait(child(work, number))
+    ended.set()
+    for thread in threads:
+        thread.join()
+
+
+def log_ended_meanwhile(path):
+    """After a fork nobody here has a connection; so another process may end and remove the log."""
+    client, reading, writing = MilvusClient(path), *os.pipe()
+    insert(client, path, 1)
+
+    def work():
+        with MilvusClient(path) as own:
+            insert(own, path, 2)
+            os.read(reading, 1)
+
+    first = child(work)
+    while len(client.query(NAME, "id == 2")) == 0:
+        time.sleep(0.01)
+    wait(child(lambda: None))
+    os.write(writing, b"x")
+    wait(first)
+    assert not Path(f"{path}-wal").exists()
+    time.sleep(1.1)  # only after a second a read looks whether the files are the same
+    assert {row["id"] for row in client.query(NAME)} == {1, 2}
+    insert(client, path, 3)
     client.close()
 
 

@@ -144,6 +144,26 @@ def handler_calls_anything(path, turns):
     shutil.rmtree(copies)
 
 
+def handler_opens(path, turns):
+    """A handler opens a database on top of a read that opens a connection."""
+    client, nested = MilvusClient(path), []
+    client.create_collection(NAME, dimension=2)
+    client.insert(NAME, row(1))
+
+    def strike(*_):
+        with MilvusClient(path) as own:
+            nested.extend(own.list_collections())
+
+    signal.signal(signal.SIGALRM, strike)
+    for turn in range(1, turns + 1):
+        client._database.file.before_fork()  # closes the connections of the pool
+        signal.setitimer(signal.ITIMER_REAL, 0.001 * random.random() + 1e-6)
+        assert len(client.query(NAME, "id == 1")) == 1
+        while len(nested) < turn:
+            time.sleep(0.0001)
+    client.close()
+
+
 def close_in_a_handler(path, delay):
     """SIGTERM closes the database in the middle of whatever runs."""
     client = MilvusClient(path, durability="normal")

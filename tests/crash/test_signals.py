@@ -38,6 +38,11 @@ def test_a_handler_may_call_anything_on_top_of_anything(tmp_path, place):
     assert done.returncode == 0, done.stderr
 
 
+def test_a_handler_may_open_a_database_on_top_of_one_that_is_being_opened(tmp_path):
+    done = run("handler_opens", tmp_path / "kb.db", 20 * REPEATS)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("turn", range(REPEATS))
 @pytest.mark.parametrize("place", ["file", "memory"])
 def test_close_in_a_handler_returns(tmp_path, place, turn):

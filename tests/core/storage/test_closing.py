@@ -1,6 +1,8 @@
 # ruff: noqa: ARG005  # the calls of a table all take the same arguments
 """Closing gives everything back, whatever is still running."""
 
+import _thread
+import gc
 import subprocess
 import sys
 import threading
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from elanus import AsyncMilvusClient, DocumentStore, MilvusClient
-from elanus.errors import ClosedError
+from elanus.errors import ClosedError, DatabaseFormatError
 
 
 def test_closing_leaves_no_descriptor_no_log_and_no_thread(path, tmp_path, world):
@@ -24,6 +26,26 @@ def test_closing_leaves_no_descriptor_no_log_and_no_thread(path, tmp_path, world
     assert world.descriptors(path) == []
     assert set(threading.enumerate()) == threads
     assert sorted(p.name for p in tmp_path.iterdir()) == ["kb.db", "kb.db-cache"]
+
+
+def test_what_nobody_closes_leaves_no_descriptor_and_no_thread(path, world, tmp_path):
+    other = tmp_path / "other.db"
+    other.write_bytes(b"no database at all")
+    threads = _thread._count()
+    for key in range(3):
+        client = MilvusClient(path)
+        if not key:
+            world.create(client)
+        client.insert(world.NAME, world.rows(key, key + 1))
+        del client
+        with pytest.raises(DatabaseFormatError):
+            MilvusClient(other)
+    gc.collect()
+    deadline = time.monotonic() + 60
+    while _thread._count() > threads and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert _thread._count() == threads
+    assert world.descriptors(path) == []
 
 
 def test_a_closed_file_can_be_deleted_by_another_process(path, world):

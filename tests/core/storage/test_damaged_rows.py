@@ -8,7 +8,7 @@ import pytest
 
 from elanus import DataType, Function, FunctionType, MilvusClient
 from elanus.engine._state import RestoredError
-from elanus.errors import DatabaseCorruptError, DatabaseFormatError
+from elanus.errors import DatabaseCorruptError, DatabaseFormatError, DataNotMatchException
 
 DAMAGED = "is damaged.*restore it from a backup"
 
@@ -182,7 +182,9 @@ def changed_back(path, table, column, value):
         "DROP TABLE state",
         "DELETE FROM state",
         "UPDATE state SET seq = 'x'",
+        "UPDATE state SET seq = -9",
         "UPDATE state SET catalogue = x'00'",
+        "UPDATE state SET catalogue = -1",
         "UPDATE collections SET definition = '{'",
         "UPDATE collections SET definition = '{', definition_sum = NULL",
         "UPDATE collections SET definition = '[]', definition_sum = NULL",
@@ -228,6 +230,7 @@ def attempts(client):
     key = key_type(client)
     yield lambda: client.upsert("c", [row(number, key) for number in range(1, 30)])
     yield lambda: client.delete("c", ids=[row(4, key)["id"]])
+    yield lambda: client.delete("c", filter="n == 7")
     if key is not None:
         yield from calls(client)
     yield lambda: client.create_collection("other", dimension=2)
@@ -302,6 +305,33 @@ def test_a_file_that_always_seems_to_be_restored_is_damaged(closed):
 
     with MilvusClient(closed) as client, pytest.raises(DatabaseCorruptError, match=DAMAGED):
         client._database.read("c", restored)
+
+
+def test_generated_keys_never_replace_rows(path):
+    with MilvusClient(path) as client:
+        client.create_collection("c", dimension=2, auto_id=True)
+        assert client.insert("c", [{"vector": [1.0, n]} for n in range(5)])["ids"] == [
+            1,
+            2,
+            3,
+            4,
+            5,
+        ]
+        assert client.verify() == []
+    for wrong in ("2", "5", "-7", "'x'"):
+        changed(path, f"UPDATE collections SET next_id = {wrong}")
+        with MilvusClient(path) as client:
+            assert client.verify()
+            with pytest.raises(DatabaseCorruptError, match=DAMAGED):
+                client.insert("c", {"vector": [9.0, 9.0]})
+            assert len(client.query("c")) == 5
+    changed(path, f"UPDATE collections SET next_id = {2**63 - 2}")
+    with MilvusClient(path) as client:
+        assert client.insert("c", {"vector": [9.0, 9.0]})["ids"] == [2**63 - 2]
+        with pytest.raises(DataNotMatchException, match="no 1 keys are left above"):
+            client.insert("c", {"vector": [9.0, 9.0]})
+        client.upsert("c", {"id": 2**63 - 1, "vector": [9.0, 9.0]})
+        assert client.verify() == []
 
 
 def test_faults_are_bounded(path):

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -119,6 +120,7 @@ def test_an_older_state_that_is_restored_in_place_is_read_afresh(
     if more:
         code = f"""
 import sys
+import threading
 from elanus import MilvusClient
 with MilvusClient(sys.argv[1]) as client:
     for key in range({more}):
@@ -254,3 +256,31 @@ sys.stdin.readline()
     told = [record.getMessage() for record in caplog.records]
     assert any("has grown to" in message and "a reader" in message for message in told)
     assert len(told) <= 5
+
+
+def test_who_writes_in_a_loop_lets_others_in(tmp_path):
+    """Two locks of one file, as two processes have them."""
+    greedy, patient = (WriterLock(tmp_path / "writer.lock") for _ in range(2))
+    ended, rounds = threading.Event(), []
+
+    def loop():
+        while not ended.is_set():
+            assert greedy.acquire(60.0, "write")
+            time.sleep(0.001)
+            greedy.release()
+            rounds.append(1)
+
+    thread = threading.Thread(target=loop)
+    thread.start()
+    waits = []
+    try:
+        for _ in range(20):
+            begun = len(rounds)
+            assert patient.acquire(60.0, "write")
+            patient.release()
+            waits.append(len(rounds) - begun)
+    finally:
+        ended.set()
+        thread.join()
+    # Counted in turns of the other, not in seconds: at the head of the queue, one is next.
+    assert sorted(waits)[len(waits) // 2] <= 3

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -26,6 +27,7 @@ from elanus.engine._write import Prepared, Writer, prepare
 from elanus.errors import (
     ClosedError,
     CollectionExistsError,
+    CollectionNotFoundError,
     DatabaseCorruptError,
     DatabaseLockedError,
     DatabaseReplacedError,
@@ -118,19 +120,16 @@ class Database:
         self.file.close()
         self._states.clear()
 
-    def before_fork(self, deadline: float) -> bool:
+    def before_fork(self) -> tuple[int, ...]:
         """See `Forking`; the file closes its connections itself."""
-        del deadline
-        return True
+        return ()
 
-    def after_fork_in_parent(self) -> None:
-        """See `Forking`."""
-
-    def after_fork_in_child(self) -> None:
+    def after_fork_in_child(self) -> tuple[object, ...]:
         """See `Forking`: what is in memory is shared with the parent, until one changes it."""
         self._upkeep.after_fork_in_child()
         for state in self._states.values():
             state.after_fork_in_child()
+        return ()
 
     def verify(self) -> list[str]:
         """Check the file against itself, and the newest views against the file.
@@ -154,9 +153,11 @@ class Database:
         return self._reading(self._faults)
 
     def _view_faults(self) -> list[str]:
-        return [
-            fault for name in self.catalogue().collections for fault in self.read(name, view_faults)
-        ]
+        found = []
+        for name in self.catalogue().collections:
+            with suppress(CollectionNotFoundError):  # dropped meanwhile
+                found += self.read(name, view_faults)
+        return found
 
     def _faults(self) -> list[str]:
         with self.file.read() as db:
@@ -267,14 +268,22 @@ class Database:
                     return action(self._snapshot(reader, name))
             except RestoredError:
                 restored += 1
-                if restored >= _MOST_RESTORED:
-                    raise DatabaseCorruptError(
-                        f"{self.file.path} is damaged: what was read of {name!r:.100} is newer "
-                        "than the last row or delete that it knows of; restore it from a backup"
-                    ) from None
+                self._check_restored(name, restored)
                 self._start_again()
             except OutdatedSnapshotError:
                 newest = self._newest_view()
+
+    def _check_restored(self, name: str, times: int) -> None:
+        """Nobody restores a file so often: then it contradicts itself, and would for ever.
+
+        Raises:
+            DatabaseCorruptError: if it was so often.
+        """
+        if times >= _MOST_RESTORED:
+            raise DatabaseCorruptError(
+                f"{self.file.path} is damaged: what is read of {name!r:.100} is newer than the "
+                "last commit, row or delete that it knows of; restore it from a backup"
+            )
 
     def _newest_view(self) -> int:
         """The commit of the newest view."""
@@ -485,6 +494,7 @@ class Database:
     @_apart
     def delete_matching(self, name: str, filters: tuple[Expression, ...]) -> int:
         """Delete the rows that a filter selects, as of the moment of deletion; how many."""
+        restored = 0
         while True:
             try:
                 with self.file.write(f"delete from {name!r}") as db:
@@ -500,6 +510,8 @@ class Database:
                     bump(db)
                 return count
             except RestoredError:
+                restored += 1
+                self._check_restored(name, restored)
                 self._start_again()
             except OutdatedSnapshotError:
                 continue

@@ -137,7 +137,10 @@ class Writer:
         given = [key for key in keys if key is not None]
         if given:
             raise_next_id(self._db, self._number, max(given) + 1)
-        ids = iter(take_ids(self._db, self._number, len(keys) - len(given)))
+        taken = take_ids(self._db, self._number, len(keys) - len(given))
+        if taken:
+            self._tables.check_new(self._db, taken.start)
+        ids = iter(taken)
         return [next(ids) if key is None else key for key in keys]
 
     def _term_columns(self, part: Prepared) -> Iterator[list[bytes | None]]:

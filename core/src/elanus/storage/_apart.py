@@ -139,6 +139,11 @@ class Apart:
         for helper in ending:
             helper.join(_PATIENCE)
 
+    def __del__(self) -> None:
+        # Of a database that could not be opened, or that nobody closed.
+        for helper in self._all:
+            helper.inbox.put(None)
+
     def after_fork_in_child(self) -> None:
         """Forget the threads, which stay behind in the parent."""
         self._idle, self._all = [], []

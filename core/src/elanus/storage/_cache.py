@@ -72,7 +72,7 @@ class CacheFolder:
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
-        self._lock = WriterLock(None if read_only else path / "cache.lock")
+        self._lock = WriterLock(None if read_only else path / "cache.lock", fair=False)
 
     def try_lock(self) -> bool:
         """Become the one who writes here; False if another process is, or nobody can."""

@@ -13,11 +13,13 @@ from elanus.errors import (
     CollectionExistsError,
     CollectionNotFoundError,
     DatabaseCorruptError,
+    DataNotMatchException,
     listed,
     quoted,
 )
 from elanus.schema import IndexSpec, Schema
 from elanus.storage._sqlite import Connection
+from elanus.storage._tables import LAST_ID
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ class Catalogue:
 def read_state(db: Connection) -> tuple[int, int]:
     """Numbers of the last commit and of the last change of the catalogue."""
     seq, catalogue = db.row("SELECT seq, catalogue FROM state")
-    if type(seq) is not int or type(catalogue) is not int:
+    if not (type(seq) is type(catalogue) is int and seq >= 0 and catalogue >= 0):
         raise _damaged("state", f"it counts commits as {seq!r:.40} and {catalogue!r:.40}")
     return seq, catalogue
 
@@ -247,10 +249,18 @@ def remove_index(db: Connection, number: int, name: str) -> None:
 
 
 def take_ids(db: Connection, number: int, count: int) -> range:
-    """Reserve keys of an auto_id collection."""
+    """Reserve keys of an auto_id collection.
+
+    Raises:
+        DataNotMatchException: if so many are not left.
+    """
     (first,) = db.row("SELECT next_id FROM collections WHERE number = ?", (number,))
     if type(first) is not int:
         raise _damaged(f"collection {number}", f"its next key is {first!r:.40}")
+    if first + count > LAST_ID:
+        raise DataNotMatchException(
+            f"auto_id: no {count} keys are left above {first - 1}, the largest; give the keys"
+        )
     raise_next_id(db, number, first + count)
     return range(first, first + count)
 
@@ -258,5 +268,6 @@ def take_ids(db: Connection, number: int, count: int) -> range:
 def raise_next_id(db: Connection, number: int, at_least: int) -> None:
     """Keep generated keys above those that users gave, so that none is taken twice."""
     db.execute(
-        "UPDATE collections SET next_id = max(next_id, ?) WHERE number = ?", (at_least, number)
+        "UPDATE collections SET next_id = max(next_id, ?) WHERE number = ?",
+        (min(at_least, LAST_ID), number),
     )

@@ -38,7 +38,7 @@ from elanus.errors import (
 )
 from elanus.storage._apart import Apart, is_abandoned, note_writing
 from elanus.storage._errors import DAMAGE, sqlite_errors, translate
-from elanus.storage._fork import gate, leak, living, on_fork
+from elanus.storage._fork import is_forking, living, on_fork, wait_for_fork
 from elanus.storage._layout import PAGE_SIZE, is_outdated, prepare, upgrade
 from elanus.storage._lock import WriterLock
 from elanus.storage._mark import CommitMark
@@ -88,19 +88,18 @@ class DatabaseFile:
         self._open: dict[int, weakref.ref[Connection]] = {}
         # One connection, one lock: shared caches of :memory: fail at once instead of waiting.
         self._memory_lock = threading.RLock()
-        self._stopped_for_fork = False
         self._closing = threading.Lock()
         lock_file = None if self.cache_folder is None else self.cache_folder / "writer.lock"
         self._writers = WriterLock(None if options.read_only else lock_file)
         self._inode: _Inode | None = None
-        self._log_files: tuple[_Inode | None, ...] = ()
         self._warned_at = _PAGES_TO_WARN
         self._check_place()
         self._mark = self._new_mark()
+        # Before there is a connection, which a fork of another thread would carry over.
+        on_fork(self)
         self._give_back(self._open_first())
         self._inode = self._inode_of(self.path)
         self._looked = self._used = time.monotonic()
-        on_fork(self)
 
     def _check_place(self) -> None:
         if self.in_memory:
@@ -192,20 +191,27 @@ class DatabaseFile:
             ) from error
 
     def _connect(self, *, new: bool = False) -> Connection:
-        # The gate: a connection that is opened now may not be in the memory of a forked child.
-        with gate():
-            db = Connection(self._address())
-            try:
-                self._configure(db, new=new)
-            except BaseException:
-                db.close()
-                raise
-            if not self._open:
-                self._log_files = self._log_inodes()
-            key = id(db)
-            self._open[key] = weakref.ref(db, lambda _: self._open.pop(key, None))
-            db.owner = threading.get_ident()
-            return db
+        db = Connection()
+        db.owner = threading.get_ident()
+        self._announce(db)
+        try:
+            db.open(self._address())
+            self._configure(db, new=new)
+            db.log_files = self._log_inodes()
+        except BaseException:
+            self._close_connection(db)
+            raise
+        return db
+
+    def _announce(self, db: Connection) -> None:
+        """Make a connection known, before it is opened, to those who fork; they wait for it."""
+        key = id(db)
+        known = weakref.ref(db, lambda _: self._open.pop(key, None))
+        self._open[key] = known
+        while is_forking():
+            self._open.pop(key, None)
+            wait_for_fork()
+            self._open[key] = known
 
     def _address(self) -> str:
         if self.in_memory:
@@ -269,6 +275,10 @@ class DatabaseFile:
                 db = self._idle[0]
                 outer, db.owner = db.owner, threading.get_ident()
                 try:
+                    while not outer and is_forking():
+                        db.owner = 0
+                        wait_for_fork()
+                        db.owner = threading.get_ident()
                     yield db
                 finally:
                     db.owner = outer
@@ -303,6 +313,10 @@ class DatabaseFile:
             if db.in_transaction:
                 # An exception struck before the block that would have ended it.
                 db.execute("ROLLBACK")
+            if not self.in_memory and is_forking():
+                # The fork waits for it.
+                self._close_connection(db)
+                return
         except Error:
             self._close_connection(db)
             return
@@ -346,8 +360,11 @@ class DatabaseFile:
             raise DatabaseReplacedError(
                 f"{self.path} was replaced or deleted while it was open; close it and open it again"
             )
-        for then, now in zip(self._log_files, self._log_inodes(), strict=False):
-            if then not in (None, now):
+        # They stay the same while anybody has a connection; without one, another process may have
+        # ended the log, and a new one begun.
+        now = self._log_inodes()
+        for db in self._connections():
+            if any(one not in (None, other) for one, other in zip(db.log_files, now, strict=False)):
                 raise DatabaseReplacedError(
                     f"the log of {self.path} (-wal, -shm) was replaced or deleted while it was "
                     "open, and the newest commits with it; close it and open it again"
@@ -365,7 +382,7 @@ class DatabaseFile:
         return found.st_dev, found.st_ino
 
     def _log_inodes(self) -> tuple[_Inode | None, ...]:
-        """The log and its index. They stay the same as long as anybody has a connection."""
+        """The log and its index."""
         if self.options.journal != "wal" or self.in_memory or self._media is not None:
             return ()
         return self._inode_of(self._real + "-wal"), self._inode_of(self._real + "-shm")
@@ -535,8 +552,8 @@ class DatabaseFile:
                     "open since its beginning; it shrinks when that reader has finished",
                     self.path, pages * PAGE_SIZE >> 20,
                 )  # fmt: skip
-        except Error as error:
-            _log.debug("no checkpoint of %s now: %s", self.path, error)
+        except Error:
+            pass  # a reader, or a full disk; the next write tries again
         finally:
             db.wait_for(self.options.timeout)
 
@@ -569,8 +586,10 @@ class DatabaseFile:
         Raises:
             FileExistsError: if there is such a file already.
         """
-        # A name of its own until it is whole; a link, unlike a renaming, replaces nothing.
-        made = f"{target}.{os.getpid()}-{threading.get_ident()}.part"
+        # A name of its own until it is whole, however long the target's is; a link, unlike a
+        # renaming, replaces nothing.
+        folder = os.path.dirname(target)  # noqa: PTH120  # names, not paths
+        made = os.path.join(folder, f"backup-{os.getpid()}-{threading.get_ident()}.part")  # noqa: PTH118
         try:
             with self._connection() as db, sqlite_errors(target):
                 copy(db, made)
@@ -623,44 +642,20 @@ class DatabaseFile:
 
     # --- forks -----------------------------------------------------------------------------
 
-    def before_fork(self, deadline: float) -> bool:
+    def before_fork(self) -> list[int]:
         """See `Forking`."""
-        if os.getpid() != self._process:
-            return True
-        if self.in_memory:
-            return self._stop_memory(deadline)
-        while True:
-            while self._idle:
-                self._close_connection(self._idle.pop())
-            owners = {db.owner for db in self._held()}
-            if not owners:
-                return True
-            if threading.get_ident() in owners or time.monotonic() >= deadline:
-                leak(self._held())
-                return False
-            time.sleep(0.001)
+        while self._idle and not self.in_memory:
+            self._close_connection(self._idle.pop())
+        return [db.owner for db in self._connections() if db.owner or not self.in_memory]
 
-    def _held(self) -> list[Connection]:
+    def _connections(self) -> list[Connection]:
         found = [reference() for reference in list(self._open.values())]
         return [db for db in found if db is not None]
 
-    def _stop_memory(self, deadline: float) -> bool:
-        leak(self._idle)
-        left = max(deadline - time.monotonic(), 0.0)
-        self._stopped_for_fork = self._memory_lock.acquire(timeout=left)
-        # The lock is one that a thread may take twice.
-        return self._stopped_for_fork and not any(db.owner for db in self._idle)
-
-    def after_fork_in_parent(self) -> None:
+    def after_fork_in_child(self) -> list[Connection]:
         """See `Forking`."""
-        if self._stopped_for_fork:
-            self._stopped_for_fork = False
-            self._memory_lock.release()
-
-    def after_fork_in_child(self) -> None:
-        """See `Forking`."""
+        crossed = [db for db in self._connections() if db.owner or not self.in_memory]
         self._memory_lock = threading.RLock()
-        self._stopped_for_fork = False
         self._closing = threading.Lock()
         self._writers.after_fork_in_child()
         self._mark.after_fork_in_child()
@@ -668,6 +663,7 @@ class DatabaseFile:
         if not self.in_memory:
             self._idle, self._open = [], {}
             self._process = os.getpid()
+        return crossed
 
 
 def _publish(made: str, target: str) -> None:

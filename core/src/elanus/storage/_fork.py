@@ -10,6 +10,11 @@ afterwards both sides open theirs when they need one. Whoever holds a connection
 that cannot be, because the forking thread itself holds it (a fork in a signal handler), or because
 it takes longer than `_PATIENCE`, the fork goes on, and the child refuses to use SQLite at all: the
 state that it inherited may even hold a lock of a thread that does not exist there.
+
+A signal handler may raise at any step of this, or open a database on top of it. So no lock is held:
+who opens a connection says so first and then looks whether a fork is under way, and who forks does
+it the other way round; the end of a fork is told by a call that no handler can interrupt; and
+whether anything crossed is not remembered, but looked for, by the child.
 """
 
 from __future__ import annotations
@@ -24,19 +29,17 @@ from typing import Protocol
 from elanus.errors import ForkedHandleError
 
 _PATIENCE = 60.0  # seconds
+_LOOK_SECONDS = 0.001
 
 
 class Forking(Protocol):
     """What is told of forks."""
 
-    def before_fork(self, deadline: float) -> bool:
-        """Close all connections; whether that was done by a time of ``time.monotonic``."""
+    def before_fork(self) -> Iterable[int]:
+        """Close what nobody uses; the threads that use a connection."""
 
-    def after_fork_in_parent(self) -> None:
-        """Go on."""
-
-    def after_fork_in_child(self) -> None:
-        """Make new locks, and begin as if just opened."""
+    def after_fork_in_child(self) -> Iterable[object]:
+        """Make new locks, and begin as if just opened; the connections that have crossed."""
 
 
 class _Process:
@@ -44,16 +47,14 @@ class _Process:
 
     Attributes:
         number: its process number, as of the last fork that Python knows of.
-        crossed: whether connections of the parent are in its memory.
-        kept: connections that may have crossed.
-        gate: held while a connection is opened, and through a fork.
+        crossed: connections of the parent in its memory, kept for ever: closing one would use it.
+        forking: the thread that forks, if one does.
     """
 
     def __init__(self) -> None:
         self.number = os.getpid()
-        self.crossed = False
-        self.gate = threading.RLock()
-        self.kept: list[object] = []
+        self.crossed: list[object] = []
+        self.forking: dict[str, int] = {}
         self.known: dict[int, weakref.ref[Forking]] = {}
 
 
@@ -73,13 +74,8 @@ def living() -> list[Forking]:
     return [told for told in found if told is not None]
 
 
-def leak(objects: Iterable[object]) -> None:
-    """Keep connections for ever, in case they cross: closing one in the child would use SQLite."""
-    _process.kept.extend(objects)
-
-
-def gate() -> threading.RLock:
-    """The lock under which connections are opened.
+def is_forking() -> bool:
+    """Whether another thread forks: then no connection may be opened, and none kept.
 
     Raises:
         ForkedHandleError: if SQLite may not be used in this process.
@@ -90,35 +86,51 @@ def gate() -> threading.RLock:
             "database: its state cannot be used here; fork while none is used, or start the "
             "process by spawn or forkserver"
         )
-    return _process.gate
+    me = threading.get_ident()
+    # A handler on top of the fork goes on: the thread would wait for itself.
+    return _process.forking.get("thread", me) != me
+
+
+def wait_for_fork() -> None:
+    """Wait a moment for the end of a fork."""
+    time.sleep(_LOOK_SECONDS)
 
 
 def _before() -> None:
     deadline = time.monotonic() + _PATIENCE
-    # The gate stays locked: a connection that is opened from now on would cross.
-    locked = _process.gate.acquire(timeout=_PATIENCE)
-    done = [told.before_fork(deadline) for told in living()]
-    _process.crossed = not (locked and all(done))
+    raised: BaseException | None = None
+    while True:
+        try:
+            _close_all(deadline)
+            break
+        except BaseException as error:  # noqa: BLE001  # a handler's; it is raised below
+            raised = error.with_traceback(None)
+    if raised is not None:
+        raise raised  # Python prints it, and forks
 
 
-def _after_in_parent() -> None:
-    _process.crossed = False
-    _process.kept.clear()
-    for told in living():
-        told.after_fork_in_parent()
-    _process.gate.release()
+def _close_all(deadline: float) -> None:
+    me = threading.get_ident()
+    while time.monotonic() < deadline:
+        # One fork after another: the end of one would be taken for that of the other.
+        if _process.forking.setdefault("thread", me) == me:
+            users = {thread for told in living() for thread in told.before_fork()}
+            if not users or me in users:
+                return
+        wait_for_fork()
 
 
 def _after_in_child() -> None:
-    _process.number = os.getpid()
-    _process.gate = threading.RLock()
-    if not _process.crossed:
-        _process.kept.clear()
+    _process.forking.clear()
     for told in living():
-        told.after_fork_in_child()
+        _process.crossed.extend(told.after_fork_in_child())
+    # Last: until then nothing may be used.
+    _process.number = os.getpid()
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
-        before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child
+        before=_before,
+        after_in_parent=_process.forking.clear,  # of C: no handler can keep it from running
+        after_in_child=_after_in_child,
     )

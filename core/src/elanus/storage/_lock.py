@@ -12,6 +12,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from elanus.errors import StorageError
 from elanus.storage._apart import is_abandoned
 
 _LOOK_SECONDS = 0.05
+_FIRST_PAUSE = 0.0005
+_LONGEST_PAUSE = 0.02
+_HEAD_PAUSE = 0.002  # the head of the queue is one process, and may look often
 
 if sys.platform == "win32":
     import msvcrt
@@ -49,17 +53,83 @@ else:
         fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
+class _LockFile:
+    """A file or folder that one handle at a time may lock."""
+
+    def __init__(self, path: Path, flags: int = os.O_RDWR | os.O_CREAT) -> None:
+        self.path = path
+        self._flags = flags
+        self._descriptor: int | None = None
+
+    def open(self) -> bool:
+        """Open it; False if there is no place for it."""
+        if self._descriptor is None:
+            try:
+                self.path.parent.mkdir(exist_ok=True)
+                self._descriptor = os.open(self.path, self._flags, 0o666)
+            except OSError:
+                return False
+        return True
+
+    def try_lock(self) -> bool:
+        """Lock it, unless another holds the lock.
+
+        Raises:
+            StorageError: if the file system has no locks.
+        """
+        assert self._descriptor is not None
+        try:
+            return _try_lock(self._descriptor)
+        except OSError as error:
+            raise StorageError(f"cannot lock {self.path}: {error.strerror}") from error
+
+    def unlock(self) -> None:
+        """Let another lock it."""
+        if self._descriptor is not None:
+            _unlock(self._descriptor)
+
+    def is_current(self) -> bool:
+        """Whether it is the one that others find by its name."""
+        assert self._descriptor is not None
+        try:
+            there = os.stat(self.path)  # noqa: PTH116  # one system call
+        except OSError:
+            return False
+        return os.path.samestat(there, os.fstat(self._descriptor))
+
+    def write(self, text: str) -> None:
+        """Write a text of a few hundred bytes, if there is room."""
+        with suppress(OSError):
+            if self._descriptor is not None:
+                os.lseek(self._descriptor, 0, os.SEEK_SET)
+                # Padded, not truncated: a shorter text would leave the tail of a longer one.
+                os.write(self._descriptor, text.ljust(512).encode())
+
+    def close(self) -> None:
+        """Close it, and so unlock it unless a forked process has it open too."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+
+
 class WriterLock:
     """An exclusive lock between threads and processes, on a file of its own.
 
+    Who waits looks again and again, while who writes in a loop would always come first. So one has
+    to be the head of a queue to take the lock: that is a lock too, of the folder.
+
     Args:
         path: the lock file, or None for a lock between the threads of this process only.
+        fair: whether there is a queue. None is needed by who never waits.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, *, fair: bool = True) -> None:
         self._path = path
         self._threads = threading.Lock()
-        self._descriptor: int | None = None
+        self._lock = None if path is None else _LockFile(path)
+        # Windows has no locks of folders; there, who waits longest may wait long.
+        has_queue = fair and path is not None and sys.platform != "win32"
+        self._queue = _LockFile(path.parent, os.O_RDONLY) if path and has_queue else None
         self._closed = False
 
     def acquire(self, timeout: float, operation: str, *, closing: bool = False) -> bool:
@@ -75,7 +145,7 @@ class WriterLock:
             if time.monotonic() >= deadline or self._is_unwanted(closing):
                 return False
         try:
-            if self._lock_file(deadline, closing):
+            if self._lock_files(deadline, closing):
                 self._write_holder(operation)
                 return True
         except BaseException:
@@ -86,73 +156,66 @@ class WriterLock:
 
     def _end(self) -> None:
         if self._closed:
-            self._close_file()
+            self._close_files()
         self._threads.release()
 
     def _is_unwanted(self, closing: bool) -> bool:
         return (self._closed and not closing) or is_abandoned()
 
-    def _lock_file(self, deadline: float, closing: bool) -> bool:
-        """Lock the file that is there; without a place for one, SQLite's own lock has to do."""
-        pause = 0.0005
-        while not self._is_unwanted(closing):
-            if self._descriptor is None and not self._open():
+    def _lock_files(self, deadline: float, closing: bool) -> bool:
+        """Lock what is there; without a place for the files, SQLite's own lock has to do."""
+        lock, queue = self._lock, self._queue
+        if lock is None:
+            return True
+        if queue is None or not queue.open():
+            return self._poll(lambda: self._is_locked(lock), _LONGEST_PAUSE, deadline, closing)
+        if not self._poll(queue.try_lock, _LONGEST_PAUSE, deadline, closing):
+            return False
+        try:
+            return self._poll(lambda: self._is_locked(lock), _HEAD_PAUSE, deadline, closing)
+        finally:
+            queue.unlock()
+
+    def _is_locked(self, lock: _LockFile) -> bool:
+        if not lock.open():
+            return True
+        while lock.try_lock():
+            if lock.is_current():
                 return True
-            assert self._descriptor is not None
-            try:
-                is_locked = _try_lock(self._descriptor)
-            except OSError as error:
-                raise StorageError(f"cannot lock {self._path}: {error.strerror}") from error
-            if is_locked:
-                if self._is_current(self._descriptor):
-                    return True
-                # The folder was deleted, and perhaps made again: others wait at another file.
-                self._close_file()
-                continue
+            # The folder was deleted, and perhaps made again: others wait at another file.
+            lock.close()
+            if not lock.open():
+                return True
+        return False
+
+    def _poll(
+        self, attempt: Callable[[], bool], longest: float, deadline: float, closing: bool
+    ) -> bool:
+        pause = _FIRST_PAUSE
+        while not self._is_unwanted(closing):
+            if attempt():
+                return True
             if time.monotonic() >= deadline:
                 return False
             time.sleep(pause)
-            pause = min(pause * 1.5, 0.02)
+            pause = min(pause * 1.5, longest)
         return False
 
-    def _is_current(self, descriptor: int) -> bool:
-        assert self._path is not None
-        try:
-            there = os.stat(self._path)  # noqa: PTH116  # one system call
-        except OSError:
-            return False
-        return os.path.samestat(there, os.fstat(descriptor))
-
-    def _open(self) -> bool:
-        if self._path is None:
-            return False
-        try:
-            self._path.parent.mkdir(exist_ok=True)
-            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
-        except OSError:
-            return False
-        return True
-
     def _write_holder(self, operation: str) -> None:
-        if self._descriptor is None:
-            return
-        # Who holds the lock is for an error's text only: a full disk must not stop the writer here.
-        with suppress(OSError):
+        if self._lock is not None:
+            # For an error's text only: a full disk must not stop the writer here.
             holder = {
                 "pid": os.getpid(),
                 "host": socket.gethostname(),
                 "operation": operation,
                 "since": time.time(),
             }
-            # Padded, not truncated: a shorter text would leave the tail of a longer one.
-            text = json.dumps(holder).ljust(512).encode()
-            os.lseek(self._descriptor, 0, os.SEEK_SET)
-            os.write(self._descriptor, text)
+            self._lock.write(json.dumps(holder))
 
     def release(self) -> None:
         """Let the next writer in."""
-        if self._descriptor is not None:
-            _unlock(self._descriptor)
+        if self._lock is not None:
+            self._lock.unlock()
         self._end()
 
     def holder(self) -> str:
@@ -169,24 +232,24 @@ class WriterLock:
         )
 
     def close(self) -> None:
-        """Close the lock file. It stays: removing it would split the queue in two."""
+        """Close the files. They stay: removing them would split the queue in two."""
         self._closed = True
-        # Whoever holds the lock, or waits for it, closes the file itself.
+        # Whoever holds the lock, or waits for it, closes the files itself.
         if self._threads.acquire(blocking=False):
-            try:
-                self._close_file()
-            finally:
-                self._threads.release()
+            self._end()
 
-    def _close_file(self) -> None:
-        descriptor, self._descriptor = self._descriptor, None
-        if descriptor is not None:
-            os.close(descriptor)
+    def _close_files(self) -> None:
+        for file in (self._lock, self._queue):
+            if file is not None:
+                file.close()
+
+    def __del__(self) -> None:
+        self._close_files()  # of a database that nobody closed
 
     def after_fork_in_child(self) -> None:
-        """Let go of the inherited file: while it is open here, the parent's lock outlives it."""
+        """Let go of the inherited files: while one is open here, the parent's lock outlives it."""
         self._threads = threading.Lock()
-        self._close_file()
+        self._close_files()
 
 
 def _pause_until(deadline: float) -> float:

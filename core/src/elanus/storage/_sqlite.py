@@ -37,14 +37,20 @@ class Connection(apsw.Connection):
     Attributes:
         log_pages: pages in the write-ahead log after this connection's last commit.
         owner: the thread that holds it; 0 while it is idle.
+        log_files: what tells the log that it was opened with from others.
     """
 
-    __slots__ = ("log_pages", "owner")
+    __slots__ = ("log_files", "log_pages", "owner")
 
-    def __init__(self, address: str) -> None:
-        super().__init__(address, flags=_FLAGS, statementcachesize=_STATEMENTS)
+    def __init__(self) -> None:
+        # Not opened yet: it has to be known to those who fork before it is.
         self.log_pages = 0
         self.owner = 0
+        self.log_files: tuple[tuple[int, int] | None, ...] = ()
+
+    def open(self, address: str) -> None:
+        """Open a file by its URI."""
+        super().__init__(address, flags=_FLAGS, statementcachesize=_STATEMENTS)
         # In place of SQLite's own hook, which checkpoints.
         self.set_wal_hook(_note_log)
         self.fold_at_close(False)

@@ -27,6 +27,9 @@ from elanus.storage._sqlite import Connection
 
 _AT_ONCE = 500
 _NUMBERS_AT_ONCE = 50_000
+LAST_ID = 2**63 - 1
+"""The largest key, which is never generated: as the next one it means that none is left."""
+
 Numbers = NDArray[np.int64]
 
 Csr = tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[Any]]
@@ -209,6 +212,20 @@ class Tables:
                 if table == self.rows:
                     _check_changed(db, table, chunk)
 
+    def check_new(self, db: Connection, first: int) -> None:
+        """Check that generated keys from ``first`` on are new: they would replace other rows.
+
+        Raises:
+            DatabaseCorruptError: if there is such a key, or a larger one.
+        """
+        (last,) = db.row(f"SELECT max(pk) FROM {self.rows}")
+        # At the end there is no next key; whoever takes one says so.
+        if last is not None and not (type(last) is int and (last < first or first == LAST_ID)):
+            raise DatabaseCorruptError(
+                f"the catalogue of the file is damaged: the next key of collection {self._number} "
+                f"is {first}, but there is {last!r:.40}; restore it from a backup"
+            )
+
     def trim_deletes(self, db: Connection, keep: int) -> None:
         """Forget all but the last ``keep`` deletes, and say so in the catalogue."""
         floor = self._last(db, self.deletes) - keep
@@ -346,14 +363,13 @@ class Tables:
         column = self._vector_columns[field]
         numbers, blobs, sums = _since(db, self.vectors, (column, f"{column}_sum"), row, most)
         kept = self._check_shape(field, numbers, blobs)
-        filled = np.array([blob is not None for blob in blobs], dtype=bool)
         matrix = decode_dense(kept, self._dims[field])
+        starts = numbers + self._seed(column)
         if len(kept) == len(blobs):
-            starts = numbers + self._seed(column)
             _check_sums(field, numbers, sums, of_words(starts, matrix.view("<u4")))
-        else:
-            _check_sums(field, numbers, sums, self._sums(field, numbers, blobs))
-        return numbers, filled, matrix
+            return numbers, np.ones(len(blobs), dtype=bool), matrix
+        _check_sums(field, numbers, sums, self._sums(field, numbers, blobs))
+        return numbers, np.array([blob is not None for blob in blobs], dtype=bool), matrix
 
     def sparse_since(self, db: Connection, field: str, row: int, most: int) -> tuple[Numbers, Csr]:
         """Numbers and sparse vectors of the first ``most`` rows after ``row``, in order."""
@@ -442,21 +458,16 @@ class Tables:
             raise _damaged(int(rows[place]), f"a term of field {field!r} cannot be")
         return offsets, terms, counts
 
-    def _check_shape(self, field: str, rows: Numbers, blobs: Sequence[Any]) -> list[bytes]:
+    def _check_shape(self, field: str, rows: Numbers, blobs: Sequence[Any]) -> Sequence[bytes]:
         """Check that each BLOB holds whole records; those that are not null."""
         _check_types(f"field {field!r}", rows, blobs, {bytes, type(None)})
-        kept = [blob for blob in blobs if blob is not None]
-        lengths = np.fromiter(map(len, kept), dtype=np.int64, count=len(kept))
+        kept = [blob for blob in blobs if blob is not None] if None in blobs else blobs
         dim = self._dims.get(field)
-        if dim is not None:
-            wrong = lengths != dim * DENSE.itemsize
-        else:
-            record = TERM if field in self._term_columns else COMPONENT
-            wrong = lengths % record.itemsize != 0
-        if wrong.any():
-            place = int(wrong.argmax())
-            filled = [row for row, blob in zip(rows, blobs, strict=True) if blob is not None]
-            raise _damaged(int(filled[place]), f"field {field!r} has {int(lengths[place])} bytes")
+        record = TERM if field in self._term_columns else COMPONENT
+        for length in set(map(len, kept)):
+            if length % record.itemsize if dim is None else length != dim * DENSE.itemsize:
+                place = next(i for i, b in enumerate(blobs) if b is not None and len(b) == length)
+                raise _damaged(int(rows[place]), f"field {field!r} has {length} bytes")
         return kept
 
 

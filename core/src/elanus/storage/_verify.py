@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from elanus.errors import DatabaseCorruptError
-from elanus.schema import FieldSchema
+from elanus.schema import DataType, FieldSchema
 from elanus.storage._catalogue import CollectionInfo, collections_of, read_state
 from elanus.storage._codec import decode_row
 from elanus.storage._sqlite import Connection, InterruptError
@@ -144,6 +144,9 @@ def _row_faults(db: Connection, info: CollectionInfo, tables: Tables) -> Iterato
         (newest,) = db.row(f"SELECT ifnull(max({key}), 0) FROM {table}")
         if newest > last:
             yield f"{key} {newest} of {table} is newer than the last number given, {last}"
+    if info.schema.primary.auto_id and info.schema.primary.dtype is DataType.INT64:
+        (following,) = db.row("SELECT next_id FROM collections WHERE number = ?", (info.number,))
+        tables.check_new(db, following)
     (alive,) = db.row(
         f"SELECT count(*) FROM {tables.deletes} WHERE row IN (SELECT row FROM {tables.rows})"
     )

@@ -257,6 +257,10 @@ class Shade(Enum):
     DARK = 1
 
 
+class Name(str, Enum):
+    A = "a"
+
+
 ANY_SOURCES = [
     *(0, 1, -1, 10**400, 0.5, -0.5, math.inf, -math.inf, math.nan, 1e300, "", "0", "1", "nan"),
     *("None", "\x1fnumber:1", "\x1f\x1fnumber:1", "\ud800", "\\ud800", "x" * 70_000, "x" * 70_001),
@@ -273,7 +277,7 @@ SAME = [
     (0.5, np.float64(0.5), Decimal("0.5"), Fraction(1, 2)),
     (math.inf, Decimal("Infinity"), np.float64("inf")),
     (math.nan, Decimal("NaN"), Decimal("sNaN"), np.float32("nan")),
-    ("a", np.str_("a")),
+    ("a", np.str_("a"), Name.A),
 ]
 
 

@@ -30,6 +30,12 @@ def test_no_file_names_a_place_on_one_machine():
     assert found == []
 
 
+def test_no_database_is_among_the_files():
+    magic = b"SQLite format 3\0"
+    found = [path for path in repository_files() if path.read_bytes().startswith(magic)]
+    assert found == []
+
+
 def test_the_licence_is_the_apache_licence_in_full():
     text = (ROOT / "LICENSE").read_text(encoding="utf-8")
     assert "Version 2.0, January 2004" in text

@@ -211,6 +211,16 @@ POLARS = {
     "unsigned 128 bits in an array": pl.Series([None, [2**100]], dtype=pl.Array(pl.UInt128, 1)),
     "duration beyond Python's": pl.Series([None, 2**62]).cast(pl.Duration("ms")),
     "date in a struct": pl.Series([None, {"a": dt.date(2020, 1, 1)}]),
+    "map with a key twice": pl.from_arrow(ARROW["map with a key twice"]),
+    "maps with a key twice": pl.from_arrow(
+        pa.array([None, [[("a", 1), ("a", 1)]]], pa.list_(pa.map_(pa.string(), pa.int8())))
+    ),
+    "map in a map": pl.from_arrow(
+        pa.array(
+            [None, [("b", [("a", 1), ("a", 1)])]],
+            pa.map_(pa.string(), pa.map_(pa.string(), pa.int8())),
+        )
+    ),
 }
 
 

@@ -34,7 +34,28 @@ def polars_values(name: str, column: Any) -> list[Any]:
     """
     if any(map(is_polars_extension, _polars_types(column.dtype))):
         _refuse(name, column.dtype, column.is_not_null().to_list())
+    if any(hasattr(each, "key") for each in _polars_types(column.dtype)):
+        # A dict would keep the last of two values; what polars keeps in a map's place has both.
+        for row, value in enumerate(column.to_physical().to_list()):
+            if _repeats_a_key(column.dtype, value):
+                raise DataNotMatchException(
+                    f"row {row}, field {name!r:.80}: a map has a key twice; keep one of them"
+                )
     return _values(name, column, "to_list", {})
+
+
+def _repeats_a_key(kind: Any, value: Any) -> bool:
+    """Whether a value of polars's storage holds a map of a type with a key twice."""
+    if value is None:
+        return False
+    if hasattr(kind, "key"):
+        keys = [repr(each["key"]) for each in value]
+        below = any(_repeats_a_key(kind.value, each["value"]) for each in value)
+        return below or len(set(keys)) < len(keys)
+    if getattr(kind, "inner", None) is not None:
+        return any(_repeats_a_key(kind.inner, each) for each in value)
+    fields = getattr(kind, "fields", ())
+    return any(_repeats_a_key(each.dtype, value[each.name]) for each in fields)
 
 
 def _arrow_types(kind: Any) -> Iterator[Any]:

@@ -25,7 +25,7 @@ def as_group(value: Any) -> str | None:
     """
     if value is None:
         return None
-    name = str(value) if isinstance(value, str) else f"{_MARK}{_form(value)}"
+    name = str.__str__(value) if isinstance(value, str) else f"{_MARK}{_form(value)}"
     if isinstance(value, str) and value.startswith(_MARK):
         name = _MARK + name
     content = name.encode("utf-8", "backslashreplace")

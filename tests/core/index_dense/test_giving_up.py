@@ -92,8 +92,8 @@ def test_whenever_it_is_told_to_a_build_gives_up(params, vectors, monkeypatch):
     asked = []
     assert build(index, params, lambda: bool(asked.append(1))) is not None
     total = len(asked)
-    assert total > 10
-    for moment in sorted({0, 1, 2, total // 4, total // 2, total - 5}):
+    assert total >= 4  # hnswlib is asked by time: a fast machine asks less often
+    for moment in sorted({0, 1, 2, total // 4, total // 2, max(total - 5, 0)}):
         asked.clear()
 
         def stop(moment=moment):

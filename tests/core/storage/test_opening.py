@@ -84,7 +84,7 @@ def test_an_error_of_the_disk_at_opening_is_one_of_ours(closed, monkeypatch):
     def refuse(db, address):
         raise apsw.CantOpenError("unable to open database file")
 
-    monkeypatch.setattr(_file.Connection, "open", refuse)
+    monkeypatch.setattr(_file.Connection, "connect", refuse)
     with pytest.raises(StorageError, match="check that it is a readable file"):
         MilvusClient(closed)
 
@@ -250,14 +250,14 @@ def reader(request, closed, monkeypatch):
 
 
 def on_read_only_medium(monkeypatch):
-    connect, may = _file.Connection.open, os.access
+    connect, may = _file.Connection.connect, os.access
 
     def refusing(db, address):
         if "mode=ro" in address:
             raise apsw.CantOpenError("unable to open database file")
         return connect(db, address)
 
-    monkeypatch.setattr(_file.Connection, "open", refusing)
+    monkeypatch.setattr(_file.Connection, "connect", refusing)
     monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK and may(path, mode))
 
 

@@ -85,14 +85,14 @@ def medium(path, world, monkeypatch):
     with MilvusClient(path) as client:
         world.create(client)
         client.insert(world.NAME, world.rows(50))
-    connect, may = _file.Connection.open, os.access
+    connect, may = _file.Connection.connect, os.access
 
     def refusing(db, address):
         if "mode=ro" in address:
             raise apsw.CantOpenError("unable to open database file")
         return connect(db, address)
 
-    monkeypatch.setattr(_file.Connection, "open", refusing)
+    monkeypatch.setattr(_file.Connection, "connect", refusing)
     monkeypatch.setattr(os, "access", lambda name, mode: mode != os.W_OK and may(name, mode))
     return path
 
@@ -132,6 +132,6 @@ def test_an_error_in_a_folder_that_can_be_written_is_reported(path, world, monke
     def refuse(db, address):
         raise apsw.CantOpenError("unable to open database file")
 
-    monkeypatch.setattr(_file.Connection, "open", refuse)
+    monkeypatch.setattr(_file.Connection, "connect", refuse)
     with pytest.raises(StorageError, match="check that it is a readable file"):
         MilvusClient(path, read_only=True)

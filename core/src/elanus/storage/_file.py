@@ -195,7 +195,7 @@ class DatabaseFile:
         db.owner = threading.get_ident()
         self._announce(db)
         try:
-            db.open(self._address())
+            db.connect(self._address())
             self._configure(db, new=new)
             db.log_files = self._log_inodes()
         except BaseException:

@@ -48,7 +48,7 @@ class Connection(apsw.Connection):
         self.owner = 0
         self.log_files: tuple[tuple[int, int] | None, ...] = ()
 
-    def open(self, address: str) -> None:
+    def connect(self, address: str) -> None:
         """Open a file by its URI."""
         super().__init__(address, flags=_FLAGS, statementcachesize=_STATEMENTS)
         # In place of SQLite's own hook, which checkpoints.

@@ -268,3 +268,31 @@ def test_a_deep_dict_works_or_is_a_filter_error(make_rows, wrap, frames):
         assert len(said) < 600
         if levels > 42:
             assert said
+
+
+# ---------------------------------------------------------------- templates
+
+
+class Counted(list):
+    """A list that counts how often it was read."""
+
+    reads = 0
+
+    def __iter__(self):
+        self.reads += 1
+        return super().__iter__()
+
+
+def test_a_list_is_read_once_however_often_its_template_is_there(source):
+    once, often = Counted(range(9)), Counted(range(9))
+    assert run("i in {x}", source, x=once)[0] == [True, False]
+    text = " or ".join(["i in {x}", "d in {x}", "array_contains_any(a, {x})"] * 100)
+    assert run(text, source, x=often)[0] == [True, False]
+    assert often.reads == once.reads
+
+
+def test_an_error_points_at_its_own_use_of_a_template(source):
+    for text, place in (("i in {x} or s in {x}", 17), ("s in {x} or i in {x}", 5)):
+        with pytest.raises(FilterError) as caught:
+            run(text, source, x=[1, 2])
+        assert caught.value.position == place

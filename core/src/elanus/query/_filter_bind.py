@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -35,10 +36,14 @@ def bind(expression: tree.Expression, params: Mapping[str, Any] | None) -> tree.
     if not expression.templates:
         return expression
     values = params or {}
+    bound: dict[str, tree.Node] = {}
 
     def change(node: tree.Node) -> tree.Node:
         if isinstance(node, tree.Template):
-            return _bound(node, values, expression.text)
+            # A long list is looked at once, however often its template is there.
+            if node.name not in bound:
+                bound[node.name] = _bound(node, values, expression.text)
+            return _moved(bound[node.name], node.position)
         node = node.with_children(change)
         return _collected(node) if isinstance(node, tree.ListDisplay) else node
 
@@ -60,6 +65,13 @@ def _bound(node: tree.Template, values: Mapping[str, Any], text: str) -> tree.No
         raise FilterError(reason, text, node.position) from None
     literal = tree.ListLiteral if isinstance(value, tuple) else tree.Literal
     return literal(node.position, value)
+
+
+def _moved(node: tree.Node, position: int) -> tree.Node:
+    """A node at another place, with all that was made of its values."""
+    found = copy(node)
+    object.__setattr__(found, "position", position)
+    return found
 
 
 def _collected(display: tree.ListDisplay) -> tree.Node:

@@ -81,10 +81,11 @@ def test_a_link_leads_to_the_file(closed, tmp_path, world):
 
 
 def test_an_error_of_the_disk_at_opening_is_one_of_ours(closed, monkeypatch):
-    def refuse(address):
+    def refuse(_, address):
+        assert "mode=rwc" in address
         raise apsw.CantOpenError("unable to open database file")
 
-    monkeypatch.setattr(_file, "Connection", refuse)
+    monkeypatch.setattr(_file.Connection, "open", refuse)
     with pytest.raises(StorageError, match="check that it is a readable file"):
         MilvusClient(closed)
 
@@ -250,14 +251,14 @@ def reader(request, closed, monkeypatch):
 
 
 def on_read_only_medium(monkeypatch):
-    connect, may = _file.Connection, os.access
+    connect, may = _file.Connection.open, os.access
 
-    def refusing(address):
+    def refusing(db, address):
         if "mode=ro" in address:
             raise apsw.CantOpenError("unable to open database file")
-        return connect(address)
+        connect(db, address)
 
-    monkeypatch.setattr(_file, "Connection", refusing)
+    monkeypatch.setattr(_file.Connection, "open", refusing)
     monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK and may(path, mode))
 
 

@@ -97,7 +97,7 @@ def medium(path, world, monkeypatch):
     return path
 
 
-@pytest.mark.parametrize("change", ["written", "touched", "replaced", "deleted"])
+@pytest.mark.parametrize("change", ["written", "touched", "replaced", "deleted", "log", "journal"])
 def test_a_change_of_what_was_taken_for_unchangeable_is_noticed_at_once(medium, world, change):
     with MilvusClient(medium, read_only=True) as client:
         assert world.keys(client) == list(range(50))
@@ -109,13 +109,28 @@ def test_a_change_of_what_was_taken_for_unchangeable_is_noticed_at_once(medium, 
         elif change == "replaced":
             Path(medium).rename(medium + ".old")
             Path(medium).write_bytes(Path(medium + ".old").read_bytes())
-        else:
+        elif change == "deleted":
             Path(medium).unlink()
+        else:  # by somebody who can write there; nothing is in the file itself yet
+            name = {"log": "-wal", "journal": "-journal"}[change]
+            Path(medium + name).write_bytes(b"x" * 4096)
         for call in (lambda: world.keys(client), lambda: world.nearest(client, 3)):
             with pytest.raises(
                 DatabaseReplacedError, match="was changed while it was open read-on"
             ):
                 call()
+
+
+def test_a_change_while_it_is_read_is_noticed_before_the_answer(medium, world):
+    with MilvusClient(medium, read_only=True) as client:
+
+        def read():
+            with client._database.file.read() as db:
+                assert db.execute("SELECT count(*) FROM c1_rows").fetchone() == (50,)
+                os.utime(medium, ns=(1, 1))
+
+        with pytest.raises(DatabaseReplacedError):
+            read()
 
 
 @pytest.mark.parametrize("log", ["-wal", "-journal"])

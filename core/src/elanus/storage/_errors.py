@@ -29,10 +29,19 @@ _BY_CLASS: dict[type[apsw.Error], tuple[type[ElanusError], str]] = {
     apsw.FullError: (DatabaseFullError, "no space left for {path}; nothing was written"),
     apsw.BusyError: (DatabaseLockedError, "{path} is locked by another process ({error})"),
     apsw.LockedError: (DatabaseLockedError, "{path} is locked by another process ({error})"),
-    apsw.ReadOnlyError: (ReadOnlyError, "{path} is read-only ({error})"),
+    apsw.ReadOnlyError: (
+        ReadOnlyError,
+        "{path} cannot be written ({error}); open it with read_only=True, or make it writable",
+    ),
     apsw.PermissionsError: (ReadOnlyError, "{path} may not be used ({error})"),
-    apsw.CantOpenError: (StorageError, "cannot open {path}: check that it is a readable file"),
-    apsw.IOError: (StorageError, "reading or writing {path} failed ({error})"),
+    apsw.CantOpenError: (
+        StorageError,
+        "cannot open {path}: check that it is a readable file, in a folder that can be written",
+    ),
+    apsw.IOError: (
+        StorageError,
+        "reading or writing {path} failed; check its disk, and the limit of sizes (ulimit -f)",
+    ),
     apsw.TooBigError: (DataNotMatchException, "a value is too big for {path} ({error})"),
     apsw.ConnectionClosedError: (ClosedError, "{path} is closed; open it again"),
 }  # fmt: skip

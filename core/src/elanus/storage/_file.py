@@ -168,7 +168,7 @@ class DatabaseFile:
                 raise ours from error
         # Read-only media: SQLite cannot make its shared memory, or take back what a writer that
         # died has left half-written. Ignoring the logs is right only where there are none.
-        if _size(self._real + "-wal") or _size(self._real + "-journal"):
+        if self._has_log():
             raise StorageError(
                 f"cannot open {self.path} read-only: its folder cannot be written, and a log lies "
                 "beside it with changes that are not in the file yet; open it once for writing, "
@@ -178,6 +178,9 @@ class DatabaseFile:
         self._media = os.stat(self.path)  # noqa: PTH116  # never opened: see above
         with sqlite_errors(self.path):
             return self._connect(new=True)
+
+    def _has_log(self) -> bool:
+        return bool(_size(self._real + "-wal") or _size(self._real + "-journal"))
 
     def _is_folder_writable(self) -> bool:
         """Whether the folder can be written; running out of descriptors is no reason to say no."""
@@ -295,6 +298,9 @@ class DatabaseFile:
             raise
         else:
             self._give_back(db)
+            if self._media is not None:
+                # Nothing kept others from changing what was being read.
+                self._check_media(self._media)
         finally:
             if self._closed and not in_turn:
                 self._close_idle()
@@ -344,10 +350,10 @@ class DatabaseFile:
     def _check_media(self, opened: os.stat_result) -> None:
         """SQLite never looks again at a file that it takes for immutable; so each call does."""
         try:
-            now = os.stat(self.path)  # noqa: PTH116  # one system call
+            now = os.stat(self.path)  # noqa: PTH116  # never opened: see above
         except OSError:
             now = None
-        if now is None or _what(now) != _what(opened):
+        if now is None or _what(now) != _what(opened) or self._has_log():
             raise DatabaseReplacedError(
                 f"{self.path} was changed while it was open read-only, in a folder that could not "
                 "be written; close it and open it again"

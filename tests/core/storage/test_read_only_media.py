@@ -40,6 +40,35 @@ warm.close()
 """
 
 
+_FEW = """
+import os, resource, sys
+from elanus import MilvusClient
+from elanus.errors import StorageError
+used = max(map(int, os.listdir("/proc/self/fd"))) + 1
+_, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+failed = 0
+for left in range(12):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (used + left, most))
+    try:
+        with MilvusClient(f"{sys.argv[1]}.{left}") as client:
+            client.create_collection("rows", dimension=2)
+    except StorageError as error:
+        failed += 1
+        assert "too many files open" in str(error), (left, error)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    with MilvusClient(f"{sys.argv[1]}.{left}") as client:
+        client.create_collection("rows", dimension=2)
+assert 2 < failed < 12, failed
+"""
+
+
+def test_too_few_descriptors_are_named_whichever_file_cannot_be_opened(path):
+    done = subprocess.run(
+        [sys.executable, "-c", _FEW, path], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("mode", ["read only", "writable"])
 def test_running_out_of_descriptors_is_named_and_makes_nothing_immutable(client, path, world, mode):
     done = subprocess.run(

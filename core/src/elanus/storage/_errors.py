@@ -49,6 +49,7 @@ _BY_CLASS: dict[type[apsw.Error], tuple[type[ElanusError], str]] = {
 # Shared memory that cannot grow; SQLite does not say so by its code for a full disk.
 _NO_ROOM = frozenset({apsw.SQLITE_IOERR_SHMSIZE, apsw.SQLITE_IOERR_SHMMAP})
 
+_PIPES = 4
 
 DAMAGE = (
     ArithmeticError, AssertionError, AttributeError, BufferError, LookupError, MemoryError,
@@ -66,10 +67,7 @@ def translate(error: apsw.Error, path: str) -> ElanusError:
     if isinstance(error, apsw.CantOpenError | apsw.IOError):
         cause = _cause(path)
         if cause == errno.EMFILE:
-            return StorageError(
-                f"cannot open {path}: this process has too many files open; close some, or raise "
-                "the limit (ulimit -n)"
-            )
+            return too_many_files(path)
         if cause == errno.ENOSPC or getattr(error, "extendedresult", None) in _NO_ROOM:
             return DatabaseFullError(f"no space left for {path}; nothing was written")
     for kind, (ours, message) in _BY_CLASS.items():
@@ -78,13 +76,33 @@ def translate(error: apsw.Error, path: str) -> ElanusError:
     return StorageError(f"{path}: {error}")
 
 
+def too_many_files(path: object) -> StorageError:
+    """The error for a file that cannot be opened because too many are."""
+    return StorageError(
+        f"cannot open {path}: this process has too many files open; close some, or raise the limit "
+        "(ulimit -n)"
+    )
+
+
+def lacks_descriptors() -> bool:
+    """Whether so few are left that a file may not be opened for that reason."""
+    ends: list[int] = []
+    try:
+        # As many as a database needs: those that it had when it failed are free again.
+        for _ in range(_PIPES):
+            ends += os.pipe()
+    except OSError as error:
+        return error.errno in (errno.EMFILE, errno.ENFILE)
+    finally:
+        for end in ends:
+            os.close(end)
+    return False
+
+
 def _cause(path: str) -> int | None:
     """Why the system refuses, where SQLite only says that it did."""
-    try:
-        for end in os.pipe():
-            os.close(end)
-    except OSError as error:
-        return errno.EMFILE if error.errno in (errno.EMFILE, errno.ENFILE) else None
+    if lacks_descriptors():
+        return errno.EMFILE
     if hasattr(os, "statvfs"):
         try:
             room = os.statvfs(os.path.dirname(path) or ".")  # noqa: PTH120  # also for what is no path

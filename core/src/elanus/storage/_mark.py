@@ -24,6 +24,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from elanus.errors import DatabaseFullError, StorageError
+from elanus.storage._errors import lacks_descriptors, too_many_files
 
 _BYTES = 8  # one aligned word: a processor reads and writes it whole
 _WRAP = 1 << 8 * _BYTES
@@ -151,6 +152,8 @@ class CommitMark:
                     ) from error
             self._follow()
         if self._word is None and self._path.exists():
+            if lacks_descriptors():
+                raise too_many_files(self._path)
             raise StorageError(
                 f"cannot write {self._path}, by which other processes notice a commit; make its "
                 "folder writable, or delete the folder while nobody has the database open"
@@ -161,7 +164,8 @@ class CommitMark:
         # written through the map would kill the process.
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            os.write(descriptor, bytes(_BYTES))
+            if os.fstat(descriptor).st_size < _BYTES:  # else it is one that could not be mapped
+                os.write(descriptor, bytes(_BYTES))
         finally:
             os.close(descriptor)
 

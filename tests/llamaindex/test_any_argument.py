@@ -5,11 +5,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from llama_index.core.schema import NodeWithScore, TextNode
-from llama_index.core.vector_stores.types import VectorStoreQuery
+from llama_index.core.vector_stores.types import (
+    MetadataFilter,
+    MetadataFilters,
+    VectorStoreQuery,
+)
 from scipy.sparse import csr_matrix
 
 from elanus import DocumentStore, ParamError
-from elanus.errors import DataNotMatchException
+from elanus.errors import DataNotMatchException, FilterError
 from llama_index.vector_stores.elanus import (
     ElanusEmbedding,
     ElanusRerank,
@@ -171,3 +175,25 @@ def test_what_is_no_vector_for_each_text_is_refused(answer):
 def test_sparse_rows_are_as_many_as_the_texts():
     with pytest.raises(DataNotMatchException, match="for 1 texts; it must give a SciPy sparse"):
         ElanusSparseEmbedding(Function(csr_matrix(np.eye(2)))).get_text_embedding("a")
+
+
+def group(*parts):
+    return MetadataFilters(filters=list(parts))
+
+
+def test_groups_of_filters_that_are_too_deep_or_there_many_times_are_refused(store):
+    one = MetadataFilter(key="a", value=1)
+    deep = shared = itself = group(one)
+    for _ in range(37):
+        deep, shared = group(deep), group(shared, shared)
+    assert len(store.get_nodes(filters=deep)) == 2
+    with pytest.raises(FilterError, match="holds the same dicts more than 100,000 times"):
+        store.get_nodes(filters=shared)
+    for _ in range(10_000):
+        deep = group(deep)
+    itself.filters = [itself, itself]
+    for filters in (deep, itself):
+        with pytest.raises(FilterError, match="MetadataFilters may nest 38 levels"):
+            store.get_nodes(filters=filters)
+        with pytest.raises(FilterError, match="MetadataFilters may nest 38 levels"):
+            store.query(VectorStoreQuery(**{**QUERY, "filters": filters}))

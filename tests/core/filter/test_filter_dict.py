@@ -325,3 +325,26 @@ def test_a_key_that_begins_with_a_dollar_is_written_with_one_more(key):
         assert found({"$nor": [{f"${key}": {"$in": [1, 2]}}]}) == {"none"}
         with pytest.raises(FilterError, match=r"unknown operator '[$]nothing'"):
             found({"$nothing": 1})
+
+
+def doubled(operator, levels):
+    """A dict that holds the next one twice, and so on: small, but endless when it is written out."""
+    found = {"a": 1}
+    for _ in range(levels):
+        found = {operator: [found, found]}
+    return found
+
+
+@pytest.mark.parametrize("operator", ["$and", "$or", "$nor"])
+def test_a_dict_that_holds_dicts_many_times_over_is_refused(operator):
+    with pytest.raises(FilterError, match="holds the same dicts more than 100,000 times") as caught:
+        filter_from_dict(doubled(operator, 39), "j")
+    assert len(str(caught.value)) < 500
+    assert filter_from_dict(doubled(operator, 3), "j")[0].count("==") == 8
+
+
+def test_a_dict_that_holds_itself_is_refused():
+    found = {}
+    found["$or"] = [found, found]
+    with pytest.raises(FilterError, match="may nest 40 levels"):
+        filter_from_dict(found, "j")

@@ -32,6 +32,8 @@ _JOINING: Final = ("$and", "$or", "$nor", "$not")
 _LITERAL: Final = str.maketrans({each: f"\\{each}" for each in "\\%_"})
 # The text that comes out is parsed, which has a limit of its own.
 _MAX_NESTING: Final = 40
+# How often dicts may be met again: one that is in another twice, and so on, is small and endless.
+_MAX_AGAIN: Final = 100_000
 _QUOTED: Final = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"})
 
 
@@ -79,11 +81,20 @@ class _Translation:
     def __init__(self, root: str) -> None:
         self._root = root
         self.params: dict[str, Any] = {}
+        self._met: set[int] = set()
+        self._again = 0
 
     def conditions(self, query: Any, nesting: int) -> str:
         if not isinstance(query, Mapping) or not query:
             raise FilterError(f"a filter dict needs at least one condition, got {shown(query)}")
         _check_nesting(nesting)
+        self._again += id(query) in self._met
+        self._met.add(id(query))
+        if self._again > _MAX_AGAIN:
+            raise FilterError(
+                f"a filter dict holds the same dicts more than {_MAX_AGAIN:,} times; say each "
+                f"condition once: {shown(query)}"
+            )
         return _joined("and", [self._item(*item, nesting + 1) for item in query.items()])
 
     def _item(self, key: Any, value: Any, nesting: int) -> str:

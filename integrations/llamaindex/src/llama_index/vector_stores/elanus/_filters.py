@@ -17,6 +17,8 @@ from elanus.errors import quoted, shown
 
 FilterDict = dict[str, Any]
 
+_MOST_LEVELS: Final = 38  # of a filter dict's 40; the query and a comparison take one each
+
 _JOINING: Final = {
     FilterCondition.AND: "$and",
     FilterCondition.OR: "$or",
@@ -31,24 +33,31 @@ def to_filter(filters: MetadataFilters | None) -> FilterDict | None:
 
     Raises:
         FilterError: naming an operator or a condition that is not known, or the value that an
-            operator cannot take.
+            operator cannot take; or groups that are nested too deep.
     """
-    if filters is None:
-        return None
+    return None if filters is None else _group(filters, 1, {})
+
+
+def _group(filters: Any, level: int, made: dict[int, FilterDict | None]) -> FilterDict | None:
+    """The filter of a group; ``made`` has those of groups that were met before."""
     if not isinstance(filters, MetadataFilters):
         raise FilterError(f"filters must be MetadataFilters, got {shown(filters)}")
-    parts = [part for part in map(_part, filters.filters) if part is not None]
-    if not parts:
-        return None
-    # LlamaIndex's field takes None, and its own stores read that as AND.
-    condition: Any = FilterCondition.AND if filters.condition is None else filters.condition
-    if not isinstance(condition, str) or condition not in _JOINING:
-        raise FilterError(f"unknown filter condition {quoted(condition)}; known: and, or, not")
-    return {_JOINING[FilterCondition(condition)]: parts}
-
-
-def _part(part: MetadataFilter | MetadataFilters) -> FilterDict | None:
-    return to_filter(part) if isinstance(part, MetadataFilters) else _comparison(part)
+    if level > _MOST_LEVELS:
+        raise FilterError(f"MetadataFilters may nest {_MOST_LEVELS} levels, these have more")
+    if id(filters) not in made:
+        parts = [
+            _group(part, level + 1, made)
+            if isinstance(part, MetadataFilters)
+            else _comparison(part)
+            for part in filters.filters
+        ]
+        found = [part for part in parts if part is not None]
+        # LlamaIndex's field takes None, and its own stores read that as AND.
+        condition: Any = FilterCondition.AND if filters.condition is None else filters.condition
+        if found and (not isinstance(condition, str) or condition not in _JOINING):
+            raise FilterError(f"unknown filter condition {quoted(condition)}; known: and, or, not")
+        made[id(filters)] = {_JOINING[FilterCondition(condition)]: found} if found else None
+    return made[id(filters)]
 
 
 def _comparison(one: MetadataFilter) -> FilterDict:

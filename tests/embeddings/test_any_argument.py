@@ -16,6 +16,12 @@ from elanus_embeddings import (
 )
 
 
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """Some texts are taken for the names of databases, which are made then."""
+    monkeypatch.chdir(tmp_path)
+
+
 class Two:
     name, dim = "two", 2
 

@@ -16,6 +16,12 @@ from langchain_elanus import (
 )
 
 
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """Some texts are taken for the names of databases, which are made then."""
+    monkeypatch.chdir(tmp_path)
+
+
 class Result:
     def __init__(self, index, score=0.5):
         self.index, self.score = index, score

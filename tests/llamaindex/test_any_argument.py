@@ -21,6 +21,13 @@ from llama_index.vector_stores.elanus import (
     ElanusVectorStore,
 )
 
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """Some texts are taken for the names of databases, which are made then."""
+    monkeypatch.chdir(tmp_path)
+
+
 QUERY = {
     "query_embedding": [1.0, 2.0], "query_str": "kite", "mode": "default", "similarity_top_k": 2,
     "sparse_top_k": 2, "hybrid_top_k": 2, "alpha": None, "doc_ids": None, "node_ids": None,

@@ -35,6 +35,13 @@ from elanus import (
 from elanus.schema import IndexParams
 from elanus.storage import OpenOptions
 
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """Some texts are taken for the names of databases, which are made then."""
+    monkeypatch.chdir(tmp_path)
+
+
 torch = pytest.importorskip("torch")
 pandas = pytest.importorskip("pandas")
 

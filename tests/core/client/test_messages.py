@@ -9,6 +9,13 @@ import pytest
 from elanus import DataType, DocumentStore, ElanusError, MilvusClient
 from elanus.errors import listed, quoted, shown
 
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """Some texts are taken for the names of databases, which are made then."""
+    monkeypatch.chdir(tmp_path)
+
+
 MEGA = "x" * 1_000_000
 
 

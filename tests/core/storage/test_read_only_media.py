@@ -90,6 +90,55 @@ with client._database.file.write("die") as db:
 """
 
 
+@pytest.mark.parametrize("limit", [0, 4_000, 100_000])
+def test_a_sound_file_is_not_damaged_where_its_journal_cannot_be_taken_back(path, world, limit):
+    """SQLite then fails in the middle of reading, by an error that damage can have too."""
+    with MilvusClient(path, journal="delete") as client:
+        world.create(client)
+        client.insert(world.NAME, world.rows(3000))
+    limited = subprocess.run(
+        [sys.executable, "-c", _LIMITED, path, _DIE, str(limit)],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert limited.returncode == 0, limited.stderr
+    with MilvusClient(path, journal="delete") as client:
+        assert client.verify() == []
+        assert world.keys(client) == list(range(3000))
+
+
+_LIMITED = """
+import resource, subprocess, sys
+from elanus import MilvusClient
+from elanus.errors import DatabaseCorruptError, StorageError
+path, die, limit = sys.argv[1:]
+writer = MilvusClient(path, journal="delete")
+reader = MilvusClient(path, journal="delete", read_only=True)
+for client in (writer, reader):
+    assert len(client.query("rows")) == 3000
+subprocess.run([sys.executable, "-c", die, path], timeout=60)
+_, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), most))
+for client, told in ((writer, "ulimit -f"), (reader, "a writer died")):
+    for call in (
+        lambda: client.query("rows"),
+        lambda: client.search("rows", [[0, 0, 0, 1]], anns_field="v"),
+        lambda: client.list_collections(),
+        lambda: client.backup(path + ".copy"),
+        client.verify,
+    ):
+        try:
+            call()
+        except StorageError as error:
+            assert told in str(error) and not isinstance(error, DatabaseCorruptError), error
+            assert ".copy" not in str(error), error
+        else:
+            raise AssertionError("it was read")
+resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+assert len(writer.query("rows")) == 3000 and writer.verify() == []
+assert len(reader.query("rows")) == 3000 and reader.verify() == []
+"""
+
+
 def test_what_a_writer_that_died_left_half_written_is_never_read(path, world):
     with MilvusClient(path, journal="delete") as client:
         world.create(client)
@@ -97,10 +146,9 @@ def test_what_a_writer_that_died_left_half_written_is_never_read(path, world):
     died = subprocess.run([sys.executable, "-c", _DIE, path], timeout=60, check=False)
     assert died.returncode == -signal.SIGKILL
     assert os.stat(path + "-journal").st_size  # noqa: PTH116  # never opened by us
+    told = r"a writer died .*-journal takes back; open the fil"
     for _ in range(2):
-        with pytest.raises(
-            StorageError, match=r"a writer died .*-journal takes back; open the fil"
-        ):
+        with pytest.raises(StorageError, match=told):
             MilvusClient(path, read_only=True, journal="delete")
     with MilvusClient(path, journal="delete") as client:
         assert client.verify() == []

@@ -84,7 +84,11 @@ class BaseClient:
         self._database.close()
 
     def verify(self) -> list[str]:
-        """Check the whole file against itself; the faults found, none if it is sound."""
+        """Check the whole file against itself; the faults found, none if it is sound.
+
+        Raises:
+            StorageError: if it cannot be checked now, as on a full disk.
+        """
         return self._database.verify()
 
     def backup(self, target: str | os.PathLike[str]) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 
+from elanus.engine import _ending as ending
 from elanus.engine._check import view_faults
 from elanus.engine._parts import DenseKey
 from elanus.engine._search import coverage, load_parts
@@ -29,10 +30,12 @@ from elanus.errors import (
     CollectionExistsError,
     CollectionNotFoundError,
     DatabaseCorruptError,
+    DatabaseFormatError,
     DatabaseLockedError,
     DatabaseReplacedError,
     DataNotMatchException,
     ParamError,
+    StorageError,
     shown,
 )
 from elanus.query import Expression
@@ -135,8 +138,8 @@ class Database:
         """Check the file against itself, and the newest views against the file.
 
         Raises:
-            ClosedError, DatabaseReplacedError, DatabaseLockedError: if it cannot be checked now;
-                what is damaged is a fault, not an error.
+            StorageError: if it cannot be checked now, as it is closed, locked or replaced, or the
+                system refuses what reading needs; what is damaged is a fault, not an error.
         """
         found: list[str] = []
         for check in (self._file_faults, self._view_faults):
@@ -144,6 +147,11 @@ class Database:
                 found += check()
             except (ClosedError, DatabaseLockedError, DatabaseReplacedError):
                 raise
+            except StorageError as error:
+                damaged = isinstance(error, DatabaseCorruptError | DatabaseFormatError)
+                if not (damaged or found):
+                    raise
+                found = found or [str(error)]
             except Exception as error:  # noqa: BLE001  # whatever a damaged page can do
                 # What the first check has found says more.
                 found = found or [f"{type(error).__name__}: {error!s:.200}"]
@@ -253,7 +261,11 @@ class Database:
 
     def _reading(self, call: Callable[[], T]) -> T:
         # The one connection of :memory: is locked while it is used, and a handler may want it.
-        return self.file.apart.run(call) if self.file.in_memory else call()
+        try:
+            ending.enter()
+            return self.file.apart.run(call) if self.file.in_memory else call()
+        finally:
+            ending.leave()
 
     def _read(self, name: str, action: Callable[[Snapshot], T]) -> T:
         newest, restored = -1, 0

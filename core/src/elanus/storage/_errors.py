@@ -62,6 +62,27 @@ DAMAGE = (
 ours, or of the system; only the file can tell."""
 
 
+# What a damaged file can be the cause of, among what fails for reading or writing.
+_READING = frozenset({
+    apsw.SQLITE_IOERR_CORRUPTFS, apsw.SQLITE_IOERR_DATA, apsw.SQLITE_IOERR_IN_PAGE,
+    apsw.SQLITE_IOERR_READ, apsw.SQLITE_IOERR_SHORT_READ,
+})  # fmt: skip
+
+
+def is_refusal(error: Exception) -> bool:
+    """Whether the system refuses something, which says nothing about the file.
+
+    Reading can need writing: what a writer that died has left half-written is taken back first.
+    """
+    if isinstance(error, apsw.IOError):
+        return getattr(error, "extendedresult", None) not in _READING
+    return isinstance(
+        error,
+        apsw.BusyError | apsw.CantOpenError | apsw.ConnectionClosedError | apsw.FullError
+        | apsw.LockedError | apsw.PermissionsError | apsw.ReadOnlyError,
+    )  # fmt: skip
+
+
 def translate(error: apsw.Error, path: str) -> ElanusError:
     """Our error for one of SQLite's."""
     if isinstance(error, apsw.CantOpenError | apsw.IOError):
@@ -70,6 +91,11 @@ def translate(error: apsw.Error, path: str) -> ElanusError:
             return too_many_files(path)
         if cause == errno.ENOSPC or getattr(error, "extendedresult", None) in _NO_ROOM:
             return DatabaseFullError(f"no space left for {path}; nothing was written")
+    if isinstance(error, apsw.ReadOnlyError) and (journal := _hot_journal(path)):
+        return StorageError(
+            f"cannot read {path} without writing: a writer died in the middle of a change, which "
+            f"{journal} takes back; open the file once for writing"
+        )
     for kind, (ours, message) in _BY_CLASS.items():
         if isinstance(error, kind):
             return ours(message.format(path=path, error=error))
@@ -111,6 +137,15 @@ def _cause(path: str) -> int | None:
         if room.f_blocks and not room.f_bavail:
             return errno.ENOSPC
     return None
+
+
+def _hot_journal(path: str) -> str | None:
+    """The journal of a change that was not finished, if there may be one."""
+    journal = f"{os.path.realpath(path)}-journal"  # as SQLite names it
+    try:
+        return journal if os.stat(journal).st_size else None  # noqa: PTH116  # never opened
+    except OSError:
+        return None
 
 
 @contextmanager

@@ -164,7 +164,6 @@ class DatabaseFile:
         except Error as error:
             ours = translate(error, self.path)
             if not self.options.read_only or self._is_folder_writable():
-                self._explain_hot_journal(ours)
                 raise ours from error
         # Read-only media: SQLite cannot make its shared memory, or take back what a writer that
         # died has left half-written. Ignoring the logs is right only where there are none.
@@ -185,13 +184,6 @@ class DatabaseFile:
     def _is_folder_writable(self) -> bool:
         """Whether the folder can be written; running out of descriptors is no reason to say no."""
         return os.access(os.path.dirname(self._real), os.W_OK)  # noqa: PTH120  # as `_real`
-
-    def _explain_hot_journal(self, error: ElanusError) -> None:
-        if isinstance(error, ReadOnlyError) and _size(self._real + "-journal"):
-            raise StorageError(
-                f"cannot open {self.path} read-only: a writer died in the middle of a change, "
-                f"which {self._real}-journal takes back; open the file once for writing"
-            ) from error
 
     def _connect(self, *, new: bool = False) -> Connection:
         db = Connection()
@@ -597,8 +589,11 @@ class DatabaseFile:
         folder = os.path.dirname(target)  # noqa: PTH120  # names, not paths
         made = os.path.join(folder, f"backup-{os.getpid()}-{threading.get_ident()}.part")  # noqa: PTH118
         try:
-            with self._connection() as db, sqlite_errors(target):
-                copy(db, made)
+            with self.read() as db:
+                # What is wrong with this file is met here; the rest is the target's.
+                db.row("SELECT count(*) FROM sqlite_master")
+                with sqlite_errors(target):
+                    copy(db, made)
             _publish(made, target)
         finally:
             for name in (made, f"{made}-journal", f"{made}-wal", f"{made}-shm"):

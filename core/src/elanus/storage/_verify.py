@@ -12,6 +12,7 @@ from elanus.errors import DatabaseCorruptError
 from elanus.schema import DataType, FieldSchema
 from elanus.storage._catalogue import CollectionInfo, collections_of, read_state
 from elanus.storage._codec import decode_row
+from elanus.storage._errors import is_refusal
 from elanus.storage._sqlite import Connection, InterruptError
 from elanus.storage._tables import Tables
 
@@ -27,6 +28,9 @@ def faults(db: Connection) -> list[str]:
     """The first faults of a file: damaged pages, and tables that contradict each other.
 
     Never raises for damage: what cannot be read is a fault, and the rest is checked.
+
+    Raises:
+        Error: SQLite's, if the system refuses what reading needs.
     """
     found = list(islice(_faults(db), MOST_FAULTS + 1))
     return found if len(found) <= MOST_FAULTS else [*found[:MOST_FAULTS], "and more"]
@@ -37,6 +41,9 @@ def first_fault(db: Connection) -> str | None:
 
     Args:
         db: a connection outside a transaction.
+
+    Raises:
+        Error: as `faults`.
     """
     end = time.monotonic() + _SECONDS
     db.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
@@ -59,7 +66,10 @@ def _faults(db: Connection) -> Iterator[str]:
 
 
 def _guarded(name: str, found: Iterator[str]) -> Iterator[str]:
-    """Faults with the name of where they are; an error ends the search there, and is one."""
+    """Faults with the name of where they are; an error ends the search there, and is one.
+
+    But for the system's: were a full disk taken for a fault, a sound file would be given up.
+    """
     try:
         for fault in found:
             yield f"{name}: {fault:.{_MOST_LETTERS}}"
@@ -67,7 +77,10 @@ def _guarded(name: str, found: Iterator[str]) -> Iterator[str]:
         raise
     except DatabaseCorruptError as error:
         yield f"{name}: {error!s:.{_MOST_LETTERS}}"
-    except Exception as error:  # noqa: BLE001  # whatever a damaged page can do
+    except Exception as error:
+        if is_refusal(error):
+            raise
+        # Whatever a damaged page can do.
         yield f"{name} cannot be read: {type(error).__name__}: {error!s:.{_MOST_LETTERS}}"
 
 

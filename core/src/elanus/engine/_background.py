@@ -7,7 +7,6 @@ So nothing here holds a lock: names are claimed by ``dict.setdefault``, messages
 
 from __future__ import annotations
 
-import atexit
 import logging
 import os
 import threading
@@ -19,6 +18,7 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import TypeAlias
 
+from elanus.engine import _ending as ending
 from elanus.engine._memory import return_free_memory
 
 _LOOK_SECONDS = 0.25
@@ -185,7 +185,7 @@ class Background:
         self._thread = threading.current_thread()
         _running[id(self)] = self
         try:
-            while not _exit.has_begun and (name := self._next()) is not None:
+            while not ending.has_begun() and (name := self._next()) is not None:
                 self._work_on(name, self._tasks[name])
         finally:
             self.is_closed = True
@@ -240,24 +240,16 @@ class Background:
             return_free_memory()
 
 
-class _Exit:
-    """Whether the interpreter ends."""
-
-    has_begun = False
-
-
-_exit = _Exit()
 _running: dict[int, Background] = {}
 
 
-@atexit.register
+@ending.first
 def _stop_all() -> None:
     """End all threads while they can: the interpreter kills those that it finds inside of C++.
 
     There, what kills a thread is an exception that nobody may catch, and that hnswlib or FAISS
     cannot let through: the process would be aborted.
     """
-    _exit.has_begun = True
     for background in list(_running.values()):
         background.close()
 

@@ -1,0 +1,79 @@
+"""The end of the interpreter, which nobody who computes may meet.
+
+It kills the threads that it finds, wherever they are, but only when they next ask for Python's
+lock: until then they go on inside of libraries that are being taken down. A daemon thread that
+multiplies matrices meanwhile has OpenBLAS wait for ever for a thread of its own, with numpy alone
+in one run of five. So those who read are waited for, and those who come later are kept waiting.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+import time
+from collections.abc import Callable
+
+_PATIENCE = 2.0  # seconds, for whoever computes when the end comes
+_HOLD_SECONDS = (
+    10.0  # the interpreter ends meanwhile; if it does not, somebody waits for the thread
+)
+_LOOK_SECONDS = 0.001
+
+
+class _Process:
+    """This process, as far as its end matters.
+
+    Attributes:
+        ends: whether the end has begun.
+        reading: the daemon threads that read, by their number.
+        stops: what is done first when it begins.
+    """
+
+    def __init__(self) -> None:
+        self.ends = False
+        self.reading: dict[int, None] = {}
+        self.stops: list[Callable[[], None]] = []
+
+
+_process = _Process()
+
+
+def first(stop: Callable[[], None]) -> Callable[[], None]:
+    """Have something done when the end begins: a decorator."""
+    _process.stops.append(stop)
+    return stop
+
+
+def has_begun() -> bool:
+    """Whether the interpreter ends."""
+    return _process.ends
+
+
+def enter() -> None:
+    """Say that this thread reads; until `leave`, the end waits for it, within reason."""
+    _process.reading[threading.get_ident()] = None
+    # Announced before it looks, so that it is either waited for or sees the end.
+    if _process.ends and threading.current_thread().daemon:
+        leave()
+        time.sleep(_HOLD_SECONDS)
+
+
+def leave() -> None:
+    """Say that it is done."""
+    _process.reading.pop(threading.get_ident(), None)
+
+
+@atexit.register
+def _end() -> None:
+    _process.ends = True
+    deadline = time.monotonic() + _PATIENCE
+    _process.reading.pop(threading.get_ident(), None)
+    while _process.reading and time.monotonic() < deadline:
+        time.sleep(_LOOK_SECONDS)
+    for stop in _process.stops:
+        stop()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_process.reading.clear)

@@ -19,37 +19,7 @@ from llama_index.vector_stores.elanus import (
     ElanusSparseEmbedding,
     ElanusVectorStore,
 )
-
-MEGA = "x" * 1_000_000
-LONGEST = 2_000
-
-
-class Failing:
-    def __repr__(self):
-        raise RecursionError
-
-
-class Long:
-    def __repr__(self):
-        return MEGA
-
-
-def endless():
-    found = {}
-    found["again"] = [found]
-    return found
-
-
-VALUES = {
-    "text": MEGA,
-    "list": [MEGA] * 3,
-    "number": -(10**5_000),
-    "repr raises": Failing(),
-    "repr in a list": [Failing()],
-    "long repr": Long(),
-    "endless": endless(),
-    "long type": type("T" * 1_000_000, (), {})(),
-}
+from unwieldy import LONGEST, MEGA, VALUES, endless
 
 
 def node(**fields):

@@ -8,6 +8,7 @@ import pytest
 
 from elanus import DataType, DocumentStore, ElanusError, MilvusClient
 from elanus.errors import listed, quoted, shown
+from unwieldy import MEGA, Failing, Long, endless
 
 
 @pytest.fixture(autouse=True)
@@ -16,27 +17,8 @@ def elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-MEGA = "x" * 1_000_000
-
-
-class Failing:
-    def __repr__(self):
-        raise RecursionError
-
-
-class Long:
-    def __repr__(self):
-        return MEGA
-
-
 class Colour(str, enum.Enum):
     RED = "red"
-
-
-def endless():
-    found = {}
-    found["again"] = [found, MEGA]
-    return found
 
 
 def deep():

@@ -15,37 +15,7 @@ from elanus_embeddings import (
     VoyageEmbeddingFunction,
     VoyageRerankFunction,
 )
-
-MEGA = "x" * 1_000_000
-LONGEST = 2_000
-
-
-class Failing:
-    def __repr__(self):
-        raise RecursionError
-
-
-class Long:
-    def __repr__(self):
-        return MEGA
-
-
-def endless():
-    found = []
-    found.append(found)
-    return found
-
-
-VALUES = {
-    "text": MEGA,
-    "list": [MEGA] * 3,
-    "number": -(10**5_000),
-    "repr raises": Failing(),
-    "repr in a list": [Failing()],
-    "long repr": Long(),
-    "endless": endless(),
-    "long type": type("T" * 1_000_000, (), {})(),
-}
+from unwieldy import LONGEST, MEGA, VALUES
 
 # The argument, and the error; nothing is sent.
 ARGUMENTS = {

@@ -10,7 +10,7 @@ import time
 import numpy as np
 
 from elanus import MilvusClient
-from elanus.engine import _graphs
+from elanus.engine.upkeep import _graphs
 from elanus.index import FaissIndex, Graph
 
 ROWS, DIM = 6_000, 32

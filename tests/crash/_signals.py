@@ -12,7 +12,7 @@ from pathlib import Path
 
 from elanus import MilvusClient
 from elanus.errors import ClosedError, ElanusError
-from elanus.storage._lock import WriterLock
+from elanus.storage.file._lock import WriterLock
 
 NAME = "rows"
 

@@ -22,7 +22,7 @@ DIM = 4
 SOURCE = Path(elanus.__file__).parent
 # The queue's own file, the mark, and the folder of what can be computed again: never the database's.
 MAY_OPEN_FILES = {
-    "storage/_lock.py", "storage/_mark.py", "storage/_container.py", "storage/_cache.py",
+    "storage/file/_lock.py", "storage/file/_mark.py", "storage/cache/_container.py", "storage/cache/_folder.py",
 }  # fmt: skip
 OPENERS = {
     "open", "fdopen", "read_bytes", "read_text", "write_bytes", "write_text", "memmap", "fromfile",

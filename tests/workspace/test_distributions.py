@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import json
 import subprocess
@@ -47,6 +48,11 @@ def packages():
             yield ".".join(init.relative_to(source).parent.parts)
 
 
+def is_inner(package):
+    """Whether a package is a room inside one of the rooms of elanus, which has the only face."""
+    return package.startswith("elanus.") and package.count(".") > 1
+
+
 def modules_after(statement):
     """The modules that a fresh interpreter has loaded after a statement."""
     code = f"import json, sys; {statement}; print(json.dumps(sorted(sys.modules)))"
@@ -78,7 +84,15 @@ def test_a_distribution_is_typed(module):
     assert (folder / "py.typed").is_file()
 
 
-@pytest.mark.parametrize("package", list(packages()))
+@pytest.mark.parametrize("package", [name for name in packages() if is_inner(name)])
+def test_an_inner_room_says_what_it_is_for_and_has_no_face(package):
+    file = Path(importlib.import_module(package).__file__)
+    (only,) = ast.parse(file.read_text(encoding="utf-8")).body
+    assert isinstance(only, ast.Expr)
+    assert isinstance(only.value, ast.Constant)
+
+
+@pytest.mark.parametrize("package", [name for name in packages() if not is_inner(name)])
 def test_a_package_exports_names_that_exist_each_once(package):
     # Their order is checked by ruff (RUF022), which sorts constants before classes.
     module = importlib.import_module(package)

@@ -37,11 +37,19 @@ def test_every_package_has_its_place():
 @pytest.mark.parametrize("package", BELOW)
 def test_a_package_imports_only_from_those_below_it_and_by_their_public_face(package):
     allowed = BELOW[package] | {"schema", "errors"} - {package}
-    for file in sorted((SOURCE / package).glob("*.py")):
+    files = sorted((SOURCE / package).rglob("*.py"))
+    assert files
+    for file in files:
         for module in imported(file):
             if module in {"elanus", f"elanus.{package}"} or module.startswith(f"elanus.{package}."):
                 continue
-            assert module.removeprefix("elanus.") in allowed, f"{file.name} imports {module}"
+            assert module.removeprefix("elanus.") in allowed, f"{file} imports {module}"
+
+
+def test_no_room_has_more_than_a_dozen_files():
+    for room in {file.parent for file in SOURCE.rglob("*.py")}:
+        files = [file for file in room.glob("*.py") if file.name != "__init__.py"]
+        assert len(files) <= 12, room
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from elanus.engine import _background
-from elanus.engine._background import Background
+from elanus.engine.upkeep import _background
+from elanus.engine.upkeep._background import Background
 
 
 @pytest.fixture

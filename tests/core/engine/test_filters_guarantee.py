@@ -71,8 +71,8 @@ def make_client(index_type, metric):
 def low_thresholds():
     """Make graphs worth while at a fiftieth of the usual size."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("elanus.engine._graphs.wants_graph", lambda n, *_: n >= 100)
-        patch.setattr("elanus.index._dense.FETCH_COST", 2)
+        patch.setattr("elanus.engine.upkeep._graphs.wants_graph", lambda n, *_: n >= 100)
+        patch.setattr("elanus.index.dense._index.FETCH_COST", 2)
         yield
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from elanus import MilvusClient
-from elanus.engine import _graphs
 from elanus.engine._parts import DenseKey
-from elanus.index import _native
+from elanus.engine.upkeep import _graphs
+from elanus.index.dense import _native
 
 N, DIM = 2_000, 16
 REPEATS = int(os.environ.get("ELANUS_REPEATS", "5"))
@@ -20,7 +20,7 @@ TYPES = ["HNSW", "IVF_FLAT"]
 @pytest.fixture(autouse=True)
 def low_thresholds(monkeypatch):
     monkeypatch.setattr(_graphs, "wants_graph", lambda n, *_: n >= 1_000)
-    monkeypatch.setattr("elanus.index._dense.FETCH_COST", 0.001)
+    monkeypatch.setattr("elanus.index.dense._index.FETCH_COST", 0.001)
 
 
 @pytest.fixture(scope="module")

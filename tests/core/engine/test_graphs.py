@@ -18,9 +18,9 @@ THREAD = "elanus-background"
 @pytest.fixture(autouse=True)
 def low_thresholds(monkeypatch):
     """Graphs from 100 rows on, extended after 50 more, and taken whenever there is one."""
-    monkeypatch.setattr("elanus.engine._graphs.wants_graph", lambda n, *_: n >= 100)
-    monkeypatch.setattr("elanus.engine._graphs._LONGEST_TAIL", 50)
-    monkeypatch.setattr("elanus.index._dense.FETCH_COST", 0.001)
+    monkeypatch.setattr("elanus.engine.upkeep._graphs.wants_graph", lambda n, *_: n >= 100)
+    monkeypatch.setattr("elanus.engine.upkeep._graphs._LONGEST_TAIL", 50)
+    monkeypatch.setattr("elanus.index.dense._index.FETCH_COST", 0.001)
 
 
 @pytest.fixture
@@ -279,7 +279,7 @@ def test_closing_while_a_graph_is_built_is_quick_and_leaves_no_thread(
 
 def test_a_real_build_is_given_up_at_close(world, tmp_path, monkeypatch):
     """Half a minute of work, of which nobody waits for more than a few slices."""
-    monkeypatch.setattr("elanus.index._graph._SLICE", 8)
+    monkeypatch.setattr("elanus.index.dense._graph._SLICE", 8)
     vectors = np.random.default_rng(1).normal(size=(6_000, 4)).astype(np.float32)
     asked = MilvusClient.prepare_index_params()
     asked.add_index("vector", "HNSW", metric_type="L2", params={"M": 64, "efConstruction": 4_000})

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from elanus import MilvusClient
-from elanus.engine import _graphs
 from elanus.engine._parts import DenseKey
+from elanus.engine.upkeep import _graphs
 from elanus.errors import ClosedError, CollectionNotFoundError
 from elanus.index import Graph
 from elanus.storage import Tables

@@ -17,8 +17,8 @@ from elanus.errors import (
     DatabaseLockedError,
     DatabaseReplacedError,
 )
-from elanus.storage import _file
-from elanus.storage._lock import WriterLock
+from elanus.storage.file import _file
+from elanus.storage.file._lock import WriterLock
 
 
 def limit_pages(client, count):

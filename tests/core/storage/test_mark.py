@@ -11,7 +11,7 @@ import pytest
 from elanus import MilvusClient
 from elanus.engine import _database
 from elanus.errors import StorageError
-from elanus.storage._mark import CommitMark
+from elanus.storage.file._mark import CommitMark
 
 _INSERT = """
 import sys

@@ -21,7 +21,7 @@ from elanus.errors import (
     ReadOnlyError,
     StorageError,
 )
-from elanus.storage import _file
+from elanus.storage.file import _file
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ import pytest
 
 from elanus import MilvusClient
 from elanus.errors import CollectionNotFoundError, DatabaseReplacedError, StorageError
-from elanus.storage import _file
-from elanus.storage._lock import WriterLock
-from elanus.storage._mark import CommitMark
+from elanus.storage.file import _file
+from elanus.storage.file._lock import WriterLock
+from elanus.storage.file._mark import CommitMark
 
 
 def test_a_second_name_of_an_open_file_is_refused_by_name(path, tmp_path, world):

@@ -11,7 +11,7 @@ import pytest
 
 from elanus import MilvusClient
 from elanus.errors import DatabaseReplacedError, StorageError
-from elanus.storage import _file
+from elanus.storage.file import _file
 
 _MANY = """
 import resource, sys

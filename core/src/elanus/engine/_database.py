@@ -12,7 +12,6 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 
-from elanus.engine import _ending as ending
 from elanus.engine._check import view_faults
 from elanus.engine._parts import DenseKey
 from elanus.engine._search import coverage, load_parts
@@ -23,8 +22,9 @@ from elanus.engine._state import (
     RestoredError,
     make_analyzers,
 )
-from elanus.engine._upkeep import BackgroundUpkeep
 from elanus.engine._write import Prepared, Writer, prepare
+from elanus.engine.upkeep import _ending as ending
+from elanus.engine.upkeep._tasks import BackgroundUpkeep
 from elanus.errors import (
     ClosedError,
     CollectionExistsError,

@@ -17,16 +17,8 @@ from numpy.typing import NDArray
 
 from elanus.engine._view import View
 from elanus.errors import DatabaseCorruptError
-from elanus.index import (
-    Bm25Index,
-    Column,
-    DenseIndex,
-    FieldKind,
-    FieldType,
-    SparseIndex,
-    SparseRows,
-    extract_path,
-)
+from elanus.index import Bm25Index, DenseIndex, SparseIndex, SparseRows
+from elanus.query import Column, FieldKind, FieldType, extract_path
 from elanus.schema import DYNAMIC, INTEGER_TYPES, DataType, FieldSchema, Metric, Schema
 from elanus.storage import Connection, Tables, decode_row
 

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from elanus.engine._graphs import is_scanned, needs_work
 from elanus.engine._parts import DenseKey, SparseKey, TextPart
 from elanus.engine._project import NOTHING, Projection, fetch
 from elanus.engine._snapshot import Snapshot
 from elanus.engine._state import CollectionState
+from elanus.engine.upkeep._graphs import is_scanned, needs_work
 from elanus.errors import DataNotMatchException, ParamError, listed, quoted, shown
 from elanus.index import DenseIndex, FaissIndex, load_faiss, top_hits
 from elanus.query import Expression, RankedLeg, fuse

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from elanus.engine._parts import PartKey, Path, TextKey, TextPart, column_key
 from elanus.engine._state import CollectionState, OutdatedSnapshotError
 from elanus.engine._view import View
-from elanus.index import Column, FieldKind
-from elanus.query import Expression, evaluate
+from elanus.query import Column, Expression, FieldKind, evaluate
 from elanus.schema import Schema
 from elanus.storage import CollectionInfo, Connection, Reader, read_state
 

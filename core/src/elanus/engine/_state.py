@@ -8,12 +8,13 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
-from elanus.engine._memory import return_free_memory
 from elanus.engine._parts import DenseKey, PartKey, TextKey, TextPart, field_kinds
-from elanus.engine._saved import SLOTS, Restored, Saved, SavedText
 from elanus.engine._view import View, empty_view, follow
+from elanus.engine.saved._saved import SLOTS, Restored, Saved, SavedText
+from elanus.engine.upkeep._memory import return_free_memory
 from elanus.errors import DatabaseCorruptError, DatabaseFormatError, quoted
-from elanus.index import DenseIndex, FaissIndex, FieldKind, Graph, bm25_from_arrays
+from elanus.index import DenseIndex, FaissIndex, Graph, bm25_from_arrays
+from elanus.query import FieldKind
 from elanus.schema import DataType, IndexSpec, Schema
 from elanus.storage import (
     Apart,

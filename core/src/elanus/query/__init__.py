@@ -1,29 +1,41 @@
 """Pure functions over queries: the filter language, and what is done with results."""
 
-from elanus.query._filter_bind import bind
-from elanus.query._filter_check import ColumnPath, KindOf, check, columns_of
-from elanus.query._filter_dict import filter_from_dict
-from elanus.query._filter_evaluate import ColumnSource, evaluate
-from elanus.query._filter_parser import parse_filter
-from elanus.query._filter_rewrite import rebase_names
-from elanus.query._filter_tree import Expression
 from elanus.query._fusion import Fusion, RankedLeg, fuse
 from elanus.query._mmr import mmr
+from elanus.query.columns._column import Column, extract_path
+from elanus.query.columns._convert import to_float
+from elanus.query.columns._kinds import MISSING, FieldKind, FieldType, ValueType
+from elanus.query.columns._strings import Strings
+from elanus.query.filter._bind import bind
+from elanus.query.filter._check import ColumnPath, KindOf, check, columns_of
+from elanus.query.filter._from_dict import filter_from_dict
+from elanus.query.filter._parser import parse_filter
+from elanus.query.filter._rebase import rebase_names
+from elanus.query.filter._tree import Expression
+from elanus.query.filter.evaluation._evaluate import ColumnSource, evaluate
 
 __all__ = [
+    "MISSING",
+    "Column",
     "ColumnPath",
     "ColumnSource",
     "Expression",
+    "FieldKind",
+    "FieldType",
     "Fusion",
     "KindOf",
     "RankedLeg",
+    "Strings",
+    "ValueType",
     "bind",
     "check",
     "columns_of",
     "evaluate",
+    "extract_path",
     "filter_from_dict",
     "fuse",
     "mmr",
     "parse_filter",
     "rebase_names",
+    "to_float",
 ]

@@ -23,7 +23,6 @@ from elanus.schema._collection import (
     Schema,
     as_schema,
 )
-from elanus.schema._columns_input import is_data
 from elanus.schema._computed import computed_once
 from elanus.schema._fields import (
     MAX_LENGTH,
@@ -69,6 +68,7 @@ from elanus.schema._vectors import (
     sparse_vector,
     split_queries,
 )
+from elanus.schema.frames._input import is_data
 
 __all__ = [
     "DYNAMIC",

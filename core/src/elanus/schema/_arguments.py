@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from elanus.errors import ParamError, cut, shown
-from elanus.schema._libraries import table_library
+from elanus.schema.frames._libraries import table_library
 
 LONGEST_WAIT = 2_000_000
 """Seconds, about 23 days; SQLite counts milliseconds in 32 bits."""

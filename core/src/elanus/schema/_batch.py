@@ -10,12 +10,12 @@ import numpy as np
 
 from elanus.errors import DataNotMatchException, listed, quoted
 from elanus.schema._collection import DYNAMIC, Schema
-from elanus.schema._columns import Column
-from elanus.schema._columns_input import MISSING, Columns, Rows, as_source, no_null
 from elanus.schema._fields import FieldSchema
 from elanus.schema._json import Rejected, to_json
 from elanus.schema._values import convert_column, reject
 from elanus.schema._vectors import DenseColumn, SparseColumn, dense_column, sparse_column
+from elanus.schema.frames._columns import Column
+from elanus.schema.frames._input import MISSING, Columns, Rows, as_source, no_null
 
 
 @dataclass(frozen=True, slots=True)

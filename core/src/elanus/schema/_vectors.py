@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from elanus.errors import ParamError, cut
 from elanus.schema._arguments import as_list, is_number, is_whole
 from elanus.schema._json import Rejected
-from elanus.schema._libraries import is_scipy
 from elanus.schema._values import reject
+from elanus.schema.frames._libraries import is_scipy
 
 MAX_INDEX = 2**32 - 2
 """Largest index in a sparse vector, as in Milvus."""

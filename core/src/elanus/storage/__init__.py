@@ -1,8 +1,32 @@
 """The database file: tables, transactions, locks. No idea of ranking here."""
 
-from elanus.storage._apart import Apart
-from elanus.storage._cache import CacheFolder, SnapshotRow, find_snapshots, register, unregister
-from elanus.storage._catalogue import (
+from elanus.storage._options import OpenOptions
+from elanus.storage._sqlite import VERSION as SQLITE_VERSION
+from elanus.storage._sqlite import Connection
+from elanus.storage.cache._container import (
+    Container,
+    FileMap,
+    MappedMatrix,
+    Written,
+    checksum,
+    extend_matrix,
+    is_cut,
+    is_sound,
+    map_matrix,
+    write_arrays,
+)
+from elanus.storage.cache._folder import (
+    CacheFolder,
+    SnapshotRow,
+    find_snapshots,
+    register,
+    unregister,
+)
+from elanus.storage.file._apart import Apart
+from elanus.storage.file._file import DatabaseFile
+from elanus.storage.file._fork import on_fork
+from elanus.storage.file._reader import Reader
+from elanus.storage.tables._catalogue import (
     Catalogue,
     CollectionInfo,
     add_collection,
@@ -17,7 +41,7 @@ from elanus.storage._catalogue import (
     rename_collection,
     take_ids,
 )
-from elanus.storage._codec import (
+from elanus.storage.tables._codec import (
     decode_dense,
     decode_row,
     decode_sparse,
@@ -26,27 +50,9 @@ from elanus.storage._codec import (
     encode_sparse,
     encode_terms,
 )
-from elanus.storage._container import (
-    Container,
-    FileMap,
-    MappedMatrix,
-    Written,
-    checksum,
-    extend_matrix,
-    is_cut,
-    is_sound,
-    map_matrix,
-    write_arrays,
-)
-from elanus.storage._file import DatabaseFile
-from elanus.storage._fork import on_fork
-from elanus.storage._options import OpenOptions
-from elanus.storage._reader import Reader
-from elanus.storage._sqlite import VERSION as SQLITE_VERSION
-from elanus.storage._sqlite import Connection
-from elanus.storage._tables import NewRows, Tables
-from elanus.storage._verify import faults
-from elanus.storage._vocabulary import Vocabulary
+from elanus.storage.tables._tables import NewRows, Tables
+from elanus.storage.tables._verify import faults
+from elanus.storage.tables._vocabulary import Vocabulary
 
 __all__ = [
     "SQLITE_VERSION",

@@ -1,0 +1,145 @@
+"""From the candidates of an approximate index to hits: canonical scores, and what it lacks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from elanus.index._order import Keys, top_hits
+from elanus.index.dense._flat import Hits, Pool, scan
+from elanus.index.dense._metric import Float64s, Query, Slots, score_pairs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from elanus.index.dense._rows import Rows
+
+_PAIR_BYTES = 1 << 19  # float64 temporaries that stay in the cache
+_MANY = 64  # candidates a query, beyond which scoring them together saves nothing
+_NO_SLOTS: Slots = np.empty(0, dtype=np.intp)
+
+
+class Approximate(Protocol):
+    """An immutable index over the first slots of a field, which finds most of the nearest."""
+
+    @property
+    def covered(self) -> int:
+        """Slots below are found, unless they were null or masked out when it was built."""
+
+    @property
+    def stragglers(self) -> Slots:
+        """Covered slots that it cannot hold."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory."""
+
+    def check_fits(self, rows: Rows) -> None:
+        """Raise `ParamError` unless ``rows`` can be the vectors that it was built from."""
+
+    def candidates(
+        self,
+        rows: Rows,
+        queries: Sequence[Query],
+        k: int,
+        fetch: int,
+        mask: NDArray[np.bool_] | None,
+    ) -> list[Slots | None]:
+        """For each query the slots that may be its first ``k``, of about ``fetch`` found.
+
+        None when it cannot answer the query.
+        """
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Wanted:
+    """What a search asks for.
+
+    Attributes:
+        k: how many hits.
+        count: how many slots may be found.
+        mask: which, bool, shape ``(n,)``; None for all.
+        keys: primary keys by slot, shape ``(n,)``.
+    """
+
+    k: int
+    count: int
+    mask: NDArray[np.bool_] | None
+    keys: Keys
+
+
+def ranked(
+    rows: Rows,
+    index: Approximate,
+    queries: Sequence[Query],
+    near: Sequence[Slots | None],
+    wanted: Wanted,
+) -> list[Hits]:
+    """The best of the candidates and of the slots that the index does not cover.
+
+    A query with too few of them is answered by a scan: links are a heuristic, and a filter may
+    be against them.
+
+    Args:
+        rows: the vectors.
+        index: what gave the candidates.
+        queries: the queries.
+        near: the candidates of each.
+        wanted: what the search asks for.
+    """
+    k, keys, descending = wanted.k, wanted.keys, rows.metric.higher_is_better
+    late, scored = _uncovered(rows, index, queries, wanted), _scored(rows, queries, near)
+    hits = []
+    for query, slots, scores, more in zip(queries, near, scored, late, strict=True):
+        if slots is None or len(slots) + sum(len(m) for m, _ in more) < min(k, wanted.count):
+            hits += scan(rows, [query], k, Pool.of(rows, wanted.mask), keys)
+        else:
+            found = _joined((slots, scores), more) if more else (slots, scores)
+            hits.append(top_hits(*found, k, keys, descending=descending))
+    return hits
+
+
+def _joined(near: Hits, late: Sequence[Hits]) -> Hits:
+    slots, scores = zip(near, *late, strict=True)
+    return np.concatenate(slots), np.concatenate(scores)
+
+
+def _scored(rows: Rows, queries: Sequence[Query], near: Sequence[Slots | None]) -> list[Float64s]:
+    """Canonical scores of each query's candidates, for many queries at once."""
+    found = [_NO_SLOTS if slots is None else slots for slots in near]
+    counts = [len(slots) for slots in found]
+    if sum(counts) > _MANY * len(counts) or len(counts) == 1:
+        return [rows.scores(slots, query) for slots, query in zip(found, queries, strict=True)]
+    everyone, owners = np.concatenate(found), np.repeat(np.arange(len(found)), counts)
+    wide = np.stack([query.wide for query in queries])
+    squares = np.array([query.square for query in queries])
+    scores = np.empty(len(everyone), dtype=np.float64)
+    step = max(1, _PAIR_BYTES // (8 * rows.dim))
+    for first in range(0, len(everyone), step):
+        part = slice(first, first + step)
+        slots, own = everyone[part], owners[part]
+        vectors, lengths = rows.take(slots), rows.squares.take(slots)
+        pairs = (vectors, wide.take(own, axis=0), squares.take(own), lengths)
+        scores[part] = score_pairs(rows.metric, *pairs)
+    return np.split(scores, np.cumsum(counts)[:-1])
+
+
+def _uncovered(
+    rows: Rows, index: Approximate, queries: Sequence[Query], wanted: Wanted
+) -> list[list[Hits]]:
+    """For each query, hits among the slots that the index cannot find."""
+    late: list[list[Hits]] = [[] for _ in queries]
+    if len(index.stragglers):
+        slots = index.stragglers
+        slots = slots if wanted.mask is None else slots[wanted.mask[slots]]
+        for query, found in zip(queries, late, strict=True):
+            found.append((slots, rows.scores(slots, query)))
+    if index.covered < rows.n:
+        pool = Pool.of(rows, wanted.mask, index.covered)
+        for found, tail in zip(late, scan(rows, queries, wanted.k, pool, wanted.keys), strict=True):
+            found.append(tail)
+    return late

@@ -1,0 +1,1 @@
+"""Postings: BM25 and sparse vectors."""

@@ -1,0 +1,1 @@
+"""The typed columns that filters read."""

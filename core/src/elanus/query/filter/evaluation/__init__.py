@@ -1,0 +1,1 @@
+"""A tree over columns: which slots a filter lets pass."""

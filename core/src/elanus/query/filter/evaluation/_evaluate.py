@@ -1,0 +1,244 @@
+"""A filter and columns to a mask."""
+
+from __future__ import annotations
+
+import operator as python
+from functools import reduce
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+
+import numpy as np
+
+from elanus.query.columns._column import Column
+from elanus.query.columns._kinds import FieldKind, ValueType
+from elanus.query.filter import _tree as tree
+from elanus.query.filter._check import Checker, ColumnPath, members_of, value_of
+from elanus.query.filter._merge import merged
+from elanus.query.filter.evaluation._arithmetic import arithmetic
+from elanus.query.filter.evaluation._compare import (
+    FLIPPED,
+    compare_columns,
+    compare_value,
+    is_member,
+)
+from elanus.query.filter.evaluation._members import Members
+from elanus.query.filter.evaluation._truth import Truth, known, null_mask, where
+from elanus.query.filter.patterns._caseless import folded_table
+from elanus.query.filter.patterns._like import like_table
+from elanus.query.filter.patterns._regex import regex_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from elanus.query.columns._strings import Strings
+
+
+_TABLES: Final[dict[type[tree.StringTest], Callable[[Strings, str], NDArray[np.bool_]]]] = {
+    tree.Like: like_table,
+    tree.Regex: regex_table,
+    tree.HoldsText: folded_table,
+}
+
+
+_OPERATORS: Final[dict[str, Callable[[Any, Any], bool]]] = {
+    "==": python.eq,
+    "!=": python.ne,
+    "<": python.lt,
+    "<=": python.le,
+    ">": python.gt,
+    ">=": python.ge,
+}
+
+
+class ColumnSource(Protocol):
+    """What a filter is evaluated over: ``n`` slots of one collection."""
+
+    @property
+    def n(self) -> int:
+        """Number of slots."""
+
+    def kind(self, name: str) -> FieldKind | None:
+        """Return the kind of a schema field, None for other names.
+
+        ``"$meta"`` is a JSON field in a collection with a dynamic field, and None in others.
+        """
+
+    def column(self, path: ColumnPath) -> Column:
+        """Return a column of ``n`` slots: a field (or ``"$meta"``, key), then steps into JSON."""
+
+    def text_match(self, field: str, text: str, minimum: int) -> NDArray[np.bool_]:
+        """Return where an analysed field holds ``minimum`` of the words of a text, bool (n,)."""
+
+
+def evaluate(expression: tree.Expression, source: ColumnSource) -> NDArray[np.bool_]:
+    """Return where a filter is true, bool (n,); the caller may change the mask.
+
+    Null logic is three-valued: a comparison with null, or with a missing key, is unknown, ``not``
+    of unknown is unknown, and unknown is not true. Equality across types is false, order across
+    types is unknown. ``text_match`` is true or false, also where the text is null.
+
+    Args:
+        expression: a filter without templates.
+        source: the columns; each one is asked for once.
+
+    Raises:
+        FilterError: the filter does not fit the schema.
+    """
+    checker = Checker(expression.text, source.kind)
+    checker.condition(expression.root)
+    return _Evaluation(source, checker).truth(expression.root).certain
+
+
+class _Evaluation:
+    """The columns of one evaluation, read once each."""
+
+    def __init__(self, source: ColumnSource, checker: Checker) -> None:
+        self._source = source
+        self._checker = checker
+        self._columns: dict[ColumnPath, Column] = {}
+
+    def truth(self, node: tree.Node) -> Truth:
+        """Evaluate a condition."""
+        match node:
+            case tree.Compare(operator=operator, left=left, right=right):
+                return _compare(operator, self._value(left), self._value(right), self._source.n)
+            case tree.And(operands=operands):
+                return reduce(Truth.__and__, map(self.truth, merged(operands, "!=")))
+            case tree.Or(operands=operands):
+                return reduce(Truth.__or__, map(self.truth, merged(operands, "==")))
+            case tree.Not(operand=operand):
+                return ~self.truth(operand)
+            case tree.Range():
+                return self._range(node)
+            case tree.In(operand=operand, values=tree.ListLiteral() as values):
+                return self._membership(operand, values)
+            case tree.StringTest():
+                return self._string_test(node)
+            case tree.IsNull(operand=operand) | tree.Exists(operand=operand):
+                null = null_mask(self._column(operand))
+                return known(null if isinstance(node, tree.IsNull) else ~null)
+            case tree.IsTrue(operand=operand):
+                return known(self.truth(operand).certain)
+            case tree.Contains(quantifier=quantifier, operand=operand, values=values):
+                return _contains(quantifier, self._column(operand), values)
+            case tree.TextMatch():
+                return self._text_match(node)
+            case _:
+                return self._bare(node)
+
+    def _membership(self, operand: tree.Node, values: tree.ListLiteral) -> Truth:
+        if isinstance(operand, tree.Literal):
+            found = any(operand.value == value for value in values.values)  # exact at any size
+            return known(np.full(self._source.n, found, np.bool_))
+        return is_member(self._column(operand), values.members)
+
+    def _string_test(self, node: tree.StringTest) -> Truth:
+        column, pattern = self._column(node.operand), str(value_of(node.pattern))
+        applies = column.all_kinds() == ValueType.STRING
+        if column.codes is None:
+            truth = where(applies, applies)
+        else:
+            try:
+                table = _TABLES[type(node)](column.strings, pattern)
+            except ValueError as error:
+                self._checker.fail(f"regular expression: {error}", node.pattern)
+            hits = table.take(column.codes)
+            truth = known(hits) if column.kinds is None else where(hits, applies)
+        if isinstance(node, tree.Regex) and self._may_be_missing(node.operand):
+            return known(truth.certain)
+        return truth
+
+    def _may_be_missing(self, operand: tree.Node) -> bool:
+        # As in Milvus, a regular expression is false, and not unknown, for what is no string in
+        # JSON or in an array, so that `!~` finds it; the null of a field is unknown.
+        return isinstance(operand, tree.Path) and self._checker.resolve(operand).is_within
+
+    def _bare(self, node: tree.Node) -> Truth:
+        column = self._column(node)
+        if column.bools is None:
+            nothing = np.zeros(column.n, np.bool_)
+            return where(nothing, nothing)
+        if column.kinds is None:
+            return known(column.bools.copy())  # the caller may change the mask
+        return where(column.bools, column.kinds == ValueType.BOOL)
+
+    def _range(self, node: tree.Range) -> Truth:
+        first, second = node.operators
+        low, middle, high = map(self._value, (node.low, node.middle, node.high))
+        n = self._source.n
+        return _compare(first, low, middle, n) & _compare(second, middle, high, n)
+
+    def _text_match(self, node: tree.TextMatch) -> Truth:
+        field = cast("tree.Path", node.operand).name
+        text, minimum = value_of(node.text), value_of(node.minimum)
+        return known(self._source.text_match(field, text, minimum).copy())
+
+    def _value(self, node: tree.Node) -> Any:
+        """Return a Column, or the plain value of a literal."""
+        match node:
+            case tree.Path():
+                return self._read(node)
+            case tree.Arithmetic(operator=operator, left=left, right=right):
+                return arithmetic(operator, self._column(left), self._column(right))
+            case tree.ArrayLength(operand=operand):
+                return _array_length(self._column(operand))
+            case _:
+                return value_of(node)
+
+    def _column(self, node: tree.Node) -> Column:
+        value = self._value(node)
+        return value if isinstance(value, Column) else Column.constant(value, self._source.n)
+
+    def _read(self, path: tree.Path) -> Column:
+        reference = self._checker.resolve(path)
+        column = self._columns.get(reference.column)
+        if column is None:
+            column = self._columns[reference.column] = self._source.column(reference.column)
+        return column if reference.subscript is None else column.subscript(reference.subscript)
+
+
+def _compare(operator: str, left: Any, right: Any, n: int) -> Truth:
+    if not isinstance(left, Column):
+        if isinstance(right, Column):
+            return compare_value(FLIPPED[operator], right, left)
+        return known(np.full(n, _OPERATORS[operator](left, right), np.bool_))
+    if isinstance(right, Column):
+        return compare_columns(operator, left, right)
+    return compare_value(operator, left, right)
+
+
+def _array_length(column: Column) -> Column:
+    arrays = column.all_kinds() == ValueType.ARRAY
+    kinds = np.where(arrays, ValueType.INT, ValueType.MISSING).astype(np.uint8)
+    lengths = np.zeros(column.n, np.int64) if column.lengths is None else column.lengths
+    return Column.of_numbers(kinds, lengths, np.zeros(column.n))
+
+
+def _contains(quantifier: tree.Quantifier, column: Column, values: tree.Node) -> Truth:
+    arrays = column.all_kinds() == ValueType.ARRAY
+    members = (
+        members_of(values) if quantifier == "one" else cast("tree.ListLiteral", values).members
+    )
+    if column.elements is None or column.owners is None or column.lengths is None:
+        empty = quantifier == "all" and not value_of(values)
+        return where(np.bool_(empty), arrays)
+    contains = _contains_all if quantifier == "all" else _contains_any
+    return where(contains(column, members), arrays)
+
+
+def _contains_any(column: Column, members: Members) -> NDArray[np.bool_]:
+    hits = np.zeros(column.n, np.bool_)
+    elements, owners = column.elements, column.owners
+    if elements is not None and owners is not None:
+        hits[owners[is_member(elements, members).certain]] = True
+    return hits
+
+
+def _contains_all(column: Column, members: Members) -> NDArray[np.bool_]:
+    hits = np.ones(column.n, np.bool_)
+    for value in members.distinct():
+        hits &= _contains_any(column, Members.of((value,)))
+        if not hits.any():
+            break  # a long list ends here, at the latest behind the longest array
+    return hits

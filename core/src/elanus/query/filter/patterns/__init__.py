@@ -1,0 +1,1 @@
+"""Patterns of texts: like, regular expressions, caseless matching."""

@@ -1,0 +1,1 @@
+"""What the columns of frames and tables become: rows, vectors, keys."""

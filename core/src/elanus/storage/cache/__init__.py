@@ -1,0 +1,1 @@
+"""The files beside the database that can be computed again."""

@@ -1,0 +1,1 @@
+"""The database file: SQLite, connections, locks, forks."""

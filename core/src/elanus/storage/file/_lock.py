@@ -1,0 +1,257 @@
+"""A queue for writers: an advisory lock file that says who holds it.
+
+SQLite's own lock guards the data. But its busy handler is no queue (waits of seconds were measured
+with four writers), and cannot say who holds the lock; this file can.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from elanus.errors import StorageError
+from elanus.storage.file._apart import is_abandoned
+
+_LOOK_SECONDS = 0.05
+_FIRST_PAUSE = 0.0005
+_LONGEST_PAUSE = 0.02
+_HEAD_PAUSE = 0.002  # the head of the queue is one process, and may look often
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _try_lock(descriptor: int) -> bool:
+        os.lseek(descriptor, 1 << 30, os.SEEK_SET)
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+    def _unlock(descriptor: int) -> None:
+        os.lseek(descriptor, 1 << 30, os.SEEK_SET)
+        msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
+
+else:
+    import fcntl
+
+    def _try_lock(descriptor: int) -> bool:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _unlock(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+
+class _LockFile:
+    """A file or folder that one handle at a time may lock."""
+
+    def __init__(self, path: Path, flags: int = os.O_RDWR | os.O_CREAT) -> None:
+        self.path = path
+        self._flags = flags
+        self._descriptor: int | None = None
+
+    def open(self) -> bool:
+        """Open it; False if there is no place for it."""
+        if self._descriptor is None:
+            try:
+                self.path.parent.mkdir(exist_ok=True)
+                self._descriptor = os.open(self.path, self._flags, 0o666)
+            except OSError:
+                return False
+        return True
+
+    def try_lock(self) -> bool:
+        """Lock it, unless another holds the lock.
+
+        Raises:
+            StorageError: if the file system has no locks.
+        """
+        assert self._descriptor is not None
+        try:
+            return _try_lock(self._descriptor)
+        except OSError as error:
+            raise StorageError(f"cannot lock {self.path}: {error.strerror}") from error
+
+    def unlock(self) -> None:
+        """Let another lock it."""
+        if self._descriptor is not None:
+            _unlock(self._descriptor)
+
+    def is_current(self) -> bool:
+        """Whether it is the one that others find by its name."""
+        assert self._descriptor is not None
+        try:
+            there = os.stat(self.path)  # noqa: PTH116  # one system call
+        except OSError:
+            return False
+        return os.path.samestat(there, os.fstat(self._descriptor))
+
+    def write(self, text: str) -> None:
+        """Write a text of a few hundred bytes, if there is room."""
+        with suppress(OSError):
+            if self._descriptor is not None:
+                os.lseek(self._descriptor, 0, os.SEEK_SET)
+                # Padded, not truncated: a shorter text would leave the tail of a longer one.
+                os.write(self._descriptor, text.ljust(512).encode())
+
+    def close(self) -> None:
+        """Close it, and so unlock it unless a forked process has it open too."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+class WriterLock:
+    """An exclusive lock between threads and processes, on a file of its own.
+
+    Who waits looks again and again, while who writes in a loop would always come first. So one has
+    to be the head of a queue to take the lock: that is a lock too, of the folder.
+
+    Args:
+        path: the lock file, or None for a lock between the threads of this process only.
+        fair: whether there is a queue. None is needed by who never waits.
+    """
+
+    def __init__(self, path: Path | None, *, fair: bool = True) -> None:
+        self._path = path
+        self._threads = threading.Lock()
+        self._lock = None if path is None else _LockFile(path)
+        # Windows has no locks of folders; there, who waits longest may wait long.
+        has_queue = fair and path is not None and sys.platform != "win32"
+        self._queue = _LockFile(path.parent, os.O_RDONLY) if path and has_queue else None
+        self._closed = False
+
+    def acquire(self, timeout: float, operation: str, *, closing: bool = False) -> bool:
+        """Wait for the lock; False after ``timeout`` seconds, or when it is no longer wanted.
+
+        Args:
+            timeout: in seconds.
+            operation: what is being done, for those who wait meanwhile.
+            closing: whether this is the last thing done, after ``close``.
+        """
+        deadline = time.monotonic() + timeout
+        while not self._threads.acquire(timeout=_pause_until(deadline)):
+            if time.monotonic() >= deadline or self._is_unwanted(closing):
+                return False
+        try:
+            if self._lock_files(deadline, closing):
+                self._write_holder(operation)
+                return True
+        except BaseException:
+            self._end()
+            raise
+        self._end()
+        return False
+
+    def _end(self) -> None:
+        if self._closed:
+            self._close_files()
+        self._threads.release()
+
+    def _is_unwanted(self, closing: bool) -> bool:
+        return (self._closed and not closing) or is_abandoned()
+
+    def _lock_files(self, deadline: float, closing: bool) -> bool:
+        """Lock what is there; without a place for the files, SQLite's own lock has to do."""
+        lock, queue = self._lock, self._queue
+        if lock is None:
+            return True
+        if queue is None or not queue.open():
+            return self._poll(lambda: self._is_locked(lock), _LONGEST_PAUSE, deadline, closing)
+        if not self._poll(queue.try_lock, _LONGEST_PAUSE, deadline, closing):
+            return False
+        try:
+            return self._poll(lambda: self._is_locked(lock), _HEAD_PAUSE, deadline, closing)
+        finally:
+            queue.unlock()
+
+    def _is_locked(self, lock: _LockFile) -> bool:
+        if not lock.open():
+            return True
+        while lock.try_lock():
+            if lock.is_current():
+                return True
+            # The folder was deleted, and perhaps made again: others wait at another file.
+            lock.close()
+            if not lock.open():
+                return True
+        return False
+
+    def _poll(
+        self, attempt: Callable[[], bool], longest: float, deadline: float, closing: bool
+    ) -> bool:
+        pause = _FIRST_PAUSE
+        while not self._is_unwanted(closing):
+            if attempt():
+                return True
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(pause)
+            pause = min(pause * 1.5, longest)
+        return False
+
+    def _write_holder(self, operation: str) -> None:
+        if self._lock is not None:
+            # For an error's text only: a full disk must not stop the writer here.
+            holder = {
+                "pid": os.getpid(),
+                "host": socket.gethostname(),
+                "operation": operation,
+                "since": time.time(),
+            }
+            self._lock.write(json.dumps(holder))
+
+    def release(self) -> None:
+        """Let the next writer in."""
+        if self._lock is not None:
+            self._lock.unlock()
+        self._end()
+
+    def holder(self) -> str:
+        """Who holds the lock, in words, for an error's text."""
+        if self._path is None:
+            return "another writer"
+        try:
+            raw = json.loads(self._path.read_text())
+            seconds = time.time() - raw["since"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return "another writer"
+        return (
+            f"process {raw['pid']} on {raw['host']} ({raw['operation']}, since {seconds:.1f} s ago)"
+        )
+
+    def close(self) -> None:
+        """Close the files. They stay: removing them would split the queue in two."""
+        self._closed = True
+        # Whoever holds the lock, or waits for it, closes the files itself.
+        if self._threads.acquire(blocking=False):
+            self._end()
+
+    def _close_files(self) -> None:
+        for file in (self._lock, self._queue):
+            if file is not None:
+                file.close()
+
+    def __del__(self) -> None:
+        self._close_files()  # of a database that nobody closed
+
+    def after_fork_in_child(self) -> None:
+        """Let go of the inherited files: while one is open here, the parent's lock outlives it."""
+        self._threads = threading.Lock()
+        self._close_files()
+
+
+def _pause_until(deadline: float) -> float:
+    """How long to wait before looking whether the lock is still wanted."""
+    return min(max(deadline - time.monotonic(), 0.0), _LOOK_SECONDS)

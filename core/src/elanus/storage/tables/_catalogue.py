@@ -1,0 +1,273 @@
+"""The catalogue: which collections and indexes a file holds, and the number of its last commit."""
+
+from __future__ import annotations
+
+import json
+import time
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from elanus.errors import (
+    CollectionExistsError,
+    CollectionNotFoundError,
+    DatabaseCorruptError,
+    DataNotMatchException,
+    listed,
+    quoted,
+)
+from elanus.schema import IndexSpec, Schema
+from elanus.storage._sqlite import Connection
+from elanus.storage.tables._tables import LAST_ID
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionInfo:
+    """What the catalogue says of a collection.
+
+    Attributes:
+        number: never used again, also after a drop; tables are named by it.
+        generation: raised by truncate.
+        floor: deletes with numbers up to this one are gone from the log.
+        analyzers: identity of each analysed field's analyzer.
+        indexes: by name.
+        memo: what searches worked out of the rest, which does not change.
+    """
+
+    number: int
+    name: str
+    schema: Schema
+    properties: Mapping[str, Any]
+    analyzers: Mapping[str, str]
+    generation: int
+    floor: int
+    created: int
+    indexes: Mapping[str, IndexSpec]
+    memo: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    def index_on(self, field: str) -> IndexSpec | None:
+        """The index of a field, or None."""
+        return next((i for i in self.indexes.values() if i.field == field), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """All collections of a file as of one change of the catalogue."""
+
+    version: int
+    collections: Mapping[str, CollectionInfo]
+
+    def collection(self, name: object) -> CollectionInfo:
+        """The collection of a name.
+
+        Raises:
+            CollectionNotFoundError: if there is none.
+        """
+        found = self.collections.get(name) if isinstance(name, str) else None
+        if found is None:
+            known = listed(sorted(self.collections)) or "none"
+            raise CollectionNotFoundError(
+                f"collection {quoted(name)} not found; collections here: {known}"
+            )
+        return found
+
+
+def read_state(db: Connection) -> tuple[int, int]:
+    """Numbers of the last commit and of the last change of the catalogue."""
+    seq, catalogue = db.row("SELECT seq, catalogue FROM state")
+    if not (type(seq) is type(catalogue) is int and seq >= 0 and catalogue >= 0):
+        raise _damaged("state", f"it counts commits as {seq!r:.40} and {catalogue!r:.40}")
+    return seq, catalogue
+
+
+def _damaged(what: str, why: object) -> DatabaseCorruptError:
+    return DatabaseCorruptError(
+        f"the catalogue of the file is damaged: {what}: {why!s:.200}; restore it from a backup"
+    )
+
+
+def bump(db: Connection, *, catalogue: bool = False) -> None:
+    """Count this commit; every writing transaction does so once."""
+    db.execute("UPDATE state SET seq = seq + 1, catalogue = catalogue + ?", (int(catalogue),))
+
+
+def load_catalogue(db: Connection) -> Catalogue:
+    """Read the whole catalogue.
+
+    Raises:
+        DatabaseCorruptError: if a part of it is damaged.
+    """
+    version = read_state(db)[1]
+    found = {}
+    for info in collections_of(db):
+        if isinstance(info, DatabaseCorruptError):
+            raise info
+        found[info.name] = info
+    return Catalogue(version, found)
+
+
+def collections_of(db: Connection) -> Iterator[CollectionInfo | DatabaseCorruptError]:
+    """The collections one by one; an error in place of one whose entry is damaged."""
+    indexes: dict[Any, list[tuple[Any, ...]]] = {}
+    for number, *entry in db.execute(
+        "SELECT collection, name, definition, definition_sum FROM indexes "
+        "ORDER BY collection, rowid"
+    ):
+        indexes.setdefault(number, []).append(tuple(entry))
+    for row in db.execute(
+        "SELECT number, name, definition, definition_sum, generation, floor, created "
+        "FROM collections"
+    ):
+        number, name = row[:2]
+        try:
+            yield _collection(row, indexes.pop(number, []))
+        except Exception as error:  # noqa: BLE001  # whatever decoding damaged text may raise
+            yield _damaged(f"collection {name!r:.100}", error)
+    if indexes:
+        yield _damaged("indexes", f"no collection {next(iter(indexes))!r:.40}")
+
+
+def _collection(row: tuple[Any, ...], indexes: list[tuple[Any, ...]]) -> CollectionInfo:
+    number, name, definition, kept, generation, floor, created = row
+    raw = _decoded(number, name, definition, kept)
+    schema = Schema.from_dict(raw["schema"])
+    if not all(type(value) is int and value >= 0 for value in (generation, floor, created)):
+        raise ValueError("a number is no number")
+    return CollectionInfo(
+        number=number,
+        name=name,
+        schema=schema,
+        properties=raw["properties"],
+        analyzers=raw["analyzers"],
+        generation=generation,
+        floor=floor,
+        created=created,
+        indexes={index: _index(number, schema, index, *entry) for index, *entry in indexes},
+    )
+
+
+def _index(number: int, schema: Schema, name: str, definition: str, kept: int | None) -> IndexSpec:
+    spec = IndexSpec.from_dict(_decoded(number, name, definition, kept))
+    if spec.field not in schema.by_name:
+        raise ValueError(f"index {name!r:.40} is of a field that is not there")
+    return spec
+
+
+def _decoded(number: int, name: str, definition: str, kept: int | None) -> dict[str, Any]:
+    if kept not in (None, _sum(number, name, definition)):
+        raise ValueError(f"{name!r:.40} is not what was written")
+    raw = json.loads(definition)
+    if not isinstance(raw, dict):
+        raise TypeError(f"{name!r:.40} is no JSON object")
+    return raw
+
+
+def _sum(number: int, name: str, definition: str) -> int:
+    return zlib.crc32(f"{name}\0{definition}".encode(), number)
+
+
+def add_collection(
+    db: Connection,
+    name: str,
+    schema: Schema,
+    analyzers: Mapping[str, str],
+    properties: Mapping[str, Any],
+) -> int:
+    """Enter a collection; its number.
+
+    Raises:
+        CollectionExistsError: if the name is taken.
+    """
+    definition = {
+        "schema": schema.to_dict(),
+        "analyzers": dict(analyzers),
+        "properties": dict(properties),
+    }
+    _check_free(db, name)
+    text = json.dumps(definition)
+    db.execute(
+        "INSERT INTO collections(name, definition, generation, floor, next_id, created) "
+        "VALUES (?, ?, 0, 0, 1, ?)",
+        (name, text, time.time_ns()),
+    )
+    number = db.last_insert_rowid()
+    _note_sum(db, number, name, text)
+    return number
+
+
+def _note_sum(db: Connection, number: int, name: str, definition: str) -> None:
+    db.execute(
+        "UPDATE collections SET definition_sum = ? WHERE number = ?",
+        (_sum(number, name, definition), number),
+    )
+
+
+def _check_free(db: Connection, name: str) -> None:
+    if db.execute("SELECT 1 FROM collections WHERE name = ?", (name,)).fetchone():
+        raise CollectionExistsError(f"collection {name!r} exists already")
+
+
+def rename_collection(db: Connection, number: int, name: str) -> None:
+    """Give a collection another name.
+
+    Raises:
+        CollectionExistsError: if the name is taken.
+    """
+    _check_free(db, name)
+    (definition,) = db.row("SELECT definition FROM collections WHERE number = ?", (number,))
+    db.execute("UPDATE collections SET name = ? WHERE number = ?", (name, number))
+    _note_sum(db, number, name, definition)
+
+
+def remove_collection(db: Connection, number: int) -> None:
+    """Take a collection and its indexes out of the catalogue."""
+    db.execute("DELETE FROM collections WHERE number = ?", (number,))
+    db.execute("DELETE FROM indexes WHERE collection = ?", (number,))
+    db.execute("DELETE FROM snapshots WHERE collection = ?", (number,))
+
+
+def next_generation(db: Connection, number: int) -> None:
+    """Make everything that was derived from a collection's rows void."""
+    db.execute("UPDATE collections SET generation = generation + 1 WHERE number = ?", (number,))
+    db.execute("DELETE FROM snapshots WHERE collection = ?", (number,))
+
+
+def put_index(db: Connection, number: int, spec: IndexSpec) -> None:
+    """Enter an index, or replace the one of its name."""
+    definition = json.dumps(spec.to_dict())
+    db.execute(
+        "INSERT OR REPLACE INTO indexes(collection, name, definition, definition_sum) "
+        "VALUES (?, ?, ?, ?)",
+        (number, spec.name, definition, _sum(number, spec.name, definition)),
+    )
+
+
+def remove_index(db: Connection, number: int, name: str) -> None:
+    """Take an index out of the catalogue."""
+    db.execute("DELETE FROM indexes WHERE collection = ? AND name = ?", (number, name))
+
+
+def take_ids(db: Connection, number: int, count: int) -> range:
+    """Reserve keys of an auto_id collection.
+
+    Raises:
+        DataNotMatchException: if so many are not left.
+    """
+    (first,) = db.row("SELECT next_id FROM collections WHERE number = ?", (number,))
+    if type(first) is not int:
+        raise _damaged(f"collection {number}", f"its next key is {first!r:.40}")
+    if first + count > LAST_ID:
+        raise DataNotMatchException(
+            f"auto_id: no {count} keys are left above {first - 1}, the largest; give the keys"
+        )
+    raise_next_id(db, number, first + count)
+    return range(first, first + count)
+
+
+def raise_next_id(db: Connection, number: int, at_least: int) -> None:
+    """Keep generated keys above those that users gave, so that none is taken twice."""
+    db.execute(
+        "UPDATE collections SET next_id = max(next_id, ?) WHERE number = ?",
+        (min(at_least, LAST_ID), number),
+    )

@@ -1,0 +1,219 @@
+"""Checking a file against itself. Reads everything; returns what is wrong, in words."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import islice
+from typing import Any
+
+from elanus.errors import DatabaseCorruptError
+from elanus.schema import DataType, FieldSchema
+from elanus.storage._errors import is_refusal
+from elanus.storage._sqlite import Connection, InterruptError
+from elanus.storage.tables._catalogue import CollectionInfo, collections_of, read_state
+from elanus.storage.tables._codec import decode_row
+from elanus.storage.tables._tables import Tables
+
+MOST_FAULTS = 100
+
+_AT_ONCE = 2_000
+_MOST_LETTERS = 200
+_SECONDS = 10.0
+_STEPS = 1_000
+
+
+def faults(db: Connection) -> list[str]:
+    """The first faults of a file: damaged pages, and tables that contradict each other.
+
+    Never raises for damage: what cannot be read is a fault, and the rest is checked.
+
+    Raises:
+        Error: SQLite's, if the system refuses what reading needs.
+    """
+    found = list(islice(_faults(db), MOST_FAULTS + 1))
+    return found if len(found) <= MOST_FAULTS else [*found[:MOST_FAULTS], "and more"]
+
+
+def first_fault(db: Connection) -> str | None:
+    """The first fault of a file, if one is found in a few seconds.
+
+    Args:
+        db: a connection outside a transaction.
+
+    Raises:
+        Error: as `faults`.
+    """
+    end = time.monotonic() + _SECONDS
+    db.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
+    try:
+        db.execute("BEGIN")
+        return next(_faults(db), None)
+    except InterruptError:
+        return None
+    finally:
+        db.set_progress_handler(None)
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+
+
+def _faults(db: Connection) -> Iterator[str]:
+    yield from _guarded("SQLite", _pages(db))
+    yield from _guarded("state", _state_faults(db))
+    yield from _guarded("catalogue", _catalogue_faults(db))
+    yield from _guarded("snapshots", _snapshot_faults(db))
+
+
+def _guarded(name: str, found: Iterator[str]) -> Iterator[str]:
+    """Faults with the name of where they are; an error ends the search there, and is one.
+
+    But for the system's: were a full disk taken for a fault, a sound file would be given up.
+    """
+    try:
+        for fault in found:
+            yield f"{name}: {fault:.{_MOST_LETTERS}}"
+    except InterruptError:
+        raise
+    except DatabaseCorruptError as error:
+        yield f"{name}: {error!s:.{_MOST_LETTERS}}"
+    except Exception as error:
+        if is_refusal(error):
+            raise
+        # Whatever a damaged page can do.
+        yield f"{name} cannot be read: {type(error).__name__}: {error!s:.{_MOST_LETTERS}}"
+
+
+def _pages(db: Connection) -> Iterator[str]:
+    for (text,) in db.execute("PRAGMA integrity_check"):
+        if text != "ok":
+            yield text
+
+
+def _state_faults(db: Connection) -> Iterator[str]:
+    read_state(db)
+    (count,) = db.row("SELECT count(*) FROM state")
+    if count != 1:
+        yield f"it has {count} rows"
+
+
+def _catalogue_faults(db: Connection) -> Iterator[str]:
+    for info in collections_of(db):
+        if isinstance(info, DatabaseCorruptError):
+            yield str(info)
+        else:
+            yield from _collection_faults(db, info)
+
+
+def _snapshot_faults(db: Connection) -> Iterator[str]:
+    numbers = "collection", "generation", "seq", "last_row", "last_delete", "bytes", "checksum"
+    wrong = " OR ".join(f"typeof({name}) != 'integer' OR {name} < 0" for name in numbers)
+    (count,) = db.row(
+        "SELECT count(*) FROM snapshots "
+        f"WHERE typeof(id) != 'text' OR typeof(kind) != 'text' OR {wrong}"
+    )
+    if count:
+        yield f"{count} rows have values that cannot be"
+
+
+def _collection_faults(db: Connection, info: CollectionInfo) -> Iterator[str]:
+    tables, name = Tables(info.number, info.schema), f"collection {info.name!r:.60}"
+    present = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type='table'")}
+    missing = [name for name in tables.all_names() if name not in present]
+    if missing:
+        yield f"{name}: tables are missing: {missing}"
+        return
+    yield from _guarded(name, _row_faults(db, info, tables))
+    checks: list[Iterator[str]] = [
+        _row_faults(db, info, tables),
+        _each(db, tables, tables.rows, "pk", tables.check_keys),
+        _each(db, tables, tables.rows, "data", tables.check_data),
+        _json_faults(db, tables),
+    ]
+    for f in (*info.schema.dense, *info.schema.sparse):
+        blobs = partial(tables.check_blobs, f.name)
+        checks.append(_each(db, tables, tables.vectors, tables.column(f.name), blobs))
+        checks.append(_null_faults(db, tables, f))
+    for f in info.schema.analysed:
+        terms = partial(tables.check_terms, db, f.name)
+        checks.append(_word_faults(db, tables, f.name))
+        checks.append(_each(db, tables, tables.terms, tables.column(f.name), terms))
+    for each in checks:
+        yield from _guarded(name, each)
+
+
+def _row_faults(db: Connection, info: CollectionInfo, tables: Tables) -> Iterator[str]:
+    sides = [tables.vectors] * bool(info.schema.dense or info.schema.sparse)
+    sides += [tables.terms] * bool(info.schema.analysed)
+    for side in sides:
+        for a, b in ((tables.rows, side), (side, tables.rows)):
+            (lost,) = db.row(f"SELECT count(*) FROM {a} WHERE row NOT IN (SELECT row FROM {b})")
+            if lost:
+                yield f"{lost} rows of {a} are not in {b}"
+    for table, key, last in (
+        (tables.rows, "row", tables.last_row(db)),
+        (tables.deletes, "number", tables.last_delete(db)),
+    ):
+        (newest,) = db.row(f"SELECT ifnull(max({key}), 0) FROM {table}")
+        if newest > last:
+            yield f"{key} {newest} of {table} is newer than the last number given, {last}"
+    if info.schema.primary.auto_id and info.schema.primary.dtype is DataType.INT64:
+        (following,) = db.row("SELECT next_id FROM collections WHERE number = ?", (info.number,))
+        tables.check_new(db, following)
+    (alive,) = db.row(
+        f"SELECT count(*) FROM {tables.deletes} WHERE row IN (SELECT row FROM {tables.rows})"
+    )
+    if alive:
+        yield f"{alive} rows are in the log of deletes, and still there"
+    (wrong,) = db.row(
+        f"SELECT count(*) FROM {tables.deletes} "
+        "WHERE typeof(row) != 'integer' OR row <= 0 OR row > ?", (tables.last_row(db),)
+    )  # fmt: skip
+    if wrong:
+        yield f"{wrong} rows of the log of deletes cannot be"
+
+
+_Check = Callable[[Any, Sequence[Any], Sequence[Any]], object]
+
+
+def _each(db: Connection, tables: Tables, table: str, column: str, check: _Check) -> Iterator[str]:
+    """What a check of values and checksums says, row by row where it says anything."""
+    sums = f"{column.replace('pk', 'key')}_sum"
+    for rows, values, kept in tables.walk(db, table, (column, sums), 0, most=_AT_ONCE):
+        try:
+            check(rows, values, kept)
+        except DatabaseCorruptError:
+            for one in (slice(place, place + 1) for place in range(len(rows))):
+                try:
+                    check(rows[one], values[one], kept[one])
+                except DatabaseCorruptError as error:
+                    yield str(error)
+
+
+def _json_faults(db: Connection, tables: Tables) -> Iterator[str]:
+    """Of rows without a checksum; what has the right one is what was written."""
+    for row, data in db.execute(f"SELECT row, data FROM {tables.rows} WHERE data_sum IS NULL"):
+        try:
+            decode_row(row, data)
+        except DatabaseCorruptError as error:
+            yield str(error)
+
+
+def _null_faults(db: Connection, tables: Tables, f: FieldSchema) -> Iterator[str]:
+    (count,) = db.row(
+        f"SELECT count(*) FROM {tables.vectors} WHERE {tables.column(f.name)} IS NULL"
+    )
+    if count and not f.nullable:
+        yield f"field {f.name!r}: {count} rows have no vector"
+
+
+def _word_faults(db: Connection, tables: Tables, field: str) -> Iterator[str]:
+    words = tables.words(field)
+    count, first, last = db.row(
+        f"SELECT count(*), ifnull(min(number), 0), ifnull(max(number), -1) FROM {words}"
+    )
+    if count != last + 1 or first:
+        yield f"field {field!r}: the vocabulary has {count} terms, numbered {first} to {last}"
+    (wrong,) = db.row(f"SELECT count(*) FROM {words} WHERE typeof(text) != 'text'")
+    if wrong:
+        yield f"field {field!r}: {wrong} terms are no text"

@@ -1,6 +1,6 @@
 """The database file: tables, transactions, locks. No idea of ranking here."""
 
-from elanus.storage._apart import Apart
+from elanus.storage._apart import Apart, give_up_when
 from elanus.storage._cache import CacheFolder, SnapshotRow, find_snapshots, register, unregister
 from elanus.storage._catalogue import (
     Catalogue,
@@ -79,6 +79,7 @@ __all__ = [
     "extend_matrix",
     "faults",
     "find_snapshots",
+    "give_up_when",
     "is_cut",
     "is_sound",
     "load_catalogue",

@@ -62,7 +62,7 @@ def test_where_no_thread_can_be_started_each_call_says_so(path, world, monkeypat
             ):
                 with pytest.raises(StorageError, match=r"no thread can be started,.*ulimit -u"):
                     call()
-            assert world.keys(client) == list(range(5))
+        assert world.keys(client) == list(range(5))
         client.insert(world.NAME, world.rows(5, 6))
         assert world.keys(client) == list(range(6))
 

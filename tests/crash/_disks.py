@@ -1,5 +1,6 @@
 """A program that fills a small disk, and uses a database there."""
 
+import os
 import shutil
 import sys
 from contextlib import nullcontext
@@ -47,6 +48,29 @@ refused(lambda: MilvusClient(folder / "new.db").close())
 filler.unlink(missing_ok=True)
 with MilvusClient(path) as client:
     assert client.verify() == []
+
+
+# A write that is refused gives back what its log has taken, also to other programs.
+def free():
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_bsize
+
+
+with MilvusClient(path) as client:
+    client.insert("rows", [row(key, "x" * 1_000) for key in range(1_000, 1_100)])
+with MilvusClient(path) as client:
+    fill()
+    if is_small:
+        with filler.open("rb+") as file:
+            file.truncate(filler.stat().st_size - 400_000)
+    before = free()
+    many = [row(key, "y" * 1_000) for key in range(2_000, 4_000)]
+    for _ in range(3):
+        refused(lambda: client.insert("rows", many))
+        assert not is_small or free() > before - 100_000, (before, free())
+    filler.unlink(missing_ok=True)
+    assert client.verify() == []
+    client.delete("rows", filter="id >= 1000")
 
 # The mark, which others map, is made anew while there is no room for it.
 with MilvusClient(path) as client:

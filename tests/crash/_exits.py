@@ -115,6 +115,25 @@ def open_at_exit(client):
     atexit.register(again)
 
 
+class Late:
+    """Uses a client when the interpreter is taken down."""
+
+    def __init__(self, client, use):
+        self.client, self.use = client, use
+
+    def __del__(self):
+        self.use(self.client)
+        print("late", flush=True)
+
+
+def close_when_deleted(client):
+    globals()["late"] = Late(client, MilvusClient.close)
+
+
+def write_when_deleted(client):
+    globals()["late"] = Late(client, lambda client: client.delete("big", ids=[-1]))
+
+
 def end_in_child_too(client):
     if os.fork() == 0:
         return

@@ -223,6 +223,34 @@ def asynchronous(path):
     asyncio.run(client.close())
 
 
+def returning_from_a_handler(path):
+    """The child goes on with the call that the fork was on top of: it ends, or says what it is."""
+    client, parent, children = MilvusClient(path), os.getpid(), []
+
+    def fork(*_):
+        number = os.fork()
+        if number:
+            children.append(number)
+        else:
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.alarm(60)  # kills whoever hangs
+
+    signal.signal(signal.SIGALRM, fork)
+    for turn in range(20):
+        signal.setitimer(signal.ITIMER_REAL, 0.001 + turn * 0.0002)
+        while len(children) <= turn:
+            try:
+                insert(client, path, 600_000 + turn)
+            except ForkedHandleError:
+                os._exit(7)
+            if os.getpid() != parent:
+                os._exit(0)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    outcomes = {os.waitstatus_to_exitcode(os.waitpid(number, 0)[1]) for number in children}
+    assert outcomes <= {0, 7}, outcomes
+    client.close()
+
+
 def in_a_handler(path):
     """A fork in a signal handler, on top of a call that uses SQLite in the same thread."""
     client = MilvusClient(path)

@@ -4,6 +4,7 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from elanus import MilvusClient
 from elanus.errors import ClosedError, ElanusError
+from elanus.storage.file import _file
 from elanus.storage.file._lock import WriterLock
 
 NAME = "rows"
@@ -85,6 +87,7 @@ def interrupted(path, turns):
         raise error
 
     signal.signal(signal.SIGALRM, strike)
+    _file._LOOK_SECONDS = -1.0  # at every call, instead of once a second
     client, copies = MilvusClient(path, timeout=5), tempfile.mkdtemp()
     client.create_collection(NAME, dimension=2)
     client.insert(NAME, [row(key) for key in range(100)])
@@ -124,6 +127,7 @@ def handler_calls_anything(path, turns):
     client.create_collection(NAME, dimension=2)
     client.insert(NAME, [row(key) for key in range(100)])
     nested = []
+    _file._LOOK_SECONDS = -1.0  # at every call, instead of once a second
 
     def strike(*_):
         call = random.choice([*writes(client, copies, 10_000 + len(nested)), *reads(client)])
@@ -142,6 +146,52 @@ def handler_calls_anything(path, turns):
     assert client.verify() == []
     client.close()
     shutil.rmtree(copies)
+
+
+def waiting(path, turns):
+    """Ctrl-C ends the wait for a lock that another program holds on the file, not only on ours."""
+
+    def strike(*_):
+        raise Interrupt
+
+    signal.signal(signal.SIGALRM, strike)
+    for journal in ("wal", "delete"):
+        with MilvusClient(path, journal=journal) as client:
+            client.create_collection(NAME, dimension=2)
+            client.insert(NAME, row(1))
+    client = MilvusClient(path, journal="delete", timeout=1_000)
+    client.get(NAME, [1])
+    holder = subprocess.Popen(
+        [sys.executable, "-c", _HOLDER, path], stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout.readline() == "ready\n"
+    begun = time.monotonic()
+    for _ in range(turns):
+        for call in (
+            lambda: client.insert(NAME, row(2)),
+            lambda: client.get(NAME, [1]),
+            client.compact,
+            lambda: client.backup(f"{path}.copy"),
+            lambda: MilvusClient(path, journal="delete", timeout=1_000),
+        ):
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+            assert not attempt(call)
+            assert time.monotonic() - begun < 500
+    holder.kill()
+    holder.wait()
+    client.insert(NAME, row(3))
+    assert_free(client, path)
+    assert not Path(f"{path}.copy").exists()
+    client.close()
+
+
+_HOLDER = """
+import apsw, sys, time
+db = apsw.Connection(sys.argv[1])
+db.execute("BEGIN EXCLUSIVE")
+print("ready", flush=True)
+time.sleep(1_000)
+"""
 
 
 def handler_opens(path, turns):

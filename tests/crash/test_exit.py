@@ -22,6 +22,8 @@ ENDS = {
     "search_at_exit": 0,
     "close_at_exit": 0,
     "open_at_exit": 0,
+    "close_when_deleted": 0,
+    "write_when_deleted": 0,
     "end_in_child_too": 0,
 }
 
@@ -42,6 +44,7 @@ def test_a_process_ends_as_it_means_to_while_a_graph_is_built(tmp_path, index_ty
         done = run(index_type, how, path)
         assert done.returncode == ENDS[how], done.stderr
         assert "ZeroDivisionError" in done.stderr if how == "fail" else done.stderr == ""
+        assert done.stdout.endswith("late\n") == how.endswith("when_deleted")
         if turn == 0:
             with MilvusClient(path) as client:
                 assert client.query("big", output_fields=["count(*)"]) == [{"count(*)": 6_000}]

@@ -17,7 +17,7 @@ REPEATS = int(os.environ.get("ELANUS_REPEATS", "5"))
 def run(scenario, path, number):
     return subprocess.run(
         [sys.executable, PROGRAM, scenario, str(path), str(number)],
-        capture_output=True, text=True, timeout=300, check=False,
+        capture_output=True, text=True, timeout=300 + 10 * REPEATS, check=False,
     )  # fmt: skip
 
 
@@ -40,6 +40,11 @@ def test_a_handler_may_call_anything_on_top_of_anything(tmp_path, place):
 
 def test_a_handler_may_open_a_database_on_top_of_one_that_is_being_opened(tmp_path):
     done = run("handler_opens", tmp_path / "kb.db", 20 * REPEATS)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_wait_for_another_programs_lock_can_be_interrupted(tmp_path):
+    done = run("waiting", tmp_path / "kb.db", REPEATS)
     assert done.returncode == 0, done.stderr
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from elanus import AsyncMilvusClient, DocumentStore, MilvusClient
-from elanus.errors import ClosedError, DatabaseFormatError
+from elanus.errors import ClosedError, DatabaseFormatError, StorageError
+from elanus.storage.file import _apart
 
 
 def test_closing_leaves_no_descriptor_no_log_and_no_thread(path, tmp_path, world):
@@ -26,6 +27,48 @@ def test_closing_leaves_no_descriptor_no_log_and_no_thread(path, tmp_path, world
     assert world.descriptors(path) == []
     assert set(threading.enumerate()) == threads
     assert sorted(p.name for p in tmp_path.iterdir()) == ["kb.db", "kb.db-cache"]
+
+
+def test_closing_does_not_wait_for_another_process_that_writes(path, world, hold):
+    with MilvusClient(path, timeout=1_000) as client:
+        world.create(client)
+        client.insert(world.NAME, world.rows(100))
+        upkeep = client._database._upkeep
+        hold(path, "import much")
+        begun = threading.Event()
+
+        def work(_stop):
+            begun.set()
+            upkeep.cache._file.write("register", 0).__enter__()
+
+        upkeep.background.request("work", work)
+        assert begun.wait(60)
+        before = time.monotonic()
+        client.close()
+        assert time.monotonic() - before < 300
+
+
+def test_where_no_thread_can_be_started_each_call_says_so(path, world, monkeypatch):
+    with MilvusClient(path) as client:
+        world.create(client)
+        client.insert(world.NAME, world.rows(5))
+        with monkeypatch.context() as patched:
+            patched.setattr(_apart, "start_new_thread", _refuse_thread)
+            client._database.file.apart._idle.clear()
+            for call in (
+                lambda: MilvusClient(path),
+                lambda: client.insert(world.NAME, world.rows(5, 6)),
+                client.compact,
+            ):
+                with pytest.raises(StorageError, match=r"no thread can be started,.*ulimit -u"):
+                    call()
+        assert world.keys(client) == list(range(5))
+        client.insert(world.NAME, world.rows(5, 6))
+        assert world.keys(client) == list(range(6))
+
+
+def _refuse_thread(*_):
+    raise RuntimeError("can't start new thread")
 
 
 def test_what_nobody_closes_leaves_no_descriptor_and_no_thread(path, world, tmp_path):

@@ -8,6 +8,7 @@ import threading
 import time
 from pathlib import Path
 
+import apsw
 import pytest
 
 from elanus import MilvusClient
@@ -87,6 +88,51 @@ def test_a_file_that_may_not_grow_is_an_error_and_nothing_is_written(client, pat
     assert "kb.db" in done.stdout
     assert len(world.keys(client)) == 150
     assert world.found(client, "later") == list(range(100, 150))
+
+
+_SMALL = """
+import resource, sys
+from elanus import MilvusClient
+from elanus.errors import StorageError
+said, (_, most) = set(), resource.getrlimit(resource.RLIMIT_FSIZE)
+for number, limit in enumerate(range(0, 300_000, 12_000)):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, most))
+    for journal in ("wal", "delete"):
+        try:
+            with MilvusClient(f"{sys.argv[1]}.{number}.{journal}", journal=journal):
+                pass
+        except StorageError as error:
+            said.add(str(error))
+assert said and all("ulimit -f" in text or "no space left" in text for text in said), said
+"""
+
+
+def test_a_file_that_cannot_be_made_says_why(path):
+    done = subprocess.run(
+        [sys.executable, "-c", _SMALL, path],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_disk_without_room_for_another_file_is_full(path, monkeypatch):
+    real = os.statvfs
+
+    def without_inodes(where):
+        found = list(real(where))
+        found[6] = found[7] = 0  # f_ffree, f_favail
+        found[5] = 1_000_000  # f_files
+        return os.statvfs_result(found)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "statvfs", without_inodes)
+        patched.setattr(_file.Connection, "connect", _cannot_open)
+        with pytest.raises(DatabaseFullError, match=r"no space left for .*kb\.db"):
+            MilvusClient(path)
+
+
+def _cannot_open(*_):
+    raise apsw.CantOpenError("unable to open database file")
 
 
 # --- locks ---------------------------------------------------------------------------------------

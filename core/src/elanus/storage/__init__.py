@@ -22,7 +22,7 @@ from elanus.storage.cache._folder import (
     register,
     unregister,
 )
-from elanus.storage.file._apart import Apart
+from elanus.storage.file._apart import Apart, give_up_when
 from elanus.storage.file._file import DatabaseFile
 from elanus.storage.file._fork import on_fork
 from elanus.storage.file._reader import Reader
@@ -85,6 +85,7 @@ __all__ = [
     "extend_matrix",
     "faults",
     "find_snapshots",
+    "give_up_when",
     "is_cut",
     "is_sound",
     "load_catalogue",

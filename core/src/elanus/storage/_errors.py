@@ -134,7 +134,8 @@ def _cause(path: str) -> int | None:
             room = os.statvfs(os.path.dirname(path) or ".")  # noqa: PTH120  # also for what is no path
         except OSError:
             return None
-        if room.f_blocks and not room.f_bavail:
+        # No room for another byte, or for another file.
+        if (room.f_blocks and not room.f_bavail) or (room.f_files and not room.f_favail):
             return errno.ENOSPC
     return None
 

@@ -11,7 +11,8 @@ also when the collector closes one that was lost. Every commit and every checkpo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import apsw
@@ -27,7 +28,8 @@ InterruptError: Final = apsw.InterruptError
 VERSION: Final = apsw.sqlite_lib_version()
 
 _FLAGS = apsw.SQLITE_OPEN_URI | apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
-_MOST_MILLISECONDS = 2**31 - 1
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.0005, 0.02  # seconds, between two looks whether a lock is free
+_PAGES_AT_ONCE = 500
 _STATEMENTS = 512  # prepared ones that are kept; a collection uses some dozens
 
 
@@ -59,9 +61,10 @@ class Connection(apsw.Connection):
         """Whether closing the last connection of all processes ends the log, and removes it."""
         self.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, int(not fold))
 
-    def wait_for(self, seconds: float) -> None:
-        """How long a statement waits for another program's lock."""
-        self.set_busy_timeout(int(min(seconds * 1000, _MOST_MILLISECONDS)))
+    def wait_for(self, seconds: float, is_given_up: Callable[[], bool]) -> None:
+        """How long a statement waits for another program's lock, and what ends that sooner."""
+        # SQLite's own wait would not end when Python is interrupted, and holds off all handlers.
+        self.set_busy_handler(_Patience(seconds, is_given_up))
 
     def row(self, statement: str, values: Sequence[Any] = ()) -> tuple[Any, ...]:
         """The one row that a query gives.
@@ -92,14 +95,38 @@ class Connection(apsw.Connection):
         return self.wal_checkpoint(mode=mode)
 
 
+class _Patience:
+    """Waits for a lock; knows nothing of its connection, which must end with its last holder."""
+
+    def __init__(self, seconds: float, is_given_up: Callable[[], bool]) -> None:
+        self._seconds = seconds
+        self._is_given_up = is_given_up
+        self._deadline = 0.0
+
+    def __call__(self, earlier: int) -> bool:
+        """Wait a moment; False when it has been long enough."""
+        if not earlier:
+            self._deadline = time.monotonic() + self._seconds
+        left = self._deadline - time.monotonic()
+        if left <= 0 or self._is_given_up():
+            return False
+        time.sleep(min(left, _LONGEST_PAUSE, _FIRST_PAUSE * 1.5 ** min(earlier, 20)))
+        return True
+
+
 def _note_log(db: apsw.Connection, _: str, pages: int) -> int:
     assert isinstance(db, Connection)
     db.log_pages = pages
     return apsw.SQLITE_OK
 
 
-def copy(source: Connection, target: str) -> None:
-    """Copy a whole database, as of one commit, to a file.
+def copy(source: Connection, target: str, is_given_up: Callable[[], bool]) -> bool:
+    """Copy a whole database to a file; False if it was given up.
+
+    Args:
+        source: a connection inside a transaction, of whose commit the copy is.
+        target: a file that does not exist.
+        is_given_up: asked every few megabytes.
 
     Raises:
         Error: if the file cannot be written.
@@ -107,6 +134,10 @@ def copy(source: Connection, target: str) -> None:
     copied = apsw.Connection(target)
     try:
         with copied.backup("main", source, "main") as backup:
-            backup.step()
+            while not backup.done:
+                if is_given_up():
+                    return False
+                backup.step(_PAGES_AT_ONCE)
+        return True
     finally:
         copied.close()

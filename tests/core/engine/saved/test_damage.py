@@ -233,6 +233,23 @@ def test_a_missing_file_is_warned_of_once(path, saved, caplog, what):
     assert warnings[1:] == [[], []]
 
 
+def test_vectors_whose_file_is_gone_are_not_damaged_where_they_are_mapped(path, saved, caplog):
+    with MilvusClient(path) as client:
+        assert search(client, k=600) == saved
+        assert is_mapped(client)
+        for file in files(path, "f32"):
+            file.unlink()
+        state = state_of(client)
+        client._database._upkeep.cache.check(state, lambda: False)
+        assert is_mapped(client)
+        assert search(client, k=600) == saved
+        assert [r.message for r in caplog.records if "damaged" in r.message] == []
+    caplog.clear()
+    with MilvusClient(path) as client:
+        assert search(client, k=600) == saved
+    assert caplog.records == []
+
+
 def test_what_another_process_removed_is_not_registered_again(path, saved, rows, fill, caplog):
     with MilvusClient(path) as client:
         search(client)

@@ -40,6 +40,7 @@ from elanus.storage import (
 )
 
 _FAULTS = (FileNotFoundError, DatabaseCorruptError, KeyError, ValueError, TypeError)
+_PATIENCE = 1.0  # seconds that a repair waits for a writer; it is tried again later
 _log = logging.getLogger("elanus")
 
 
@@ -252,7 +253,14 @@ class SnapshotCache:
         forgotten, and the vectors are read from the database again.
         """
         for key, saved in state.saved.matrices.items():
-            if not self._is_sound(key, saved, stop) and not stop():
+            try:
+                sound = self._is_sound(key, saved, stop)
+            except FileNotFoundError:
+                # Another process has saved its own view, or somebody has deleted the folder: what
+                # is mapped stays what it was.
+                self.faulty.add(state.number)
+                continue
+            if not sound and not stop():
                 _log.warning("the saved vectors of %r are damaged: reading them again", key.field)
                 # First what cannot fail: the database may be read-only, locked or full.
                 self._distrusted.add(saved.name)
@@ -265,15 +273,12 @@ class SnapshotCache:
     def _is_sound(self, key: DenseKey, saved: SavedMatrix, stop: Callable[[], bool]) -> bool:
         width = key.dim * 4
         parts = [(first * width, end * width, crc) for first, end, crc in saved.blocks]
-        try:
-            return is_sound(self.folder.matrix(saved.name), parts, stop)
-        except FileNotFoundError:
-            return False
+        return is_sound(self.folder.matrix(saved.name), parts, stop)
 
     def repair(self, number: int) -> None:
         """Forget the registered files that are gone or damaged: no opening shall try them again."""
         if not self._file.options.read_only:
-            with self._file.write("forget a snapshot") as db:
+            with self._file.write("forget a snapshot", patience=_PATIENCE) as db:
                 rows = find_snapshots(db, number)
                 bad = [kind for kind, row in rows.items() if not self._is_usable(row)]
                 for kind in bad:

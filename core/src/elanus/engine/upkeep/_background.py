@@ -20,6 +20,8 @@ from typing import TypeAlias
 
 from elanus.engine.upkeep import _ending as ending
 from elanus.engine.upkeep._memory import return_free_memory
+from elanus.errors import StorageError
+from elanus.storage import give_up_when
 
 _LOOK_SECONDS = 0.25
 _START_SECONDS = 5.0
@@ -184,6 +186,8 @@ class Background:
             return
         self._thread = threading.current_thread()
         _running[id(self)] = self
+        # Another process may be writing, and for long: closing waits for neither.
+        give_up_when(Stop(self).is_late)
         try:
             while not ending.has_begun() and (name := self._next()) is not None:
                 self._work_on(name, self._tasks[name])
@@ -224,6 +228,9 @@ class Background:
         ended, is_done = task.ended, True
         try:
             task.work(Stop(self))
+        except StorageError as error:  # locked or full, perhaps: no fault of the program
+            is_done = False
+            _log.warning("background work %r is put off: %s", name, error)
         except Exception:  # noqa: BLE001  # searches stay right without it: they scan
             is_done = False
             _log.exception("background work %r failed", name)

@@ -8,22 +8,32 @@ thread, for which the main thread waits holding nothing. In other threads it sim
 
 A handler that raises during the wait abandons the call: a write that has not begun to commit is
 rolled back. Only then does the exception go on, so that whoever catches it finds no lock held.
+
+While the interpreter is taken down no other thread runs any more, nor does a handler: then a call,
+of a ``__del__`` perhaps, simply runs too.
 """
 
 from __future__ import annotations
 
+import sys
 import threading
 from _thread import allocate_lock, start_new_thread
 from collections.abc import Callable
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
+from elanus.errors import ForkedHandleError, StorageError
 from elanus.storage._sqlite import Connection
 
 T = TypeVar("T")
 
 _PATIENCE = 1.0  # seconds
 _current = threading.local()
+
+
+class _NoThreadError(Exception):
+    """The system lets this process start no more threads."""
 
 
 class _Call(Generic[T]):
@@ -45,12 +55,16 @@ class _Call(Generic[T]):
         self.sent = self.ended = self.abandoned = False
         self.writing: Connection | None = None
 
+    def claim(self) -> bool:
+        """Whether nobody else runs it, or ever will."""
+        return self._once.acquire(blocking=False)
+
     def run(self) -> bool:
         """Run it, on the other thread; False if another does so.
 
         It is not run at all if it was abandoned before.
         """
-        if not self._once.acquire(blocking=False):
+        if not self.claim():
             return False
         _current.call = self
         try:
@@ -66,6 +80,11 @@ class _Call(Generic[T]):
         """Let the thread that waits go on."""
         self.ended = True
         self.running.release()
+
+    def fail(self, error: Exception) -> None:
+        """End it without a result."""
+        self._error = error
+        self.end()
 
     def abandon(self) -> None:
         """Have a write given up; what only reads, or commits already, runs to its end."""
@@ -85,7 +104,15 @@ class _Call(Generic[T]):
 def is_abandoned() -> bool:
     """Whether nobody waits any more for what this thread does."""
     call = getattr(_current, "call", None)
-    return call is not None and call.abandoned
+    if call is not None:
+        return bool(call.abandoned)
+    is_given_up: Callable[[], bool] | None = getattr(_current, "is_given_up", None)
+    return is_given_up is not None and is_given_up()
+
+
+def give_up_when(is_given_up: Callable[[], bool]) -> None:
+    """Have what this thread does given up, like an abandoned call, from some moment on."""
+    _current.is_given_up = is_given_up
 
 
 def note_writing(db: Connection | None) -> None:
@@ -101,10 +128,11 @@ class Apart:
     def __init__(self) -> None:
         self._idle: list[_Helper] = []
         self._all: list[_Helper] = []
+        self._waiting: list[_Call[Any]] = []  # of the main thread, one on top of another
 
     def run(self, call: Callable[[], T]) -> T:
         """Run a call: apart from the main thread, but in any other thread just so."""
-        if threading.get_ident() != threading.main_thread().ident:
+        if threading.get_ident() != threading.main_thread().ident or sys.is_finalizing():
             return call()
         made: _Call[T] = _Call(call)
         raised: BaseException | None = None
@@ -114,20 +142,35 @@ class Apart:
             try:
                 if not made.sent:
                     self._send(made)
-                    made.sent = True
                 made.running.acquire()
             except BaseException as error:  # noqa: BLE001  # a handler's; it is raised below
                 raised = raised or error
                 made.abandon()
+        self._forget(made)
         return made.outcome(raised)
 
     def _send(self, call: _Call[Any]) -> None:
+        # Known before anybody runs it: a fork in between would leave it waiting in the child.
+        if call not in self._waiting:
+            self._waiting.append(call)
         try:
             helper = self._idle.pop()
         except IndexError:
-            helper = _Helper(self._idle)
+            try:
+                helper = _Helper(self._idle)
+            except _NoThreadError as error:
+                # Unless it was sent before a handler struck: then it runs, and is waited for.
+                if call.claim():
+                    call.fail(StorageError(str(error)))
+                call.sent = True
+                return
             self._all.append(helper)
         helper.inbox.put(call)
+        call.sent = True
+
+    def _forget(self, call: _Call[Any]) -> None:
+        with suppress(ValueError):
+            self._waiting.remove(call)
 
     def close(self) -> None:
         """End the threads; one that still runs a call ends after it."""
@@ -145,8 +188,25 @@ class Apart:
             helper.inbox.put(None)
 
     def after_fork_in_child(self) -> None:
-        """Forget the threads, which stay behind in the parent."""
+        """Forget the threads, which stay behind in the parent, and end what waits for them.
+
+        A handler that forks on top of a call returns to it in the child too. Whether the call was
+        done is then the parent's to know.
+        """
         self._idle, self._all = [], []
+        waiting, self._waiting = self._waiting, []
+        for call in waiting:
+            if call.ended:
+                # Its end may have been cut in two.
+                with suppress(RuntimeError):
+                    call.running.release()
+            else:
+                call.fail(
+                    ForkedHandleError(
+                        "this process was forked in the middle of this call, which goes on in its "
+                        "parent; start processes elsewhere than in signal handlers"
+                    )
+                )
 
 
 class _Helper:
@@ -161,7 +221,13 @@ class _Helper:
         self._idle = idle
         self._running = allocate_lock()
         self._running.acquire()
-        self._number = start_new_thread(self._run, ())
+        try:
+            self._number = start_new_thread(self._run, ())
+        except RuntimeError as error:
+            raise _NoThreadError(
+                f"no thread can be started, which each call of the main thread needs ({error}); "
+                "raise the limit of processes (ulimit -u, or pids.max of the container)"
+            ) from error
 
     def join(self, seconds: float) -> None:
         """Wait for its end, after None was put into the inbox."""

@@ -14,6 +14,7 @@ the pool and its holder, is closed by the collector, which rolls back; nothing h
 from __future__ import annotations
 
 import logging
+import math
 import os
 import stat
 import threading
@@ -28,6 +29,7 @@ from elanus.errors import (
     ClosedError,
     DatabaseCorruptError,
     DatabaseFormatError,
+    DatabaseFullError,
     DatabaseLockedError,
     DatabaseNotFoundError,
     DatabaseReplacedError,
@@ -52,7 +54,7 @@ _LARGE_BATCH = 5_000
 _PAGES_TO_FOLD = 1_000  # SQLite's own default; with our pages 16 MB
 _PAGES_TO_WARN = 16_000
 _LOOK_SECONDS = 1.0
-_CLOSE_SECONDS = 5.0  # that closing waits for a writer, to end the log; if in vain, another will
+_CLOSE_SECONDS = 1.0  # that closing waits for a writer, to end the log; if in vain, another will
 _log = logging.getLogger("elanus")
 
 _Inode = tuple[int, int]
@@ -124,32 +126,34 @@ class DatabaseFile:
         if found.st_size == 1:
             # SQLite takes a file of one byte for an empty one, and would write over it.
             raise DatabaseFormatError(f"{self.path} is not a database file")
-        if found.st_nlink > 1:
-            self._check_other_names((found.st_dev, found.st_ino))
+        self._check_other_names(found)
 
-    def _check_other_names(self, inode: _Inode) -> None:
+    def _check_other_names(self, found: os.stat_result) -> None:
         """A file that is open by two names has two logs, of which each hides the other's commits.
 
         Raises:
             StorageError: if it is open by another name, as far as that can be seen: in this
                 process, or in the same folder.
         """
+        inode = found.st_dev, found.st_ino
         others = [
             file._real  # noqa: SLF001  # of the same class
             for file in living()
             if isinstance(file, DatabaseFile) and file._inode == inode and not file._closed  # noqa: SLF001
         ]
-        with suppress(OSError):
-            others += [
-                entry.path
-                for entry in os.scandir(os.path.dirname(self._real))  # noqa: PTH120  # as `_real`
-                if entry.inode() == inode[1] and _size(entry.path + "-wal") is not None
-            ]
+        if found.st_nlink > 1:
+            with suppress(OSError):
+                others += [
+                    entry.path
+                    for entry in os.scandir(os.path.dirname(self._real))  # noqa: PTH120  # as `_real`
+                    if entry.inode() == inode[1] and _size(entry.path + "-wal") is not None
+                ]
         for other in others:
             if other != self._real:
                 raise StorageError(
-                    f"cannot open {self.path}: it is the same file as {other} (a hard link), which "
-                    "is open; open it by that name, or make a copy by backup()"
+                    f"cannot open {self.path}: it is the same file as {other} (a hard link, or a "
+                    "mount of one file), which is open; open it by that name, or make a copy by "
+                    "backup()"
                 )
 
     def _new_mark(self) -> CommitMark:
@@ -217,7 +221,7 @@ class DatabaseFile:
         return address + ("?mode=ro" if self.options.read_only else "?mode=rwc")
 
     def _configure(self, db: Connection, *, new: bool) -> None:
-        db.wait_for(self.options.timeout)
+        db.wait_for(self.options.timeout, is_abandoned)
         db.execute("PRAGMA trusted_schema=OFF")
         if self.options.read_only:
             if new:
@@ -295,7 +299,8 @@ class DatabaseFile:
                 self._check_media(self._media)
         finally:
             if self._closed and not in_turn:
-                self._close_idle()
+                self.apart.run(self._close_idle)
+                self.apart.close()
 
     def _take(self) -> Connection:
         try:
@@ -337,7 +342,8 @@ class DatabaseFile:
         if self._media is not None:
             self._check_media(self._media)
         elif not self.in_memory and self._used - self._looked > _LOOK_SECONDS:
-            self._check_identity()
+            # It takes the mark's lock, which a call on top of this one may want.
+            self.apart.run(self._check_identity)
 
     def _check_media(self, opened: os.stat_result) -> None:
         """SQLite never looks again at a file that it takes for immutable; so each call does."""
@@ -464,12 +470,17 @@ class DatabaseFile:
 
     @contextmanager
     def write(
-        self, operation: str, rows: int = 0, after: Callable[[bool], None] | None = None
+        self,
+        operation: str,
+        rows: int = 0,
+        after: Callable[[bool], None] | None = None,
+        patience: float = math.inf,
     ) -> Iterator[Connection]:
         """One write transaction: committed at the end of the block, or rolled back by an error.
 
         Args:
             operation: what is being done, for the error text of whoever waits.
+            patience: seconds to wait for other writers, if that is less than the timeout.
             rows: about how many rows are written; after many, the log is folded into the file.
             after: told whether the transaction was committed, while the lock is still held.
 
@@ -482,7 +493,7 @@ class DatabaseFile:
         if self.options.read_only:
             raise ReadOnlyError(f"{self.path} is open read-only: cannot {operation}")
         committed = False
-        with self._holding(operation) as db:
+        with self._holding(operation, patience) as db:
             # At every write, not only now and then: what goes into a file that is no longer there
             # would be acknowledged, and lost.
             self._check_identity()
@@ -499,6 +510,9 @@ class DatabaseFile:
                 # Again, before it is acknowledged: the log may have been removed meanwhile.
                 self._check_identity()
                 committed = True
+            except DatabaseFullError:
+                self._give_room_back(db)
+                raise
             finally:
                 note_writing(None)
                 # SQLite has rolled back by itself after a full disk or an I/O error.
@@ -508,11 +522,18 @@ class DatabaseFile:
                     after(committed)
             self._fold_if_long(db, whole=rows >= _LARGE_BATCH)
 
+    def _give_room_back(self, db: Connection) -> None:
+        """Empty the log of what a write has left there that found no room on the disk."""
+        with suppress(Error):
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+        self._fold_if_long(db, whole=True)
+
     @contextmanager
-    def _holding(self, operation: str) -> Iterator[Connection]:
+    def _holding(self, operation: str, patience: float = math.inf) -> Iterator[Connection]:
         """A connection in the writer's turn."""
         try:
-            with self._turn(operation), self._connection(in_turn=True) as db:
+            with self._turn(operation, patience), self._connection(in_turn=True) as db:
                 yield db
         finally:
             # After the turn: ending the log takes another.
@@ -520,12 +541,15 @@ class DatabaseFile:
                 self._close_idle()
 
     @contextmanager
-    def _turn(self, operation: str) -> Iterator[None]:
+    def _turn(self, operation: str, patience: float = math.inf) -> Iterator[None]:
         """Wait in the queue of writers, and be the one who writes."""
-        if not self._writers.acquire(self.options.timeout, operation):
+        timeout = min(self.options.timeout, patience)
+        if not self._writers.acquire(timeout, operation):
             self._check_usable()
+            if is_abandoned():
+                raise DatabaseLockedError(f"{operation} in {self.path}: given up while waiting")
             raise DatabaseLockedError(
-                f"waited {self.options.timeout:g} s to {operation} in {self.path}: "
+                f"waited {timeout:g} s to {operation} in {self.path}: "
                 f"{self._writers.holder()} is writing"
             )
         try:
@@ -541,7 +565,7 @@ class DatabaseFile:
         if self.in_memory or not (whole or db.log_pages >= _PAGES_TO_FOLD):
             return
         try:
-            db.wait_for(0)
+            db.wait_for(0, is_abandoned)
             pages, copied = db.fold(whole=whole)
             if pages - copied > self._warned_at:
                 self._warned_at = 2 * pages
@@ -553,7 +577,7 @@ class DatabaseFile:
         except Error:
             pass  # a reader, or a full disk; the next write tries again
         finally:
-            db.wait_for(self.options.timeout)
+            db.wait_for(self.options.timeout, is_abandoned)
 
     # --- the whole file --------------------------------------------------------------------
 
@@ -571,6 +595,10 @@ class DatabaseFile:
             note_writing(db)
             try:
                 db.execute("VACUUM")
+            except Error as error:
+                if isinstance(translate(error, self.path), DatabaseFullError):
+                    self._give_room_back(db)
+                raise
             finally:
                 note_writing(None)
             self._check_identity()
@@ -593,7 +621,8 @@ class DatabaseFile:
                 # What is wrong with this file is met here; the rest is the target's.
                 db.row("SELECT count(*) FROM sqlite_master")
                 with sqlite_errors(target):
-                    copy(db, made)
+                    if not copy(db, made, is_abandoned):
+                        raise StorageError(f"backup to {target}: given up, nothing was written")
             _publish(made, target)
         finally:
             for name in (made, f"{made}-journal", f"{made}-wal", f"{made}-shm"):

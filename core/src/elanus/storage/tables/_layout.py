@@ -98,7 +98,8 @@ def upgrade(db: Connection) -> None:
             db.execute(f"PRAGMA user_version={FORMAT_VERSION}")
         db.execute("COMMIT")
     except BaseException:
-        db.execute("ROLLBACK")
+        if db.in_transaction:  # else SQLite has rolled back by itself, as on a full disk
+            db.execute("ROLLBACK")
         raise
 
 
@@ -114,7 +115,8 @@ def _create(db: Connection) -> None:
             db.execute(f"PRAGMA user_version={FORMAT_VERSION}")
         db.execute("COMMIT")
     except BaseException:
-        db.execute("ROLLBACK")
+        if db.in_transaction:  # else SQLite has rolled back by itself, as on a full disk
+            db.execute("ROLLBACK")
         raise
 
 

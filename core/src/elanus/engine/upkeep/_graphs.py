@@ -37,7 +37,7 @@ _PATIENCE_SECONDS = 600.0
 
 def is_scanned(spec: IndexSpec, count: int, dim: int) -> bool:
     """Whether so many vectors are scanned by design."""
-    return spec.index_type == "FLAT" or not wants_graph(count, dim, "HNSW")
+    return spec.index_type == "FLAT" or not wants_graph(count, dim)
 
 
 def needs_work(
@@ -55,7 +55,7 @@ def needs_work(
         return False
     if index.graph is None:
         # All types switch at the same size; see `wants_graph`.
-        return wants_graph(view.count, index.dim, "HNSW")
+        return wants_graph(view.count, index.dim)
     # The tail is scanned at every search: fold it in when that starts to be felt.
     wanted = index.n if slots is None else slots
     return wanted - index.graph.covered > _LONGEST_TAIL or _is_unfit(view, index, spec)

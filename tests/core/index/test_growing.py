@@ -10,8 +10,8 @@ from elanus.schema import Growing
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 5)), max_size=25))
 def test_no_branch_of_a_line_of_values_sees_another(steps):
     values, expected = [Growing.of(np.arange(3))], [[0, 1, 2]]
-    for step, (parent, size) in enumerate(steps):
-        parent %= len(values)
+    for step, (chosen, size) in enumerate(steps):
+        parent = chosen % len(values)
         more = np.arange(size) + 100 * (step + 1)
         values.append(values[parent].append(more))
         expected.append(expected[parent] + more.tolist())

@@ -5,6 +5,7 @@ from elanus.index.dense._faiss import FaissIndex, FaissKind, FaissParams, load_f
 from elanus.index.dense._graph import Graph, GraphParams
 from elanus.index.dense._index import DenseIndex, list_length, wants_graph
 from elanus.index.dense._lengths import DENSE_METRICS
+from elanus.index.dense._rerank import Approximate
 from elanus.index.sparse._bm25 import Bm25Index
 from elanus.index.sparse._bm25_arrays import bm25_from_arrays, bm25_to_arrays
 from elanus.index.sparse._postings import SparseRows
@@ -12,6 +13,7 @@ from elanus.index.sparse._vectors import SparseIndex
 
 __all__ = [
     "DENSE_METRICS",
+    "Approximate",
     "Bm25Index",
     "DenseIndex",
     "FaissIndex",

@@ -17,6 +17,7 @@ from elanus.engine.saved._saving import Stopped
 from elanus.engine.upkeep._background import Stop
 from elanus.errors import DatabaseCorruptError
 from elanus.index import (
+    Approximate,
     DenseIndex,
     FaissIndex,
     FaissKind,
@@ -169,7 +170,7 @@ def _build(
     old, mask = index.graph, view.mask
     if mask is not None:
         mask = mask[: index.n]  # the view may have followed new rows that the index has not
-    graph: Graph | FaissIndex | None
+    graph: Approximate | None
     if old is not None and not _is_unfit(view, index, spec):
         graph = old.extend(index, mask=mask, stop=stop)
     else:

@@ -326,7 +326,11 @@ class Graph:
         return replace(blank, _hnsw=hnsw)
 
     def _copied(self, capacity: int) -> Any:
-        """A private hnswlib index with this graph's nodes, and room for ``capacity``."""
+        """A private hnswlib index with this graph's nodes, and room for ``capacity``.
+
+        Others may search this graph meanwhile: a search writes to none of the memory that is read
+        here. Whoever adds to the copy is its only owner until it is published.
+        """
         if self._hnsw is not None and len(self.nodes):
             return HnswState.of(self._hnsw, self.params.m, self.dim).assembled(capacity)
         hnsw = hnswlib.Index("l2" if self.metric is Metric.L2 else "ip", self.dim)

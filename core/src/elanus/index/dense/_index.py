@@ -1,4 +1,18 @@
-"""One dense vector field of a collection: exact search, and a graph once that is faster."""
+"""One dense vector field of a collection: exact search, and a graph once that is faster.
+
+Nothing here is ever changed, so that a search takes no lock. This is why it stays right while
+others work:
+
+* `DenseIndex.append` makes a longer value. The rows of the shorter one stay where they are (see
+  `Growing`), and the graph is handed on: what it covers is as before, and the new rows, which are
+  behind that, are scanned. So a row is found by the first search after its commit, however long
+  the graph takes to follow.
+* A graph is built from one value, for seconds or minutes, while rows are appended and deleted. It
+  is then put on the newest value, whose first slots are the same. It may link slots that were
+  deleted since: the mask hides them. It lacks those that were dead when it was built: a slot never
+  comes to life again, so no later mask asks for them.
+* A build that is stopped, or fails, has touched its own copy only.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +32,6 @@ from elanus.schema import Metric
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from elanus.index.dense._faiss import FaissIndex
-    from elanus.index.dense._graph import Graph
 
 FETCH_COST = 60
 """A candidate fetched from the graph (2.2 µs at 384 d), against a row read in sequence."""
@@ -74,7 +85,7 @@ class DenseIndex:
     """
 
     rows: Rows
-    graph: Graph | FaissIndex | None = None
+    graph: Approximate | None = None
     n: int = field(init=False)
     dim: int = field(init=False)
 
@@ -151,7 +162,7 @@ class DenseIndex:
         """
         return DenseIndex(self.rows.append(vectors, present), self.graph)
 
-    def with_graph(self, graph: Graph | FaissIndex | None) -> DenseIndex:
+    def with_graph(self, graph: Approximate | None) -> DenseIndex:
         """The same rows, searched through ``graph`` as far as it covers them.
 
         Raises:

@@ -1,4 +1,16 @@
-"""From the candidates of an approximate index to hits: canonical scores, and what it lacks."""
+"""From the candidates of an approximate index to hits: canonical scores, and what it lacks.
+
+A search promises exactly ``min(k, eligible)`` hits. An approximate index promises nothing: its
+links may lead elsewhere, a mask may hide most of what it finds, and float32 may be too small for a
+query or for a vector. Three other sources make up for that, and each of them is exact:
+
+* slots behind ``covered``, appended since it was built, are scanned;
+* its stragglers, which it knows but cannot hold, are scored one by one;
+* a query that has too few hits even so, or that it cannot answer, scans everything.
+
+The first two never hold what it finds itself, so the parts are joined without looking for doubles;
+and all parts have their scores from one function, so that it does not show where a hit came from.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +23,16 @@ from elanus.errors import ParamError
 from elanus.index._order import Keys, Ranking, top_hits
 from elanus.index.dense._exact import QueryVector, canonical_scores, scan, score_slots
 from elanus.index.dense._lengths import Float64s, Slots
+from elanus.index.dense._nodes import never
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
     from elanus.index.dense._faiss import FaissParams
     from elanus.index.dense._graph import GraphParams
+    from elanus.index.dense._index import DenseIndex
     from elanus.index.dense._nodes import NodeTable
     from elanus.index.dense._rows import Rows
     from elanus.schema import Metric
@@ -56,8 +70,21 @@ class Approximate(Protocol):
         """Covered slots that it cannot hold."""
 
     @property
+    def busy(self) -> list[None]:
+        """One entry for each search that is inside of foreign code just now."""
+
+    @property
     def nbytes(self) -> int:
         """Bytes of memory."""
+
+    def extend(
+        self,
+        index: DenseIndex,
+        *,
+        mask: NDArray[np.bool_] | None = None,
+        stop: Callable[[], bool] = never,
+    ) -> Approximate | None:
+        """One that covers all of ``index``, or None when stopped; this one stays as it is."""
 
     def candidates(
         self,

@@ -3,6 +3,16 @@
 The truth is integers: counts, row lengths, and three totals (rows, tokens, rows with a term).
 They are exact after any history of appends and removals, so scores equal, bit for bit, those of
 an index that was built afresh from the rows that are left.
+
+A removed row leaves these totals at once, and its lists never: they are shared with older values,
+which others search. Its slot is hidden by the caller's mask, and what the lists still count of it
+is in `Bm25Index.removed`, which is subtracted wherever the frequency of a term is asked for.
+
+A search has two passes. The first adds up impacts, in float32 and at an average length that may be
+out of date: cheap, and wrong by a little that is bounded, so its threshold is lowered by as much
+and no hit is lost. The second scores those that are left, in float64 and with today's totals; only
+it decides about scores and order. So neither stale impacts, nor how the postings are cut into
+segments, nor which way was the cheaper one shows in a result.
 """
 
 from __future__ import annotations

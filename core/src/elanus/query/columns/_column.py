@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from elanus.errors import ParamError
-from elanus.query.columns._convert import Batch, convert
+from elanus.query.columns._convert import Converted, convert
 from elanus.query.columns._kinds import MISSING, NATURAL_TYPES, FieldKind, FieldType, ValueType
 from elanus.query.columns._strings import Strings
 from elanus.schema import Growing
@@ -156,7 +156,7 @@ class Column:
             batch.lanes["kinds"] = kinds
         return self._join(batch)
 
-    def _join(self, batch: Batch) -> Column:
+    def _join(self, batch: Converted) -> Column:
         offset = self.elements.n if self.elements else 0
         _shift(batch.lanes, self.n, offset)
         names = (*self._arrays, *(new for new in batch.lanes if new not in self._arrays))
@@ -168,7 +168,7 @@ class Column:
         arrays = {name: each.array for name, each in grown.items()}
         return Column(self.kind, self.n + batch.n, type_, self.strings, elements, arrays, grown)
 
-    def _extended(self, name: str, batch: Batch, offset: int) -> Growing:
+    def _extended(self, name: str, batch: Converted, offset: int) -> Growing:
         size = offset if name == "owners" else self.n
         more = batch.lanes.get(name)
         if more is None:

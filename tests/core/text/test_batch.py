@@ -117,13 +117,13 @@ def test_forgetting_changes_nothing(monkeypatch):
     texts = ["one two three four five six", "six two running runs", "six six one"]
     for _ in range(2):
         assert counts_of(analyzer.analyze(texts)) == counts_of(ANALYZERS["english"].analyze(texts))
-        assert len(analyzer._memory) <= 3
+        assert len(analyzer._terms) <= 3
 
 
 def test_neither_long_words_nor_long_results_are_remembered():
     analyzer = build_analyzer(None)
     analyzer.tokens("x" * 10_000 + " " + "机器学习" * 100)
-    assert not analyzer._memory
+    assert not analyzer._terms
 
 
 def test_one_string_is_no_batch():
@@ -148,7 +148,7 @@ def test_threads_share_an_analyzer():
     def work():
         barrier.wait()
         for _ in range(5):
-            shared._memory.clear()
+            shared._terms.clear()
             if counts_of(shared.analyze(words)) != expected:
                 wrong.append(1)
 

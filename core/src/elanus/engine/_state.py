@@ -13,7 +13,7 @@ from elanus.engine._view import View, empty_view, follow
 from elanus.engine.saved._saved import SLOTS, Restored, Saved, SavedText
 from elanus.engine.upkeep._memory import return_free_memory
 from elanus.errors import DatabaseCorruptError, DatabaseFormatError, quoted
-from elanus.index import DenseIndex, FaissIndex, Graph, bm25_from_arrays
+from elanus.index import Approximate, DenseIndex, bm25_from_arrays
 from elanus.query import FieldKind
 from elanus.schema import DataType, IndexSpec, Schema
 from elanus.storage import (
@@ -261,7 +261,7 @@ class CollectionState:
             self._view = self._taken_over(restored)
         return True
 
-    def publish_graph(self, built_from: View, key: DenseKey, graph: Graph | FaissIndex) -> bool:
+    def publish_graph(self, built_from: View, key: DenseKey, graph: Approximate) -> bool:
         """Put a graph that was built in the background in place, if its slots are still those."""
         with self.lock:
             view = self._view

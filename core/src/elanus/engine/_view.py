@@ -5,16 +5,16 @@ from __future__ import annotations
 import uuid
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from elanus.engine._masks import Masks
 from elanus.errors import DatabaseCorruptError
+from elanus.index import Keys
+from elanus.schema import Growing
 from elanus.storage import CollectionInfo, Connection, Tables
-
-Keys: TypeAlias = NDArray[np.int64] | NDArray[np.object_]
 
 _LEAST_ROWS_TO_REBUILD = 10_000
 
@@ -41,6 +41,7 @@ class View:
         settled: keys of the parts that were found to need nothing more in the background.
         numbering: the same object in all views that number slots alike. A lineage may be restored
             again, and then go on otherwise behind the slots that were saved.
+        grown: rows and keys with the room behind them; None until they are appended to.
     """
 
     seq: int
@@ -57,6 +58,7 @@ class View:
     masks: Masks = field(default_factory=Masks)
     settled: set[Hashable] = field(default_factory=set)
     numbering: object = field(default_factory=object)
+    grown: tuple[Growing, Growing] | None = None
 
     @property
     def n(self) -> int:
@@ -135,13 +137,16 @@ def follow(db: Connection, info: CollectionInfo, tables: Tables, view: View, seq
         return follow(db, info, tables, fresh, seq)
     if len(new_rows):
         alive = np.concatenate([alive, np.ones(len(new_rows), dtype=bool)])
+    rows, keys = view.grown or (Growing.of(view.rows), Growing.of(view.keys))
+    rows, keys = rows.append(new_rows), keys.append(as_keys(new_keys, view.keys.dtype))
     return replace(
         view,
         seq=seq,
         last_row=max(view.last_row, tables.last_row(db)),
         last_delete=last_delete,
-        rows=_joined(view.rows, new_rows),
-        keys=_joined(view.keys, as_keys(new_keys, view.keys.dtype)),
+        rows=rows.array,
+        keys=keys.array,
+        grown=(rows, keys),
         alive=alive,
         count=count + len(new_rows),
         orders=view.orders if not len(new_rows) else [],
@@ -159,26 +164,3 @@ def as_keys(keys: list[Any], dtype: np.dtype[Any]) -> Keys:
     array = np.empty(len(keys), dtype=dtype)
     array[:] = keys
     return array
-
-
-def _joined(old: NDArray[Any], new: NDArray[Any]) -> NDArray[Any]:
-    """Old and new values in one array: appended in place where the old buffer has room.
-
-    Earlier views hold shorter slices of the same buffer, and never see what lies behind them.
-    Only one thread at a time appends (the collection's lock), and always to the newest view.
-    """
-    if not len(new):
-        return old
-    total = len(old) + len(new)
-    buffer = old.base
-    if (
-        not isinstance(buffer, np.ndarray)
-        or buffer.dtype != old.dtype
-        or len(buffer) < total
-        or buffer.ndim != 1
-    ):
-        buffer = np.empty(max(64, total + total // 2), dtype=old.dtype)
-        buffer[: len(old)] = old
-    buffer[len(old) : total] = new
-    result: NDArray[Any] = buffer[:total]
-    return result

@@ -32,6 +32,7 @@ from elanus.schema._fields import (
     check_name,
     make_field,
 )
+from elanus.schema._growing import Growing
 from elanus.schema._index import (
     FAISS_TYPES,
     IndexParam,
@@ -86,6 +87,7 @@ __all__ = [
     "FieldSchema",
     "Function",
     "FunctionType",
+    "Growing",
     "IndexParam",
     "IndexParams",
     "IndexSpec",

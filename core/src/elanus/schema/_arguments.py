@@ -163,6 +163,8 @@ def as_list(value: Any) -> list[Any] | None:
 
     Dicts, frames and bytes can be gone through as well, but mean something else.
     """
+    if type(value) in (list, tuple):
+        return list(value)
     is_other = isinstance(value, (bytes, bytearray, memoryview, Mapping))
     if is_other or not isinstance(value, Iterable) or table_library(value) is not None:
         return None

@@ -14,7 +14,7 @@ from elanus.schema._fields import FieldSchema
 from elanus.schema._json import Rejected, to_json
 from elanus.schema._values import convert_column, reject
 from elanus.schema._vectors import DenseColumn, SparseColumn, dense_column, sparse_column
-from elanus.schema.frames._columns import Column
+from elanus.schema.frames._columns import PlainColumn
 from elanus.schema.frames._input import MISSING, Columns, Rows, as_source, no_null
 
 
@@ -65,7 +65,7 @@ def make_batch(schema: Schema, data: Any, *, upsert: bool = False) -> Batch:
     )
 
 
-def _column(f: FieldSchema, source: Rows | Columns) -> Column:
+def _column(f: FieldSchema, source: Rows | Columns) -> PlainColumn:
     """A field's values with defaults filled in.
 
     Raises:

@@ -116,6 +116,9 @@ class Metric(str, Enum):
 
     COSINE, IP (inner product) and BM25: larger is better. L2: the *squared* Euclidean distance,
     smaller is better.
+
+    Attributes:
+        higher_is_better: whether a larger value means a nearer vector.
     """
 
     COSINE = "COSINE"
@@ -123,10 +126,8 @@ class Metric(str, Enum):
     L2 = "L2"
     BM25 = "BM25"
 
-    @property
-    def higher_is_better(self) -> bool:
-        """Whether a larger value means a nearer vector."""
-        return self is not Metric.L2
+    def __init__(self, name: str) -> None:
+        self.higher_is_better = name != "L2"
 
     @classmethod
     def of(cls, value: object) -> Metric:

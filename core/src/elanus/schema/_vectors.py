@@ -23,6 +23,7 @@ _FLAT = "a FLOAT_VECTOR must be a flat list of numbers"
 _FINITE = "a vector must be finite in single precision, without NaN or infinity"
 _NUMBERS = frozenset({int, float, *(np.dtype(code).type for code in "bhilqBHILQefdg")})
 _TEXTS = (str, bytes, bytearray, memoryview)
+_ONE_QUERY = frozenset({list, tuple, dict, str})
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,8 @@ def _as_matrix(values: Any, dim: int) -> NDArray[np.float32] | None:
         values = np.asarray(values)
         if values.shape != (len(values), dim) or values.dtype.kind not in "fiu":
             return None
-        return _as_single(values)
+        is_single = values.dtype == np.float32 and values.flags.c_contiguous
+        return values if is_single else _as_single(values)
     kinds = set(map(type, values))
     if kinds == {np.ndarray}:
         if {v.shape for v in values} != {(dim,)} or {v.dtype.kind for v in values} - set("fiu"):
@@ -115,26 +117,30 @@ def _as_matrix(values: Any, dim: int) -> NDArray[np.float32] | None:
 
 
 def dense_vector(value: Any, dim: int) -> NDArray[np.float32]:
-    """One vector as (dim,) float32."""
-    array = _as_array(value)
+    """One vector as (dim,) float32; an array that is one already is not copied."""
+    if type(value) is np.ndarray:
+        array = value
+    elif isinstance(value, (list, tuple)):
+        array = _as_numbers(value)
+    else:
+        array = _as_array(value)
     if array.ndim != 1 or array.dtype.kind not in "fiu":
         raise Rejected(_FLAT)
     if len(array) != dim:
         raise Rejected(f"the vector has dimension {len(array)}, the field has dim={dim}")
-    array = _as_single(array)
+    if array.dtype != np.float32 or not array.flags.c_contiguous:
+        array = _as_single(array)
     if not np.isfinite(array).all():
         raise Rejected(_FINITE)
     return array
 
 
 def _as_array(value: Any) -> NDArray[Any]:
-    """A list or an array of any library as numpy's, with nothing guessed."""
+    """An array of any library, or a sequence, as numpy's, with nothing guessed."""
     if isinstance(value, np.ma.MaskedArray) and np.ma.getmaskarray(value).any():
         raise Rejected("a FLOAT_VECTOR has no masked elements")
     if isinstance(value, np.ndarray):
         return np.asarray(value)
-    if isinstance(value, (list, tuple)):
-        return _as_numbers(value)
     if hasattr(value, "__array__"):
         try:
             return np.asarray(value)
@@ -157,8 +163,7 @@ def _as_numbers(values: Sequence[Any]) -> NDArray[np.float32]:
 
 
 def _as_single(array: NDArray[Any]) -> NDArray[np.float32]:
-    if array.dtype == np.float32 and array.flags.c_contiguous:
-        return array
+    """In single precision, where what is too large for it becomes infinite."""
     with np.errstate(over="ignore"):
         return np.ascontiguousarray(array, dtype=np.float32)
 
@@ -250,6 +255,12 @@ def split_queries(data: Any) -> list[Any]:
     Raises:
         ParamError: if it is neither a list nor one of these.
     """
+    # First what nearly everyone gives: a list of vectors or texts, or a matrix.
+    if type(data) is np.ndarray and data.ndim > 1:
+        return list(data)
+    first = data[0] if type(data) is list and data else None
+    if type(first) in _ONE_QUERY or (type(first) is np.ndarray and first.ndim):
+        return list(data)
     if isinstance(data, (str, Mapping)):
         return [data]
     if isinstance(data, np.ndarray) and data.ndim == 1 and data.dtype.kind in "fiu":
@@ -263,10 +274,7 @@ def split_queries(data: Any) -> list[Any]:
         raise ParamError(
             f"search data must be a list of vectors or texts, got {type(data).__name__}"
         )
-    return [data] if queries and _is_scalar(queries[0]) else queries
-
-
-def _is_scalar(value: Any) -> bool:
-    """Whether a value may be one number of a vector, also where it is a wrong one."""
-    is_text = isinstance(value, str)  # numpy's has no dimension either
-    return isinstance(value, (int, float)) or (not is_text and getattr(value, "ndim", 1) == 0)
+    # One number, also a wrong one; numpy's text has no dimension either.
+    first = queries[0] if queries else ""
+    is_number = not isinstance(first, str) and getattr(first, "ndim", 1) == 0
+    return [data] if is_number or isinstance(first, (int, float)) else queries

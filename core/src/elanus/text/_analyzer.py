@@ -45,6 +45,33 @@ class AnalyzedBatch:
     counts: NDArray[np.uint32]
 
 
+class WordTerms(dict[str, tuple[str, ...]]):
+    """The terms of each word, derived when it is first asked for, and remembered for a while.
+
+    Single reads and writes of a dict are atomic; two threads at worst do the same work.
+
+    Args:
+        expand: one raw word to its pieces, in order.
+        apply: one piece to its terms.
+    """
+
+    def __init__(
+        self, expand: Callable[[str], Iterable[str]], apply: Callable[[str], tuple[str, ...]]
+    ) -> None:
+        self._expand = expand
+        self._apply = apply
+
+    def __missing__(self, word: str) -> tuple[str, ...]:
+        # A list at once: a generator would cost more than most words do.
+        found = [self._apply(token[:LONGEST_TOKEN]) for token in self._expand(word)]
+        terms = found[0] if len(found) == 1 else tuple(chain.from_iterable(found))
+        if len(terms) <= _REMEMBERED_TERMS and len(word) <= LONGEST_TOKEN:
+            if len(self) >= _REMEMBERED_WORDS:
+                self.clear()
+            self[word] = terms
+        return terms
+
+
 @dataclass(frozen=True, slots=True)
 class Analyzer:
     """A tokenizer and its filters; made by `build_analyzer`, safe to share between threads.
@@ -60,12 +87,8 @@ class Analyzer:
 
     identity: str
     _split: Callable[[str], list[str]] = field(repr=False, compare=False)
-    _expand: Callable[[str], Iterable[str]] = field(repr=False, compare=False)
-    _filter: Callable[[str], tuple[str, ...]] = field(repr=False, compare=False)
+    _terms: WordTerms = field(repr=False, compare=False)
     _table: NDArray[np.uint8] | None = field(repr=False, compare=False)
-    _memory: dict[str, tuple[str, ...]] = field(
-        default_factory=dict, init=False, repr=False, compare=False
-    )
 
     def tokens(self, text: str) -> list[str]:
         """The terms of one text, in order, repeated as often as they occur.
@@ -73,8 +96,9 @@ class Analyzer:
         Raises:
             ParamError: `text` is not a string.
         """
-        _check_text("text", text)
-        return list(chain.from_iterable(self._terms(self._split(text))))
+        if not isinstance(text, str):
+            raise ParamError(f"text must be a string to be analyzed, got {quoted(text)}")
+        return list(chain.from_iterable(map(self._terms.__getitem__, self._split(text))))
 
     def analyze(self, texts: Sequence[str]) -> AnalyzedBatch:
         """The terms of many texts, counted: for each text the counts of `tokens`.
@@ -87,29 +111,12 @@ class Analyzer:
         if isinstance(texts, str):
             raise ParamError("analyze takes a list of texts, got one string; use tokens for one")
         for row, text in enumerate(texts):
-            _check_text(f"texts[{row}]", text)
+            if not isinstance(text, str):
+                raise ParamError(
+                    f"texts[{row}] must be a string to be analyzed, got {quoted(text)}"
+                )
         rows, numbers, words = numbered_words(texts, self._split, self._table)
-        return _count(rows, numbers, self._terms(words), len(texts))
-
-    def _terms(self, words: Iterable[str]) -> list[tuple[str, ...]]:
-        recall = self._memory.get
-        # Single reads and writes of a dict are atomic; two threads at worst do the same work.
-        return [self._derive(word) if (known := recall(word)) is None else known for word in words]
-
-    def _derive(self, word: str) -> tuple[str, ...]:
-        # A list at once: a generator would cost more than most words do.
-        found = [self._filter(token[:LONGEST_TOKEN]) for token in self._expand(word)]
-        terms = found[0] if len(found) == 1 else tuple(chain.from_iterable(found))
-        if len(terms) <= _REMEMBERED_TERMS and len(word) <= LONGEST_TOKEN:
-            if len(self._memory) >= _REMEMBERED_WORDS:
-                self._memory.clear()
-            self._memory[word] = terms
-        return terms
-
-
-def _check_text(name: str, text: object) -> None:
-    if not isinstance(text, str):
-        raise ParamError(f"{name} must be a string to be analyzed, got {quoted(text)}")
+        return _count(rows, numbers, [self._terms[word] for word in words], len(texts))
 
 
 def chain_filters(filters: Sequence[TokenFilter]) -> Callable[[str], tuple[str, ...]]:

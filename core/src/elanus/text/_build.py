@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from elanus.errors import ParamError, quoted
-from elanus.text._analyzer import Analyzer, chain_filters
+from elanus.text._analyzer import Analyzer, WordTerms, chain_filters
 from elanus.text._filters import JsonOptions, TokenFilter, build_filter, lowercase
-from elanus.text._jieba import Mode, jieba_tokenizer
+from elanus.text._jieba import CutMode, jieba_tokenizer
 from elanus.text._options import Options, unknown
 from elanus.text._tokenizers import Tokenizer, standard, whitespace
 from elanus.text._unicode import HAN
@@ -72,8 +72,7 @@ def build_analyzer(params: str | Params | None) -> Analyzer:
     return Analyzer(
         json.dumps(identity, sort_keys=True, separators=(",", ":")),
         tokenizer.split,
-        tokenizer.expand,
-        chain_filters([apply for _, apply in steps]),
+        WordTerms(tokenizer.expand, chain_filters([apply for _, apply in steps])),
         tokenizer.table,
     )
 
@@ -166,7 +165,7 @@ def _jieba(options: Options) -> tuple[JsonOptions, Tokenizer]:
             f"words of Chinese characters only, got {quoted(words)}"
         )
     canonical: JsonOptions = {"dict": ["_default_", *own], "hmm": hmm, "mode": mode}
-    return canonical, jieba_tokenizer(own, cast("Mode", mode), hmm)
+    return canonical, jieba_tokenizer(own, cast("CutMode", mode), hmm)
 
 
 def _filter(step: Any) -> tuple[JsonOptions, TokenFilter]:

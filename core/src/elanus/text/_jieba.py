@@ -16,14 +16,14 @@ from elanus.text._cjk import ngrams
 from elanus.text._tokenizers import Tokenizer, standard
 from elanus.text._unicode import HAN
 
-Mode = Literal["exact", "search"]
+CutMode = Literal["exact", "search"]
 
 _HAN_RUN = re.compile(f"([{HAN}]+)")
 # One that a signal handler may take again, on top of the call that holds it.
 _loading = threading.RLock()
 
 
-def jieba_tokenizer(words: tuple[str, ...], mode: Mode, hmm: bool) -> Tokenizer:
+def jieba_tokenizer(words: tuple[str, ...], mode: CutMode, hmm: bool) -> Tokenizer:
     """The standard tokenizer, with runs of Han characters cut into dictionary words.
 
     jieba sees Han characters only. It would take other scripts apart letter by letter, and emit

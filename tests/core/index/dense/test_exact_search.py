@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scores import canonical_scores
 
 from elanus.errors import DatabaseCorruptError, DataNotMatchException, ParamError
-from elanus.index import DENSE_METRICS, DenseIndex, canonical_scores
+from elanus.index import DENSE_METRICS, DenseIndex
 from elanus.schema import Metric
 
 

@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+from scores import canonical_scores
 
 from elanus.errors import MissingExtraError, ParamError
 from elanus.index import (
@@ -13,7 +14,6 @@ from elanus.index import (
     DenseIndex,
     FaissIndex,
     FaissParams,
-    canonical_scores,
     load_faiss,
 )
 from elanus.index.dense import _index as dense
@@ -204,7 +204,7 @@ def test_what_does_not_fit_is_refused(big):
     with pytest.raises(ParamError, match="mask"):
         FaissIndex.build(index, KINDS[0], mask=np.ones(3, dtype=bool))
     lists = FaissIndex.build(index, KINDS[0])
-    with pytest.raises(ParamError, match="do not fit an index"):
+    with pytest.raises(ParamError, match="does not fit an index"):
         DenseIndex.from_matrix(big.matrix, None, Metric.IP).with_graph(lists)
 
 

@@ -4,6 +4,7 @@ import threading
 
 import numpy as np
 import pytest
+from scores import canonical_scores
 
 from elanus.errors import ParamError
 from elanus.index import (
@@ -11,12 +12,11 @@ from elanus.index import (
     DenseIndex,
     Graph,
     GraphParams,
-    canonical_scores,
     wants_graph,
 )
 from elanus.index.dense import _index as dense
 from elanus.index.dense import _rerank as rerank
-from elanus.index.dense._metric import Query
+from elanus.index.dense._exact import QueryVector
 from elanus.schema import Metric
 
 
@@ -62,7 +62,7 @@ def test_of_500_equal_vectors_a_graph_gives_the_ten_smallest_keys(metric, big, n
     assert len(index.graph.nodes) == 4501
     slots, _ = index.search(twin, 10, mask=None, keys=big.keys)
     assert big.keys[slots].tolist() == sorted(big.keys[big.twins])[:10]
-    (slots,) = index.graph.candidates(index.rows, [Query.of(twin, 24)], 2, 2, None)
+    (slots,) = index.graph.candidates(index.rows, [QueryVector.of(twin, 24)], 2, 2, None)
     assert set(slots[:500].tolist()) == set(big.twins.tolist())
 
 
@@ -284,10 +284,6 @@ def test_build_arguments_that_do_not_fit_are_refused(big):
 
 
 def test_a_graph_is_wanted_where_it_is_faster_than_a_scan():
-    assert not wants_graph(1_000_000, 384, "FLAT")
-    for kind in ("HNSW", "AUTOINDEX"):
-        assert wants_graph(100_000, 384, kind)
-        assert not wants_graph(1_000, 384, kind)
-        assert not wants_graph(1_000, 32_768, kind)
-    with pytest.raises(ParamError, match="IVF"):
-        wants_graph(1, 1, "IVF")
+    assert wants_graph(100_000, 384)
+    assert not wants_graph(1_000, 384)
+    assert not wants_graph(1_000, 32_768)

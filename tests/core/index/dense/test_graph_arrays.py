@@ -9,7 +9,7 @@ import pytest
 
 from elanus.errors import DatabaseCorruptError
 from elanus.index import DENSE_METRICS, DenseIndex, Graph, GraphParams
-from elanus.index.dense._metric import Query
+from elanus.index.dense._exact import QueryVector
 from elanus.schema import Metric
 
 
@@ -42,7 +42,7 @@ def test_a_saved_graph_answers_as_before(metric, big):
 
 
 def _nearest(graph, index, vector, fetch):
-    [slots] = graph.candidates(index.rows, [Query.of(vector, index.dim)], fetch, fetch, None)
+    [slots] = graph.candidates(index.rows, [QueryVector.of(vector, index.dim)], fetch, fetch, None)
     return slots
 
 
@@ -143,7 +143,7 @@ import numpy as np
 from elanus.errors import DatabaseCorruptError
 from elanus.index import DenseIndex, Graph
 from elanus.schema import Metric
-from elanus.index.dense._metric import Query
+from elanus.index.dense._exact import QueryVector
 
 index = DenseIndex.from_matrix(np.load(sys.argv[1]), None, Metric[sys.argv[3]])
 saved = dict(np.load(sys.argv[2]))
@@ -163,7 +163,7 @@ for turn in range(600):
         counts["raised"] += 1
         continue
     for query in queries:
-        [near] = graph.candidates(index.rows, [Query.of(query, index.dim)], 64, 64, None)
+        [near] = graph.candidates(index.rows, [QueryVector.of(query, index.dim)], 64, 64, None)
         assert near is None or ((near >= 0) & (near < index.n)).all()
         slots, scores = index.with_graph(graph).search(query, 5, mask=None, keys=keys)
         assert len(slots) == 5

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scores import canonical_scores
 
 from elanus.errors import ParamError
-from elanus.index import DENSE_METRICS, canonical_scores, top_order
+from elanus.index import DENSE_METRICS, top_hits
 from elanus.schema import Metric
 
 
@@ -80,7 +81,7 @@ def test_order_is_by_score_then_by_integer_key(pairs, descending):
     scores = np.array([score for score, _ in pairs], dtype=np.float64)
     keys = np.array([key for _, key in pairs], dtype=np.int64)
     sign = -1 if descending else 1
-    found = top_order(scores, keys, descending=descending)
+    found, _ = top_hits(np.arange(len(keys)), scores, len(keys), keys, descending=descending)
     assert [(sign * scores[i], keys[i]) for i in found] == sorted(
         zip(sign * scores, keys, strict=True)
     )
@@ -90,5 +91,5 @@ def test_order_is_by_score_then_by_integer_key(pairs, descending):
 def test_order_of_equal_scores_is_by_code_point_of_string_keys(pairs):
     scores = np.array([score for score, _ in pairs], dtype=np.float64)
     keys = np.array([key for _, key in pairs] + [None], dtype=object)[:-1]
-    found = top_order(scores, keys)
+    found, _ = top_hits(np.arange(len(keys)), scores, len(keys), keys, descending=True)
     assert [(-scores[i], keys[i]) for i in found] == sorted(zip(-scores, keys, strict=True))

@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elanus.index import Bm25Index, bm25_from_arrays, bm25_to_arrays
+from elanus.index import Bm25Index, _order, bm25_from_arrays, bm25_to_arrays
 from elanus.index.sparse import _bm25, _bm25_exact, _bm25_search, _impacts, _postings, _segment
-from elanus.index.sparse import _common as _sparse_common
 
 DEFAULTS: dict = {}
 TINY = {
@@ -20,7 +19,7 @@ TINY = {
     (_impacts, "DENSE_SHARE"): 3,
     (_bm25, "_SELECTIVE"): 0,
     (_bm25_search, "_FEW"): 0,
-    (_sparse_common, "_GROUPS"): 2,
+    (_order, "_GROUPS"): 2,
     (_postings, "MERGE_LIMIT"): 30,
     (_postings, "BULK_RATIO"): 1,
     (_postings, "_SORTED_AT_ONCE"): 7,

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elanus.index import SparseIndex
-from elanus.index.sparse import _common as _sparse_common
+from elanus.index import SparseIndex, _order
 from elanus.index.sparse import _postings
 
 VALUES = st.one_of(
@@ -26,7 +25,7 @@ VECTOR = st.dictionaries(DIMENSIONS, VALUES, max_size=6)
 def tiny_limits():
     """Several segments and groups with a few rows."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_sparse_common, "_GROUPS", 2)
+        patch.setattr(_order, "_GROUPS", 2)
         patch.setattr(_postings, "MERGE_LIMIT", 8)
         patch.setattr(_postings, "BULK_RATIO", 1)
         yield

@@ -9,7 +9,7 @@ import numpy as np
 import orjson
 
 from elanus.engine._parts import DenseKey
-from elanus.engine._view import Keys, View, as_keys
+from elanus.engine._view import View, as_keys
 from elanus.engine.saved._saved import (
     SLOTS,
     Restored,
@@ -21,7 +21,7 @@ from elanus.engine.saved._saved import (
     text_kind,
 )
 from elanus.errors import DatabaseCorruptError
-from elanus.index import DenseIndex
+from elanus.index import DenseIndex, Keys
 from elanus.schema import Metric
 from elanus.storage import (
     CacheFolder,

@@ -17,6 +17,7 @@ from elanus.engine.saved._saving import Stopped
 from elanus.engine.upkeep._background import Stop
 from elanus.errors import DatabaseCorruptError
 from elanus.index import (
+    Approximate,
     DenseIndex,
     FaissIndex,
     FaissKind,
@@ -37,7 +38,7 @@ _PATIENCE_SECONDS = 600.0
 
 def is_scanned(spec: IndexSpec, count: int, dim: int) -> bool:
     """Whether so many vectors are scanned by design."""
-    return spec.index_type == "FLAT" or not wants_graph(count, dim, "HNSW")
+    return spec.index_type == "FLAT" or not wants_graph(count, dim)
 
 
 def needs_work(
@@ -55,7 +56,7 @@ def needs_work(
         return False
     if index.graph is None:
         # All types switch at the same size; see `wants_graph`.
-        return wants_graph(view.count, index.dim, "HNSW")
+        return wants_graph(view.count, index.dim)
     # The tail is scanned at every search: fold it in when that starts to be felt.
     wanted = index.n if slots is None else slots
     return wanted - index.graph.covered > _LONGEST_TAIL or _is_unfit(view, index, spec)
@@ -169,7 +170,7 @@ def _build(
     old, mask = index.graph, view.mask
     if mask is not None:
         mask = mask[: index.n]  # the view may have followed new rows that the index has not
-    graph: Graph | FaissIndex | None
+    graph: Approximate | None
     if old is not None and not _is_unfit(view, index, spec):
         graph = old.extend(index, mask=mask, stop=stop)
     else:

@@ -27,6 +27,7 @@ from elanus.index.dense._nodes import (
     node_blocks,
     node_vectors,
 )
+from elanus.index.dense._rerank import check_fits
 from elanus.schema import Metric
 
 if TYPE_CHECKING:
@@ -34,8 +35,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from elanus.index.dense._graph import HasRows
-    from elanus.index.dense._metric import Float32s, Query, Slots
+    from elanus.index.dense._exact import QueryVector
+    from elanus.index.dense._index import DenseIndex
+    from elanus.index.dense._lengths import Float32s, Slots
     from elanus.index.dense._rows import Rows
 
 FaissKind = Literal["IVF_FLAT", "IVF_SQ8", "IVF_PQ", "SCANN"]
@@ -161,7 +163,7 @@ class FaissIndex:
     @classmethod
     def build(
         cls,
-        index: HasRows,
+        index: DenseIndex,
         params: FaissParams,
         *,
         mask: NDArray[np.bool_] | None = None,
@@ -201,7 +203,7 @@ class FaissIndex:
 
     def extend(
         self,
-        index: HasRows,
+        index: DenseIndex,
         *,
         mask: NDArray[np.bool_] | None = None,
         stop: Callable[[], bool] = never,
@@ -212,7 +214,7 @@ class FaissIndex:
         those of `build`.
         """
         rows = index.rows
-        self.check_fits(rows)
+        check_fits(self, rows)
         try:
             grown = Growth.of(self.nodes, self.scale, rows, self.covered, mask, stop)
         except Stopped:
@@ -239,24 +241,10 @@ class FaissIndex:
         """The same index, of which a search reads ``nprobe`` lists."""
         return replace(self, nprobe=nprobe)
 
-    def check_fits(self, rows: Rows) -> None:
-        """Raise unless ``rows`` can be the vectors that this index was built from.
-
-        Raises:
-            ParamError: another metric, another dimension, or fewer slots than are covered.
-        """
-        same = self.metric is rows.metric and self.dim == rows.dim
-        if not same or self.covered > rows.n:
-            raise ParamError(
-                f"lists of {self.covered} slots ({self.metric.value}, dimension {self.dim}) do "
-                f"not fit an index of {rows.n} ({rows.metric.value}, dimension {rows.dim}): build "
-                "them from this index"
-            )
-
     def candidates(
         self,
         rows: Rows,  # noqa: ARG002  (a graph needs the lengths of the vectors; codes tell nothing)
-        queries: Sequence[Query],
+        queries: Sequence[QueryVector],
         k: int,  # noqa: ARG002  (distances between codes are too rough to drop candidates by)
         fetch: int,
         mask: NDArray[np.bool_] | None,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from elanus.index.dense._metric import Float32s
+    from elanus.index.dense._lengths import Float32s
 
 _STEP_PRODUCTS = 2_000_000_000  # 0.1 to 0.4 s
 _SPLIT = 1.0 / 1024  # FAISS's: how far apart the halves of a list that is split begin

@@ -10,20 +10,20 @@ from __future__ import annotations
 import time
 from bisect import bisect_right
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import hnswlib
 import numpy as np
 
 from elanus.errors import DatabaseCorruptError, ParamError
-from elanus.index.dense._flat import dot_error
+from elanus.index.dense._exact import QueryVector, dot_error
 from elanus.index.dense._graph_arrays import (
     HnswState,
-    checked_layout,
+    checked_header,
     hnsw_from_arrays,
     hnsw_to_arrays,
 )
-from elanus.index.dense._metric import Float32s, Query, Slots
+from elanus.index.dense._lengths import Float32s, Slots
 from elanus.index.dense._native import inside
 from elanus.index.dense._nodes import (
     Growth,
@@ -35,6 +35,7 @@ from elanus.index.dense._nodes import (
     node_blocks,
     node_vectors,
 )
+from elanus.index.dense._rerank import check_fits
 from elanus.schema import Metric
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from elanus.index.dense._index import DenseIndex
     from elanus.index.dense._rows import Rows
 
 _Walked: TypeAlias = "tuple[NDArray[np.int64], Float32s]"
@@ -56,14 +58,6 @@ def _next_step(rows: int, seconds: float) -> int:
     """How many rows to add before the next look, when so many took so long."""
     fitting = int(rows * min(_SLICE_SECONDS / max(seconds, 1e-6), 4.0))
     return min(max(fitting, _LEAST_SLICE), _MOST_SLICE)
-
-
-class HasRows(Protocol):
-    """What a graph needs of an index: its vectors."""
-
-    @property
-    def rows(self) -> Rows:
-        """The vectors by slot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +116,7 @@ class Graph:
     @classmethod
     def build(
         cls,
-        index: HasRows,
+        index: DenseIndex,
         params: GraphParams,
         *,
         mask: NDArray[np.bool_] | None = None,
@@ -152,7 +146,7 @@ class Graph:
 
     def extend(
         self,
-        index: HasRows,
+        index: DenseIndex,
         *,
         mask: NDArray[np.bool_] | None = None,
         threads: int = 0,
@@ -163,7 +157,7 @@ class Graph:
         Args and errors are those of `build`; ``mask`` counts from ``covered`` on.
         """
         rows = index.rows
-        self.check_fits(rows)
+        check_fits(self, rows)
         if threads < 0:
             raise ParamError(f"threads is {threads}: pass 0 for one per core, or more")
         try:
@@ -198,24 +192,10 @@ class Graph:
         upper = len(self.nodes) * 4 * (self.params.m + 1) // (self.params.m - 1)
         return int(len(self.nodes) * per_node + upper + self.nodes.nbytes + self.stragglers.nbytes)
 
-    def check_fits(self, rows: Rows) -> None:
-        """Raise unless ``rows`` can be the vectors that this graph links.
-
-        Raises:
-            ParamError: another metric, another dimension, or fewer slots than are covered.
-        """
-        same = self.metric is rows.metric and self.dim == rows.dim
-        if not same or self.covered > rows.n:
-            raise ParamError(
-                f"a graph of {self.covered} slots ({self.metric.value}, dimension {self.dim}) does "
-                f"not fit an index of {rows.n} ({rows.metric.value}, dimension {rows.dim}): build "
-                "it from this index"
-            )
-
     def candidates(
         self,
         rows: Rows,
-        queries: Sequence[Query],
+        queries: Sequence[QueryVector],
         k: int,
         fetch: int,
         mask: NDArray[np.bool_] | None,
@@ -280,7 +260,7 @@ class Graph:
     def _doubt(self, distance: float, longest: float) -> float:
         """How far beyond ``distance`` hnswlib may put a slot that is truly not behind it.
 
-        Twice the error of one distance, by the bound that `_flat` explains. ``longest`` is the
+        Twice the error of one distance, by the bound that `_exact` explains. ``longest`` is the
         greatest length among the slots; IP needs it.
         """
         gamma = dot_error(self.dim)
@@ -309,7 +289,7 @@ class Graph:
     def from_arrays(
         cls,
         arrays: Mapping[str, NDArray[Any]],
-        index: HasRows,
+        index: DenseIndex,
         *,
         stop: Callable[[], bool] = never,
     ) -> Graph | None:
@@ -325,28 +305,32 @@ class Graph:
                 that is out of range.
         """
         rows = index.rows
-        layout = checked_layout(arrays, rows.n)
+        header = checked_header(arrays, rows.n)
         try:
-            params = GraphParams(layout.m, layout.ef_construction)
+            params = GraphParams(header.m, header.ef_construction)
         except ParamError as error:
             raise DatabaseCorruptError(f"graph: {error}; rebuild it") from error
         start, slots, stragglers = (
             arrays[name].astype(np.intp) for name in ("node_start", "node_slots", "stragglers")
         )
         nodes, scale = NodeTable(start, slots), float(arrays["scale"][0])
-        blank = cls(params, rows.metric, rows.dim, layout.covered, nodes, stragglers, scale, None)
+        blank = cls(params, rows.metric, rows.dim, header.covered, nodes, stragglers, scale, None)
         _check_slots(blank, rows)
         hnsw = blank._copied(len(nodes))
         if len(nodes):
             blocks = node_blocks(rows, nodes.leaders[arrays["labels"]], scale, stop)
             try:
-                hnsw = hnsw_from_arrays(arrays, hnsw, blocks, layout)
+                hnsw = hnsw_from_arrays(arrays, hnsw, blocks, header)
             except Stopped:
                 return None
         return replace(blank, _hnsw=hnsw)
 
     def _copied(self, capacity: int) -> Any:
-        """A private hnswlib index with this graph's nodes, and room for ``capacity``."""
+        """A private hnswlib index with this graph's nodes, and room for ``capacity``.
+
+        Others may search this graph meanwhile: a search writes to none of the memory that is read
+        here. Whoever adds to the copy is its only owner until it is published.
+        """
         if self._hnsw is not None and len(self.nodes):
             return HnswState.of(self._hnsw, self.params.m, self.dim).assembled(capacity)
         hnsw = hnswlib.Index("l2" if self.metric is Metric.L2 else "ip", self.dim)

@@ -13,7 +13,7 @@ import hnswlib
 import numpy as np
 
 from elanus.errors import DatabaseCorruptError
-from elanus.index.dense._metric import TAME_MAX, TAME_MIN, Float32s
+from elanus.index.dense._lengths import TAME_MAX, TAME_MIN, Float32s
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -37,7 +37,7 @@ _TYPES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class GraphHeader:
     """The header of a saved graph.
 
     Attributes:
@@ -123,7 +123,7 @@ def hnsw_to_arrays(
     top = held.state["max_level"] if nodes else 0
     upper = held.state["link_lists"].view(np.uint32).reshape(-1, m + 1)
     return {
-        "header": Layout(m, ef_construction, covered, entry, top).as_array(),
+        "header": GraphHeader(m, ef_construction, covered, entry, top).as_array(),
         "levels": held.state["element_levels"][:nodes].copy(),
         "links": _without_leftovers(held.records["links"]),
         "upper": _without_leftovers(upper),
@@ -135,19 +135,19 @@ def hnsw_from_arrays(
     arrays: Mapping[str, NDArray[Any]],
     template: Any,
     blocks: Iterable[tuple[int, Float32s]],
-    layout: Layout,
+    header: GraphHeader,
 ) -> Any:
     """The hnswlib index of checked arrays.
 
     Args:
-        arrays: as `checked_layout` has passed them.
+        arrays: as `checked_header` has passed them.
         template: an empty hnswlib index of the same space, dimension and parameters.
         blocks: the vectors in the order of the ``labels``, in pieces, each with its offset.
-        layout: the header.
+        header: their header.
     """
     empty = template.__getstate__()[0]
     nodes = len(arrays["labels"])
-    records = np.empty(nodes, dtype=_record_type(layout.m, empty["dim"]))
+    records = np.empty(nodes, dtype=_record_type(header.m, empty["dim"]))
     records["links"] = arrays["links"]
     for start, block in blocks:
         records["vector"][start : start + len(block)] = block
@@ -156,8 +156,8 @@ def hnsw_from_arrays(
         **empty,
         "cur_element_count": nodes,
         "ep_added": True,
-        "enterpoint_node": layout.entry,
-        "max_level": layout.top,
+        "enterpoint_node": header.entry,
+        "max_level": header.top,
         "element_levels": arrays["levels"],
         "link_lists": np.ascontiguousarray(arrays["upper"]).view(np.int8).ravel(),
         "label_lookup_external": arrays["labels"].astype(np.uint64),
@@ -166,7 +166,7 @@ def hnsw_from_arrays(
     return HnswState(state, records).assembled()
 
 
-def checked_layout(arrays: Mapping[str, NDArray[Any]], n: int) -> Layout:
+def checked_header(arrays: Mapping[str, NDArray[Any]], n: int) -> GraphHeader:
     """Check everything that hnswlib will follow without looking.
 
     Args:
@@ -184,20 +184,20 @@ def checked_layout(arrays: Mapping[str, NDArray[Any]], n: int) -> Layout:
             array.dtype == kind and array.ndim == dimensions,
             f"the array {name} is {array.dtype} with {array.ndim} dimensions",
         )
-    header = arrays["header"]
-    _check(len(header) == 6 and header[0] == FORMAT, "its header is of another format")
-    layout = Layout(*header[1:].tolist())
-    _check(2 <= layout.m <= 2048, f"M is {layout.m}")
-    _check(0 <= layout.covered <= n, f"it covers {layout.covered} slots of {n}")
+    numbers = arrays["header"]
+    _check(len(numbers) == 6 and numbers[0] == FORMAT, "its header is of another format")
+    header = GraphHeader(*numbers[1:].tolist())
+    _check(2 <= header.m <= 2048, f"M is {header.m}")
+    _check(0 <= header.covered <= n, f"it covers {header.covered} slots of {n}")
     scale = arrays["scale"]
     _check(
         len(scale) == 1 and TAME_MIN <= scale[0] <= TAME_MAX and np.frexp(scale[0])[0] == 0.5,
         "its scale is no power of two within range",
     )
     _check_nodes(arrays)
-    _check_levels(arrays, layout)
+    _check_levels(arrays, header)
     _check_links(arrays)
-    return layout
+    return header
 
 
 def _check_nodes(arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -209,7 +209,7 @@ def _check_nodes(arrays: Mapping[str, NDArray[Any]]) -> None:
     _check(np.array_equal(np.sort(labels), np.arange(nodes)), "labels are no permutation")
 
 
-def _check_levels(arrays: Mapping[str, NDArray[Any]], layout: Layout) -> None:
+def _check_levels(arrays: Mapping[str, NDArray[Any]], header: GraphHeader) -> None:
     levels, nodes = arrays["levels"], len(arrays["labels"])
     _check(len(levels) == nodes, "levels do not fit the labels")
     if not nodes:
@@ -217,9 +217,9 @@ def _check_levels(arrays: Mapping[str, NDArray[Any]], layout: Layout) -> None:
         return
     _check(levels.min() >= 0, "a level is negative")
     _check(int(levels.sum(dtype=np.int64)) == len(arrays["upper"]), "levels do not fit the links")
-    _check(0 <= layout.entry < nodes, f"the entry point is {layout.entry} of {nodes} nodes")
+    _check(0 <= header.entry < nodes, f"the entry point is {header.entry} of {nodes} nodes")
     _check(
-        levels[layout.entry] == layout.top == levels.max(),
+        levels[header.entry] == header.top == levels.max(),
         "the entry point is not on the highest level",
     )
 

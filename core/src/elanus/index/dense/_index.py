@@ -1,28 +1,37 @@
-"""One dense vector field of a collection: exact search, and a graph once that is faster."""
+"""One dense vector field of a collection: exact search, and a graph once that is faster.
+
+Nothing here is ever changed, so that a search takes no lock. This is why it stays right while
+others work:
+
+* `DenseIndex.append` makes a longer value. The rows of the shorter one stay where they are (see
+  `Growing`), and the graph is handed on: what it covers is as before, and the new rows, which are
+  behind that, are scanned. So a row is found by the first search after its commit, however long
+  the graph takes to follow.
+* A graph is built from one value, for seconds or minutes, while rows are appended and deleted. It
+  is then put on the newest value, whose first slots are the same. It may link slots that were
+  deleted since: the mask hides them. It lacks those that were dead when it was built: a slot never
+  comes to life again, so no later mask asks for them.
+* A build that is stopped, or fails, has touched its own copy only.
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, get_args
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from elanus.errors import ParamError
-from elanus.index._order import Keys
-from elanus.index.dense._flat import GATHER_COST, Hits, Pool, scan
-from elanus.index.dense._metric import DENSE_METRICS, Float32s, Float64s, Query, Slots
-from elanus.index.dense._rerank import Wanted, ranked
+from elanus.index._order import Keys, Ranking, check_search
+from elanus.index.dense._exact import GATHER_COST, QueryVector, scan
+from elanus.index.dense._lengths import DENSE_METRICS, Float32s, Float64s, Slots
+from elanus.index.dense._rerank import Approximate, Wanted, check_fits, ranked
 from elanus.index.dense._rows import Rows
 from elanus.schema import Metric
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from elanus.index.dense._faiss import FaissIndex
-    from elanus.index.dense._graph import Graph
-
-IndexType = Literal["FLAT", "AUTOINDEX", "HNSW", "IVF_FLAT", "IVF_SQ8", "IVF_PQ", "SCANN"]
 
 FETCH_COST = 60
 """A candidate fetched from the graph (2.2 µs at 384 d), against a row read in sequence."""
@@ -41,18 +50,11 @@ _FOUND_BYTES = 16 << 20  # what the graph gives for a batch of queries
 _CANDIDATE_BYTES = 8 + 4  # a node and its distance
 
 
-def wants_graph(n_alive: int, dim: int, index_type: IndexType) -> bool:
+def wants_graph(n_alive: int, dim: int) -> bool:
     """Whether a field of ``n_alive`` vectors is searched much faster through a graph.
 
-    All types but ``FLAT`` are alike: below that size an exact answer costs no more.
-
-    Raises:
-        ParamError: ``index_type`` is another name.
+    All types of approximate index are alike: below that size an exact answer costs no more.
     """
-    if index_type not in get_args(IndexType):
-        raise ParamError(f"index type {index_type!r}: pass one of {', '.join(get_args(IndexType))}")
-    if index_type == "FLAT":
-        return False
     # With fewer rows than its candidates are worth, a search would not take the graph at all.
     return n_alive > FETCH_COST * _USUAL_EF and n_alive * dim >= GRAPH_MIN_VALUES
 
@@ -78,10 +80,18 @@ class DenseIndex:
     Attributes:
         rows: the vectors.
         graph: an approximate index over the first slots, or None; the rest is scanned.
+        n: number of slots, null vectors included.
+        dim: dimension of the vectors.
     """
 
     rows: Rows
-    graph: Graph | FaissIndex | None = None
+    graph: Approximate | None = None
+    n: int = field(init=False)
+    dim: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "n", self.rows.n)
+        object.__setattr__(self, "dim", self.rows.dim)
 
     @classmethod
     def empty(cls, dim: int, metric: Metric) -> DenseIndex:
@@ -124,16 +134,6 @@ class DenseIndex:
         return cls(Rows.of(matrix, present, metric, squares))
 
     @property
-    def n(self) -> int:
-        """Number of slots, null vectors included."""
-        return self.rows.n
-
-    @property
-    def dim(self) -> int:
-        """Dimension of the vectors."""
-        return self.rows.dim
-
-    @property
     def metric(self) -> Metric:
         """How vectors are compared."""
         return self.rows.metric
@@ -162,14 +162,14 @@ class DenseIndex:
         """
         return DenseIndex(self.rows.append(vectors, present), self.graph)
 
-    def with_graph(self, graph: Graph | FaissIndex | None) -> DenseIndex:
+    def with_graph(self, graph: Approximate | None) -> DenseIndex:
         """The same rows, searched through ``graph`` as far as it covers them.
 
         Raises:
             ParamError: the graph was built from another kind of index.
         """
         if graph is not None:
-            graph.check_fits(self.rows)
+            check_fits(graph, self.rows)
         return replace(self, graph=graph)
 
     def vectors(self, slots: Slots) -> Float32s:
@@ -191,7 +191,7 @@ class DenseIndex:
         mask: NDArray[np.bool_] | None,
         keys: Keys,
         ef: int = 64,
-    ) -> Hits:
+    ) -> Ranking:
         """The nearest vectors: ``min(k, eligible and present)`` hits, in canonical order.
 
         Exact without a graph, and wherever the mask leaves so few rows that scanning them is
@@ -210,8 +210,7 @@ class DenseIndex:
         Raises:
             ParamError: an argument has a wrong shape, type or value.
         """
-        self._check(k, ef, mask, keys)
-        return self._search([Query.of(query, self.dim)], k, mask, keys, ef)[0]
+        return self._search([query], k, mask, keys, ef)[0]
 
     def search_many(
         self,
@@ -221,46 +220,41 @@ class DenseIndex:
         mask: NDArray[np.bool_] | None,
         keys: Keys,
         ef: int = 64,
-    ) -> list[Hits]:
+    ) -> list[Ranking]:
         """`search` for each row of ``queries``, shape ``(q, dim)``: the same hits, the same bits.
 
         Exact scans share one pass over the vectors. Arguments and errors are those of `search`.
         """
-        self._check(k, ef, mask, keys)
         queries = np.asarray(queries, dtype=np.float32)
         if queries.ndim != 2:
             raise ParamError(
                 f"queries have shape {queries.shape}: pass a matrix of shape (q, {self.dim})"
             )
-        return self._search([Query.of(query, self.dim) for query in queries], k, mask, keys, ef)
-
-    def _check(self, k: int, ef: int, mask: NDArray[np.bool_] | None, keys: Keys) -> None:
-        if k < 1 or ef < 1:
-            raise ParamError(f"k is {k} and ef is {ef}: pass at least 1")
-        if mask is not None and (mask.shape != (self.n,) or mask.dtype != np.bool_):
-            raise ParamError(
-                f"mask: {mask.dtype} of shape {mask.shape}: pass one boolean for each of the "
-                f"{self.n} slots"
-            )
-        if keys.shape != (self.n,):
-            raise ParamError(
-                f"keys have shape {keys.shape}: pass one key for each of the {self.n} slots"
-            )
+        return self._search(list(queries), k, mask, keys, ef)
 
     def _search(
-        self, queries: list[Query], k: int, mask: NDArray[np.bool_] | None, keys: Keys, ef: int
-    ) -> list[Hits]:
-        graph = self.graph
-        count = 0 if graph is None else self._count(mask)
-        fetch = None if graph is None else self._fetch(k, ef, count)
-        if graph is None or fetch is None:
-            return scan(self.rows, queries, k, Pool.of(self.rows, mask), keys)
-        wanted = Wanted(k, count, mask, keys)
-        hits: list[Hits] = []
+        self, vectors: list[Float32s], k: int, mask: NDArray[np.bool_] | None, keys: Keys, ef: int
+    ) -> list[Ranking]:
+        check_search("DenseIndex.search", self.n, k, mask, keys)
+        if ef < 1:
+            raise ParamError(f"DenseIndex.search: ef is {ef}; pass at least 1")
+        queries = [QueryVector.of(vector, self.dim) for vector in vectors]
+        if self.graph is not None:
+            wanted = Wanted(k, self._count(mask), mask, keys)
+            fetch = self._fetch(k, ef, wanted.count)
+            if fetch is not None:
+                return self._through(self.graph, queries, fetch, wanted)
+        return scan(self.rows, queries, k, mask, keys)
+
+    def _through(
+        self, graph: Approximate, queries: list[QueryVector], fetch: int, wanted: Wanted
+    ) -> list[Ranking]:
+        """The hits by candidates of the graph, for so many queries at a time as memory allows."""
+        hits: list[Ranking] = []
         step = max(1, _FOUND_BYTES // (_CANDIDATE_BYTES * fetch))
         for first in range(0, len(queries), step):
             batch = queries[first : first + step]
-            near = graph.candidates(self.rows, batch, k, fetch, mask)
+            near = graph.candidates(self.rows, batch, wanted.k, fetch, wanted.mask)
             hits += ranked(self.rows, graph, batch, near, wanted)
         return hits
 

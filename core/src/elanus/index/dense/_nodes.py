@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from elanus.errors import ParamError
-from elanus.index.dense._metric import TAME_MAX, Float32s, Query, Slots
+from elanus.index.dense._lengths import TAME_MAX, Float32s, Slots
 from elanus.schema import Metric
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from elanus.index.dense._exact import QueryVector
     from elanus.index.dense._rows import Rows
 
 _CHUNK_BYTES = 1 << 20
@@ -52,7 +53,7 @@ def are_wild(rows: Rows, slots: Slots, scale: float) -> NDArray[np.bool_]:
     return ~(rows.factors[slots] * scale <= TAME_MAX)
 
 
-def direction(metric: Metric, query: Query, scale: float) -> Float32s | None:
+def direction(metric: Metric, query: QueryVector, scale: float) -> Float32s | None:
     """What a query looks for among `node_vectors`; None when float32 cannot hold it."""
     if metric is not Metric.COSINE and not query.is_tame:
         return None

@@ -1,4 +1,16 @@
-"""From the candidates of an approximate index to hits: canonical scores, and what it lacks."""
+"""From the candidates of an approximate index to hits: canonical scores, and what it lacks.
+
+A search promises exactly ``min(k, eligible)`` hits. An approximate index promises nothing: its
+links may lead elsewhere, a mask may hide most of what it finds, and float32 may be too small for a
+query or for a vector. Three other sources make up for that, and each of them is exact:
+
+* slots behind ``covered``, appended since it was built, are scanned;
+* its stragglers, which it knows but cannot hold, are scored one by one;
+* a query that has too few hits even so, or that it cannot answer, scans everything.
+
+The first two never hold what it finds itself, so the parts are joined without looking for doubles;
+and all parts have their scores from one function, so that it does not show where a hit came from.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +19,23 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from elanus.index._order import Keys, top_hits
-from elanus.index.dense._flat import Hits, Pool, scan
-from elanus.index.dense._metric import Float64s, Query, Slots, score_pairs
+from elanus.errors import ParamError
+from elanus.index._order import Keys, Ranking, top_hits
+from elanus.index.dense._exact import QueryVector, canonical_scores, scan, score_slots
+from elanus.index.dense._lengths import Float64s, Slots
+from elanus.index.dense._nodes import never
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
+    from elanus.index.dense._faiss import FaissParams
+    from elanus.index.dense._graph import GraphParams
+    from elanus.index.dense._index import DenseIndex
+    from elanus.index.dense._nodes import NodeTable
     from elanus.index.dense._rows import Rows
+    from elanus.schema import Metric
 
 _PAIR_BYTES = 1 << 19  # float64 temporaries that stay in the cache
 _MANY = 64  # candidates a query, beyond which scoring them together saves nothing
@@ -27,24 +46,50 @@ class Approximate(Protocol):
     """An immutable index over the first slots of a field, which finds most of the nearest."""
 
     @property
+    def params(self) -> GraphParams | FaissParams:
+        """How it was built."""
+
+    @property
+    def metric(self) -> Metric:
+        """Of the vectors that it was built from."""
+
+    @property
+    def dim(self) -> int:
+        """Of the vectors that it was built from."""
+
+    @property
     def covered(self) -> int:
         """Slots below are found, unless they were null or masked out when it was built."""
+
+    @property
+    def nodes(self) -> NodeTable:
+        """Which slots each of its distinct vectors stands for."""
 
     @property
     def stragglers(self) -> Slots:
         """Covered slots that it cannot hold."""
 
     @property
+    def busy(self) -> list[None]:
+        """One entry for each search that is inside of foreign code just now."""
+
+    @property
     def nbytes(self) -> int:
         """Bytes of memory."""
 
-    def check_fits(self, rows: Rows) -> None:
-        """Raise `ParamError` unless ``rows`` can be the vectors that it was built from."""
+    def extend(
+        self,
+        index: DenseIndex,
+        *,
+        mask: NDArray[np.bool_] | None = None,
+        stop: Callable[[], bool] = never,
+    ) -> Approximate | None:
+        """One that covers all of ``index``, or None when stopped; this one stays as it is."""
 
     def candidates(
         self,
         rows: Rows,
-        queries: Sequence[Query],
+        queries: Sequence[QueryVector],
         k: int,
         fetch: int,
         mask: NDArray[np.bool_] | None,
@@ -53,6 +98,21 @@ class Approximate(Protocol):
 
         None when it cannot answer the query.
         """
+
+
+def check_fits(index: Approximate, rows: Rows) -> None:
+    """Raise unless ``rows`` can be the vectors that an approximate index was built from.
+
+    Raises:
+        ParamError: another metric, another dimension, or fewer slots than are covered.
+    """
+    same = index.metric is rows.metric and index.dim == rows.dim
+    if not same or index.covered > rows.n:
+        raise ParamError(
+            f"an approximate index of {index.covered} slots ({index.metric.value}, dimension "
+            f"{index.dim}) does not fit an index of {rows.n} ({rows.metric.value}, dimension "
+            f"{rows.dim}): build it from this index"
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,10 +135,10 @@ class Wanted:
 def ranked(
     rows: Rows,
     index: Approximate,
-    queries: Sequence[Query],
+    queries: Sequence[QueryVector],
     near: Sequence[Slots | None],
     wanted: Wanted,
-) -> list[Hits]:
+) -> list[Ranking]:
     """The best of the candidates and of the slots that the index does not cover.
 
     A query with too few of them is answered by a scan: links are a heuristic, and a filter may
@@ -96,24 +156,28 @@ def ranked(
     hits = []
     for query, slots, scores, more in zip(queries, near, scored, late, strict=True):
         if slots is None or len(slots) + sum(len(m) for m, _ in more) < min(k, wanted.count):
-            hits += scan(rows, [query], k, Pool.of(rows, wanted.mask), keys)
+            hits += scan(rows, [query], k, wanted.mask, keys)
         else:
             found = _joined((slots, scores), more) if more else (slots, scores)
             hits.append(top_hits(*found, k, keys, descending=descending))
     return hits
 
 
-def _joined(near: Hits, late: Sequence[Hits]) -> Hits:
+def _joined(near: Ranking, late: Sequence[Ranking]) -> Ranking:
     slots, scores = zip(near, *late, strict=True)
     return np.concatenate(slots), np.concatenate(scores)
 
 
-def _scored(rows: Rows, queries: Sequence[Query], near: Sequence[Slots | None]) -> list[Float64s]:
+def _scored(
+    rows: Rows, queries: Sequence[QueryVector], near: Sequence[Slots | None]
+) -> list[Float64s]:
     """Canonical scores of each query's candidates, for many queries at once."""
     found = [_NO_SLOTS if slots is None else slots for slots in near]
     counts = [len(slots) for slots in found]
     if sum(counts) > _MANY * len(counts) or len(counts) == 1:
-        return [rows.scores(slots, query) for slots, query in zip(found, queries, strict=True)]
+        return [
+            score_slots(rows, slots, query) for slots, query in zip(found, queries, strict=True)
+        ]
     everyone, owners = np.concatenate(found), np.repeat(np.arange(len(found)), counts)
     wide = np.stack([query.wide for query in queries])
     squares = np.array([query.square for query in queries])
@@ -124,22 +188,22 @@ def _scored(rows: Rows, queries: Sequence[Query], near: Sequence[Slots | None]) 
         slots, own = everyone[part], owners[part]
         vectors, lengths = rows.take(slots), rows.squares.take(slots)
         pairs = (vectors, wide.take(own, axis=0), squares.take(own), lengths)
-        scores[part] = score_pairs(rows.metric, *pairs)
+        scores[part] = canonical_scores(rows.metric, *pairs)
     return np.split(scores, np.cumsum(counts)[:-1])
 
 
 def _uncovered(
-    rows: Rows, index: Approximate, queries: Sequence[Query], wanted: Wanted
-) -> list[list[Hits]]:
+    rows: Rows, index: Approximate, queries: Sequence[QueryVector], wanted: Wanted
+) -> list[list[Ranking]]:
     """For each query, hits among the slots that the index cannot find."""
-    late: list[list[Hits]] = [[] for _ in queries]
+    late: list[list[Ranking]] = [[] for _ in queries]
     if len(index.stragglers):
         slots = index.stragglers
         slots = slots if wanted.mask is None else slots[wanted.mask[slots]]
         for query, found in zip(queries, late, strict=True):
-            found.append((slots, rows.scores(slots, query)))
+            found.append((slots, score_slots(rows, slots, query)))
     if index.covered < rows.n:
-        pool = Pool.of(rows, wanted.mask, index.covered)
-        for found, tail in zip(late, scan(rows, queries, wanted.k, pool, wanted.keys), strict=True):
+        tails = scan(rows, queries, wanted.k, wanted.mask, wanted.keys, index.covered)
+        for found, tail in zip(late, tails, strict=True):
             found.append(tail)
     return late

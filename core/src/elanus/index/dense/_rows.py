@@ -3,57 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from elanus.errors import DatabaseCorruptError, DataNotMatchException, ParamError
-from elanus.index.dense._metric import (
-    TAME_MAX,
-    TAME_MIN,
+from elanus.errors import ParamError
+from elanus.index.dense._lengths import (
     Float32s,
     Float64s,
-    Query,
     Slots,
-    score_rows,
-    squared_norms,
+    checked_squares,
+    prefilter_factors,
+    present_squares,
 )
-from elanus.schema import Metric
+from elanus.schema import Growing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-_NORM_CHUNK_BYTES = 1 << 20  # float64 temporaries that stay in the cache
-_SCORE_CHUNK_BYTES = 16 << 20  # two or three such temporaries are alive at once
+    from elanus.schema import Metric
 
-
-class _Buffer:
-    """One growing array; each value reads a prefix of it, and only the newest appends in place."""
-
-    __slots__ = ("array", "used")
-
-    def __init__(self, array: NDArray[Any], used: int) -> None:
-        self.array = array
-        self.used = used
-
-    def appended(self, length: int, rows: NDArray[Any]) -> _Buffer:
-        """The buffer that holds this one's first ``length`` rows, and then ``rows``."""
-        end = length + len(rows)
-        buffer = self
-        if length != self.used or end > len(self.array):
-            buffer = self._grown(length, end)
-        buffer.array[length:end] = rows
-        buffer.used = end
-        return buffer
-
-    def _grown(self, length: int, end: int) -> _Buffer:
-        # Growth by half keeps appends amortised O(m) and wastes less than doubling.
-        capacity = max(end, length + length // 2)
-        array = np.empty((capacity, *self.array.shape[1:]), dtype=self.array.dtype)
-        array[:length] = self.array[:length]
-        return _Buffer(array, length)
+_Grown: TypeAlias = tuple[Growing, Growing, Growing, Growing]
+"""Tail, squares, factors, present."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +43,8 @@ class Rows:
             ``TAME_MIN`` … ``TAME_MAX``, for which float32 arithmetic may overflow or underflow.
         present: bool, shape ``(n,)``; False is a null vector. None when all are present.
         n_present: how many are.
+        n: number of slots.
+        dim: dimension of the vectors.
     """
 
     metric: Metric
@@ -79,7 +54,9 @@ class Rows:
     factors: Float32s
     present: NDArray[np.bool_] | None
     n_present: int
-    _buffers: tuple[_Buffer, _Buffer, _Buffer, _Buffer]
+    n: int
+    dim: int
+    _grown: _Grown
 
     @classmethod
     def of(
@@ -107,45 +84,27 @@ class Rows:
             )
         known = _checked_present(present, len(matrix))
         if squares is None:
-            squares = _present_squares(matrix, known)
-        squares = _checked_squares(squares, len(matrix))
-        tail = _Buffer(np.empty((0, matrix.shape[1]), dtype=np.float32), 0)
-        buffers = (
-            tail,
-            _Buffer(squares, len(matrix)),
-            _Buffer(_factors(squares, metric), len(matrix)),
-            _Buffer(known, len(matrix)),
+            squares = present_squares(matrix, known)
+        squares = checked_squares(squares, len(matrix))
+        grown = (
+            Growing.of(matrix[:0]),
+            Growing.of(squares),
+            Growing.of(prefilter_factors(squares, metric)),
+            Growing.of(known),
         )
-        return cls._view(metric, matrix, len(matrix), buffers, int(known.sum()))
+        return cls._view(metric, matrix, grown, int(known.sum()))
 
     @classmethod
-    def _view(
-        cls,
-        metric: Metric,
-        base: Float32s,
-        n: int,
-        buffers: tuple[_Buffer, _Buffer, _Buffer, _Buffer],
-        n_present: int,
-    ) -> Rows:
-        tail, squares, factors, present = (buffer.array for buffer in buffers)
-        known = None if n_present == n else present[:n]
-        shared = (base, tail[: n - len(base)], squares[:n], factors[:n], known)
-        return cls(metric, *shared, n_present, buffers)
-
-    @property
-    def n(self) -> int:
-        """Number of slots."""
-        return len(self.squares)
-
-    @property
-    def dim(self) -> int:
-        """Dimension of the vectors."""
-        return int(self.base.shape[1])
+    def _view(cls, metric: Metric, base: Float32s, grown: _Grown, n_present: int) -> Rows:
+        tail, squares, factors, present = (each.array for each in grown)
+        n, dim = len(squares), int(base.shape[1])
+        known = None if n_present == n else present
+        return cls(metric, base, tail, squares, factors, known, n_present, n, dim, grown)
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the base and of the buffers, spare room included."""
-        return int(self.base.nbytes + sum(buffer.array.nbytes for buffer in self._buffers))
+        """Bytes of the base and of what grows, spare room included."""
+        return self.base.nbytes + sum(grown.nbytes for grown in self._grown)
 
     def append(self, vectors: Float32s, present: NDArray[np.bool_] | None) -> Rows:
         """A value with ``vectors`` behind the present ones; this value stays as it is.
@@ -161,19 +120,17 @@ class Rows:
                 f"{self.dim}: pass shape (m, {self.dim})"
             )
         known = _checked_present(present, len(vectors))
-        squares = _present_squares(vectors, known)
+        squares = present_squares(vectors, known)
         if not known.all():
             vectors = np.where(known[:, np.newaxis], vectors, np.float32(0))
-        n, base_n = self.n, len(self.base)
-        tail, old_squares, factors, old_present = self._buffers
-        buffers = (
-            tail.appended(n - base_n, vectors),
-            old_squares.appended(n, squares),
-            factors.appended(n, _factors(squares, self.metric)),
-            old_present.appended(n, known),
+        tail, old_squares, factors, old_present = self._grown
+        grown = (
+            tail.append(vectors),
+            old_squares.append(squares),
+            factors.append(prefilter_factors(squares, self.metric)),
+            old_present.append(known),
         )
-        n_present = self.n_present + int(known.sum())
-        return Rows._view(self.metric, self.base, n + len(vectors), buffers, n_present)
+        return Rows._view(self.metric, self.base, grown, self.n_present + int(known.sum()))
 
     def with_base(self, matrix: Float32s) -> Rows:
         """The same rows, the first of them held by ``matrix``, which is equal to what they are.
@@ -196,8 +153,8 @@ class Rows:
                 f"{self.dim} components: pass the first of these rows"
             )
         rest = self.take(np.arange(len(matrix), self.n))
-        buffers = (_Buffer(rest, len(rest)), *self._buffers[1:])
-        return Rows._view(self.metric, matrix, self.n, buffers, self.n_present)
+        grown = (Growing.of(rest), *self._grown[1:])
+        return Rows._view(self.metric, matrix, grown, self.n_present)
 
     def take(self, slots: Slots) -> Float32s:
         """Copies of the vectors at ``slots``, shape ``(len(slots), dim)``."""
@@ -222,16 +179,6 @@ class Rows:
         for first in range(max(start - base_n, 0), len(self.tail), step):
             yield base_n + first - start, self.tail[first : first + step]
 
-    def scores(self, slots: Slots, query: Query) -> Float64s:
-        """Canonical scores of the vectors at ``slots``, in temporaries of bounded size."""
-        step = max(1, _SCORE_CHUNK_BYTES // (8 * self.dim))
-        if len(slots) <= step:
-            return score_rows(self.metric, self.take(slots), query, self.squares.take(slots))
-        scores = np.empty(len(slots), dtype=np.float64)
-        for start in range(0, len(slots), step):
-            scores[start : start + step] = self.scores(slots[start : start + step], query)
-        return scores
-
 
 def _checked_present(present: NDArray[np.bool_] | None, n: int) -> NDArray[np.bool_]:
     if present is None:
@@ -242,41 +189,3 @@ def _checked_present(present: NDArray[np.bool_] | None, n: int) -> NDArray[np.bo
             f"present: {known.dtype} of shape {known.shape} for {n} vectors: pass {n} booleans"
         )
     return known
-
-
-def _present_squares(rows: Float32s, present: NDArray[np.bool_]) -> Float64s:
-    squares = np.empty(len(rows), dtype=np.float64)
-    step = max(1, _NORM_CHUNK_BYTES // (8 * max(1, rows.shape[1])))
-    for start in range(0, len(rows), step):
-        squares[start : start + step] = squared_norms(rows[start : start + step])
-    squares[~present] = 0.0
-    finite = np.isfinite(squares)
-    if not finite.all():
-        raise DataNotMatchException(
-            f"vector {int(np.argmin(finite))} of {len(rows)} holds NaN or infinity: vectors must "
-            "be finite"
-        )
-    return squares
-
-
-def _checked_squares(squares: Float64s, n: int) -> Float64s:
-    if squares.shape != (n,) or squares.dtype != np.float64:
-        raise ParamError(
-            f"squares: {squares.dtype} of shape {squares.shape} for {n} vectors: pass those of "
-            "the value that the matrix came from"
-        )
-    if not (np.isfinite(squares).all() and (squares >= 0).all()):
-        raise DatabaseCorruptError(
-            "squared lengths of vectors are negative or not finite: leave them out, and they are "
-            "computed again"
-        )
-    return squares
-
-
-def _factors(squares: Float64s, metric: Metric) -> Float32s:
-    lengths = np.sqrt(squares)
-    tame = (squares == 0) | ((lengths >= TAME_MIN) & (lengths <= TAME_MAX))
-    factors = np.where(tame, lengths, np.nan)
-    if metric is Metric.COSINE:
-        factors = np.divide(1.0, factors, out=factors, where=squares > 0)
-    return factors.astype(np.float32)

@@ -3,22 +3,32 @@
 The truth is integers: counts, row lengths, and three totals (rows, tokens, rows with a term).
 They are exact after any history of appends and removals, so scores equal, bit for bit, those of
 an index that was built afresh from the rows that are left.
+
+A removed row leaves these totals at once, and its lists never: they are shared with older values,
+which others search. Its slot is hidden by the caller's mask, and what the lists still count of it
+is in `Bm25Index.removed`, which is subtracted wherever the frequency of a term is asked for.
+
+A search has two passes. The first adds up impacts, in float32 and at an average length that may be
+out of date: cheap, and wrong by a little that is bounded, so its threshold is lowered by as much
+and no hit is lost. The second scores those that are left, in float64 and with today's totals; only
+it decides about scores and order. So neither stale impacts, nor how the postings are cut into
+segments, nor which way was the cheaper one shows in a result.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import math
+from dataclasses import dataclass, field, replace
 from operator import add, sub
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from elanus.errors import ParamError
-from elanus.index._order import top_hits
+from elanus.index._order import check_search, top_hits
 from elanus.index.sparse._bm25_exact import exact_scores
-from elanus.index.sparse._bm25_query import Query, idf
 from elanus.index.sparse._bm25_search import candidates
-from elanus.index.sparse._common import check_search
+from elanus.index.sparse._bm25_terms import QueryTerms
 from elanus.index.sparse._segment import (
     Saturation,
     Segment,
@@ -35,7 +45,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from elanus.index._order import Keys
+    from elanus.index._order import Keys, Ranking
     from elanus.index.sparse._postings import SparseRows
 
 _SELECTIVE: Final = 256
@@ -56,6 +66,8 @@ class Bm25Index:
         total_length: tokens of those rows.
         segments: what was appended, in the order of slots.
         removed: what was removed from the statistics.
+        n: number of slots, those of removed rows included.
+        average_length: ``avgdl``, tokens a row; 0 without rows.
     """
 
     saturation: Saturation
@@ -63,6 +75,14 @@ class Bm25Index:
     total_length: int = 0
     segments: tuple[Segment, ...] = ()
     removed: tuple[TermCounts, ...] = ()
+    n: int = field(init=False)
+    average_length: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        last = self.segments[-1].postings if self.segments else None
+        object.__setattr__(self, "n", 0 if last is None else last.base + last.rows)
+        average = self.total_length / self.documents if self.documents else 0.0
+        object.__setattr__(self, "average_length", average)
 
     @classmethod
     def empty(cls, *, k1: float = 1.2, b: float = 0.75) -> Bm25Index:
@@ -82,22 +102,10 @@ class Bm25Index:
         return cls(Saturation(float(k1), float(b)))
 
     @property
-    def n(self) -> int:
-        """Number of slots, those of removed rows included."""
-        if not self.segments:
-            return 0
-        return self.segments[-1].postings.base + self.segments[-1].postings.rows
-
-    @property
     def nbytes(self) -> int:
         """Memory held by the arrays, in bytes."""
         kept = sum(segment.nbytes for segment in self.segments)
         return kept + sum(part.nbytes for part in self.removed)
-
-    @property
-    def average_length(self) -> float:
-        """``avgdl``: tokens a row; 0 without rows."""
-        return self.total_length / self.documents if self.documents else 0.0
 
     def append(self, rows: SparseRows) -> Bm25Index:
         """This index with the rows in the next slots.
@@ -175,7 +183,7 @@ class Bm25Index:
         *,
         mask: NDArray[np.bool_] | None,
         keys: Keys,
-    ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    ) -> Ranking:
         """The first k rows by score, then by key, of those that hold a term of the query.
 
         Scores are summed in float64 in the order of the query and rounded once to float32.
@@ -212,7 +220,7 @@ class Bm25Index:
         *,
         mask: NDArray[np.bool_] | None,
         keys: Keys,
-    ) -> list[tuple[NDArray[np.intp], NDArray[np.float64]]]:
+    ) -> list[Ranking]:
         """`search` for each query; equal to the searches one by one."""
         # One after the other: calls this short keep the interpreter's lock, and two threads take
         # longer than one. A product of sparse matrices would read every list in full.
@@ -234,7 +242,7 @@ class Bm25Index:
                 np.add.at(part, segment.postings.slots[begin:end], np.int32(1))
         return held >= minimum
 
-    def _weigh(self, query: Sequence[tuple[int, int]]) -> Query:
+    def _weigh(self, query: Sequence[tuple[int, int]]) -> QueryTerms:
         """The query's known terms, with their weights and their lists."""
         numbers = [number for number, _ in query]
         lowest = min((count for _, count in query), default=1)
@@ -251,9 +259,11 @@ class Bm25Index:
         for gone in self.removed:
             frequency = list(map(sub, frequency, gone.look_up(terms).tolist()))
         known = [place for place, df in enumerate(frequency) if df > 0]
-        return Query(
+        # Milvus's (and Lucene's) weight of a term that df of the rows hold.
+        rows, held = self.documents, [frequency[place] for place in known]
+        return QueryTerms(
             numbers=[numbers[place] for place in known],
-            idfs=[idf(self.documents, frequency[place]) for place in known],
+            idfs=[math.log(1 + (rows - df + 0.5) / (df + 0.5)) for df in held],
             counts=[query[place][1] for place in known],
             lists=[[part[place] for place in known] for part in lists],
             average=self.average_length,

@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from elanus.index.sparse._bm25_query import spans
-from elanus.index.sparse._impacts import length_norms
+from elanus.index.sparse._bm25_terms import spans
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from elanus.index.sparse._bm25_query import Query
+    from elanus.index.sparse._bm25_terms import QueryTerms
     from elanus.index.sparse._postings import Postings
     from elanus.index.sparse._segment import Segment
 
@@ -30,8 +29,16 @@ _TINY: Final = 1e-300
 """Added to no count of 1 or more; makes 0 / (0 + norm) of an absent term 0 where the norm is 0."""
 
 
+def length_norms(
+    lengths: NDArray[np.int64], average: float, k1: float, b: float
+) -> NDArray[np.float64]:
+    """``k1 * (1 - b + b * dl / avgdl)``, in the order of operations of Milvus's formula."""
+    norms = k1 * (1 - b + b * lengths / average)
+    return norms.astype(np.float64, copy=False)
+
+
 def exact_scores(
-    segments: Sequence[Segment], query: Query, slots: NDArray[np.intp]
+    segments: Sequence[Segment], query: QueryTerms, slots: NDArray[np.intp]
 ) -> NDArray[np.float64]:
     """BM25 of these ascending slots: summed in float64 in the query's order, rounded to float32.
 
@@ -45,7 +52,7 @@ def exact_scores(
 
 
 def look_up(
-    segments: Sequence[Segment], query: Query, slots: NDArray[np.intp]
+    segments: Sequence[Segment], query: QueryTerms, slots: NDArray[np.intp]
 ) -> NDArray[np.float64]:
     """Exact sums of few rows: a binary search for each in every list."""
     counts = np.zeros((len(query.numbers), slots.size), dtype=np.float64)
@@ -62,7 +69,7 @@ def look_up(
 def _read_counts(
     counts: NDArray[np.float64],
     segment: Segment,
-    query: Query,
+    query: QueryTerms,
     lists: list[list[int]],
     local: NDArray[np.int32],
 ) -> None:
@@ -94,7 +101,7 @@ def _find_counts(
 
 
 def _sum_terms(
-    counts: NDArray[np.float64], lengths: NDArray[np.int64], query: Query
+    counts: NDArray[np.float64], lengths: NDArray[np.int64], query: QueryTerms
 ) -> NDArray[np.float64]:
     """(m,) sums over (t, m) counts; the counts are overwritten."""
     saturation = query.saturation
@@ -111,25 +118,18 @@ def _sum_terms(
 
 
 def add_up(
-    segments: Sequence[Segment], query: Query, slots: NDArray[np.intp]
+    segments: Sequence[Segment], query: QueryTerms, slots: NDArray[np.intp]
 ) -> NDArray[np.float64]:
     """Exact sums of many rows: every list is added to all rows that it names."""
-    totals = np.zeros(slots.size, dtype=np.float64)
-    for place, span in spans(segments, slots):
-        segment = segments[place]
-        total = _add_up(segment, query, query.lists[place])
-        totals[span] = total[slots[span] - segment.postings.base]
-    return totals
-
-
-def _add_up(segment: Segment, query: Query, lists: list[list[int]]) -> NDArray[np.float64]:
-    """(rows,) exact sums of all rows of a segment."""
-    postings, saturation = segment.postings, query.saturation
-    norms = length_norms(segment.lengths, query.average, saturation.k1, saturation.b)
-    total = np.zeros(postings.rows, dtype=np.float64)
-    for (begin, end), idf, count in zip(lists, query.idfs, query.counts, strict=True):
-        slots = postings.slots[begin:end].astype(np.intp)
-        counts = postings.weights[begin:end].astype(np.float64)
-        parts = idf * counts * (saturation.k1 + 1) / (counts + norms[slots])
-        np.add.at(total, slots, parts * count)
-    return total
+    saturation, last = query.saturation, segments[-1].postings
+    totals = np.zeros(last.base + last.rows, dtype=np.float64)
+    for segment, lists in zip(segments, query.lists, strict=True):
+        held = segment.postings
+        total = totals[held.base : held.base + held.rows]
+        norms = length_norms(segment.lengths, query.average, saturation.k1, saturation.b)
+        for (begin, end), idf, count in zip(lists, query.idfs, query.counts, strict=True):
+            found = held.slots[begin:end].astype(np.intp)
+            counts = held.weights[begin:end].astype(np.float64)
+            parts = idf * counts * (saturation.k1 + 1) / (counts + norms[found])
+            np.add.at(total, found, parts * count)
+    return totals[slots]

@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from elanus.index.sparse._bm25_query import spans
-from elanus.index.sparse._common import kth_bound
+from elanus.index._order import kth_bound
+from elanus.index.sparse._bm25_terms import spans
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from elanus.index.sparse._bm25_query import Query
+    from elanus.index.sparse._bm25_terms import QueryTerms
     from elanus.index.sparse._segment import Segment
 
 _EXCLUDED: Final = 3e38
@@ -49,7 +49,7 @@ class _Waiting:
 
 
 def candidates(
-    segments: Sequence[Segment], query: Query, k: int, n: int, mask: NDArray[np.bool_] | None
+    segments: Sequence[Segment], query: QueryTerms, k: int, n: int, mask: NDArray[np.bool_] | None
 ) -> NDArray[np.intp]:
     """Ascending slots under the mask, among them the k best and every row that ties with them."""
     scores = _blank(n, mask)
@@ -80,7 +80,7 @@ def _blank(n: int, mask: NDArray[np.bool_] | None) -> NDArray[np.float32]:
 
 
 def _add_lists(
-    scores: NDArray[np.float32], segments: Sequence[Segment], query: Query
+    scores: NDArray[np.float32], segments: Sequence[Segment], query: QueryTerms
 ) -> list[_Waiting]:
     """Add what is stored as lists; return the terms that are left to their dense rows."""
     numbers, factors = query.numbers, query.factors()
@@ -146,7 +146,7 @@ def _kth(values: NDArray[np.float32], k: int) -> float:
     return float(np.partition(values, values.size - k)[values.size - k])
 
 
-def _slack(segments: Sequence[Segment], query: Query) -> float:
+def _slack(segments: Sequence[Segment], query: QueryTerms) -> float:
     """What the k-th approximate score is multiplied by to be below every exact hit's one.
 
     A score is off by exp(drift) at most, either way; and by 2^-24 for each of the float32 steps:

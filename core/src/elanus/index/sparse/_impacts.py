@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from elanus.index.sparse._bm25_exact import length_norms
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -62,14 +64,6 @@ class Impacts:
     def drift(self, average: float) -> float:
         """``|ln(average / reference)|``: how far the impacts are off, at most, as a logarithm."""
         return abs(math.log(average / self.reference))
-
-
-def length_norms(
-    lengths: NDArray[np.int64], average: float, k1: float, b: float
-) -> NDArray[np.float64]:
-    """``k1 * (1 - b + b * dl / avgdl)``, in the order of operations of Milvus's formula."""
-    norms = k1 * (1 - b + b * lengths / average)
-    return norms.astype(np.float64, copy=False)
 
 
 def make_impacts(

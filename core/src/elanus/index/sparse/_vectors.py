@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from elanus.errors import ParamError
-from elanus.index._order import top_hits
-from elanus.index.sparse._common import check_search, kth_bound
+from elanus.index._order import check_search, kth_bound, top_hits
 from elanus.index.sparse._postings import Postings, append_postings, merge_postings
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from elanus.index._order import Keys
+    from elanus.index._order import Keys, Ranking
     from elanus.index.sparse._postings import SparseRows
 
 
@@ -30,19 +29,20 @@ class SparseIndex:
 
     Attributes:
         segments: what was appended, in the order of slots.
+        n: number of slots.
     """
 
     segments: tuple[Postings, ...] = ()
+    n: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        last = self.segments[-1] if self.segments else None
+        object.__setattr__(self, "n", 0 if last is None else last.base + last.rows)
 
     @classmethod
     def empty(cls) -> SparseIndex:
         """An index without rows."""
         return cls()
-
-    @property
-    def n(self) -> int:
-        """Number of slots."""
-        return self.segments[-1].base + self.segments[-1].rows if self.segments else 0
 
     @property
     def nbytes(self) -> int:
@@ -79,7 +79,7 @@ class SparseIndex:
         *,
         mask: NDArray[np.bool_] | None,
         keys: Keys,
-    ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    ) -> Ranking:
         """The first k rows by inner product, then by key, of those with a product other than 0.
 
         Products are summed in float64 by ascending dimension and rounded once to float32; a row
@@ -115,7 +115,7 @@ class SparseIndex:
         *,
         mask: NDArray[np.bool_] | None,
         keys: Keys,
-    ) -> list[tuple[NDArray[np.intp], NDArray[np.float64]]]:
+    ) -> list[Ranking]:
         """`search` for each (indices, values); equal to the searches one by one."""
         return [
             self.search(indices, values, k, mask=mask, keys=keys) for indices, values in queries

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from elanus.errors import ParamError
-from elanus.query.columns._convert import Batch, convert
+from elanus.query.columns._convert import Converted, convert
 from elanus.query.columns._kinds import MISSING, NATURAL_TYPES, FieldKind, FieldType, ValueType
 from elanus.query.columns._strings import Strings
+from elanus.schema import Growing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,21 +22,13 @@ _JSON = FieldKind(FieldType.JSON)
 _PLAIN = ("bools", "ints", "floats", "codes")
 
 
-@dataclass(slots=True)
-class _Buffer:
-    """The room behind an array that a column shows; ``used`` is what some column shows of it."""
-
-    array: NDArray[Any]
-    used: int
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Column:
     """An immutable column of ``n`` slots; ``append`` returns a longer one.
 
-    Versions share their buffers: an append writes behind what earlier versions show, so these
-    stay valid and need no lock. Appends themselves are for one thread at a time. Only the arrays
-    that the values need exist; where a slot is of another type, its entry means nothing.
+    Versions share memory as `Growing` tells: readers need no lock, and appends are for one thread
+    at a time. Only the arrays that the values need exist; where a slot is of another type, its
+    entry means nothing.
 
     Attributes:
         kind: the field that the column belongs to.
@@ -51,7 +44,7 @@ class Column:
     strings: Strings = field(repr=False)
     elements: Column | None = field(default=None, repr=False)
     _arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict, repr=False)
-    _buffers: Mapping[str, _Buffer] = field(default_factory=dict, repr=False)
+    _grown: Mapping[str, Growing] = field(default_factory=dict, repr=False)
 
     @classmethod
     def empty(cls, kind: FieldKind) -> Column:
@@ -163,20 +156,19 @@ class Column:
             batch.lanes["kinds"] = kinds
         return self._join(batch)
 
-    def _join(self, batch: Batch) -> Column:
+    def _join(self, batch: Converted) -> Column:
         offset = self.elements.n if self.elements else 0
         _shift(batch.lanes, self.n, offset)
-        arrays: dict[str, NDArray[Any]] = {}
-        buffers: dict[str, _Buffer] = {}
-        for name in (*self._arrays, *(new for new in batch.lanes if new not in self._arrays)):
-            arrays[name], buffers[name] = self._extended(name, batch, offset)
+        names = (*self._arrays, *(new for new in batch.lanes if new not in self._arrays))
+        grown = {name: self._extended(name, batch, offset) for name in names}
         elements = self.elements
         if batch.elements is not None:
             elements = (elements or Column.empty(_element_kind(self.kind))).append(batch.elements)
         type_ = batch.type if self.n == 0 else self.type
-        return Column(self.kind, self.n + batch.n, type_, self.strings, elements, arrays, buffers)
+        arrays = {name: each.array for name, each in grown.items()}
+        return Column(self.kind, self.n + batch.n, type_, self.strings, elements, arrays, grown)
 
-    def _extended(self, name: str, batch: Batch, offset: int) -> tuple[NDArray[Any], _Buffer]:
+    def _extended(self, name: str, batch: Converted, offset: int) -> Growing:
         size = offset if name == "owners" else self.n
         more = batch.lanes.get(name)
         if more is None:
@@ -185,7 +177,8 @@ class Column:
         shown = self._arrays.get(name)
         if shown is None:
             shown = np.full(size, self.type if name == "kinds" else 0, more.dtype)
-        return _extend(shown, self._buffers.get(name), more)
+        grown = self._grown.get(name) or Growing.of(shown)
+        return grown.append(more)
 
 
 def _element_kind(kind: FieldKind) -> FieldKind:
@@ -196,21 +189,6 @@ def _shift(lanes: dict[str, NDArray[Any]], slots: int, elements: int) -> None:
     if "owners" in lanes:
         lanes["owners"] = lanes["owners"] + slots
         lanes["starts"] = lanes["starts"] + elements
-
-
-def _extend(
-    shown: NDArray[Any], buffer: _Buffer | None, more: NDArray[Any]
-) -> tuple[NDArray[Any], _Buffer]:
-    start, end = len(shown), len(shown) + len(more)
-    # Whoever appends to a version that is not the last one must not write over the last one.
-    if buffer is None or buffer.used != start or end > len(buffer.array):
-        # The first batch is often the whole column, so it gets no spare room.
-        room = end + end // 2 if start else end
-        buffer = _Buffer(np.empty(room, shown.dtype), start)
-        buffer.array[:start] = shown
-    buffer.array[start:end] = more
-    buffer.used = end
-    return buffer.array[:end], buffer
 
 
 def extract_path(documents: Sequence[Any], path: Sequence[str | int]) -> list[Any]:

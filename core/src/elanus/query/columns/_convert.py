@@ -47,7 +47,7 @@ _FILLER: Final[dict[FieldType, Any]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class Converted:
     """Converted values, before they join a column.
 
     Attributes:
@@ -65,7 +65,7 @@ class Batch:
     elements: list[Any] | None = None
 
 
-def convert(kind: FieldKind, values: Sequence[Any], strings: Strings) -> Batch:
+def convert(kind: FieldKind, values: Sequence[Any], strings: Strings) -> Converted:
     """Convert values of a field; strings get their codes from ``strings``.
 
     Raises:
@@ -74,7 +74,7 @@ def convert(kind: FieldKind, values: Sequence[Any], strings: Strings) -> Batch:
     return _mixed(values, strings) if kind.type is FieldType.JSON else _typed(kind, values, strings)
 
 
-def _typed(kind: FieldKind, values: Sequence[Any], strings: Strings) -> Batch:
+def _typed(kind: FieldKind, values: Sequence[Any], strings: Strings) -> Converted:
     kinds = None
     natural = NATURAL_TYPES[kind.type]
     if None in values or MISSING in values:
@@ -86,10 +86,10 @@ def _typed(kind: FieldKind, values: Sequence[Any], strings: Strings) -> Batch:
         filler[0] = _FILLER[kind.type]  # a tuple assigned by mask would be taken for an array
         values = np.where(null | missing, filler, array).tolist()
     batch = _of_type(natural, values, strings, single=kind.type is FieldType.FLOAT32)
-    return Batch(len(values), natural, kinds, batch.lanes, batch.elements)
+    return Converted(len(values), natural, kinds, batch.lanes, batch.elements)
 
 
-def _mixed(values: Sequence[Any], strings: Strings) -> Batch:
+def _mixed(values: Sequence[Any], strings: Strings) -> Converted:
     n = len(values)
     array = np.fromiter(values, object, n)
     kinds = np.fromiter(map(_type_of, values), np.uint8, n)
@@ -105,7 +105,7 @@ def _mixed(values: Sequence[Any], strings: Strings) -> Batch:
         for name, lane in part.lanes.items():
             lanes[name] = rows[lane] if name == "owners" else _spread(lane, rows, n)
         elements = part.elements if part.elements is not None else elements
-    return Batch(n, ValueType.MISSING, kinds, lanes, elements)
+    return Converted(n, ValueType.MISSING, kinds, lanes, elements)
 
 
 def _type_of(value: Any) -> ValueType:
@@ -145,7 +145,7 @@ def _spread(lane: NDArray[Any], rows: NDArray[np.int64], n: int) -> NDArray[Any]
 
 def _of_type(
     type_: ValueType, values: Sequence[Any], strings: Strings, *, single: bool = False
-) -> Batch:
+) -> Converted:
     """Convert values that are all of one type."""
     n = len(values)
     match type_:
@@ -164,7 +164,7 @@ def _of_type(
                 "starts": np.cumsum(lengths) - lengths,
                 "owners": np.repeat(np.arange(n), lengths),
             }
-            return Batch(n, type_, None, lanes, list(chain.from_iterable(values)))
+            return Converted(n, type_, None, lanes, list(chain.from_iterable(values)))
         case _:
             lanes = {}  # nothing, or an object: filters ask only whether it is there
-    return Batch(n, type_, None, lanes)
+    return Converted(n, type_, None, lanes)

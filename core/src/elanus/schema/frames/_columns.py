@@ -19,7 +19,7 @@ from elanus.schema.frames._libraries import (
 )
 from elanus.schema.frames._plain import arrow_values, polars_values
 
-Column = Sequence[Any] | NDArray[Any]
+PlainColumn = Sequence[Any] | NDArray[Any]
 """One value a row: plain values with None for null, or numpy numbers or bools without nulls."""
 
 _AS_THEY_ARE = "biufU"  # numpy's kinds whose values in Python mean the same
@@ -36,7 +36,7 @@ def is_column(value: Any) -> bool:
     return isinstance(value, (list, tuple)) or column_library(value) is not None
 
 
-def read_column(name: str, column: Any) -> Column:
+def read_column(name: str, column: Any) -> PlainColumn:
     """A column in plain form; float vectors stay one matrix (n, dim), where they form one.
 
     Raises:
@@ -62,7 +62,7 @@ def read_column(name: str, column: Any) -> Column:
     )
 
 
-def _from_numpy(values: NDArray[Any]) -> Column:
+def _from_numpy(values: NDArray[Any]) -> PlainColumn:
     kind = values.dtype.kind
     if type(values) is np.ndarray and kind in _AS_THEY_ARE:
         return values
@@ -74,7 +74,7 @@ def _from_numpy(values: NDArray[Any]) -> Column:
     return [None if each is np.ma.masked else each for each in values]
 
 
-def _from_arrow(name: str, column: Any) -> Column:
+def _from_arrow(name: str, column: Any) -> PlainColumn:
     matrix = None
     if column.null_count == 0 and _is_of_numbers(column.type, "value_type"):
         whole = column.combine_chunks() if hasattr(column, "combine_chunks") else column
@@ -85,7 +85,7 @@ def _from_arrow(name: str, column: Any) -> Column:
     return arrow_values(name, column) if matrix is None else matrix
 
 
-def _from_polars(name: str, column: Any) -> Column:
+def _from_polars(name: str, column: Any) -> PlainColumn:
     matrix = None
     if column.null_count() == 0 and len(column) and _is_of_numbers(column.dtype, "inner"):
         lists = column.arr.to_list() if str(column.dtype).startswith("Array") else column
@@ -112,7 +112,7 @@ def _matrix(lengths: NDArray[Any], values: NDArray[Any]) -> NDArray[Any] | None:
     return values.reshape(shape) if values.shape == (shape[0] * shape[1],) else None
 
 
-def _from_pandas(name: str, column: Any) -> Column:
+def _from_pandas(name: str, column: Any) -> PlainColumn:
     missing = column.isna().to_numpy(dtype=bool)
     if is_on_arrow(column):
         # By way of pandas, integers in lists with nulls would become floats.

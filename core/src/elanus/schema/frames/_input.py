@@ -12,7 +12,7 @@ import numpy as np
 from elanus.errors import DataNotMatchException, ParamError, shown
 from elanus.schema._collection import Schema
 from elanus.schema._types import DataType
-from elanus.schema.frames._columns import Column, is_column, read_column
+from elanus.schema.frames._columns import PlainColumn, is_column, read_column
 from elanus.schema.frames._libraries import (
     ARROW,
     POLARS,
@@ -39,7 +39,7 @@ class Rows:
         """Number of rows."""
         return len(self.rows)
 
-    def get(self, name: str) -> Column:
+    def get(self, name: str) -> PlainColumn:
         """A field's value in each row, or MISSING."""
         try:
             return [row[name] for row in self.rows]
@@ -62,9 +62,9 @@ class Columns:
     """
 
     count: int
-    by_name: Mapping[str, Column]
+    by_name: Mapping[str, PlainColumn]
 
-    def get(self, name: str) -> Column:
+    def get(self, name: str) -> PlainColumn:
         """A field's value in each row, or MISSING."""
         return self.by_name.get(name, [MISSING] * self.count)
 
@@ -107,7 +107,7 @@ def as_source(schema: Schema, data: Any) -> Rows | Columns:
     return Columns(_common_length(columns), columns)
 
 
-def _common_length(columns: Mapping[str, Column]) -> int:
+def _common_length(columns: Mapping[str, PlainColumn]) -> int:
     lengths = {name: len(column) for name, column in columns.items()}
     if not lengths:
         return 0

@@ -1,8 +1,7 @@
-"""A BM25 query over segments: its known terms, their weights, and where their lists are."""
+"""The terms of a BM25 query over segments: their weights, and where their lists are."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Query:
+class QueryTerms:
     """Known terms of a query, in the order of their texts.
 
     Plain lists: for ten terms they are faster than arrays.
@@ -42,11 +41,6 @@ class Query:
         """What a row's impact is multiplied by, term by term."""
         weights = zip(self.idfs, self.counts, strict=True)
         return [idf * count * (self.saturation.k1 + 1) for idf, count in weights]
-
-
-def idf(documents: int, frequency: int) -> float:
-    """Milvus's (and Lucene's) weight of a term that ``frequency`` of the documents hold."""
-    return math.log(1 + (documents - frequency + 0.5) / (frequency + 0.5))
 
 
 def spans(segments: Sequence[Segment], slots: NDArray[np.intp]) -> Iterator[tuple[int, slice]]:

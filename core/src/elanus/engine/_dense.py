@@ -21,7 +21,7 @@ def dense_index(snapshot: Snapshot, key: DenseKey, spec: IndexSpec | None) -> De
     """The index of a dense field; a graph that it lacks is asked for in the background."""
     index: DenseIndex = snapshot.part(key)
     view = snapshot.view
-    if key in view.settled:
+    if key in view.derived.settled:
         return index
     if spec is None or spec.index_type == "FLAT":
         # A graph may be left from an index that was dropped: without one, answers are exact.
@@ -31,7 +31,7 @@ def dense_index(snapshot: Snapshot, key: DenseKey, spec: IndexSpec | None) -> De
     if spec.metric is key.metric and needs_work(view, index, spec):
         snapshot.state.upkeep.graph(snapshot.state, key, spec)
     else:
-        view.settled.add(key)
+        view.derived.settled.add(key)
     return index
 
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
-from elanus.engine._parts import DenseKey, PartKey, TextKey, TextPart, field_kinds
-from elanus.engine._view import View, empty_view, follow
+from elanus.engine._parts import DenseKey, TextKey, TextPart, field_kinds
+from elanus.engine._view import PartKey, View, empty_view, follow
 from elanus.engine.saved._saved import SLOTS, Restored, Saved, SavedText
 from elanus.engine.upkeep._memory import return_free_memory
 from elanus.errors import DatabaseCorruptError, DatabaseFormatError, quoted
@@ -85,7 +85,6 @@ class CollectionState:
         self._text_keys = info.schema.primary.dtype is DataType.VARCHAR
         self._view = empty_view(info.generation, text_keys=self._text_keys)
         self.saved = Saved(self._view.lineage)
-        self._began = -1  # the commit as of which the slots were numbered
         self.maps: Mapping[Hashable, FileMap] = {}  # replaced, never changed
         self._registered: str | None = None  # the file of slots that was, when we last looked
 
@@ -103,7 +102,7 @@ class CollectionState:
             else part
             for key, part in self._view.parts.items()
         }
-        self._view = replace(self._view, parts=parts, settled=set())
+        self._view = self._view.with_parts(parts)
 
     def check_maps(self) -> None:
         """Make sure that all that is mapped is still there: reading it would kill the process.
@@ -156,10 +155,7 @@ class CollectionState:
         ):
             raise RestoredError
         self._compare(db)
-        followed = follow(db, info, self.tables, view, seq)
-        if view.seq < 0 or followed.lineage != view.lineage:
-            self._began = seq
-        return followed
+        return follow(db, info, self.tables, view, seq)
 
     def _compare(self, db: Connection) -> None:
         """Have what we map checked if it is no longer registered: it may be damaged."""
@@ -172,7 +168,6 @@ class CollectionState:
                 self.upkeep.check(self)
 
     def _taken_over(self, restored: Restored) -> View:
-        self._began = restored.view.seq
         self.saved = restored.saved
         self.saved_graphs = dict(restored.graphs)
         self._saved_texts = dict(restored.texts)
@@ -255,7 +250,7 @@ class CollectionState:
 
         Or one from before ours was read afresh, which was done because that one was of no use.
         """
-        if restored.view.lineage == self._view.lineage or restored.view.seq < self._began:
+        if restored.view.lineage == self._view.lineage or restored.view.seq < self._view.began:
             return False
         with self.lock:
             self._view = self._taken_over(restored)

@@ -121,4 +121,5 @@ def _as_view(saved: SnapshotRow, slots: Container, *, text_keys: bool) -> View:
         keys=keys,
         alive=arrays["alive"],
         count=int(np.count_nonzero(arrays["alive"])),
+        began=saved.seq,
     )

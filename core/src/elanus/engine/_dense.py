@@ -29,7 +29,7 @@ def dense_index(snapshot: Snapshot, key: DenseKey, spec: IndexSpec | None) -> De
     if spec.index_type in FAISS_TYPES:
         load_faiss()  # says what to install
     if spec.metric is key.metric and needs_work(view, index, spec):
-        snapshot.state.upkeep.graph(snapshot.state, key, spec)
+        snapshot.state.upkeep.request_graph(snapshot.state, key, spec)
     else:
         view.derived.settled.add(key)
     return index

@@ -38,7 +38,8 @@ class Snapshot:
         self.state = state
         self._reader = reader
         self._seq = seq
-        state.check_maps()
+        if state.saved.maps:
+            state.check_maps()
         view = state.view
         # A view of this commit needs nothing of the file, and a search of it no transaction.
         self._view = view if view.seq == seq else state.at(self.db, info, seq)

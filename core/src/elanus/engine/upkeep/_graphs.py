@@ -12,7 +12,7 @@ import numpy as np
 from elanus.engine._parts import DenseKey
 from elanus.engine._state import CollectionState
 from elanus.engine._view import View
-from elanus.engine.saved._cache import SnapshotCache
+from elanus.engine.saved._cache import SavedCache
 from elanus.engine.saved._saving import Stopped
 from elanus.engine.upkeep._background import Stop
 from elanus.errors import DatabaseCorruptError
@@ -81,7 +81,7 @@ def _is_mostly_stale(view: View, index: DenseIndex) -> bool:
 
 
 def make_graph(
-    state: CollectionState, key: DenseKey, spec: IndexSpec, cache: SnapshotCache | None, stop: Stop
+    state: CollectionState, key: DenseKey, spec: IndexSpec, cache: SavedCache | None, stop: Stop
 ) -> None:
     """Give a dense index the graph that it lacks.
 
@@ -100,16 +100,16 @@ def make_graph(
             _assembled(state, key, spec, cache, stop)
         _build(state, key, spec, stop)
         # Also what could not be saved when it was built.
-        if key in state.unsaved_graphs:
+        if state.saved.lacks_graph(key):
             cache.save(state, stop=stop.is_late)
-            state.unsaved_graphs.discard(key)
+            state.saved.note_graph(key, is_saved=True)
     except Stopped:
         _log.warning("gave up saving %s", cache.folder.path)
     finally:
         cache.folder.unlock()
 
 
-def _wait_for_turn(cache: SnapshotCache, stop: Stop) -> bool:
+def _wait_for_turn(cache: SavedCache, stop: Stop) -> bool:
     """Wait to be the one process that builds; False if there is no folder to agree by.
 
     Also if another one takes so long that it may never end: it could have been suspended.
@@ -126,25 +126,24 @@ def _assembled(
     state: CollectionState,
     key: DenseKey,
     spec: IndexSpec,
-    cache: SnapshotCache | None,
+    cache: SavedCache | None,
     stop: Callable[[], bool],
 ) -> bool:
     """Put a saved graph in place; whether nothing more is needed then."""
-    saved = state.saved_graphs.get(key)
+    saved = state.saved.graph(key)
     if saved is None:
         return False
     try:
-        stop, view = state.until_cut(stop), state.view
+        stop, view = state.saved.until_cut(stop), state.view
         index = view.parts.get(key)
         if index is None or index.graph is not None or saved.meta["lineage"] != view.lineage:
             return False
-        saved = saved.read()
-        saved.check()
-        graph = Graph.from_arrays(saved.arrays, index, stop=stop)
+        read = saved.read()
+        read.check()
+        graph = Graph.from_arrays(read.arrays, index, stop=stop)
         if graph is None:
             return False
-        published = state.publish_graph(view, key, graph)
-        state.unsaved_graphs.discard(key)
+        published = state.publish_graph(view, key, graph, is_saved=True)
         if published and cache is not None:
             # Searches until now, and the graph itself, have read all of the map.
             cache.map_again(state, key)
@@ -152,7 +151,7 @@ def _assembled(
         _log.warning("ignoring a saved graph, and building another: %s", error)
         return False
     finally:
-        state.saved_graphs.pop(key, None)
+        state.saved.drop_graph(key, saved)
     view = state.view
     index = view.parts.get(key)
     return index is not None and not needs_work(view, index, spec)
@@ -162,7 +161,7 @@ def _build(
     state: CollectionState, key: DenseKey, spec: IndexSpec, stop: Callable[[], bool]
 ) -> bool:
     """Build or extend from the newest view, and publish; whether that was done."""
-    stop, view = state.until_cut(stop), state.view
+    stop, view = state.saved.until_cut(stop), state.view
     index = view.parts.get(key)
     if index is None or not needs_work(view, index, spec):
         return False

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from elanus.engine._dense import dense_index, with_effort
+from elanus.engine._dense import dense_index, request_upkeep, with_effort
 from elanus.engine._parts import DenseKey, SparseKey, TextPart
 from elanus.engine._project import NOTHING, Projection, fetch
 from elanus.engine._snapshot import Snapshot
@@ -142,6 +142,8 @@ def _rank_dense(
     dim = target.key.dim
     queries = [_checked(dense_vector, q, i, target, dim) for i, q in enumerate(leg.data)]
     index = dense_index(snapshot, target.key, target.index)
+    if target.key not in snapshot.view.derived.settled:
+        request_upkeep(snapshot, target.key, target.index, index)
     keys = snapshot.view.keys
     if not queries:
         return []

@@ -13,10 +13,8 @@ from elanus.engine._parts import Path, TextKey, TextPart, column_key
 from elanus.engine._state import CollectionState, OutdatedSnapshotError
 from elanus.engine._view import PartKey, View
 from elanus.query import Column, Expression, FieldKind, evaluate
-from elanus.schema import Schema
+from elanus.schema import DEFAULT_B, DEFAULT_K1, Schema
 from elanus.storage import CollectionInfo, Connection, Reader, read_state
-
-DEFAULT_K1, DEFAULT_B = 1.2, 0.75
 
 T = TypeVar("T")
 

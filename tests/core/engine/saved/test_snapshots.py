@@ -336,7 +336,7 @@ def test_another_process_adopts_the_graph_that_this_one_saves(path, fill, query)
             import numpy as np, time
             from elanus import MilvusClient
             from elanus.engine.upkeep import _graphs
-            _graphs.wants_graph = lambda n, dim, kind: n >= 300
+            _graphs.wants_graph = lambda n, dim: n >= 300
             _graphs.Graph.build = None  # adopting needs no building
             client = MilvusClient({str(path)!r})
             def index():

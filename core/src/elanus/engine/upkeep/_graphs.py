@@ -25,7 +25,7 @@ from elanus.index import (
     GraphParams,
     wants_graph,
 )
-from elanus.schema import FAISS_TYPES, IndexSpec
+from elanus.schema import IndexSpec, IndexType
 
 _log = logging.getLogger("elanus")
 
@@ -37,7 +37,7 @@ _PATIENCE_SECONDS = 600.0
 
 def is_scanned(spec: IndexSpec, count: int, dim: int) -> bool:
     """Whether so many vectors are scanned by design."""
-    return spec.index_type == "FLAT" or not wants_graph(count, dim, "HNSW")
+    return spec.index_type is IndexType.FLAT or not wants_graph(count, dim)
 
 
 def needs_work(
@@ -51,11 +51,11 @@ def needs_work(
         spec: what is to stand on the field.
         slots: how many slots the graph has to cover; None for all.
     """
-    if spec is None or spec.index_type == "FLAT":
+    if spec is None or spec.index_type is IndexType.FLAT:
         return False
     if index.graph is None:
         # All types switch at the same size; see `wants_graph`.
-        return wants_graph(view.count, index.dim, "HNSW")
+        return wants_graph(view.count, index.dim)
     # The tail is scanned at every search: fold it in when that starts to be felt.
     wanted = index.n if slots is None else slots
     return wanted - index.graph.covered > _LONGEST_TAIL or _is_unfit(view, index, spec)
@@ -181,9 +181,9 @@ def _build(
 
 
 def _params(spec: IndexSpec) -> GraphParams | FaissParams:
-    if spec.index_type in FAISS_TYPES:
+    if spec.index_type.needs_faiss:
         given = {name: spec.params[name] for name in ("nlist", "m", "nbits") if name in spec.params}
-        return FaissParams(cast("FaissKind", spec.index_type), **given)
+        return FaissParams(cast("FaissKind", spec.index_type.value), **given)
     usual = GraphParams()
     return GraphParams(
         m=int(spec.params.get("M", usual.m)),

@@ -9,7 +9,6 @@ import pytest
 
 from elanus import MilvusClient
 from elanus.engine._parts import DenseKey
-from elanus.engine.upkeep import _graphs
 from elanus.index.dense import _native
 
 N, DIM = 2_000, 16
@@ -18,8 +17,8 @@ TYPES = ["HNSW", "IVF_FLAT"]
 
 
 @pytest.fixture(autouse=True)
-def low_thresholds(monkeypatch):
-    monkeypatch.setattr(_graphs, "wants_graph", lambda n, *_: n >= 1_000)
+def low_thresholds(thresholds, monkeypatch):
+    thresholds(graph_rows=1_000, graph_values=0)
     monkeypatch.setattr("elanus.index.dense._index.FETCH_COST", 0.001)
 
 

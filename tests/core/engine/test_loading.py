@@ -22,9 +22,8 @@ REPEATS = int(os.environ.get("ELANUS_REPEATS", "5"))
 
 
 @pytest.fixture(autouse=True)
-def low_thresholds(monkeypatch):
-    monkeypatch.setattr(_graphs, "wants_graph", lambda n, *_: n >= 100)
-    monkeypatch.setattr(_graphs, "_LONGEST_TAIL", 50)
+def low_thresholds(thresholds):
+    thresholds(graph_rows=100, graph_values=0, longest_tail=50)
 
 
 @pytest.fixture

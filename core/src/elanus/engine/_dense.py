@@ -39,7 +39,11 @@ def request_upkeep(
     view = snapshot.view
     if spec is not None and spec.index_type.needs_faiss:
         load_faiss()  # says what to install
-    if spec is not None and spec.metric is key.metric and needs_work(view, index, spec):
+    if (
+        spec is not None
+        and spec.metric is key.metric
+        and needs_work(snapshot.state.thresholds, view, index, spec)
+    ):
         snapshot.state.upkeep.request_graph(snapshot.state, key, spec)
     else:
         view.derived.settled.add(key)
@@ -49,14 +53,18 @@ def coverage(snapshot: Snapshot, spec: IndexSpec) -> tuple[int, int]:
     """Rows of a collection, and how many of them an index answers for as it should."""
     f, count = snapshot.schema.by_name[spec.field], snapshot.view.count
     is_dense = f.dtype is DataType.FLOAT_VECTOR
-    if not is_dense or spec.metric is None or is_scanned(spec, count, f.dim or 0):
+    if (
+        not is_dense
+        or spec.metric is None
+        or is_scanned(snapshot.state.thresholds, spec, count, f.dim or 0)
+    ):
         return count, count
     # Whoever asks waits for the graph: so it is asked for.
     key = DenseKey(f.name, f.dim or 0, spec.metric)
     index = dense_index(snapshot, key, spec)
     request_upkeep(snapshot, key, spec, index)
     view = snapshot.view
-    if not needs_work(view, index, spec):
+    if not needs_work(snapshot.state.thresholds, view, index, spec):
         return view.count, view.count
     covered = index.graph.covered if index.graph else 0
     return view.count, int(np.count_nonzero(view.alive[:covered]))
@@ -99,7 +107,7 @@ def load_parts(snapshot: Snapshot, known: dict[DenseKey, tuple[object, int]]) ->
         view = snapshot.view
         if known.setdefault(key, (view.numbering, view.n))[0] is not view.numbering:
             known[key] = view.numbering, view.n
-        if needs_work(view, index, spec, known[key][1]):
+        if needs_work(snapshot.state.thresholds, view, index, spec, known[key][1]):
             covered = -1 if index.graph is None else index.graph.covered
             due.append(DueGraph(snapshot.state, key, view.numbering, covered))
     return due

@@ -39,6 +39,7 @@ from elanus.engine._view import PartKey, View, empty_view, follow
 from elanus.engine.saved._held import SavedView
 from elanus.engine.saved._saved import Restored, SavedFiles
 from elanus.engine.upkeep._memory import return_free_memory
+from elanus.engine.upkeep._thresholds import Thresholds
 from elanus.errors import DatabaseCorruptError, DatabaseFormatError, quoted
 from elanus.index import DenseIndex, FaissIndex, Graph, bm25_from_arrays
 from elanus.query import FieldKind
@@ -55,15 +56,15 @@ from elanus.text import Analyzer, build_analyzer
 
 _log = logging.getLogger("elanus")
 
-LEAST_WORTH_SAVING = 10_000
-"""Rows of a text index that are saved once a quarter of it is not: reading them takes 0.1 s."""
-
-MOST_SEGMENTS = 4
-"""Pieces of a text index above which they are put together; each costs a query about 0.05 ms."""
-
 
 class Upkeep(Protocol):
-    """What a collection asks for, besides what its searches do themselves."""
+    """What a collection asks for, besides what its searches do themselves.
+
+    Attributes:
+        thresholds: the sizes from which it is asked for.
+    """
+
+    thresholds: Thresholds
 
     def restore(self, db: Connection, info: CollectionInfo) -> Restored | None:
         """The saved view of a collection, if there is one."""
@@ -95,6 +96,7 @@ class CollectionState:
     Attributes:
         view: the newest view; replaced here only, under the lock.
         saved: what was saved of it; changed through this class.
+        thresholds: the sizes from which upkeep is asked for.
         is_loaded: whether the collection was not released since it was last loaded.
     """
 
@@ -108,6 +110,7 @@ class CollectionState:
         self._lock = threading.RLock()
         self.is_loaded = True
         self.upkeep = upkeep
+        self.thresholds = upkeep.thresholds
         self._text_keys = info.schema.primary.dtype is DataType.VARCHAR
         self.view = empty_view(info.generation, text_keys=self._text_keys)
         self.saved = SavedView(self.view.lineage)
@@ -170,7 +173,7 @@ class CollectionState:
         if self.saved.has_changed(db, self.number):
             # What we map is no longer what is registered: somebody may have found it damaged.
             self.upkeep.request_check(self)
-        return follow(db, info, self.tables, view, seq)
+        return follow(db, info, self.tables, view, seq, self.thresholds.rebuild_slots)
 
     def _taken_over(self, restored: Restored) -> View:
         self.saved.take_over(restored)
@@ -202,7 +205,7 @@ class CollectionState:
 
     def _follow(self, db: Connection, view: View, key: PartKey, part: Any) -> Any:
         followed = key.follow(db, self.tables, view, part)
-        if part is None and view.n >= LEAST_WORTH_SAVING:
+        if part is None and view.n >= self.thresholds.text_rows:
             # What was read is several times what is kept of it. Now, and not in the background:
             # the C library would let the next searches wait for it.
             return_free_memory()
@@ -225,7 +228,7 @@ class CollectionState:
 
     def _tidy(self, key: TextKey, part: TextPart) -> None:
         """Have many small pieces, which small writes leave, put together, and much saved."""
-        if len(part.index.segments) > MOST_SEGMENTS:
+        if len(part.index.segments) > self.thresholds.most_segments:
             self.upkeep.request_merge(self, key)
         if self.wants_saving(key, part):
             self.upkeep.request_save(self)
@@ -233,7 +236,7 @@ class CollectionState:
     def wants_saving(self, key: TextKey, part: TextPart) -> bool:
         """Whether much of a text index would have to be read again at the next opening."""
         known = self.saved.text_slots(key.field, self.view.lineage)
-        return part.index.n - known >= max(LEAST_WORTH_SAVING, part.index.n // 4)
+        return part.index.n - known >= max(self.thresholds.text_rows, part.index.n // 4)
 
     def merge(self, key: TextKey, stop: Callable[[], bool]) -> None:
         """Put the pieces of an index together; if it was extended meanwhile, the next one will."""

@@ -20,8 +20,6 @@ from elanus.storage import CollectionInfo, Connection, Tables
 
 Keys: TypeAlias = NDArray[np.int64] | NDArray[np.object_]
 
-_LEAST_ROWS_TO_REBUILD = 10_000
-
 
 @dataclass(frozen=True, slots=True)
 class View:
@@ -131,7 +129,9 @@ def empty_view(generation: int, *, text_keys: bool) -> View:
     )
 
 
-def follow(db: Connection, info: CollectionInfo, tables: Tables, view: View, seq: int) -> View:
+def follow(
+    db: Connection, info: CollectionInfo, tables: Tables, view: View, seq: int, rebuild_slots: int
+) -> View:
     """The view brought up to the transaction's commit, by two range reads.
 
     Args:
@@ -140,6 +140,7 @@ def follow(db: Connection, info: CollectionInfo, tables: Tables, view: View, seq
         tables: its tables.
         view: an older view.
         seq: number of the commit.
+        rebuild_slots: so many slots, most of them dead, are read afresh.
     """
     last_delete = tables.last_delete(db)
     if view.generation != info.generation or view.last_delete < info.floor:
@@ -159,9 +160,9 @@ def follow(db: Connection, info: CollectionInfo, tables: Tables, view: View, seq
         alive = alive.copy()
         alive[gone] = False
         count = int(np.count_nonzero(alive))
-    if _is_mostly_dead(view.n, count):
+    if view.n >= rebuild_slots and count * 2 < view.n:
         fresh = empty_view(info.generation, text_keys=view.keys.dtype == object)
-        return follow(db, info, tables, fresh, seq)
+        return follow(db, info, tables, fresh, seq, rebuild_slots)
     if len(new_rows):
         alive = np.concatenate([alive, np.ones(len(new_rows), dtype=bool)])
     return replace(
@@ -176,10 +177,6 @@ def follow(db: Connection, info: CollectionInfo, tables: Tables, view: View, seq
         began=seq if view.seq < 0 else view.began,
         derived=Derived(None if len(new_rows) else view.derived.order),
     )
-
-
-def _is_mostly_dead(slots: int, alive: int) -> bool:
-    return slots >= _LEAST_ROWS_TO_REBUILD and alive * 2 < slots
 
 
 def as_keys(keys: list[Any], dtype: np.dtype[Any]) -> Keys:

@@ -3,7 +3,13 @@
 from elanus.index._order import Keys, top_hits, top_order
 from elanus.index.dense._faiss import FaissIndex, FaissKind, FaissParams, load_faiss
 from elanus.index.dense._graph import Graph, GraphParams
-from elanus.index.dense._index import DenseIndex, list_length, wants_graph
+from elanus.index.dense._index import (
+    GRAPH_MIN_ROWS,
+    GRAPH_MIN_VALUES,
+    DenseIndex,
+    list_length,
+    wants_graph,
+)
 from elanus.index.dense._metric import DENSE_METRICS, canonical_scores
 from elanus.index.sparse._bm25 import Bm25Index
 from elanus.index.sparse._bm25_arrays import bm25_from_arrays, bm25_to_arrays
@@ -12,6 +18,8 @@ from elanus.index.sparse._vectors import SparseIndex
 
 __all__ = [
     "DENSE_METRICS",
+    "GRAPH_MIN_ROWS",
+    "GRAPH_MIN_VALUES",
     "Bm25Index",
     "DenseIndex",
     "FaissIndex",

@@ -15,6 +15,7 @@ from elanus.engine._view import View
 from elanus.engine.saved._cache import SavedCache
 from elanus.engine.saved._saving import Stopped
 from elanus.engine.upkeep._background import Stop
+from elanus.engine.upkeep._thresholds import Thresholds
 from elanus.errors import DatabaseCorruptError
 from elanus.index import (
     DenseIndex,
@@ -29,23 +30,28 @@ from elanus.schema import IndexSpec, IndexType
 
 _log = logging.getLogger("elanus")
 
-_LONGEST_TAIL = 10_000
-_MOST_DEAD = 0.25
 _POLL_SECONDS = 0.1
 _PATIENCE_SECONDS = 600.0
 
 
-def is_scanned(spec: IndexSpec, count: int, dim: int) -> bool:
+def is_scanned(limits: Thresholds, spec: IndexSpec, count: int, dim: int) -> bool:
     """Whether so many vectors are scanned by design."""
-    return spec.index_type is IndexType.FLAT or not wants_graph(count, dim)
+    if spec.index_type is IndexType.FLAT:
+        return True
+    return not wants_graph(count, dim, limits.graph_rows, limits.graph_values)
 
 
 def needs_work(
-    view: View, index: DenseIndex, spec: IndexSpec | None, slots: int | None = None
+    limits: Thresholds,
+    view: View,
+    index: DenseIndex,
+    spec: IndexSpec | None,
+    slots: int | None = None,
 ) -> bool:
     """Whether a graph is missing, covers too little, or holds too many dead rows.
 
     Args:
+        limits: what is missing, too little or too much.
         view: the view.
         index: its index.
         spec: what is to stand on the field.
@@ -54,21 +60,21 @@ def needs_work(
     if spec is None or spec.index_type is IndexType.FLAT:
         return False
     if index.graph is None:
-        # All types switch at the same size; see `wants_graph`.
-        return wants_graph(view.count, index.dim)
+        return not is_scanned(limits, spec, view.count, index.dim)
     # The tail is scanned at every search: fold it in when that starts to be felt.
     wanted = index.n if slots is None else slots
-    return wanted - index.graph.covered > _LONGEST_TAIL or _is_unfit(view, index, spec)
+    has_tail = wanted - index.graph.covered > limits.longest_tail
+    return has_tail or _is_unfit(limits, view, index, spec)
 
 
-def _is_unfit(view: View, index: DenseIndex, spec: IndexSpec) -> bool:
+def _is_unfit(limits: Thresholds, view: View, index: DenseIndex, spec: IndexSpec) -> bool:
     """Whether the graph must be built afresh."""
     assert index.graph is not None
     # Another index may have stood on the field when it was built.
-    return index.graph.params != _params(spec) or _is_mostly_stale(view, index)
+    return index.graph.params != _params(spec) or _is_stale(limits.most_dead, view, index)
 
 
-def _is_mostly_stale(view: View, index: DenseIndex) -> bool:
+def _is_stale(most_dead: float, view: View, index: DenseIndex) -> bool:
     """Whether too many of the slots that the graph links are dead.
 
     Slots that were dead before it was built keep their numbers, but are not in it.
@@ -77,7 +83,7 @@ def _is_mostly_stale(view: View, index: DenseIndex) -> bool:
     covered, present = index.graph.covered, index.rows.present
     linked = len(index.graph.nodes.slots) + len(index.graph.stragglers)
     alive = view.alive[:covered] if present is None else view.alive[:covered] & present[:covered]
-    return linked - int(np.count_nonzero(alive)) > _MOST_DEAD * linked
+    return linked - int(np.count_nonzero(alive)) > most_dead * linked
 
 
 def make_graph(
@@ -154,7 +160,7 @@ def _assembled(
         state.saved.drop_graph(key, saved)
     view = state.view
     index = view.parts.get(key)
-    return index is not None and not needs_work(view, index, spec)
+    return index is not None and not needs_work(state.thresholds, view, index, spec)
 
 
 def _build(
@@ -163,13 +169,13 @@ def _build(
     """Build or extend from the newest view, and publish; whether that was done."""
     stop, view = state.saved.until_cut(stop), state.view
     index = view.parts.get(key)
-    if index is None or not needs_work(view, index, spec):
+    if index is None or not needs_work(state.thresholds, view, index, spec):
         return False
     old, mask = index.graph, view.mask
     if mask is not None:
         mask = mask[: index.n]  # the view may have followed new rows that the index has not
     graph: Graph | FaissIndex | None
-    if old is not None and not _is_unfit(view, index, spec):
+    if old is not None and not _is_unfit(state.thresholds, view, index, spec):
         graph = old.extend(index, mask=mask, stop=stop)
     else:
         params = _params(spec)

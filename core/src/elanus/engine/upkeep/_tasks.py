@@ -8,6 +8,7 @@ from elanus.engine.saved._cache import SavedCache
 from elanus.engine.saved._saved import Restored
 from elanus.engine.upkeep._background import Background
 from elanus.engine.upkeep._graphs import make_graph
+from elanus.engine.upkeep._thresholds import Thresholds
 from elanus.schema import IndexSpec
 from elanus.storage import CacheFolder, CollectionInfo, Connection, DatabaseFile
 
@@ -19,12 +20,18 @@ class BackgroundUpkeep:
 
     Args:
         file: the database.
+
+    Attributes:
+        thresholds: what is worth doing; a collection keeps those that it finds when it is first
+            used, and the background thread those of the opening.
     """
+
+    thresholds = Thresholds()
 
     def __init__(self, file: DatabaseFile) -> None:
         self._file = file
         folder = file.cache_folder
-        self.background = Background()
+        self.background = Background(self.thresholds.pauses)
         self.cache = None
         if folder is not None:
             self.cache = SavedCache(file, CacheFolder(folder, read_only=file.options.read_only))

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 FETCH_COST = 60
 """A candidate fetched from the graph (2.2 µs at 384 d), against a row read in sequence."""
 
+GRAPH_MIN_ROWS = FETCH_COST * DEFAULT_EF + 1
+"""With fewer rows than its candidates are worth, a search would not take the graph at all."""
+
 GRAPH_MIN_VALUES = 3_000_000
 """Values (rows times dimension) below which scanning is fast enough to stay exact for nothing.
 
@@ -38,13 +41,14 @@ _FOUND_BYTES = 16 << 20  # what the graph gives for a batch of queries
 _CANDIDATE_BYTES = 8 + 4  # a node and its distance
 
 
-def wants_graph(n_alive: int, dim: int) -> bool:
+def wants_graph(
+    n_alive: int, dim: int, rows: int = GRAPH_MIN_ROWS, values: int = GRAPH_MIN_VALUES
+) -> bool:
     """Whether a field of ``n_alive`` vectors is searched much faster through a graph, or lists.
 
     All index types but ``FLAT`` switch here: below that size an exact answer costs no more.
     """
-    # With fewer rows than its candidates are worth, a search would not take the graph at all.
-    return n_alive > FETCH_COST * DEFAULT_EF and n_alive * dim >= GRAPH_MIN_VALUES
+    return n_alive >= rows and n_alive * dim >= values
 
 
 def list_length(k: int, ef: int, share: float) -> int:

@@ -100,8 +100,8 @@ class CollectionState:
         is_loaded: whether the collection was not released since it was last loaded.
     """
 
-    def __init__(self, info: CollectionInfo, upkeep: Upkeep, apart: Apart | None = None) -> None:
-        self._apart = apart or Apart()
+    def __init__(self, info: CollectionInfo, upkeep: Upkeep, apart: Apart) -> None:
+        self._apart = apart
         self.number = info.number
         self.tables = Tables(info.number, info.schema)
         self.analyzers = _analyzers(info)

@@ -1,4 +1,27 @@
-"""Saving views beside the file, and opening them again instead of reading every row."""
+"""Saving views beside the file, and opening them again instead of reading every row.
+
+A file counts once it is registered in the database. The order of a save follows from that:
+
+1. Files are written under new names, and vectors behind the registered end of their file. A full
+   disk or a `Stopped` takes back what was written. A crash leaves it: the next save sweeps away new
+   files, and begins another in place of a file of vectors that is longer than was registered.
+2. One transaction registers all of them and forgets the rest. It looks first whether what they
+   hold is still a prefix of what is there, and whether they are: the collection may have been
+   truncated, dropped or restored meanwhile, and whoever deletes the folder may do so at any time.
+   If the commit fails late, it may have been done: so the database is asked before anything is
+   taken back.
+3. Only then is swept what nobody registers. Were it before, a failing transaction would leave rows
+   that name files which are gone.
+4. The process is told last, and then reads its vectors from the map. Should it end before, the
+   next opening finds all of it.
+
+Only who holds the folder's lock saves, one process at a time; restoring takes no lock, as files
+that are registered never change.
+
+Damage is handled in the opposite order. First this process stops to use the file, which cannot
+fail; then it is forgotten in the database, which may be locked, full or read-only: that is tried
+again.
+"""
 
 from __future__ import annotations
 

@@ -92,7 +92,11 @@ def make_graph(
     """Give a dense index the graph that it lacks.
 
     One process at a time does so for a file; the others wait, scanning meanwhile, and adopt what
-    it saved.
+    it saved. Whoever gets the turn looks first what the one before has saved, or ten processes
+    would build ten times. What is adopted replaces the view, with other slots perhaps: searches
+    that began with the old one end with it. A graph is published before it is saved, since a full
+    disk shall keep nobody from searching with it; if saving fails, the work is tried again, and
+    finds a graph that is in place and has only to be saved.
     """
     if _assembled(state, key, spec, cache, stop):
         return

@@ -10,7 +10,8 @@ import time
 import numpy as np
 
 from elanus import MilvusClient
-from elanus.engine.upkeep import _graphs
+from elanus.engine.upkeep._tasks import BackgroundUpkeep
+from elanus.engine.upkeep._thresholds import Thresholds
 from elanus.index import FaissIndex, Graph
 
 ROWS, DIM = 6_000, 32
@@ -26,7 +27,7 @@ def opened(path, index_type):
     began = threading.Event()
     for kind in (Graph, FaissIndex):
         tell_when_called(kind, began)
-    _graphs.wants_graph = lambda n, *_: n >= 1_000
+    BackgroundUpkeep.thresholds = Thresholds(graph_rows=1_000, graph_values=0)
     asked = MilvusClient.prepare_index_params()
     asked.add_index("vector", index_type, metric_type="L2", params=SLOW[index_type])
     client = MilvusClient(path)

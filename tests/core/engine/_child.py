@@ -6,6 +6,8 @@ import sys
 import orjson
 
 from elanus import AnnSearchRequest, MilvusClient
+from elanus.engine.upkeep._tasks import BackgroundUpkeep
+from elanus.engine.upkeep._thresholds import Thresholds
 
 
 def repaired(row):
@@ -22,6 +24,7 @@ def answer(state, call, args):
     if call == "patch":
         for module, name, value in args["constants"]:
             setattr(importlib.import_module(module), name, value)
+        BackgroundUpkeep.thresholds = Thresholds(**args["thresholds"])
         return None
     if call in ("insert", "upsert"):
         args["data"] = [repaired(row) for row in args["data"]]

@@ -10,11 +10,13 @@ from __future__ import annotations
 import math
 import struct
 from collections import Counter
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
 from elanus import AnnSearchRequest, DataType, Function, FunctionType, MilvusClient
+from elanus.engine.upkeep._tasks import BackgroundUpkeep
 from elanus.text import build_analyzer
 
 NAME = "things"
@@ -164,6 +166,17 @@ def found(client, field, query, limit=1000, name=NAME, **options):
 def world():
     """The helpers above, for modules that cannot import this one."""
     return SimpleNamespace(**{k: v for k, v in globals().items() if not k.startswith("_")})
+
+
+@pytest.fixture
+def thresholds(monkeypatch):
+    """Have collections that are first used from now on find less, or more, worth doing."""
+
+    def use(**values):
+        changed = replace(BackgroundUpkeep.thresholds, **values)
+        monkeypatch.setattr(BackgroundUpkeep, "thresholds", changed)
+
+    return use
 
 
 @pytest.fixture

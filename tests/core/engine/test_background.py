@@ -10,18 +10,16 @@ import pytest
 
 from elanus.engine.upkeep import _background
 from elanus.engine.upkeep._background import Background
+from elanus.engine.upkeep._thresholds import Pauses
+
+SHORT = Pauses(first=0.01, start=0.1)
 
 
 @pytest.fixture
 def background():
-    made = Background()
+    made = Background(Pauses(first=0.01))
     yield made
     made.close()
-
-
-@pytest.fixture(autouse=True)
-def short_pauses(monkeypatch):
-    monkeypatch.setattr(_background, "_FIRST_PAUSE", 0.01)
 
 
 def test_work_that_fails_is_tried_again_and_again(background):
@@ -57,24 +55,24 @@ def test_work_that_always_fails_keeps_nobody_waiting_and_lets_other_work_through
     assert len(failed) >= 20
 
 
-def test_the_pause_doubles_up_to_a_minute(background, monkeypatch):
-    monkeypatch.setattr(_background, "_FIRST_PAUSE", 1.0)
+def test_the_pause_doubles_up_to_a_minute():
+    background = Background()
     background.request("bad", lambda _: 1 / 0)
     task = background._tasks["bad"]
     while task.failures < 9:
         background.wait("bad")
         pause = task.due - time.monotonic()
         assert pause == pytest.approx(min(2 ** (task.failures - 1), 60), abs=1)
+    background.close()
 
 
-def test_what_waits_for_a_quiet_moment_is_done_at_closing_unless_it_takes_too_long(monkeypatch):
+def test_what_waits_for_a_quiet_moment_is_done_at_closing_unless_it_takes_too_long():
     done = []
     background = Background()
     background.request("save", lambda stop: done.append((stop(), stop.is_late())), lambda: False)
     background.close()
     assert done == [(True, False)]
-    monkeypatch.setattr(_background, "_GRACE_SECONDS", -1.0)
-    background = Background()
+    background = Background(Pauses(grace=-1.0))
     background.request("save", lambda stop: done.append((stop(), stop.is_late())), lambda: False)
     background.close()
     assert done[1:] == [(True, True)]
@@ -116,9 +114,8 @@ def test_without_a_thread_nothing_fails_and_later_work_is_done(background, monke
 
 
 @pytest.mark.parametrize("action", ["close", "wait", "request"])
-def test_a_handler_may_call_it_at_any_line_of_a_call_under_it(action, monkeypatch):
+def test_a_handler_may_call_it_at_any_line_of_a_call_under_it(action):
     """A trace function stands in for a signal, which comes between any two steps."""
-    monkeypatch.setattr(_background, "_START_SECONDS", 0.1)
     calls = {
         "first": lambda b: b.request("a", lambda _: time.sleep(0.001)),
         "request": lambda b: b.request("x", lambda _: None),
@@ -131,7 +128,7 @@ def test_a_handler_may_call_it_at_any_line_of_a_call_under_it(action, monkeypatc
         while reached:
             reached = False
             step += 1
-            background = Background()
+            background = Background(SHORT)
             if outer != "first":
                 calls["first"](background)
             left = [step]

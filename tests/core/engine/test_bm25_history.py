@@ -61,11 +61,11 @@ class History:
 
 
 @pytest.fixture
-def low_limits(monkeypatch):
+def low_limits(thresholds, monkeypatch):
     """Trim the log of deletes, split batches and rebuild views already at a few rows."""
     monkeypatch.setattr("elanus.engine._write._MOST_LOGGED_DELETES", 2)
     monkeypatch.setattr("elanus.engine._write._AT_ONCE", 3)
-    monkeypatch.setattr("elanus.engine._view._LEAST_ROWS_TO_REBUILD", 30)
+    thresholds(rebuild_slots=30)
 
 
 def fresh_hits(world, texts):

@@ -20,8 +20,8 @@ TYPES = [
 
 
 @pytest.fixture(autouse=True)
-def low_thresholds(monkeypatch):
-    monkeypatch.setattr("elanus.engine.upkeep._graphs.wants_graph", lambda n, *_: n >= 1000)
+def low_thresholds(thresholds, monkeypatch):
+    thresholds(graph_rows=1_000, graph_values=0)
     monkeypatch.setattr("elanus.index.dense._index.FETCH_COST", 0.001)
 
 
@@ -98,8 +98,8 @@ def test_an_index_is_built_behind_searches_and_again_after_reopening(
         assert again.verify() == []
 
 
-def test_new_and_deleted_rows_are_seen_at_once_and_folded_in(path, vectors, monkeypatch):
-    monkeypatch.setattr("elanus.engine.upkeep._graphs._LONGEST_TAIL", 100)
+def test_new_and_deleted_rows_are_seen_at_once_and_folded_in(path, vectors, thresholds):
+    thresholds(longest_tail=100)
     with filled(path, vectors, *TYPES[3]) as client:
         client.load_collection(NAME)
         client.insert(NAME, [{"id": i, "vector": vectors[i], "n": 0} for i in range(N, N + 50)])

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from elanus import DataType, Function, FunctionType, MilvusClient
+from elanus.engine.upkeep._tasks import BackgroundUpkeep
+from elanus.engine.upkeep._thresholds import Thresholds
 from elanus.index import Graph
 
 N, D, NAME = 2_000, 16, "many"
@@ -71,7 +73,7 @@ def make_client(index_type, metric):
 def low_thresholds():
     """Make graphs worth while at a fiftieth of the usual size."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("elanus.engine.upkeep._graphs.wants_graph", lambda n, *_: n >= 100)
+        patch.setattr(BackgroundUpkeep, "thresholds", Thresholds(graph_rows=100, graph_values=0))
         patch.setattr("elanus.index.dense._index.FETCH_COST", 2)
         yield
 

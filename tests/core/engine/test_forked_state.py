@@ -9,7 +9,6 @@ import pytest
 
 from elanus import MilvusClient
 from elanus.engine._parts import DenseKey
-from elanus.engine.upkeep import _graphs
 from elanus.index.dense import _native
 
 N, DIM = 2_000, 16
@@ -18,8 +17,8 @@ TYPES = ["HNSW", "IVF_FLAT"]
 
 
 @pytest.fixture(autouse=True)
-def low_thresholds(monkeypatch):
-    monkeypatch.setattr(_graphs, "wants_graph", lambda n, *_: n >= 1_000)
+def low_thresholds(thresholds, monkeypatch):
+    thresholds(graph_rows=1_000, graph_values=0)
     monkeypatch.setattr("elanus.index.dense._index.FETCH_COST", 0.001)
 
 
@@ -92,7 +91,7 @@ def test_a_fork_beside_searches_leaves_the_child_a_view_that_can_be_searched(vec
 
     def child():
         state.after_fork_in_child()
-        with state.lock:
+        with state._lock:
             index = index_of(state)
         # Without a graph it is scanned; both give the nearest, which is the vector itself.
         return 0 if all(search(index, vectors, count) for count in (1, 5)) else 2
@@ -111,7 +110,7 @@ def test_locks_that_others_held_and_numbers_not_committed_are_gone(vectors):
     held, told = threading.Event(), threading.Event()
 
     def hold():
-        with state.lock:
+        with state._lock:
             held.set()
             told.wait(60)
 
@@ -121,7 +120,7 @@ def test_locks_that_others_held_and_numbers_not_committed_are_gone(vectors):
 
     def child():
         state.after_fork_in_child()
-        with state.lock:
+        with state._lock:
             is_dropped = index_of(state).graph is None
         return 0 if is_dropped and _native._all.inside == [] else 2
 

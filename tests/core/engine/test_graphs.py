@@ -16,10 +16,9 @@ THREAD = "elanus-background"
 
 
 @pytest.fixture(autouse=True)
-def low_thresholds(monkeypatch):
+def low_thresholds(thresholds, monkeypatch):
     """Graphs from 100 rows on, extended after 50 more, and taken whenever there is one."""
-    monkeypatch.setattr("elanus.engine.upkeep._graphs.wants_graph", lambda n, *_: n >= 100)
-    monkeypatch.setattr("elanus.engine.upkeep._graphs._LONGEST_TAIL", 50)
+    thresholds(graph_rows=100, graph_values=0, longest_tail=50)
     monkeypatch.setattr("elanus.index.dense._index.FETCH_COST", 0.001)
 
 

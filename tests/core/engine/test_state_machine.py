@@ -24,8 +24,8 @@ from elanus import MilvusClient
 LIMITS = [
     ("elanus.engine._write", "_MOST_LOGGED_DELETES", 3),
     ("elanus.engine._write", "_AT_ONCE", 4),
-    ("elanus.engine._view", "_LEAST_ROWS_TO_REBUILD", 8),
 ]
+THRESHOLDS = {"rebuild_slots": 8}
 
 WORDS = ["red", "green", "blue", "the fox", "Fox", "a", ""]
 actors = st.sampled_from(["main", "other", "child"])
@@ -278,7 +278,7 @@ def child():
             assert "error" not in answer, answer["error"]
             return answer["result"]
 
-        call("patch", constants=LIMITS)
+        call("patch", constants=LIMITS, thresholds=THRESHOLDS)
         yield call
         process.stdin.close()
         assert process.wait(timeout=60) == 0
@@ -286,10 +286,11 @@ def child():
 
 @pytest.mark.parametrize("key_type", ["int", "string"])
 def test_any_history_by_three_handles_equals_the_model(
-    world, child, tmp_path, monkeypatch, key_type
+    world, child, tmp_path, thresholds, monkeypatch, key_type
 ):
     for module, name, value in LIMITS:
         monkeypatch.setattr(f"{module}.{name}", value)
+    thresholds(**THRESHOLDS)
     run_state_machine_as_test(
         lambda: Machine(world, tmp_path, child, key_type),
         settings=settings(

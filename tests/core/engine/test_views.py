@@ -108,10 +108,10 @@ def test_an_upsert_changes_all_fields_of_a_row_together(world, client, full_row)
 
 @pytest.mark.parametrize("readers", ["same handle", "another handle", "in memory"])
 def test_readers_see_whole_batches_in_all_legs_and_fields(
-    world, path, client, readers, monkeypatch
+    world, path, client, readers, thresholds, monkeypatch
 ):
     """Each commit rewrites all rows with its own number in every field."""
-    monkeypatch.setattr("elanus.engine._view._LEAST_ROWS_TO_REBUILD", 40)
+    thresholds(rebuild_slots=40)
     monkeypatch.setattr("elanus.engine._write._MOST_LOGGED_DELETES", 30)
     if readers == "in memory":
         client = MilvusClient(":memory:")
@@ -215,8 +215,8 @@ def test_a_view_that_was_published_never_changes(world, client, full_row):
 # --- histories that make slots or tables void ----------------------------------------------
 
 
-def test_a_view_that_is_mostly_dead_is_read_afresh(world, client, full_row, monkeypatch):
-    monkeypatch.setattr("elanus.engine._view._LEAST_ROWS_TO_REBUILD", 20)
+def test_a_view_that_is_mostly_dead_is_read_afresh(world, client, full_row, thresholds):
+    thresholds(rebuild_slots=20)
     client.insert(world.NAME, [full_row(i) for i in range(60)])
     assert_holds(world, client, range(60))
     client.delete(world.NAME, ids=list(range(29)))

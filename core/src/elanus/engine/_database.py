@@ -13,8 +13,8 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import numpy as np
 
 from elanus.engine._check import view_faults
+from elanus.engine._dense import coverage, load_parts
 from elanus.engine._parts import DenseKey
-from elanus.engine._search import coverage, load_parts
 from elanus.engine._snapshot import Snapshot
 from elanus.engine._state import (
     CollectionState,

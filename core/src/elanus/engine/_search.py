@@ -11,16 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from elanus.engine._dense import dense_index, request_upkeep, with_effort
 from elanus.engine._parts import DenseKey, SparseKey, TextPart
 from elanus.engine._project import NOTHING, Projection, fetch
 from elanus.engine._snapshot import Snapshot
-from elanus.engine._state import CollectionState
-from elanus.engine.upkeep._graphs import is_scanned, needs_work
 from elanus.errors import DataNotMatchException, ParamError, listed, quoted, shown
-from elanus.index import DenseIndex, FaissIndex, load_faiss, top_hits
+from elanus.index import top_hits
 from elanus.query import Expression, RankedLeg, fuse
 from elanus.schema import (
-    FAISS_TYPES,
     DataType,
     FieldSchema,
     IndexSpec,
@@ -35,9 +33,6 @@ from elanus.schema import (
     metrics_for,
     sparse_vector,
 )
-
-DEFAULT_EF = 64
-DEFAULT_REORDER = 100
 
 Ranking = tuple[NDArray[np.intp], NDArray[np.float64]]
 """Slots and scores, best first."""
@@ -147,103 +142,16 @@ def _rank_dense(
     dim = target.key.dim
     queries = [_checked(dense_vector, q, i, target, dim) for i, q in enumerate(leg.data)]
     index = dense_index(snapshot, target.key, target.index)
+    if target.key not in snapshot.view.derived.settled:
+        request_upkeep(snapshot, target.key, target.index, index)
     keys = snapshot.view.keys
     if not queries:
         return []
-    index, ef = _with_effort(index, leg.params, target.index, limit)
+    index, ef = with_effort(index, leg.params, target.index, limit)
     if len(queries) == 1:
         return [index.search(queries[0], limit, mask=mask, keys=keys, ef=ef)]
     found: list[Ranking] = index.search_many(np.stack(queries), limit, mask=mask, keys=keys, ef=ef)
     return found
-
-
-def dense_index(snapshot: Snapshot, key: DenseKey, spec: IndexSpec | None) -> DenseIndex:
-    """The index of a dense field; a graph that it lacks is asked for in the background."""
-    index: DenseIndex = snapshot.part(key)
-    view = snapshot.view
-    if key in view.settled:
-        return index
-    if spec is None or spec.index_type == "FLAT":
-        # A graph may be left from an index that was dropped: without one, answers are exact.
-        return index if index.graph is None else index.with_graph(None)
-    if spec.index_type in FAISS_TYPES:
-        load_faiss()  # says what to install
-    if spec.metric is key.metric and needs_work(view, index, spec):
-        snapshot.state.upkeep.graph(snapshot.state, key, spec)
-    else:
-        view.settled.add(key)
-    return index
-
-
-def coverage(snapshot: Snapshot, spec: IndexSpec) -> tuple[int, int]:
-    """Rows of a collection, and how many of them an index answers for as it should."""
-    f, count = snapshot.schema.by_name[spec.field], snapshot.view.count
-    is_dense = f.dtype is DataType.FLOAT_VECTOR
-    if not is_dense or spec.metric is None or is_scanned(spec, count, f.dim or 0):
-        return count, count
-    # Whoever asks waits for the graph: so it is asked for.
-    index = dense_index(snapshot, DenseKey(f.name, f.dim or 0, spec.metric), spec)
-    view = snapshot.view
-    if not needs_work(view, index, spec):
-        return view.count, view.count
-    covered = index.graph.covered if index.graph else 0
-    return view.count, int(np.count_nonzero(view.alive[:covered]))
-
-
-@dataclass(frozen=True, slots=True)
-class DueGraph:
-    """A graph that an index lacks.
-
-    Attributes:
-        state: of the collection.
-        key: of the index.
-        numbering: of the view in which it is due.
-        covered: slots that the graph covers which is there; -1 without one.
-    """
-
-    state: CollectionState
-    key: DenseKey
-    numbering: object
-    covered: int
-
-
-def load_parts(snapshot: Snapshot, known: dict[DenseKey, tuple[object, int]]) -> list[DueGraph]:
-    """Bring the vectors of the collection's indexes into memory; the graphs that are due.
-
-    Args:
-        snapshot: the collection.
-        known: how many slots an index had when this was first asked, in which numbering. Rows that
-            come later make no graph due.
-    """
-    snapshot.state.is_loaded = True
-    due = []
-    for spec in snapshot.info.indexes.values():
-        f = snapshot.schema.by_name[spec.field]
-        if f.dtype is not DataType.FLOAT_VECTOR or spec.metric is None:
-            continue
-        key = DenseKey(f.name, f.dim or 0, spec.metric)
-        index, view = dense_index(snapshot, key, spec), snapshot.view
-        if known.setdefault(key, (view.numbering, view.n))[0] is not view.numbering:
-            known[key] = view.numbering, view.n
-        if needs_work(view, index, spec, known[key][1]):
-            covered = -1 if index.graph is None else index.graph.covered
-            due.append(DueGraph(snapshot.state, key, view.numbering, covered))
-    return due
-
-
-def _with_effort(
-    index: DenseIndex, params: SearchParams, spec: IndexSpec | None, limit: int
-) -> tuple[DenseIndex, int]:
-    """The index set to read as many lists as were asked for, and the number of candidates."""
-    usual = spec.params if spec else {}
-    if spec is None or spec.index_type not in FAISS_TYPES:
-        return index, params.ef or int(usual.get("ef", DEFAULT_EF))
-    nprobe = params.nprobe or usual.get("nprobe")
-    if nprobe and isinstance(index.graph, FaissIndex):
-        index = index.with_graph(index.graph.probing(int(nprobe)))
-    # Distances between codes are rough: ten candidates for each hit.
-    reorder_k = params.reorder_k or usual.get("reorder_k")
-    return index, int(reorder_k or max(DEFAULT_REORDER, 10 * limit))
 
 
 def _checked(convert: Any, value: Any, number: int, target: _Target, *more: Any) -> Any:

@@ -3,7 +3,13 @@
 from elanus.index._order import Keys, Ranking, top_hits
 from elanus.index.dense._faiss import FaissIndex, FaissKind, FaissParams, load_faiss
 from elanus.index.dense._graph import Graph, GraphParams
-from elanus.index.dense._index import DenseIndex, list_length, wants_graph
+from elanus.index.dense._index import (
+    GRAPH_MIN_ROWS,
+    GRAPH_MIN_VALUES,
+    DenseIndex,
+    list_length,
+    wants_graph,
+)
 from elanus.index.dense._lengths import DENSE_METRICS
 from elanus.index.dense._rerank import Approximate
 from elanus.index.sparse._bm25 import Bm25Index
@@ -13,6 +19,8 @@ from elanus.index.sparse._vectors import SparseIndex
 
 __all__ = [
     "DENSE_METRICS",
+    "GRAPH_MIN_ROWS",
+    "GRAPH_MIN_VALUES",
     "Approximate",
     "Bm25Index",
     "DenseIndex",

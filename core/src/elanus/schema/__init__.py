@@ -34,7 +34,9 @@ from elanus.schema._fields import (
 )
 from elanus.schema._growing import Growing
 from elanus.schema._index import (
-    FAISS_TYPES,
+    DEFAULT_B,
+    DEFAULT_EF,
+    DEFAULT_K1,
     IndexParam,
     IndexParams,
     IndexSpec,
@@ -57,6 +59,7 @@ from elanus.schema._types import (
     VECTOR_TYPES,
     DataType,
     FunctionType,
+    IndexType,
     LoadState,
     Metric,
 )
@@ -72,8 +75,10 @@ from elanus.schema._vectors import (
 from elanus.schema.frames._input import is_data
 
 __all__ = [
+    "DEFAULT_B",
+    "DEFAULT_EF",
+    "DEFAULT_K1",
     "DYNAMIC",
-    "FAISS_TYPES",
     "FLOAT_TYPES",
     "INTEGER_TYPES",
     "MAX_LENGTH",
@@ -91,6 +96,7 @@ __all__ = [
     "IndexParam",
     "IndexParams",
     "IndexSpec",
+    "IndexType",
     "LegExplanation",
     "LoadState",
     "Metric",

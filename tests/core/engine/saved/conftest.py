@@ -4,16 +4,15 @@ import numpy as np
 import pytest
 
 from elanus import DataType, Function, FunctionType, MilvusClient
-from elanus.engine.upkeep import _graphs
 
 DIM = 16
 COLOURS = ("red", "green", "blue", "black", "white", "pink", "grey")
 
 
 @pytest.fixture(autouse=True)
-def _small_graphs(monkeypatch):
+def _small_graphs(thresholds):
     """Build graphs for small collections, so that there is something to save."""
-    monkeypatch.setattr(_graphs, "wants_graph", lambda n, _dim: n >= 300)
+    thresholds(graph_rows=300, graph_values=0)
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from elanus import MilvusClient
-from elanus.engine import _state
 from elanus.engine._parts import DenseKey
+from elanus.engine.upkeep._thresholds import Pauses
 from elanus.errors import DatabaseFullError
 
 DIM = 16
@@ -21,8 +21,8 @@ QUERY = np.random.default_rng(9).normal(size=DIM)
 
 
 @pytest.fixture(autouse=True)
-def _small_texts(monkeypatch):
-    monkeypatch.setattr(_state, "LEAST_WORTH_SAVING", 100)
+def _small_texts(thresholds):
+    thresholds(text_rows=100)
 
 
 @pytest.fixture
@@ -100,10 +100,8 @@ def test_damaged_vectors_are_not_believed_by_who_opens_read_only(path, saved):
         assert client.verify() == []
 
 
-def test_damaged_vectors_are_not_believed_while_the_file_is_locked(
-    path, saved, monkeypatch, caplog
-):
-    monkeypatch.setattr("elanus.engine.upkeep._background._FIRST_PAUSE", 0.01)
+def test_damaged_vectors_are_not_believed_while_the_file_is_locked(path, saved, thresholds, caplog):
+    thresholds(pauses=Pauses(first=0.01))
     flip_signs(path)
     db = apsw.Connection(str(path))
     try:
@@ -179,10 +177,9 @@ import os, pathlib, random, sys, faulthandler
 faulthandler.enable()
 import numpy as np
 from elanus import MilvusClient
-from elanus.engine.upkeep import _graphs
-from elanus.engine import _state
-_graphs.wants_graph = lambda n, dim: n >= 300
-_state.LEAST_WORTH_SAVING = 100
+from elanus.engine.upkeep._tasks import BackgroundUpkeep
+from elanus.engine.upkeep._thresholds import Thresholds
+BackgroundUpkeep.thresholds = Thresholds(graph_rows=300, graph_values=0, text_rows=100)
 path, kind, read_only = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3] == "True"
 query = [float(x) for x in sys.argv[4].split(",")]
 def found(client):

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from elanus import MilvusClient
-from elanus.engine import _state
 from elanus.engine.saved import _saving
-from elanus.engine.saved._cache import SnapshotCache
+from elanus.engine.saved._cache import SavedCache
+from elanus.engine.upkeep._thresholds import Pauses
 from elanus.errors import DatabaseFullError
 from elanus.storage import CacheFolder
 from elanus.storage.cache import _container as container
@@ -24,8 +24,8 @@ QUERY = np.ones(DIM, dtype=np.float32)
 
 
 @pytest.fixture(autouse=True)
-def _small_texts(monkeypatch):
-    monkeypatch.setattr(_state, "LEAST_WORTH_SAVING", 100)
+def _small_texts(thresholds):
+    thresholds(text_rows=100)
 
 
 @pytest.fixture
@@ -192,8 +192,8 @@ def test_a_save_does_not_begin_when_it_would_leave_too_little_space(
         assert contents(path) != before
 
 
-def test_a_graph_that_could_not_be_saved_is_saved_later(path, fill, rows, monkeypatch):
-    save = SnapshotCache.save
+def test_a_graph_that_could_not_be_saved_is_saved_later(path, fill, thresholds, monkeypatch):
+    save = SavedCache.save
     failures = []
 
     def fail_twice(self, *args, **options):
@@ -202,8 +202,8 @@ def test_a_graph_that_could_not_be_saved_is_saved_later(path, fill, rows, monkey
             raise OSError(errno.ENOSPC, "No space left on device")
         save(self, *args, **options)
 
-    monkeypatch.setattr("elanus.engine.upkeep._background._FIRST_PAUSE", 0.01)
-    monkeypatch.setattr(SnapshotCache, "save", fail_twice)
+    thresholds(pauses=Pauses(first=0.01))
+    monkeypatch.setattr(SavedCache, "save", fail_twice)
     with fill(path):
         deadline = time.monotonic() + 60
         while not contents(path):
@@ -215,11 +215,11 @@ def test_a_graph_that_could_not_be_saved_is_saved_later(path, fill, rows, monkey
 _LIMITED = """
 import resource, sys
 from elanus import MilvusClient
-from elanus.engine.upkeep import _graphs, _background
+from elanus.engine.upkeep._tasks import BackgroundUpkeep
+from elanus.engine.upkeep._thresholds import Pauses, Thresholds
 import logging
 logging.getLogger("elanus").addHandler(logging.NullHandler())
-_background._FIRST_PAUSE = 0.01
-_graphs.wants_graph = lambda n, *_: n >= 300
+BackgroundUpkeep.thresholds = Thresholds(300, 0, pauses=Pauses(first=0.01))
 client = MilvusClient(sys.argv[1])
 params = client.prepare_index_params("vector", index_type="HNSW", metric_type="L2")
 client.create_collection("c", dimension=64, index_params=params)
@@ -262,13 +262,13 @@ _FULL = textwrap.dedent(
     """
     import logging, sys
     from elanus import MilvusClient
-    from elanus.engine.upkeep import _background, _graphs
+    from elanus.engine.upkeep._tasks import BackgroundUpkeep
+    from elanus.engine.upkeep._thresholds import Pauses, Thresholds
     from elanus.errors import StorageError
     from elanus.storage.cache import _folder as _cache
     logging.getLogger("elanus").addHandler(logging.NullHandler())
     _cache.RESERVE = int(sys.argv[2])
-    _background._FIRST_PAUSE = 0.01
-    _graphs.wants_graph = lambda n, *_: n >= 300
+    BackgroundUpkeep.thresholds = Thresholds(300, 0, pauses=Pauses(first=0.01))
     client = MilvusClient(sys.argv[1])
     params = client.prepare_index_params("vector", index_type="HNSW", metric_type="L2")
     client.create_collection("c", dimension=256, index_params=params)

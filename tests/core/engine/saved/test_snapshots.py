@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from elanus import DataType, MilvusClient
-from elanus.engine import _view
 from elanus.engine._parts import DenseKey
 from elanus.engine.saved import _cache
 
@@ -102,7 +101,7 @@ def test_searches_that_began_before_the_vectors_were_mapped_end_with_what_they_h
 def test_vectors_that_cannot_be_saved_stay_in_memory(path, fill, query, monkeypatch):
     with fill(":memory:") as client:
         assert _index(client).rows.base.flags.writeable
-    monkeypatch.setattr(_cache.SnapshotCache, "_register", lambda *_: False)
+    monkeypatch.setattr(_cache.SavedCache, "_register", lambda *_: False)
     with fill(path) as client:
         assert _index(client).rows.base.flags.writeable
         assert len(_search(client, query)) == 10
@@ -110,7 +109,7 @@ def test_vectors_that_cannot_be_saved_stay_in_memory(path, fill, query, monkeypa
 
 def test_a_saved_graph_is_assembled_and_not_built_again(path, fill, query, monkeypatch):
     fill(path).close()
-    monkeypatch.setattr(_cache.SnapshotCache, "save", lambda *_: pytest.fail("saved again"))
+    monkeypatch.setattr(_cache.SavedCache, "save", lambda *_: pytest.fail("saved again"))
     with MilvusClient(path) as client:
         _wait_for_graph(client, query)
         assert _index(client).graph.covered == 600
@@ -264,9 +263,9 @@ def test_truncating_and_dropping_void_what_was_saved(path, fill, rows, query):
 
 @pytest.mark.parametrize("how", ["truncate", "delete most"])
 def test_rows_that_are_numbered_afresh_begin_a_new_vector_file(
-    path, fill, rows, query, how, monkeypatch
+    path, fill, rows, query, how, thresholds
 ):
-    monkeypatch.setattr(_view, "_LEAST_ROWS_TO_REBUILD", 500)
+    thresholds(rebuild_slots=500)
     with fill(path) as client:
         if how == "truncate":
             client.truncate_collection("c")
@@ -284,10 +283,10 @@ def test_rows_that_are_numbered_afresh_begin_a_new_vector_file(
 
 
 def test_a_view_from_before_ours_was_read_afresh_is_not_taken_over(
-    path, fill, rows, query, monkeypatch
+    path, fill, rows, query, thresholds
 ):
     """It was of no use then: taken over, it would be read afresh at every search."""
-    monkeypatch.setattr(_view, "_LEAST_ROWS_TO_REBUILD", 500)
+    thresholds(rebuild_slots=500)
     with fill(path) as client:
         old = client._database._upkeep.cache.restore_newest(_state(client).number)
         client.delete("c", filter="num < 550")
@@ -301,10 +300,10 @@ def test_a_saved_graph_of_rows_that_are_gone_is_not_assembled(path, fill, rows, 
     fill(path).close()
     with MilvusClient(path) as client:
         state = _state(client)
-        held = dict(state.saved_graphs)
+        held = dict(state.saved._graphs)
         client.truncate_collection("c")
         client.insert("c", rows(5_000, 5_700))
-        _state(client).saved_graphs.update(held)
+        _state(client).saved._graphs.update(held)
         _search(client, query)
         _wait_for_graph(client, query)
         exact = _search(client, query, k=700)[:10]
@@ -336,7 +335,9 @@ def test_another_process_adopts_the_graph_that_this_one_saves(path, fill, query)
             import numpy as np, time
             from elanus import MilvusClient
             from elanus.engine.upkeep import _graphs
-            _graphs.wants_graph = lambda n, dim: n >= 300
+            from elanus.engine.upkeep._tasks import BackgroundUpkeep
+            from elanus.engine.upkeep._thresholds import Thresholds
+            BackgroundUpkeep.thresholds = Thresholds(graph_rows=300, graph_values=0)
             _graphs.Graph.build = None  # adopting needs no building
             client = MilvusClient({str(path)!r})
             def index():

@@ -6,12 +6,12 @@ import signal
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from elanus import MilvusClient
-from elanus.engine import _state
 from elanus.engine._parts import TextKey
 from elanus.storage import Tables
 
@@ -19,8 +19,8 @@ QUERY = "black pink common"
 
 
 @pytest.fixture(autouse=True)
-def _small_texts(monkeypatch):
-    monkeypatch.setattr(_state, "LEAST_WORTH_SAVING", 100)
+def _small_texts(thresholds):
+    thresholds(text_rows=100)
 
 
 @pytest.fixture
@@ -168,9 +168,7 @@ def test_other_parameters_of_bm25_use_the_same_file(path, saved, reads, tmp_path
     assert found == afresh(path, tmp_path)
 
 
-def test_slots_are_never_paired_with_the_terms_of_who_numbers_them_otherwise(
-    path, fill, rows, monkeypatch
-):
+def test_slots_are_never_paired_with_the_terms_of_who_numbers_them_otherwise(path, fill, rows):
     """Of two processes, one has seen rows come and go, which the other never saw."""
     with fill(path) as first, MilvusClient(path) as second:
         second.query("c", limit=1)
@@ -181,7 +179,8 @@ def test_slots_are_never_paired_with_the_terms_of_who_numbers_them_otherwise(
         text(first)
         wait(first)
         assert len(text_files(path)) == 1
-        monkeypatch.setattr(_state, "LEAST_WORTH_SAVING", 10_000)
+        for client in (first, second):
+            state_of(client).thresholds = replace(state_of(client).thresholds, text_rows=10_000)
         second.insert("c", rows(1_000, 1_500))
         second._database._upkeep.cache.save(state_of(second))
         expected = text(first)
@@ -211,8 +210,9 @@ def test_a_process_that_is_killed_while_it_saves_leaves_what_was_saved(path, sav
         import os, signal
         from elanus import MilvusClient
         from elanus.engine.saved import _saving
-        from elanus.engine import _state
-        _state.LEAST_WORTH_SAVING = 100
+        from elanus.engine.upkeep._tasks import BackgroundUpkeep
+        from elanus.engine.upkeep._thresholds import Thresholds
+        BackgroundUpkeep.thresholds = Thresholds(text_rows=100)
         write = _saving.write_arrays
         def half(path, arrays, *rest):
             if "lengths" in arrays:
@@ -223,7 +223,7 @@ def test_a_process_that_is_killed_while_it_saves_leaves_what_was_saved(path, sav
         client = MilvusClient({os.fspath(path)!r})
         client.search("c", [{QUERY!r}], anns_field="terms", limit=5)
         state = next(iter(client._database._states.values()))
-        state.saved = state.saved.without_text("text")
+        state.saved.drop_text("text")
         client._database._upkeep.cache.save(state)
         """
     )
@@ -233,16 +233,16 @@ def test_a_process_that_is_killed_while_it_saves_leaves_what_was_saved(path, sav
         assert text(client, k=400) == before
         assert client.verify() == []
         state = state_of(client)
-        state.saved = state.saved.without_text("text")
+        state.saved.drop_text("text")
         client._database._upkeep.cache.save(state)
     assert len(text_files(path)) == 1
     assert not [f for f in path.parent.glob("a.db-cache/*.arrays") if f.stat().st_size == 8]
 
 
-def test_small_texts_and_databases_in_memory_save_nothing(path, fill, monkeypatch):
+def test_small_texts_and_databases_in_memory_save_nothing(path, fill, thresholds):
     with fill(":memory:") as client:
         assert len(text(client)) == 600
-    monkeypatch.setattr(_state, "LEAST_WORTH_SAVING", 601)
+    thresholds(text_rows=601)
     with fill(path) as client:
         text(client)
         wait(client)

@@ -20,14 +20,11 @@ from typing import TypeAlias
 
 from elanus.engine.upkeep import _ending as ending
 from elanus.engine.upkeep._memory import return_free_memory
+from elanus.engine.upkeep._thresholds import Pauses
 from elanus.errors import StorageError
 from elanus.storage import give_up_when
 
 _LOOK_SECONDS = 0.25
-_START_SECONDS = 5.0
-_FIRST_PAUSE = 1.0
-_LONGEST_PAUSE = 60.0
-_GRACE_SECONDS = 10.0  # a gigabyte is written in that time
 _log = logging.getLogger("elanus")
 
 
@@ -89,12 +86,16 @@ class Background:
 
     Work that fails is tried again after a second, then after two, four, at last once a minute.
 
+    Args:
+        pauses: how long it waits, and is waited for.
+
     Attributes:
         is_closed: whether it was closed.
         deadline: when to give up everything, once it is.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, pauses: Pauses | None = None) -> None:
+        self._pauses = pauses or Pauses()
         self.is_closed = False
         self.deadline = 0.0
         self._begin()
@@ -140,7 +141,7 @@ class Background:
     def close(self) -> None:
         """Give up what is running, and end the thread."""
         if not self.is_closed:
-            self.deadline = time.monotonic() + _GRACE_SECONDS
+            self.deadline = time.monotonic() + self._pauses.grace
             self.is_closed = True
         self._news.put(None)
         try:
@@ -174,7 +175,7 @@ class Background:
         For ever, were this called by a handler in the middle of ``Thread.start``, which holds a
         lock that every new thread needs.
         """
-        deadline = time.monotonic() + _START_SECONDS
+        deadline = time.monotonic() + self._pauses.start
         while self._ticket and time.monotonic() < deadline:
             time.sleep(0.001)
         return not self._ticket
@@ -238,7 +239,7 @@ class Background:
             if is_done:
                 self._tasks.pop(name, None)
             else:
-                pause = min(_FIRST_PAUSE * 2.0**task.failures, _LONGEST_PAUSE)
+                pause = min(self._pauses.first * 2.0**task.failures, self._pauses.longest)
                 task.failures += 1
                 task.ended = Gate()
                 task.due = time.monotonic() + pause

@@ -12,9 +12,10 @@ import numpy as np
 from elanus.engine._parts import DenseKey
 from elanus.engine._state import CollectionState
 from elanus.engine._view import View
-from elanus.engine.saved._cache import SnapshotCache
+from elanus.engine.saved._cache import SavedCache
 from elanus.engine.saved._saving import Stopped
 from elanus.engine.upkeep._background import Stop
+from elanus.engine.upkeep._thresholds import Thresholds
 from elanus.errors import DatabaseCorruptError
 from elanus.index import (
     Approximate,
@@ -26,50 +27,55 @@ from elanus.index import (
     GraphParams,
     wants_graph,
 )
-from elanus.schema import FAISS_TYPES, IndexSpec
+from elanus.schema import IndexSpec, IndexType
 
 _log = logging.getLogger("elanus")
 
-_LONGEST_TAIL = 10_000
-_MOST_DEAD = 0.25
 _POLL_SECONDS = 0.1
 _PATIENCE_SECONDS = 600.0
 
 
-def is_scanned(spec: IndexSpec, count: int, dim: int) -> bool:
+def is_scanned(limits: Thresholds, spec: IndexSpec, count: int, dim: int) -> bool:
     """Whether so many vectors are scanned by design."""
-    return spec.index_type == "FLAT" or not wants_graph(count, dim)
+    if spec.index_type is IndexType.FLAT:
+        return True
+    return not wants_graph(count, dim, limits.graph_rows, limits.graph_values)
 
 
 def needs_work(
-    view: View, index: DenseIndex, spec: IndexSpec | None, slots: int | None = None
+    limits: Thresholds,
+    view: View,
+    index: DenseIndex,
+    spec: IndexSpec | None,
+    slots: int | None = None,
 ) -> bool:
     """Whether a graph is missing, covers too little, or holds too many dead rows.
 
     Args:
+        limits: what is missing, too little or too much.
         view: the view.
         index: its index.
         spec: what is to stand on the field.
         slots: how many slots the graph has to cover; None for all.
     """
-    if spec is None or spec.index_type == "FLAT":
+    if spec is None or spec.index_type is IndexType.FLAT:
         return False
     if index.graph is None:
-        # All types switch at the same size; see `wants_graph`.
-        return wants_graph(view.count, index.dim)
+        return not is_scanned(limits, spec, view.count, index.dim)
     # The tail is scanned at every search: fold it in when that starts to be felt.
     wanted = index.n if slots is None else slots
-    return wanted - index.graph.covered > _LONGEST_TAIL or _is_unfit(view, index, spec)
+    has_tail = wanted - index.graph.covered > limits.longest_tail
+    return has_tail or _is_unfit(limits, view, index, spec)
 
 
-def _is_unfit(view: View, index: DenseIndex, spec: IndexSpec) -> bool:
+def _is_unfit(limits: Thresholds, view: View, index: DenseIndex, spec: IndexSpec) -> bool:
     """Whether the graph must be built afresh."""
     assert index.graph is not None
     # Another index may have stood on the field when it was built.
-    return index.graph.params != _params(spec) or _is_mostly_stale(view, index)
+    return index.graph.params != _params(spec) or _is_stale(limits.most_dead, view, index)
 
 
-def _is_mostly_stale(view: View, index: DenseIndex) -> bool:
+def _is_stale(most_dead: float, view: View, index: DenseIndex) -> bool:
     """Whether too many of the slots that the graph links are dead.
 
     Slots that were dead before it was built keep their numbers, but are not in it.
@@ -78,16 +84,20 @@ def _is_mostly_stale(view: View, index: DenseIndex) -> bool:
     covered, present = index.graph.covered, index.rows.present
     linked = len(index.graph.nodes.slots) + len(index.graph.stragglers)
     alive = view.alive[:covered] if present is None else view.alive[:covered] & present[:covered]
-    return linked - int(np.count_nonzero(alive)) > _MOST_DEAD * linked
+    return linked - int(np.count_nonzero(alive)) > most_dead * linked
 
 
 def make_graph(
-    state: CollectionState, key: DenseKey, spec: IndexSpec, cache: SnapshotCache | None, stop: Stop
+    state: CollectionState, key: DenseKey, spec: IndexSpec, cache: SavedCache | None, stop: Stop
 ) -> None:
     """Give a dense index the graph that it lacks.
 
     One process at a time does so for a file; the others wait, scanning meanwhile, and adopt what
-    it saved.
+    it saved. Whoever gets the turn looks first what the one before has saved, or ten processes
+    would build ten times. What is adopted replaces the view, with other slots perhaps: searches
+    that began with the old one end with it. A graph is published before it is saved, since a full
+    disk shall keep nobody from searching with it; if saving fails, the work is tried again, and
+    finds a graph that is in place and has only to be saved.
     """
     if _assembled(state, key, spec, cache, stop):
         return
@@ -101,16 +111,16 @@ def make_graph(
             _assembled(state, key, spec, cache, stop)
         _build(state, key, spec, stop)
         # Also what could not be saved when it was built.
-        if key in state.unsaved_graphs:
+        if state.saved.lacks_graph(key):
             cache.save(state, stop=stop.is_late)
-            state.unsaved_graphs.discard(key)
+            state.saved.note_graph(key, is_saved=True)
     except Stopped:
         _log.warning("gave up saving %s", cache.folder.path)
     finally:
         cache.folder.unlock()
 
 
-def _wait_for_turn(cache: SnapshotCache, stop: Stop) -> bool:
+def _wait_for_turn(cache: SavedCache, stop: Stop) -> bool:
     """Wait to be the one process that builds; False if there is no folder to agree by.
 
     Also if another one takes so long that it may never end: it could have been suspended.
@@ -127,25 +137,24 @@ def _assembled(
     state: CollectionState,
     key: DenseKey,
     spec: IndexSpec,
-    cache: SnapshotCache | None,
+    cache: SavedCache | None,
     stop: Callable[[], bool],
 ) -> bool:
     """Put a saved graph in place; whether nothing more is needed then."""
-    saved = state.saved_graphs.get(key)
+    saved = state.saved.graph(key)
     if saved is None:
         return False
     try:
-        stop, view = state.until_cut(stop), state.view
+        stop, view = state.saved.until_cut(stop), state.view
         index = view.parts.get(key)
         if index is None or index.graph is not None or saved.meta["lineage"] != view.lineage:
             return False
-        saved = saved.read()
-        saved.check()
-        graph = Graph.from_arrays(saved.arrays, index, stop=stop)
+        read = saved.read()
+        read.check()
+        graph = Graph.from_arrays(read.arrays, index, stop=stop)
         if graph is None:
             return False
-        published = state.publish_graph(view, key, graph)
-        state.unsaved_graphs.discard(key)
+        published = state.publish_graph(view, key, graph, is_saved=True)
         if published and cache is not None:
             # Searches until now, and the graph itself, have read all of the map.
             cache.map_again(state, key)
@@ -153,25 +162,25 @@ def _assembled(
         _log.warning("ignoring a saved graph, and building another: %s", error)
         return False
     finally:
-        state.saved_graphs.pop(key, None)
+        state.saved.drop_graph(key, saved)
     view = state.view
     index = view.parts.get(key)
-    return index is not None and not needs_work(view, index, spec)
+    return index is not None and not needs_work(state.thresholds, view, index, spec)
 
 
 def _build(
     state: CollectionState, key: DenseKey, spec: IndexSpec, stop: Callable[[], bool]
 ) -> bool:
     """Build or extend from the newest view, and publish; whether that was done."""
-    stop, view = state.until_cut(stop), state.view
+    stop, view = state.saved.until_cut(stop), state.view
     index = view.parts.get(key)
-    if index is None or not needs_work(view, index, spec):
+    if index is None or not needs_work(state.thresholds, view, index, spec):
         return False
     old, mask = index.graph, view.mask
     if mask is not None:
         mask = mask[: index.n]  # the view may have followed new rows that the index has not
     graph: Approximate | None
-    if old is not None and not _is_unfit(view, index, spec):
+    if old is not None and not _is_unfit(state.thresholds, view, index, spec):
         graph = old.extend(index, mask=mask, stop=stop)
     else:
         params = _params(spec)
@@ -183,9 +192,9 @@ def _build(
 
 
 def _params(spec: IndexSpec) -> GraphParams | FaissParams:
-    if spec.index_type in FAISS_TYPES:
+    if spec.index_type.needs_faiss:
         given = {name: spec.params[name] for name in ("nlist", "m", "nbits") if name in spec.params}
-        return FaissParams(cast("FaissKind", spec.index_type), **given)
+        return FaissParams(cast("FaissKind", spec.index_type.value), **given)
     usual = GraphParams()
     return GraphParams(
         m=int(spec.params.get("M", usual.m)),

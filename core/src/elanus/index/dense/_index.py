@@ -28,13 +28,16 @@ from elanus.index.dense._exact import GATHER_COST, QueryVector, scan
 from elanus.index.dense._lengths import DENSE_METRICS, Float32s, Float64s, Slots
 from elanus.index.dense._rerank import Approximate, Wanted, check_fits, ranked
 from elanus.index.dense._rows import Rows
-from elanus.schema import Metric
+from elanus.schema import DEFAULT_EF, Metric
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FETCH_COST = 60
 """A candidate fetched from the graph (2.2 µs at 384 d), against a row read in sequence."""
+
+GRAPH_MIN_ROWS = FETCH_COST * DEFAULT_EF + 1
+"""With fewer rows than its candidates are worth, a search would not take the graph at all."""
 
 GRAPH_MIN_VALUES = 3_000_000
 """Values (rows times dimension) below which scanning is fast enough to stay exact for nothing.
@@ -44,19 +47,19 @@ Measured, k = 10, graph at ef 64: 8,000 rows of 384 d 0.20 ms scanned, 0.11 thro
 1,536 d 0.88 and 0.32.
 """
 
-_USUAL_EF = 64
 _LIST_POWER = 2 / 3  # measured: docs/planner.md
 _FOUND_BYTES = 16 << 20  # what the graph gives for a batch of queries
 _CANDIDATE_BYTES = 8 + 4  # a node and its distance
 
 
-def wants_graph(n_alive: int, dim: int) -> bool:
-    """Whether a field of ``n_alive`` vectors is searched much faster through a graph.
+def wants_graph(
+    n_alive: int, dim: int, rows: int = GRAPH_MIN_ROWS, values: int = GRAPH_MIN_VALUES
+) -> bool:
+    """Whether a field of ``n_alive`` vectors is searched much faster through a graph, or lists.
 
-    All types of approximate index are alike: below that size an exact answer costs no more.
+    All index types but ``FLAT`` switch here: below that size an exact answer costs no more.
     """
-    # With fewer rows than its candidates are worth, a search would not take the graph at all.
-    return n_alive > FETCH_COST * _USUAL_EF and n_alive * dim >= GRAPH_MIN_VALUES
+    return n_alive >= rows and n_alive * dim >= values
 
 
 def list_length(k: int, ef: int, share: float) -> int:
@@ -190,7 +193,7 @@ class DenseIndex:
         *,
         mask: NDArray[np.bool_] | None,
         keys: Keys,
-        ef: int = 64,
+        ef: int = DEFAULT_EF,
     ) -> Ranking:
         """The nearest vectors: ``min(k, eligible and present)`` hits, in canonical order.
 
@@ -219,7 +222,7 @@ class DenseIndex:
         *,
         mask: NDArray[np.bool_] | None,
         keys: Keys,
-        ef: int = 64,
+        ef: int = DEFAULT_EF,
     ) -> list[Ranking]:
         """`search` for each row of ``queries``, shape ``(q, dim)``: the same hits, the same bits.
 

@@ -1,0 +1,50 @@
+"""When upkeep is worth its while: sizes and seconds, as one value that is passed in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from elanus.index import GRAPH_MIN_ROWS, GRAPH_MIN_VALUES
+
+
+@dataclass(frozen=True, slots=True)
+class Pauses:
+    """How long the background thread waits, and is waited for, in seconds.
+
+    Attributes:
+        first, longest: after work that failed; each further failure doubles the pause.
+        start: for the thread to begin, by whoever waits for its work.
+        grace: what is being saved may take so long once the database is closed; a gigabyte is
+            written in that time.
+    """
+
+    first: float = 1.0
+    longest: float = 60.0
+    start: float = 5.0
+    grace: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """The sizes from which something is done beside searches.
+
+    Attributes:
+        graph_rows, graph_values: of a dense field that is searched through a graph.
+        longest_tail: rows behind a graph that are scanned; more of them are folded in.
+        most_dead: share of the slots of a graph that may be dead.
+        text_rows: rows of a text index that are saved once a quarter of it is not: reading them
+            takes 0.1 s.
+        most_segments: pieces of a text index above which they are put together; each costs a query
+            about 0.05 ms.
+        rebuild_slots: slots of a view that is read afresh once most of them are dead.
+        pauses: of the background thread.
+    """
+
+    graph_rows: int = GRAPH_MIN_ROWS
+    graph_values: int = GRAPH_MIN_VALUES
+    longest_tail: int = 10_000
+    most_dead: float = 0.25
+    text_rows: int = 10_000
+    most_segments: int = 4
+    rebuild_slots: int = 10_000
+    pauses: Pauses = field(default_factory=Pauses)

@@ -44,7 +44,7 @@ def create(client, name="c", index_type="HNSW"):
 
 def state_of(client):
     client.query("c", limit=1)
-    return next(iter(client._database._states.values()))
+    return next(iter(client._database.commits.states.values()))
 
 
 def part_of(client):

@@ -95,8 +95,7 @@ class CollectionState:
         A graph inside of which one was searching may hold a lock of its own for ever.
         """
         self.lock = threading.RLock()
-        for vocabulary in self.vocabularies.values():
-            vocabulary.finish(committed=False)
+        self.finish_terms(committed=False)
         parts = {
             key: part.with_graph(None)
             if isinstance(part, DenseIndex) and part.graph is not None and part.graph.busy
@@ -104,6 +103,11 @@ class CollectionState:
             for key, part in self._view.parts.items()
         }
         self._view = replace(self._view, parts=parts, settled=set())
+
+    def finish_terms(self, committed: bool) -> None:
+        """After a transaction that may have given numbers to terms; see `Vocabulary.finish`."""
+        for vocabulary in self.vocabularies.values():
+            vocabulary.finish(committed=committed)
 
     def check_maps(self) -> None:
         """Make sure that all that is mapped is still there: reading it would kill the process.

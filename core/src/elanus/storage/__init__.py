@@ -44,6 +44,7 @@ from elanus.storage.tables._catalogue import (
 from elanus.storage.tables._codec import (
     decode_dense,
     decode_row,
+    decode_rows,
     decode_sparse,
     decode_terms,
     encode_dense,
@@ -77,6 +78,7 @@ __all__ = [
     "checksum",
     "decode_dense",
     "decode_row",
+    "decode_rows",
     "decode_sparse",
     "decode_terms",
     "encode_dense",

@@ -55,7 +55,7 @@ def reads(monkeypatch):
 
 def state_of(client):
     client.query("c", limit=1)
-    return next(iter(client._database._states.values()))
+    return next(iter(client._database.commits.states.values()))
 
 
 def wait(client):
@@ -222,7 +222,7 @@ def test_a_process_that_is_killed_while_it_saves_leaves_what_was_saved(path, sav
         _saving.write_arrays = half
         client = MilvusClient({os.fspath(path)!r})
         client.search("c", [{QUERY!r}], anns_field="terms", limit=5)
-        state = next(iter(client._database._states.values()))
+        state = next(iter(client._database.commits.states.values()))
         state.saved = state.saved.without_text("text")
         client._database._upkeep.cache.save(state)
         """

@@ -6,7 +6,7 @@ import json
 import time
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from elanus.errors import (
@@ -32,7 +32,6 @@ class CollectionInfo:
         floor: deletes with numbers up to this one are gone from the log.
         analyzers: identity of each analysed field's analyzer.
         indexes: by name.
-        memo: what searches worked out of the rest, which does not change.
     """
 
     number: int
@@ -44,7 +43,6 @@ class CollectionInfo:
     floor: int
     created: int
     indexes: Mapping[str, IndexSpec]
-    memo: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def index_on(self, field: str) -> IndexSpec | None:
         """The index of a field, or None."""

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from elanus import AnnSearchRequest, DataType, Function, FunctionType, MilvusClient, RRFRanker
 from elanus.errors import StorageError
-from elanus.storage import SnapshotRow, Written, register
+from elanus.storage import SavedFile, Written, register
 
 PAGE = 16_384
 SECONDS = 20
@@ -104,7 +104,7 @@ def make(folder):
             client.delete(name, ids=[key_of(name, number) for number in range(0, 300, 7)])
             client.upsert(name, [row(name, number) for number in range(1, 300, 50)])
         with client._database.file.write("note a snapshot") as db:
-            register(db, SnapshotRow("0" * 32, 1, 0, "slots", 3, 100, 10, Written(1000, 12345)))
+            register(db, SavedFile("0" * 32, 1, 0, "slots", 3, 100, 10, Written(1000, 12345)))
         save_expected(client, whole)
         assert client.verify() == []
     shutil.copytree(whole, log)

@@ -92,7 +92,7 @@ def test_a_fork_beside_searches_leaves_the_child_a_view_that_can_be_searched(vec
 
     def child():
         state.after_fork_in_child()
-        with state.lock:
+        with state._lock:
             index = index_of(state)
         # Without a graph it is scanned; both give the nearest, which is the vector itself.
         return 0 if all(search(index, vectors, count) for count in (1, 5)) else 2
@@ -111,7 +111,7 @@ def test_locks_that_others_held_and_numbers_not_committed_are_gone(vectors):
     held, told = threading.Event(), threading.Event()
 
     def hold():
-        with state.lock:
+        with state._lock:
             held.set()
             told.wait(60)
 
@@ -121,7 +121,7 @@ def test_locks_that_others_held_and_numbers_not_committed_are_gone(vectors):
 
     def child():
         state.after_fork_in_child()
-        with state.lock:
+        with state._lock:
             is_dropped = index_of(state).graph is None
         return 0 if is_dropped and _native._all.inside == [] else 2
 

@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from elanus.engine._parts import DenseKey
 from elanus.engine.upkeep import _graphs
 from elanus.errors import ClosedError, CollectionNotFoundError
 from elanus.index import Graph
+from elanus.schema import IndexType
 from elanus.storage import Tables
 
 N, DIM = 400, 8
@@ -73,7 +75,7 @@ def test_a_graph_is_built_of_an_index_that_is_behind_its_view(path, monkeypatch)
         (info,) = client._database.catalogue().collections.values()
         spec = info.indexes["vector"]
         for index_type in ("HNSW", "IVF_FLAT", "SCANN"):
-            asked = type(spec)(spec.name, spec.field, index_type, spec.metric, {})
+            asked = replace(spec, index_type=IndexType(index_type), params={})
             assert _graphs._build(state, key, asked, lambda: False)
             assert part_of(client)[1].graph.covered == N
             assert 3 not in part_of(client)[1].graph.nodes.slots

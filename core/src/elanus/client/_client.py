@@ -325,7 +325,7 @@ class MilvusClient:
             return None
         total, indexed = self._database.index_coverage(info.name, spec)
         described = {
-            "index_type": spec.index_type,
+            "index_type": spec.index_type.value,
             "field_name": spec.field,
             "index_name": spec.name,
             "params": dict(spec.params),
@@ -350,9 +350,10 @@ class MilvusClient:
     def load_collection(
         self, /, collection_name: str, timeout: float | None = None, **kwargs: Any
     ) -> None:
-        """Read vectors and terms into memory, and wait until no graph is still to be built.
+        """Read vectors into memory, and wait until no graph is still to be built.
 
-        Never needed: the first search does the same, and answers exactly while a graph is built.
+        Never needed: the first search reads what it needs, terms and columns too, and answers
+        exactly while a graph is built.
         """
         check_options("load_collection", kwargs, timeout)
         self._database.load(self._name(collection_name))

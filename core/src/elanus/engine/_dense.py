@@ -11,28 +11,38 @@ from elanus.engine._snapshot import Snapshot
 from elanus.engine._state import CollectionState
 from elanus.engine.upkeep._graphs import is_scanned, needs_work
 from elanus.index import DenseIndex, FaissIndex, load_faiss
-from elanus.schema import FAISS_TYPES, DataType, IndexSpec, SearchParams
+from elanus.schema import DEFAULT_EF, DataType, IndexSpec, IndexType, SearchParams
 
-DEFAULT_EF = 64
 DEFAULT_REORDER = 100
 
 
 def dense_index(snapshot: Snapshot, key: DenseKey, spec: IndexSpec | None) -> DenseIndex:
-    """The index of a dense field; a graph that it lacks is asked for in the background."""
+    """The index that answers searches of a dense field; it may lack a graph, and then scans."""
     index: DenseIndex = snapshot.part(key)
-    view = snapshot.view
-    if key in view.settled:
-        return index
-    if spec is None or spec.index_type == "FLAT":
-        # A graph may be left from an index that was dropped: without one, answers are exact.
-        return index if index.graph is None else index.with_graph(None)
-    if spec.index_type in FAISS_TYPES:
-        load_faiss()  # says what to install
-    if spec.metric is key.metric and needs_work(view, index, spec):
-        snapshot.state.upkeep.graph(snapshot.state, key, spec)
-    else:
-        view.settled.add(key)
+    if index.graph is not None and (spec is None or spec.index_type is IndexType.FLAT):
+        # Left from an index that was dropped. Without it, answers are exact.
+        return index.with_graph(None)
     return index
+
+
+def request_upkeep(
+    snapshot: Snapshot, key: DenseKey, spec: IndexSpec | None, index: DenseIndex
+) -> None:
+    """Ask for the graph that an index lacks; it is made in the background, and searches go on.
+
+    To be asked until the key is among those that are settled: a request is forgotten if the
+    database is closed, and what was made may have become too little meanwhile.
+
+    Raises:
+        MissingExtraError: if the graph is one of FAISS, which is not installed.
+    """
+    view = snapshot.view
+    if spec is not None and spec.index_type.needs_faiss:
+        load_faiss()  # says what to install
+    if spec is not None and spec.metric is key.metric and needs_work(view, index, spec):
+        snapshot.state.upkeep.request_graph(snapshot.state, key, spec)
+    else:
+        view.derived.settled.add(key)
 
 
 def coverage(snapshot: Snapshot, spec: IndexSpec) -> tuple[int, int]:
@@ -42,7 +52,9 @@ def coverage(snapshot: Snapshot, spec: IndexSpec) -> tuple[int, int]:
     if not is_dense or spec.metric is None or is_scanned(spec, count, f.dim or 0):
         return count, count
     # Whoever asks waits for the graph: so it is asked for.
-    index = dense_index(snapshot, DenseKey(f.name, f.dim or 0, spec.metric), spec)
+    key = DenseKey(f.name, f.dim or 0, spec.metric)
+    index = dense_index(snapshot, key, spec)
+    request_upkeep(snapshot, key, spec, index)
     view = snapshot.view
     if not needs_work(view, index, spec):
         return view.count, view.count
@@ -82,7 +94,9 @@ def load_parts(snapshot: Snapshot, known: dict[DenseKey, tuple[object, int]]) ->
         if f.dtype is not DataType.FLOAT_VECTOR or spec.metric is None:
             continue
         key = DenseKey(f.name, f.dim or 0, spec.metric)
-        index, view = dense_index(snapshot, key, spec), snapshot.view
+        index = dense_index(snapshot, key, spec)
+        request_upkeep(snapshot, key, spec, index)
+        view = snapshot.view
         if known.setdefault(key, (view.numbering, view.n))[0] is not view.numbering:
             known[key] = view.numbering, view.n
         if needs_work(view, index, spec, known[key][1]):
@@ -96,7 +110,7 @@ def with_effort(
 ) -> tuple[DenseIndex, int]:
     """The index set to read as many lists as were asked for, and the number of candidates."""
     usual = spec.params if spec else {}
-    if spec is None or spec.index_type not in FAISS_TYPES:
+    if spec is None or not spec.index_type.needs_faiss:
         return index, params.ef or int(usual.get("ef", DEFAULT_EF))
     nprobe = params.nprobe or usual.get("nprobe")
     if nprobe and isinstance(index.graph, FaissIndex):

@@ -6,7 +6,6 @@ are no longer in the file; their slots are dead, and hold nothing.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from elanus.engine._view import View
+from elanus.engine._view import PartKey, View
 from elanus.errors import DatabaseCorruptError
 from elanus.index import Bm25Index, DenseIndex, SparseIndex, SparseRows
 from elanus.query import Column, FieldKind, FieldType, extract_path
@@ -29,21 +28,6 @@ _Csr = tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[Any]]
 
 _AT_ONCE = 4_096
 """Rows read at a time: as Python's objects they take more memory than the arrays made of them."""
-
-
-class PartKey(ABC):
-    """Names a part of a view, and knows how to bring it up to the view."""
-
-    @abstractmethod
-    def follow(self, db: Connection, tables: Tables, view: View, part: Any) -> Any:
-        """The part, or None for a new one, extended to all slots of the view.
-
-        ``db`` is inside a transaction of the view's commit.
-        """
-
-    @abstractmethod
-    def is_current(self, part: Any, view: View) -> bool:
-        """Whether a part needs nothing more for this view."""
 
 
 @dataclass(frozen=True, slots=True)

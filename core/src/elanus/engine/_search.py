@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from elanus.engine._dense import dense_index, with_effort
-from elanus.engine._parts import DenseKey, PartKey, SparseKey, TextPart
+from elanus.engine._dense import dense_index, request_upkeep, with_effort
+from elanus.engine._parts import DenseKey, SparseKey, TextPart
 from elanus.engine._project import Projection, fetch, make_projection
 from elanus.engine._snapshot import Snapshot
+from elanus.engine._view import PartKey
 from elanus.errors import DataNotMatchException, ParamError, listed, quoted, shown
 from elanus.index import top_hits
 from elanus.query import Expression, RankedLeg, fuse
@@ -234,6 +235,8 @@ def _rank_dense(
         number = int(rule.path[0])
         raise _refusal(target, number, request.queries[number], rule.rule) from None
     index = dense_index(snapshot, target.key, target.index)
+    if target.key not in snapshot.view.derived.settled:
+        request_upkeep(snapshot, target.key, target.index, index)
     keys = snapshot.view.keys
     if not len(queries):
         return []

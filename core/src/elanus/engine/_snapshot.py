@@ -11,13 +11,12 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from elanus.engine._parts import PartKey, Path, TextKey, TextPart, column_key
+from elanus.engine._parts import Path, TextKey, TextPart, column_key
 from elanus.engine._state import CollectionState, OutdatedSnapshotError
-from elanus.engine._view import View
+from elanus.engine._view import PartKey, View
 from elanus.query import Column, Expression, FieldKind, evaluate
+from elanus.schema import DEFAULT_B, DEFAULT_K1
 from elanus.storage import CollectionInfo, Connection, Reader, read_state
-
-DEFAULT_K1, DEFAULT_B = 1.2, 0.75
 
 T = TypeVar("T")
 
@@ -63,7 +62,7 @@ class Snapshot:
         self.info = info = collection.info
         self.schema = info.schema
         self.state = state = collection.state
-        if state.maps:
+        if state.saved.maps:
             state.check_maps()
         view = state.view
         # A view of this commit needs nothing of the file, and a search of it no transaction.
@@ -85,8 +84,12 @@ class Snapshot:
 
     def part(self, key: PartKey) -> Any:
         """An index or column, covering every slot of the view."""
-        part = self.view.parts.get(key)
-        if part is None or not key.is_current(part, self.view):
+        part = self.view.derived.current.get(key)
+        return self._followed(key) if part is None else part
+
+    def _followed(self, key: PartKey) -> Any:
+        part = self.view.part(key)
+        if part is None:
             view = self.state.with_part(self.db, self.info, self._seq, key)
             if view.numbering is not self.view.numbering:
                 # Slots were numbered afresh meanwhile: masks and slots known so far are void.
@@ -134,12 +137,12 @@ class Snapshot:
         """The alive slots that all filters let pass, not to be changed; None if all slots are."""
         if not filters:
             return self.view.mask
-        mask = self.view.masks.get(filters)
+        mask = self.view.derived.masks.get(filters)
         if mask is None:
             masks = [evaluate(expression, self) for expression in filters]
             alive = self.view.mask
             mask = reduce(np.logical_and, masks if alive is None else [*masks, alive])
-            self.view.masks.put(filters, mask)
+            self.view.derived.masks.put(filters, mask)
         return mask
 
     def by_row(self, rows: list[int], read: Callable[..., dict[int, T]], *what: Any) -> list[T]:

@@ -1,16 +1,43 @@
-"""What a process keeps of a collection between calls."""
+"""What a process keeps of a collection between calls.
+
+The newest view is published by one assignment, under the collection's lock; searches take the view
+that is there, and no lock. What else may happen, and what it leaves:
+
+* Two searches need the same part of the same commit: the second waits for the lock, finds that the
+  first has published it, and does nothing. Whoever began with an older view ends with it: nothing
+  that a view shows is ever changed, only appended behind its end, by whoever holds the lock.
+* A search comes with an older transaction than the newest view: it begins again
+  (`OutdatedSnapshotError`), as slots are never taken back. If the file itself went back, as its
+  rows or deletes say, another state was restored in place: all is read afresh (`RestoredError`).
+* The background thread works on a view without the lock, for minutes perhaps, and takes it only to
+  put the result in place. Meanwhile the view may have followed (then the result still fits, as the
+  slots that it covers are the same), or was read afresh, or restored a second time (then the slots
+  are others, which `View.numbering` says, and the result is thrown away).
+* An exception, or a signal handler that raises: the view is assigned last, so what was half made is
+  garbage, and the next search makes it again. A saved view that was taken over, and could not
+  follow the file, is taken over again.
+* A fork: the child has the view, but no thread, and a lock that a thread of the parent may hold. It
+  gets a new one. The view is whole, as no half of one is ever published; only a graph that somebody
+  was inside of is left out of it.
+* Saving takes the view and what is saved of it together (`to_save`), and then works without the
+  lock, too. It writes files, registers them in one transaction, and tells us last. A crash before
+  the transaction leaves files that the next save sweeps away; one after it leaves a saved view that
+  the next opening finds. If the view was read afresh meanwhile, what we hold stays as it is
+  (`note_saved`), and the next save begins anew.
+"""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
-from elanus.engine._parts import DenseKey, PartKey, TextKey, TextPart, field_kinds
-from elanus.engine._view import View, empty_view, follow
-from elanus.engine.saved._saved import SLOTS, Restored, Saved, SavedText
+from elanus.engine._parts import DenseKey, TextKey, TextPart, field_kinds
+from elanus.engine._view import PartKey, View, empty_view, follow
+from elanus.engine.saved._held import SavedView
+from elanus.engine.saved._saved import Restored, SavedFiles
 from elanus.engine.upkeep._memory import return_free_memory
 from elanus.errors import DatabaseCorruptError, DatabaseFormatError, quoted
 from elanus.index import DenseIndex, FaissIndex, Graph, bm25_from_arrays
@@ -20,13 +47,9 @@ from elanus.storage import (
     Apart,
     CollectionInfo,
     Connection,
-    Container,
-    FileMap,
     MappedMatrix,
     Tables,
     Vocabulary,
-    find_snapshots,
-    is_cut,
 )
 from elanus.text import Analyzer, build_analyzer
 
@@ -45,16 +68,16 @@ class Upkeep(Protocol):
     def restore(self, db: Connection, info: CollectionInfo) -> Restored | None:
         """The saved view of a collection, if there is one."""
 
-    def check(self, state: CollectionState) -> None:
+    def request_check(self, state: CollectionState) -> None:
         """Have what was restored compared with its checksums, in the background."""
 
-    def graph(self, state: CollectionState, key: DenseKey, spec: IndexSpec) -> None:
+    def request_graph(self, state: CollectionState, key: DenseKey, spec: IndexSpec) -> None:
         """Have the graph made that an index lacks, in the background."""
 
-    def merge(self, state: CollectionState, key: TextKey) -> None:
+    def request_merge(self, state: CollectionState, key: TextKey) -> None:
         """Have the pieces of a text index put together, in the background."""
 
-    def save(self, state: CollectionState) -> None:
+    def request_save(self, state: CollectionState) -> None:
         """Have the text indexes saved, in the background."""
 
 
@@ -67,7 +90,13 @@ class RestoredError(OutdatedSnapshotError):
 
 
 class CollectionState:
-    """What a process keeps of a collection between calls: the newest view, and vocabularies."""
+    """What a process keeps of a collection between calls: the newest view, and vocabularies.
+
+    Attributes:
+        view: the newest view; replaced here only, under the lock.
+        saved: what was saved of it; changed through this class.
+        is_loaded: whether the collection was not released since it was last loaded.
+    """
 
     def __init__(self, info: CollectionInfo, upkeep: Upkeep, apart: Apart | None = None) -> None:
         self._apart = apart or Apart()
@@ -76,33 +105,27 @@ class CollectionState:
         self.analyzers = _analyzers(info)
         self.vocabularies = {name: Vocabulary(self.tables, name) for name in self.analyzers}
         self.kinds: Mapping[str, FieldKind] = field_kinds(info.schema)
-        self.lock = threading.RLock()
+        self._lock = threading.RLock()
         self.is_loaded = True
-        self.unsaved_graphs: set[DenseKey] = set()
         self.upkeep = upkeep
-        self.saved_graphs: dict[DenseKey, Container] = {}
-        self._saved_texts: dict[str, SavedText] = {}
         self._text_keys = info.schema.primary.dtype is DataType.VARCHAR
-        self._view = empty_view(info.generation, text_keys=self._text_keys)
-        self.saved = Saved(self._view.lineage)
-        self._began = -1  # the commit as of which the slots were numbered
-        self.maps: Mapping[Hashable, FileMap] = {}  # replaced, never changed
-        self._registered: str | None = None  # the file of slots that was, when we last looked
+        self.view = empty_view(info.generation, text_keys=self._text_keys)
+        self.saved = SavedView(self.view.lineage)
 
     def after_fork_in_child(self) -> None:
         """Make new locks, and drop what threads of the parent were in the middle of.
 
         A graph inside of which one was searching may hold a lock of its own for ever.
         """
-        self.lock = threading.RLock()
+        self._lock = threading.RLock()
         self.finish_terms(committed=False)
         parts = {
             key: part.with_graph(None)
             if isinstance(part, DenseIndex) and part.graph is not None and part.graph.busy
             else part
-            for key, part in self._view.parts.items()
+            for key, part in self.view.parts.items()
         }
-        self._view = replace(self._view, parts=parts, settled=set())
+        self.view = self.view.with_parts(parts)
 
     def finish_terms(self, committed: bool) -> None:
         """After a transaction that may have given numbers to terms; see `Vocabulary.finish`."""
@@ -115,21 +138,10 @@ class CollectionState:
         Raises:
             OutdatedSnapshotError: if a file was made shorter; it is no longer used then.
         """
-        maps = self.maps
-        if maps and any(map(is_cut, maps.values())):
+        if self.saved.is_cut():
             _log.warning("a file in the cache folder was made shorter: reading its rows again")
             self.forget()
             raise OutdatedSnapshotError
-
-    def until_cut(self, stop: Callable[[], bool]) -> Callable[[], bool]:
-        """Tells whether to stop, also because something that is mapped now was made shorter."""
-        maps = tuple(self.maps.values())
-        return lambda: stop() or any(map(is_cut, maps))
-
-    @property
-    def view(self) -> View:
-        """The newest view."""
-        return self._view
 
     def at(self, db: Connection, info: CollectionInfo, seq: int) -> View:
         """The view of commit ``seq``, which the transaction of ``db`` sees.
@@ -137,16 +149,16 @@ class CollectionState:
         Raises:
             OutdatedSnapshotError: if a newer view was published meanwhile.
         """
-        view = self._view
+        view = self.view
         return view if view.seq == seq else self._apart.run(lambda: self._follow_to(db, info, seq))
 
     def _follow_to(self, db: Connection, info: CollectionInfo, seq: int) -> View:
-        with self.lock:
-            view = self._view = self._followed(db, info, seq)
+        with self._lock:
+            view = self.view = self._followed(db, info, seq)
             return view
 
     def _followed(self, db: Connection, info: CollectionInfo, seq: int) -> View:
-        view = self._view
+        view = self.view
         if view.seq > seq:
             raise OutdatedSnapshotError
         if view.seq < 0:
@@ -159,30 +171,14 @@ class CollectionState:
             or self.tables.last_delete(db) < view.last_delete
         ):
             raise RestoredError
-        self._compare(db)
-        followed = follow(db, info, self.tables, view, seq)
-        if view.seq < 0 or followed.lineage != view.lineage:
-            self._began = seq
-        return followed
-
-    def _compare(self, db: Connection) -> None:
-        """Have what we map checked if it is no longer registered: it may be damaged."""
-        held = self.saved.files.get(SLOTS)
-        if held is not None:
-            there = find_snapshots(db, self.number).get(SLOTS)
-            name = None if there is None else there.id
-            if name != self._registered:
-                self._registered = name
-                self.upkeep.check(self)
+        if self.saved.has_changed(db, self.number):
+            # What we map is no longer what is registered: somebody may have found it damaged.
+            self.upkeep.request_check(self)
+        return follow(db, info, self.tables, view, seq)
 
     def _taken_over(self, restored: Restored) -> View:
-        self._began = restored.view.seq
-        self.saved = restored.saved
-        self.saved_graphs = dict(restored.graphs)
-        self._saved_texts = dict(restored.texts)
-        self.maps = restored.maps
-        self._registered = restored.saved.files[SLOTS].id
-        self.upkeep.check(self)
+        self.saved.take_over(restored)
+        self.upkeep.request_check(self)
         return restored.view
 
     def with_part(self, db: Connection, info: CollectionInfo, seq: int, key: PartKey) -> View:
@@ -194,7 +190,7 @@ class CollectionState:
         return self._apart.run(lambda: self._with_part(db, info, seq, key))
 
     def _with_part(self, db: Connection, info: CollectionInfo, seq: int, key: PartKey) -> View:
-        with self.lock:
+        with self._lock:
             view = self._followed(db, info, seq)
             part = view.parts.get(key)
             if part is None and isinstance(key, TextKey):
@@ -203,7 +199,7 @@ class CollectionState:
                 part = self._follow(db, view, key, part)
             if part is not view.parts.get(key):
                 view = view.with_part(key, part)
-            self._view = view
+            self.view = view
             if isinstance(key, TextKey):
                 self._tidy(key, view.parts[key])
             return view
@@ -218,78 +214,77 @@ class CollectionState:
 
     def _saved_text(self, key: TextKey, view: View) -> TextPart | None:
         """The text index that was saved, if it fits the view and is sound."""
-        saved = self._saved_texts.pop(key.field, None)
-        if saved is None or saved.container.meta["lineage"] != view.lineage:
+        saved = self.saved.take_text(key.field, view.lineage)
+        if saved is None:
             return None
         try:
             saved.container.check()
             index = bm25_from_arrays(saved.container.arrays, k1=key.k1, b=key.b)
         except (DatabaseCorruptError, KeyError, ValueError) as error:
             _log.warning("ignoring the saved terms of %r, and reading them: %s", key.field, error)
-            self.saved = self.saved.without_text(key.field)
+            self.saved.drop_text(key.field)
             return None
-        self.maps = {**self.maps, key: saved.container.map}
+        self.saved.hold(key, saved.container.map)
         return TextPart(index, saved.last_delete)
 
     def _tidy(self, key: TextKey, part: TextPart) -> None:
         """Have many small pieces, which small writes leave, put together, and much saved."""
         if len(part.index.segments) > MOST_SEGMENTS:
-            self.upkeep.merge(self, key)
+            self.upkeep.request_merge(self, key)
         if self.wants_saving(key, part):
-            self.upkeep.save(self)
+            self.upkeep.request_save(self)
 
     def wants_saving(self, key: TextKey, part: TextPart) -> bool:
         """Whether much of a text index would have to be read again at the next opening."""
-        saved = self.saved
-        known = saved.texts.get(key.field, 0) if saved.lineage == self._view.lineage else 0
+        known = self.saved.text_slots(key.field, self.view.lineage)
         return part.index.n - known >= max(LEAST_WORTH_SAVING, part.index.n // 4)
 
     def merge(self, key: TextKey, stop: Callable[[], bool]) -> None:
         """Put the pieces of an index together; if it was extended meanwhile, the next one will."""
-        part: TextPart | None = self._view.parts.get(key)
-        if part is None or self.until_cut(stop)():
+        part: TextPart | None = self.view.parts.get(key)
+        if part is None or self.saved.until_cut(stop)():
             return
         merged = TextPart(part.index.merged(), part.last_delete)
-        with self.lock:
-            if self._view.parts.get(key) is part:
-                self._view = self._view.with_part(key, merged)
+        with self._lock:
+            if self.view.parts.get(key) is part:
+                self.view = self.view.with_part(key, merged)
 
     def adopt(self, restored: Restored) -> bool:
         """Take over a view that another process saved; False if it is the one that we have.
 
         Or one from before ours was read afresh, which was done because that one was of no use.
         """
-        if restored.view.lineage == self._view.lineage or restored.view.seq < self._began:
+        if restored.view.lineage == self.view.lineage or restored.view.seq < self.view.began:
             return False
-        with self.lock:
-            self._view = self._taken_over(restored)
+        with self._lock:
+            self.view = self._taken_over(restored)
         return True
 
-    def publish_graph(self, built_from: View, key: DenseKey, graph: Graph | FaissIndex) -> bool:
-        """Put a graph that was built in the background in place, if its slots are still those."""
-        with self.lock:
-            view = self._view
+    def publish_graph(
+        self, made_from: View, key: DenseKey, graph: Graph | FaissIndex, *, is_saved: bool = False
+    ) -> bool:
+        """Put a graph that was made in the background in place, if its slots are still those."""
+        with self._lock:
+            view = self.view
             index = view.parts.get(key)
-            same = view.numbering is built_from.numbering
+            same = view.numbering is made_from.numbering
             if not same or index is None or index.n < graph.covered:
                 return False
-            self._view = view.with_part(key, index.with_graph(graph))
-            self.unsaved_graphs.add(key)
+            self.view = view.with_part(key, index.with_graph(graph))
+            self.saved.note_graph(key, is_saved=is_saved)
             return True
 
-    def note_saved(self, before: Saved, saved: Saved) -> bool:
-        """Remember what was saved; False if the view was read afresh after ``before`` was taken.
+    def to_save(self, stop: Callable[[], bool]) -> tuple[View, SavedFiles, Callable[[], bool]]:
+        """The view, what is saved already, and when to stop: all as of one moment."""
+        with self._lock:
+            return self.view, self.saved.files, self.saved.until_cut(stop)
 
-        A view that is restored again may number the rows behind the saved ones otherwise.
-        """
-        with self.lock:
-            is_same = self.saved is before
-            if is_same:
-                self.saved = saved
-                self._registered = saved.files[SLOTS].id
-            return is_same
+    def note_saved(self, before: SavedFiles, now: SavedFiles) -> bool:
+        """Remember what was saved; False if the view was read afresh since it was taken."""
+        with self._lock:
+            return self.saved.note_saved(before, now)
 
-    def rest_on(self, key: DenseKey, saved: Saved, matrix: MappedMatrix) -> None:
+    def rest_on(self, key: DenseKey, saved: SavedFiles, matrix: MappedMatrix) -> None:
         """Let a dense index read its first vectors from a map of the file that they are saved in.
 
         What it read them from until now is given back when the last search that uses it ends: its
@@ -297,23 +292,20 @@ class CollectionState:
         that are needed are read again from the file, or rather the system's memory of it, which
         all processes share.
         """
-        with self.lock:
-            view = self._view
+        with self._lock:
+            view = self.view
             index = view.parts.get(key)
-            if self.saved is saved and view.lineage == saved.lineage and index is not None:
+            if self.saved.files is saved and view.lineage == saved.lineage and index is not None:
                 rows = index.rows.with_base(matrix.array)
-                self.maps = {**self.maps, key: matrix.map}
-                self._view = view.with_part(key, replace(index, rows=rows))
+                self.saved.hold(key, matrix.map)
+                self.view = view.with_part(key, replace(index, rows=rows))
 
     def forget(self) -> None:
         """Drop all that can be read again."""
-        with self.lock:
-            self._view = empty_view(self._view.generation, text_keys=self._text_keys)
-            self.saved = Saved(self._view.lineage)
-            self.saved_graphs = {}
-            self.unsaved_graphs = set()
-            self._saved_texts = {}
-            self.maps = {}
+        with self._lock:
+            # The view first: files without it are never used, and are replaced with the next one.
+            self.view = empty_view(self.view.generation, text_keys=self._text_keys)
+            self.saved.forget(self.view.lineage)
 
 
 def _analyzers(info: CollectionInfo) -> dict[str, Analyzer]:

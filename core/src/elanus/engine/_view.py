@@ -1,16 +1,20 @@
-"""A view: what is known of a collection as of one commit. Immutable; searches take no lock."""
+"""A view: what is known of a collection as of one commit. Immutable; searches take no lock.
+
+What follows from it while it is searched is kept beside it, in its `Derived`.
+"""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Hashable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from elanus.engine._masks import Masks
+from elanus.engine._derived import Derived
 from elanus.errors import DatabaseCorruptError
 from elanus.storage import CollectionInfo, Connection, Tables
 
@@ -36,11 +40,12 @@ class View:
         alive: (n,) whether the row still exists.
         count: number of alive rows.
         parts: indexes and columns, by kind and field.
-        orders: slots in the order of their keys, made at first use (at most one entry).
-        masks: of the last filters.
-        settled: keys of the parts that were found to need nothing more in the background.
+        began: number of the commit as of which its slots were numbered.
         numbering: the same object in all views that number slots alike. A lineage may be restored
             again, and then go on otherwise behind the slots that were saved.
+        derived: what was worked out of the rest; another view has another.
+        n: number of slots.
+        mask: the alive slots; None if all are.
     """
 
     seq: int
@@ -52,21 +57,17 @@ class View:
     keys: Keys
     alive: NDArray[np.bool_]
     count: int
-    parts: Mapping[Hashable, Any] = field(default_factory=dict)
-    orders: list[NDArray[np.intp]] = field(default_factory=list)
-    masks: Masks = field(default_factory=Masks)
-    settled: set[Hashable] = field(default_factory=set)
+    parts: Mapping[PartKey, Any] = field(default_factory=dict)
+    began: int = -1
     numbering: object = field(default_factory=object)
+    derived: Derived = field(default_factory=Derived)
+    n: int = field(init=False)
+    mask: NDArray[np.bool_] | None = field(init=False)
 
-    @property
-    def n(self) -> int:
-        """Number of slots."""
-        return len(self.rows)
-
-    @property
-    def mask(self) -> NDArray[np.bool_] | None:
-        """The alive slots; None if all are."""
-        return None if self.count == self.n else self.alive
+    def __post_init__(self) -> None:
+        n = len(self.rows)
+        object.__setattr__(self, "n", n)
+        object.__setattr__(self, "mask", None if self.count == n else self.alive)
 
     def slots_of(self, rows: NDArray[np.int64]) -> NDArray[np.intp]:
         """Slots of those row numbers that have one, in the given order."""
@@ -76,15 +77,43 @@ class View:
         found: NDArray[np.intp] = places[known]
         return found
 
-    def with_part(self, key: Hashable, part: Any) -> View:
+    def part(self, key: PartKey) -> Any | None:
+        """A part that covers every slot; None if it has to be made, or to follow, first."""
+        part = self.parts.get(key)
+        if part is None or not key.is_current(part, self):
+            return None
+        self.derived.current[key] = part
+        return part
+
+    def with_part(self, key: PartKey, part: Any) -> View:
         """The same view with one part replaced."""
-        return replace(self, parts={**self.parts, key: part}, settled=set())
+        return self.with_parts({**self.parts, key: part})
+
+    def with_parts(self, parts: Mapping[PartKey, Any]) -> View:
+        """The same view with all parts replaced."""
+        return replace(self, parts=parts, derived=self.derived.with_parts())
 
     def in_key_order(self) -> NDArray[np.intp]:
         """All slots in the order of their keys."""
-        if not self.orders:
-            self.orders.append(np.argsort(self.keys, kind="stable"))
-        return self.orders[0]
+        order = self.derived.order
+        if order is None:
+            order = self.derived.order = np.argsort(self.keys, kind="stable")
+        return order
+
+
+class PartKey(ABC):
+    """Names a part of a view, and knows how to bring it up to the view."""
+
+    @abstractmethod
+    def follow(self, db: Connection, tables: Tables, view: View, part: Any) -> Any:
+        """The part, or None for a new one, extended to all slots of the view.
+
+        ``db`` is inside a transaction of the view's commit.
+        """
+
+    @abstractmethod
+    def is_current(self, part: Any, view: View) -> bool:
+        """Whether a part needs nothing more for this view."""
 
 
 def empty_view(generation: int, *, text_keys: bool) -> View:
@@ -144,9 +173,8 @@ def follow(db: Connection, info: CollectionInfo, tables: Tables, view: View, seq
         keys=_joined(view.keys, as_keys(new_keys, view.keys.dtype)),
         alive=alive,
         count=count + len(new_rows),
-        orders=view.orders if not len(new_rows) else [],
-        masks=Masks(),
-        settled=set(),
+        began=seq if view.seq < 0 else view.began,
+        derived=Derived(None if len(new_rows) else view.derived.order),
     )
 
 

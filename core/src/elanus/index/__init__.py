@@ -3,7 +3,7 @@
 from elanus.index._order import Keys, top_hits, top_order
 from elanus.index.dense._faiss import FaissIndex, FaissKind, FaissParams, load_faiss
 from elanus.index.dense._graph import Graph, GraphParams
-from elanus.index.dense._index import DenseIndex, IndexType, list_length, wants_graph
+from elanus.index.dense._index import DenseIndex, list_length, wants_graph
 from elanus.index.dense._metric import DENSE_METRICS, canonical_scores
 from elanus.index.sparse._bm25 import Bm25Index
 from elanus.index.sparse._bm25_arrays import bm25_from_arrays, bm25_to_arrays
@@ -19,7 +19,6 @@ __all__ = [
     "FaissParams",
     "Graph",
     "GraphParams",
-    "IndexType",
     "Keys",
     "SparseIndex",
     "SparseRows",

@@ -33,7 +33,9 @@ from elanus.schema._fields import (
     make_field,
 )
 from elanus.schema._index import (
-    FAISS_TYPES,
+    DEFAULT_B,
+    DEFAULT_EF,
+    DEFAULT_K1,
     IndexParam,
     IndexParams,
     IndexSpec,
@@ -60,6 +62,7 @@ from elanus.schema._types import (
     VECTOR_TYPES,
     DataType,
     FunctionType,
+    IndexType,
     LoadState,
     Metric,
 )
@@ -74,8 +77,10 @@ from elanus.schema.frames._input import is_data
 
 __all__ = [
     "COUNT",
+    "DEFAULT_B",
+    "DEFAULT_EF",
+    "DEFAULT_K1",
     "DYNAMIC",
-    "FAISS_TYPES",
     "FLOAT_TYPES",
     "INTEGER_TYPES",
     "MAX_LENGTH",
@@ -92,6 +97,7 @@ __all__ = [
     "IndexParam",
     "IndexParams",
     "IndexSpec",
+    "IndexType",
     "LegExplanation",
     "LoadState",
     "Metric",

@@ -30,7 +30,13 @@ from elanus.schema._arguments import (
 )
 from elanus.schema._collection import Schema
 from elanus.schema._fields import FieldSchema, check_name
-from elanus.schema._types import VECTOR_TYPES, DataType, Metric
+from elanus.schema._types import VECTOR_TYPES, DataType, IndexType, Metric
+
+DEFAULT_EF = 64
+"""Candidates that a graph gives where nobody asks for a number: recall against time."""
+
+DEFAULT_K1, DEFAULT_B = 1.2, 0.75
+"""BM25's parameters where nobody chooses: how counts saturate, and how much length weighs."""
 
 
 class IndexParam:
@@ -84,7 +90,7 @@ class IndexSpec:
 
     name: str
     field: str
-    index_type: str
+    index_type: IndexType
     metric: Metric | None = None
     params: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -93,7 +99,7 @@ class IndexSpec:
         return {
             "name": self.name,
             "field": self.field,
-            "index_type": self.index_type,
+            "index_type": self.index_type.value,
             "metric": self.metric.value if self.metric else None,
             "params": dict(self.params),
         }
@@ -102,7 +108,8 @@ class IndexSpec:
     def from_dict(cls, raw: Mapping[str, Any]) -> IndexSpec:
         """The inverse of :meth:`to_dict`."""
         metric = Metric.of(raw["metric"]) if raw["metric"] else None
-        return cls(raw["name"], raw["field"], raw["index_type"], metric, raw["params"])
+        index_type = IndexType(raw["index_type"])
+        return cls(raw["name"], raw["field"], index_type, metric, raw["params"])
 
 
 Rule = Callable[[str, Any], Any]
@@ -131,31 +138,28 @@ _IVF: Rules = {"nlist": _whole(1, 65536), "nprobe": _whole(1, 65536)}
 _SPARSE: Rules = {"inverted_index_algo": text, "drop_ratio_build": _real(0.0, 0.999), **_BM25}
 _HINTS: Rules = {"mmap.enabled": _switch, "mmap_enabled": _switch, "warmup": text}
 
-DENSE_TYPES: dict[str, Rules] = {
-    "FLAT": {},
-    "HNSW": _HNSW,
-    "AUTOINDEX": _HNSW,
-    "IVF_FLAT": _IVF,
-    "IVF_SQ8": _IVF,
-    "IVF_PQ": {**_IVF, "m": _whole(1, 32768), "nbits": _whole(1, 12)},
+DENSE_TYPES: dict[IndexType, Rules] = {
+    IndexType.FLAT: {},
+    IndexType.HNSW: _HNSW,
+    IndexType.AUTOINDEX: _HNSW,
+    IndexType.IVF_FLAT: _IVF,
+    IndexType.IVF_SQ8: _IVF,
+    IndexType.IVF_PQ: {**_IVF, "m": _whole(1, 32768), "nbits": _whole(1, 12)},
     # The raw vectors are there in any case.
-    "SCANN": {**_IVF, "reorder_k": _whole(1, 65536), "with_raw_data": _switch},
+    IndexType.SCANN: {**_IVF, "reorder_k": _whole(1, 65536), "with_raw_data": _switch},
 }
-FAISS_TYPES = frozenset({"IVF_FLAT", "IVF_SQ8", "IVF_PQ", "SCANN"})
-"""Dense types that need the extra ``faiss``."""
-
-SPARSE_TYPES: dict[str, Rules] = {
-    "SPARSE_INVERTED_INDEX": _SPARSE,
-    "SPARSE_WAND": _SPARSE,
-    "AUTOINDEX": _SPARSE,
+SPARSE_TYPES: dict[IndexType, Rules] = {
+    IndexType.SPARSE_INVERTED_INDEX: _SPARSE,
+    IndexType.SPARSE_WAND: _SPARSE,
+    IndexType.AUTOINDEX: _SPARSE,
 }
 # Filters read typed columns, whatever index a scalar field has; so each of these is exact.
-SCALAR_TYPES: dict[str, Rules] = {
-    "AUTOINDEX": {},
-    "INVERTED": {"json_path": text, "json_cast_type": text},
-    "STL_SORT": {},
-    "TRIE": {},
-    "BITMAP": {},
+SCALAR_TYPES: dict[IndexType, Rules] = {
+    IndexType.AUTOINDEX: {},
+    IndexType.INVERTED: {"json_path": text, "json_cast_type": text},
+    IndexType.STL_SORT: {},
+    IndexType.TRIE: {},
+    IndexType.BITMAP: {},
 }
 
 
@@ -199,32 +203,33 @@ def make_spec(schema: Schema, f: FieldSchema, options: IndexParam) -> IndexSpec:
     configs = dict(options.configs)
     nested = configs.pop("index_type", None)
     asked = next((v for v in (options.index_type, nested) if asks(v)), "AUTOINDEX")
-    index_type = (word(asked) or quoted(asked)).upper()
-    if index_type not in types:
+    written = (word(asked) or quoted(asked)).upper()
+    index_type = next((t for t in types if t.value == written), None)
+    if index_type is None:
         raise UnsupportedError(
-            f"index on {f.name!r}: index_type {quoted(index_type)} is not supported for "
-            f"{f.dtype.name}; supported: {', '.join(types)}"
+            f"index on {f.name!r}: index_type {quoted(written)} is not supported for "
+            f"{f.dtype.name}; supported: {', '.join(t.value for t in types)}"
         )
     metric = _metric_for(schema, f, configs.pop("metric_type", None))
     params = _check_params(f.name, index_type, configs, {**types[index_type], **_HINTS})
-    if index_type in FAISS_TYPES:
+    if index_type.needs_faiss:
         _check_faiss(f, index_type, params)
     given: Any = options.index_name
     name = check_name(given if asks(given) else f.name, "index")
     return IndexSpec(name, f.name, index_type, metric, params)
 
 
-def _check_faiss(f: FieldSchema, index_type: str, params: Mapping[str, Any]) -> None:
+def _check_faiss(f: FieldSchema, index_type: IndexType, params: Mapping[str, Any]) -> None:
     if (f.dim or 0) % params.get("m", 1):
         raise ParamError(f"index on {f.name!r}: m={params['m']} must divide the dimension, {f.dim}")
     if not find_spec("faiss"):
         raise MissingExtraError(
-            f"index on {f.name!r}: {index_type} needs the package faiss-cpu: "
+            f"index on {f.name!r}: {index_type.value} needs the package faiss-cpu: "
             "pip install 'elanus[faiss]'"
         )
 
 
-def _types_for(f: FieldSchema) -> Mapping[str, Rules]:
+def _types_for(f: FieldSchema) -> Mapping[IndexType, Rules]:
     if f.dtype is DataType.FLOAT_VECTOR:
         return DENSE_TYPES
     return SPARSE_TYPES if f.dtype is DataType.SPARSE_FLOAT_VECTOR else SCALAR_TYPES
@@ -252,7 +257,7 @@ def _metric_for(schema: Schema, f: FieldSchema, asked: Any) -> Metric | None:
 
 def _check_params(
     name: str,
-    index_type: str,
+    index_type: IndexType,
     configs: Mapping[str, Any],
     rules: Rules,
 ) -> dict[str, Any]:
@@ -261,7 +266,8 @@ def _check_params(
         if key not in rules:
             known = ", ".join(k for k in rules if k not in _HINTS) or "none"
             raise ParamError(
-                f"index on {name!r}: {index_type} has no parameter {quoted(key)}; known: {known}"
+                f"index on {name!r}: {index_type.value} has no parameter {quoted(key)}; "
+                f"known: {known}"
             )
         checked[key] = rules[key](f"index on {name!r}: {key}={cut(quoted(value), 80)}", value)
     return checked

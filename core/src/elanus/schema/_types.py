@@ -116,17 +116,20 @@ class Metric(str, Enum):
 
     COSINE, IP (inner product) and BM25: larger is better. L2: the *squared* Euclidean distance,
     smaller is better.
+
+    Attributes:
+        higher_is_better: whether a larger value means a nearer vector.
     """
+
+    higher_is_better: bool
 
     COSINE = "COSINE"
     IP = "IP"
     L2 = "L2"
     BM25 = "BM25"
 
-    @property
-    def higher_is_better(self) -> bool:
-        """Whether a larger value means a nearer vector."""
-        return self is not Metric.L2
+    def __init__(self, name: str) -> None:
+        self.higher_is_better = name != "L2"
 
     @classmethod
     def of(cls, value: object) -> Metric:
@@ -140,3 +143,30 @@ class Metric(str, Enum):
             names = ", ".join(cls.__members__)
             raise ParamError(f"unknown metric_type {quoted(value)}; known: {names}")
         return cls[name]
+
+
+class IndexType(str, Enum):
+    """What stands on a field. Users write the names; here they are members.
+
+    Attributes:
+        needs_faiss: whether the extra ``faiss`` has to be installed.
+    """
+
+    needs_faiss: bool
+
+    AUTOINDEX = "AUTOINDEX"
+    FLAT = "FLAT"
+    HNSW = "HNSW"
+    IVF_FLAT = "IVF_FLAT"
+    IVF_SQ8 = "IVF_SQ8"
+    IVF_PQ = "IVF_PQ"
+    SCANN = "SCANN"
+    SPARSE_INVERTED_INDEX = "SPARSE_INVERTED_INDEX"
+    SPARSE_WAND = "SPARSE_WAND"
+    INVERTED = "INVERTED"
+    STL_SORT = "STL_SORT"
+    TRIE = "TRIE"
+    BITMAP = "BITMAP"
+
+    def __init__(self, name: str) -> None:
+        self.needs_faiss = name in ("IVF_FLAT", "IVF_SQ8", "IVF_PQ", "SCANN")

@@ -17,8 +17,8 @@ from elanus.storage.cache._container import (
 )
 from elanus.storage.cache._folder import (
     CacheFolder,
-    SnapshotRow,
-    find_snapshots,
+    SavedFile,
+    find_saved,
     register,
     unregister,
 )
@@ -69,7 +69,7 @@ __all__ = [
     "NewRows",
     "OpenOptions",
     "Reader",
-    "SnapshotRow",
+    "SavedFile",
     "Tables",
     "Vocabulary",
     "Written",
@@ -86,7 +86,7 @@ __all__ = [
     "encode_terms",
     "extend_matrix",
     "faults",
-    "find_snapshots",
+    "find_saved",
     "is_cut",
     "is_sound",
     "load_catalogue",

@@ -13,7 +13,7 @@ COLOURS = ("red", "green", "blue", "black", "white", "pink", "grey")
 @pytest.fixture(autouse=True)
 def _small_graphs(monkeypatch):
     """Build graphs for small collections, so that there is something to save."""
-    monkeypatch.setattr(_graphs, "wants_graph", lambda n, _dim, kind: kind != "FLAT" and n >= 300)
+    monkeypatch.setattr(_graphs, "wants_graph", lambda n, _dim: n >= 300)
 
 
 @pytest.fixture

@@ -181,7 +181,7 @@ import numpy as np
 from elanus import MilvusClient
 from elanus.engine.upkeep import _graphs
 from elanus.engine import _state
-_graphs.wants_graph = lambda n, dim, kind: n >= 300
+_graphs.wants_graph = lambda n, dim: n >= 300
 _state.LEAST_WORTH_SAVING = 100
 path, kind, read_only = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3] == "True"
 query = [float(x) for x in sys.argv[4].split(",")]

@@ -13,7 +13,7 @@ import pytest
 from elanus import MilvusClient
 from elanus.engine import _state
 from elanus.engine.saved import _saving
-from elanus.engine.saved._cache import SnapshotCache
+from elanus.engine.saved._cache import SavedCache
 from elanus.errors import DatabaseFullError
 from elanus.storage import CacheFolder
 from elanus.storage.cache import _container as container
@@ -193,7 +193,7 @@ def test_a_save_does_not_begin_when_it_would_leave_too_little_space(
 
 
 def test_a_graph_that_could_not_be_saved_is_saved_later(path, fill, rows, monkeypatch):
-    save = SnapshotCache.save
+    save = SavedCache.save
     failures = []
 
     def fail_twice(self, *args, **options):
@@ -203,7 +203,7 @@ def test_a_graph_that_could_not_be_saved_is_saved_later(path, fill, rows, monkey
         save(self, *args, **options)
 
     monkeypatch.setattr("elanus.engine.upkeep._background._FIRST_PAUSE", 0.01)
-    monkeypatch.setattr(SnapshotCache, "save", fail_twice)
+    monkeypatch.setattr(SavedCache, "save", fail_twice)
     with fill(path):
         deadline = time.monotonic() + 60
         while not contents(path):

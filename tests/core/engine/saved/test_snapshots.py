@@ -102,7 +102,7 @@ def test_searches_that_began_before_the_vectors_were_mapped_end_with_what_they_h
 def test_vectors_that_cannot_be_saved_stay_in_memory(path, fill, query, monkeypatch):
     with fill(":memory:") as client:
         assert _index(client).rows.base.flags.writeable
-    monkeypatch.setattr(_cache.SnapshotCache, "_register", lambda *_: False)
+    monkeypatch.setattr(_cache.SavedCache, "_register", lambda *_: False)
     with fill(path) as client:
         assert _index(client).rows.base.flags.writeable
         assert len(_search(client, query)) == 10
@@ -110,7 +110,7 @@ def test_vectors_that_cannot_be_saved_stay_in_memory(path, fill, query, monkeypa
 
 def test_a_saved_graph_is_assembled_and_not_built_again(path, fill, query, monkeypatch):
     fill(path).close()
-    monkeypatch.setattr(_cache.SnapshotCache, "save", lambda *_: pytest.fail("saved again"))
+    monkeypatch.setattr(_cache.SavedCache, "save", lambda *_: pytest.fail("saved again"))
     with MilvusClient(path) as client:
         _wait_for_graph(client, query)
         assert _index(client).graph.covered == 600
@@ -301,10 +301,10 @@ def test_a_saved_graph_of_rows_that_are_gone_is_not_assembled(path, fill, rows, 
     fill(path).close()
     with MilvusClient(path) as client:
         state = _state(client)
-        held = dict(state.saved_graphs)
+        held = dict(state.saved._graphs)
         client.truncate_collection("c")
         client.insert("c", rows(5_000, 5_700))
-        _state(client).saved_graphs.update(held)
+        _state(client).saved._graphs.update(held)
         _search(client, query)
         _wait_for_graph(client, query)
         exact = _search(client, query, k=700)[:10]
@@ -336,7 +336,7 @@ def test_another_process_adopts_the_graph_that_this_one_saves(path, fill, query)
             import numpy as np, time
             from elanus import MilvusClient
             from elanus.engine.upkeep import _graphs
-            _graphs.wants_graph = lambda n, dim, kind: n >= 300
+            _graphs.wants_graph = lambda n, dim: n >= 300
             _graphs.Graph.build = None  # adopting needs no building
             client = MilvusClient({str(path)!r})
             def index():

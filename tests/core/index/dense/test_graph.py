@@ -284,10 +284,6 @@ def test_build_arguments_that_do_not_fit_are_refused(big):
 
 
 def test_a_graph_is_wanted_where_it_is_faster_than_a_scan():
-    assert not wants_graph(1_000_000, 384, "FLAT")
-    for kind in ("HNSW", "AUTOINDEX"):
-        assert wants_graph(100_000, 384, kind)
-        assert not wants_graph(1_000, 384, kind)
-        assert not wants_graph(1_000, 32_768, kind)
-    with pytest.raises(ParamError, match="IVF"):
-        wants_graph(1, 1, "IVF")
+    assert wants_graph(100_000, 384)
+    assert not wants_graph(1_000, 384)
+    assert not wants_graph(1_000, 32_768)

@@ -10,7 +10,7 @@ from typing import Any
 from elanus.engine._parts import DenseKey
 from elanus.engine._state import CollectionState
 from elanus.engine.saved._loading import open_saved
-from elanus.engine.saved._saved import SLOTS, Restored, Saved, SavedMatrix, text_kind
+from elanus.engine.saved._saved import SLOTS, Restored, SavedFiles, SavedMatrix, text_kind
 from elanus.engine.saved._saving import (
     Draft,
     Saving,
@@ -29,9 +29,9 @@ from elanus.storage import (
     CollectionInfo,
     Connection,
     DatabaseFile,
-    SnapshotRow,
+    SavedFile,
     bump,
-    find_snapshots,
+    find_saved,
     is_sound,
     load_catalogue,
     map_matrix,
@@ -43,7 +43,7 @@ _FAULTS = (FileNotFoundError, DatabaseCorruptError, KeyError, ValueError, TypeEr
 _log = logging.getLogger("elanus")
 
 
-class SnapshotCache:
+class SavedCache:
     """Saves and restores views of one database.
 
     Args:
@@ -64,7 +64,7 @@ class SnapshotCache:
 
     def restore(self, db: Connection, info: CollectionInfo) -> Restored | None:
         """The saved view of a collection, older than or equal to the transaction of ``db``."""
-        rows = find_snapshots(db, info.number)
+        rows = find_saved(db, info.number)
         saved = rows.pop(SLOTS, None)
         if saved is None or saved.generation != info.generation or saved.last_delete < info.floor:
             return None
@@ -77,7 +77,7 @@ class SnapshotCache:
             return None
         if any(matrix.name in self._distrusted for matrix in restored.saved.matrices.values()):
             return None
-        if not rows.keys() <= restored.saved.files.keys():
+        if not rows.keys() <= restored.saved.by_kind.keys():
             self.faulty.add(info.number)
         return restored
 
@@ -106,12 +106,10 @@ class SnapshotCache:
             graphs: whether to save the graphs as well; they take longest.
             stop: whether to give up.
         """
-        with state.lock:
-            stop = state.until_cut(stop)
-            view, before = state.view, state.saved
+        view, before, stop = state.to_save(stop)
         if view.generation < 0 or self._file.options.read_only:
             return
-        saved = before if before.lineage == view.lineage else Saved(view.lineage)
+        saved = before if before.lineage == view.lineage else SavedFiles(view.lineage)
         drafts = list(graph_drafts(view)) if graphs else []
         drafts += [text_draft(k, p) for k, p in text_parts(view) if state.wants_saving(k, p)]
         # What is scanned in any case is soon read, and need not be on the disk twice.
@@ -133,13 +131,13 @@ class SnapshotCache:
                 "dense": [_entry(key, matrix) for key, matrix in matrices.items()],
             }
             rows = [saving.write(d, meta if d.kind == SLOTS else {}) for d in drafts]
-            files = self._register(saving, rows, saved.files, matrices, state)
+            files = self._register(saving, rows, saved.by_kind, matrices, state)
         if files is None:
             return
         self._sweep()
         texts = {**saved.texts, **_covered(drafts)}
         kept = {name: slots for name, slots in texts.items() if text_kind(name) in files}
-        now = Saved(view.lineage, files, {**saved.matrices, **matrices}, kept)
+        now = SavedFiles(view.lineage, files, {**saved.matrices, **matrices}, kept)
         if state.note_saved(before, now):
             for key in matrices:
                 self.map_again(state, key)
@@ -158,7 +156,7 @@ class SnapshotCache:
 
     def map_again(self, state: CollectionState, key: DenseKey) -> None:
         """Let an index read the vectors that are saved from a fresh map, which has no pages yet."""
-        saved = state.saved
+        saved = state.saved.files
         matrix = saved.matrices.get(key)
         if matrix is not None:
             mapped = map_matrix(self.folder.matrix(matrix.name), matrix.rows, key.dim)
@@ -167,11 +165,11 @@ class SnapshotCache:
     def _register(
         self,
         saving: Saving,
-        new: Sequence[SnapshotRow],
-        old: Mapping[str, SnapshotRow],
+        new: Sequence[SavedFile],
+        old: Mapping[str, SavedFile],
         matrices: Mapping[DenseKey, SavedMatrix],
         state: CollectionState,
-    ) -> dict[str, SnapshotRow] | None:
+    ) -> dict[str, SavedFile] | None:
         """Enter files in the database, if what they hold is still a prefix of what is there.
 
         Returns:
@@ -195,9 +193,9 @@ class SnapshotCache:
         saving.keep()
         return rows
 
-    def _are_registered(self, rows: Sequence[SnapshotRow], number: int) -> bool:
+    def _are_registered(self, rows: Sequence[SavedFile], number: int) -> bool:
         with self._file.read() as db:
-            ids = {row.id for row in find_snapshots(db, number).values()}
+            ids = {row.id for row in find_saved(db, number).values()}
         return any(row.id in ids for row in rows)
 
     def _sweep(self) -> None:
@@ -209,11 +207,11 @@ class SnapshotCache:
     def _valid_rows(
         self,
         db: Connection,
-        new: Sequence[SnapshotRow],
-        old: Mapping[str, SnapshotRow],
+        new: Sequence[SavedFile],
+        old: Mapping[str, SavedFile],
         matrices: Mapping[DenseKey, SavedMatrix],
         state: CollectionState,
-    ) -> dict[str, SnapshotRow] | None:
+    ) -> dict[str, SavedFile] | None:
         """What to register: of what was saved before, only what is still there."""
         found = {c.number: c for c in load_catalogue(db).collections.values()}
         info = found.get(state.number)
@@ -236,14 +234,14 @@ class SnapshotCache:
 
     def _files(self, db: Connection, number: int) -> list[str]:
         names = []
-        for row in find_snapshots(db, number).values():
+        for row in find_saved(db, number).values():
             names.append(row.id)
             if row.kind == SLOTS:
                 with suppress(OSError, *_FAULTS):
                     names += [entry["matrix"] for entry in self.folder.open(row).meta["dense"]]
         return names
 
-    # --- checking --------------------------------------------------------------------------
+    # --- checking and repairing ------------------------------------------------------------
 
     def check(self, state: CollectionState, stop: Callable[[], bool]) -> None:
         """Compare the vectors that a view maps with their checksums.
@@ -251,7 +249,7 @@ class SnapshotCache:
         Opening does not, since that would take as long as reading them. A damaged file is
         forgotten, and the vectors are read from the database again.
         """
-        for key, saved in state.saved.matrices.items():
+        for key, saved in state.saved.files.matrices.items():
             if not self._is_sound(key, saved, stop) and not stop():
                 _log.warning("the saved vectors of %r are damaged: reading them again", key.field)
                 # First what cannot fail: the database may be read-only, locked or full.
@@ -274,7 +272,7 @@ class SnapshotCache:
         """Forget the registered files that are gone or damaged: no opening shall try them again."""
         if not self._file.options.read_only:
             with self._file.write("forget a snapshot") as db:
-                rows = find_snapshots(db, number)
+                rows = find_saved(db, number)
                 bad = [kind for kind, row in rows.items() if not self._is_usable(row)]
                 for kind in bad:
                     unregister(db, number, None if kind == SLOTS else kind)
@@ -283,7 +281,7 @@ class SnapshotCache:
                     bump(db)
         self.faulty.discard(number)
 
-    def _is_usable(self, row: SnapshotRow) -> bool:
+    def _is_usable(self, row: SavedFile) -> bool:
         try:
             file = self.folder.open(row)
             if row.kind != SLOTS:

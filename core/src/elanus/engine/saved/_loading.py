@@ -13,7 +13,7 @@ from elanus.engine._view import Keys, View, as_keys
 from elanus.engine.saved._saved import (
     SLOTS,
     Restored,
-    Saved,
+    SavedFiles,
     SavedMatrix,
     SavedText,
     array_name,
@@ -29,7 +29,7 @@ from elanus.storage import (
     Container,
     FileMap,
     MappedMatrix,
-    SnapshotRow,
+    SavedFile,
     map_matrix,
 )
 
@@ -38,8 +38,8 @@ _log = logging.getLogger("elanus")
 
 def open_saved(
     folder: CacheFolder,
-    saved: SnapshotRow,
-    others: Mapping[str, SnapshotRow],
+    saved: SavedFile,
+    others: Mapping[str, SavedFile],
     info: CollectionInfo,
 ) -> Restored:
     """The view of a registered file of slots, with what belongs to it.
@@ -78,7 +78,7 @@ def open_saved(
     }
     kept = {SLOTS: saved, **{kind: row for kind, row in others.items() if kind in files}}
     covered = {name: int(text.container.meta["slots"]) for name, text in texts.items()}
-    return Restored(view, Saved(view.lineage, kept, matrices, covered), graphs, texts, maps)
+    return Restored(view, SavedFiles(view.lineage, kept, matrices, covered), graphs, texts, maps)
 
 
 def _index_over(mapped: MappedMatrix, key: DenseKey, slots: Container) -> DenseIndex:
@@ -91,7 +91,7 @@ def _index_over(mapped: MappedMatrix, key: DenseKey, slots: Container) -> DenseI
 
 
 def _open_others(
-    folder: CacheFolder, rows: Mapping[str, SnapshotRow], view: View
+    folder: CacheFolder, rows: Mapping[str, SavedFile], view: View
 ) -> dict[str, Container]:
     """The registered files, besides the slots, that number them alike."""
     found = {}
@@ -106,7 +106,7 @@ def _open_others(
     return found
 
 
-def _as_view(saved: SnapshotRow, slots: Container, *, text_keys: bool) -> View:
+def _as_view(saved: SavedFile, slots: Container, *, text_keys: bool) -> View:
     arrays = slots.arrays
     keys: Keys = arrays["keys"]
     if text_keys:
@@ -121,4 +121,5 @@ def _as_view(saved: SnapshotRow, slots: Container, *, text_keys: bool) -> View:
         keys=keys,
         alive=arrays["alive"],
         count=int(np.count_nonzero(arrays["alive"])),
+        began=saved.seq,
     )

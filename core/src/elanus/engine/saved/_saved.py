@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from elanus.engine._parts import DenseKey
 from elanus.engine._view import View
-from elanus.storage import Container, FileMap, SnapshotRow
+from elanus.storage import Container, FileMap, SavedFile
 
 SLOTS = "slots"
 """The kind of file that all others depend on."""
@@ -32,26 +32,32 @@ class SavedMatrix:
 
 
 @dataclass(frozen=True, slots=True)
-class Saved:
+class SavedFiles:
     """The registered files that number the slots as this process does.
 
     Attributes:
         lineage: the numbering. Files of another one say nothing about a view of this one.
-        files: what is registered, by kind.
+        by_kind: what is registered.
         matrices: the files that the vectors are in.
         texts: how many slots the saved terms of a text field cover.
     """
 
     lineage: str
-    files: Mapping[str, SnapshotRow] = field(default_factory=dict)
+    by_kind: Mapping[str, SavedFile] = field(default_factory=dict)
     matrices: Mapping[DenseKey, SavedMatrix] = field(default_factory=dict)
     texts: Mapping[str, int] = field(default_factory=dict)
 
-    def without_text(self, name: str) -> Saved:
+    @property
+    def name(self) -> str | None:
+        """The name of the file of slots, which is new each time; None if nothing is saved."""
+        slots = self.by_kind.get(SLOTS)
+        return None if slots is None else slots.id
+
+    def without_text(self, name: str) -> SavedFiles:
         """The same but for the terms of a field, which were damaged."""
-        files = {kind: row for kind, row in self.files.items() if kind != text_kind(name)}
+        files = {kind: file for kind, file in self.by_kind.items() if kind != text_kind(name)}
         texts = {field: slots for field, slots in self.texts.items() if field != name}
-        return replace(self, files=files, texts=texts)
+        return replace(self, by_kind=files, texts=texts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,7 @@ class Restored:
     """
 
     view: View
-    saved: Saved
+    saved: SavedFiles
     graphs: Mapping[DenseKey, Container]
     texts: Mapping[str, SavedText]
     maps: Mapping[Hashable, FileMap]

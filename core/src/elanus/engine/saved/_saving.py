@@ -19,7 +19,7 @@ from elanus.engine._view import View
 from elanus.engine.saved._saved import SLOTS, SavedMatrix, array_name, graph_kind, text_kind
 from elanus.errors import DatabaseCorruptError
 from elanus.index import DenseIndex, Graph, bm25_to_arrays
-from elanus.storage import CacheFolder, SnapshotRow, checksum, extend_matrix, write_arrays
+from elanus.storage import CacheFolder, SavedFile, checksum, extend_matrix, write_arrays
 
 _ROWS_AT_ONCE = 16_384
 
@@ -133,7 +133,7 @@ class Saving:
                 else:
                     path.unlink()
 
-    def write(self, draft: Draft, meta: Mapping[str, Any]) -> SnapshotRow:
+    def write(self, draft: Draft, meta: Mapping[str, Any]) -> SavedFile:
         """Write a file of arrays; the row that registers it."""
         name, view = self._folder.new_name(), self._view
         path = self._folder.arrays(name)
@@ -143,7 +143,7 @@ class Saving:
         if written is None:
             raise Stopped
         last_delete = view.last_delete if draft.last_delete is None else draft.last_delete
-        return SnapshotRow(
+        return SavedFile(
             name, self._collection, view.generation, draft.kind, view.seq, view.last_row,
             last_delete, written,
         )  # fmt: skip

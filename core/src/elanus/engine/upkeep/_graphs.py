@@ -12,7 +12,7 @@ import numpy as np
 from elanus.engine._parts import DenseKey
 from elanus.engine._state import CollectionState
 from elanus.engine._view import View
-from elanus.engine.saved._cache import SnapshotCache
+from elanus.engine.saved._cache import SavedCache
 from elanus.engine.saved._saving import Stopped
 from elanus.engine.upkeep._background import Stop
 from elanus.errors import DatabaseCorruptError
@@ -25,7 +25,7 @@ from elanus.index import (
     GraphParams,
     wants_graph,
 )
-from elanus.schema import FAISS_TYPES, IndexSpec
+from elanus.schema import IndexSpec, IndexType
 
 _log = logging.getLogger("elanus")
 
@@ -37,7 +37,7 @@ _PATIENCE_SECONDS = 600.0
 
 def is_scanned(spec: IndexSpec, count: int, dim: int) -> bool:
     """Whether so many vectors are scanned by design."""
-    return spec.index_type == "FLAT" or not wants_graph(count, dim, "HNSW")
+    return spec.index_type is IndexType.FLAT or not wants_graph(count, dim)
 
 
 def needs_work(
@@ -51,11 +51,11 @@ def needs_work(
         spec: what is to stand on the field.
         slots: how many slots the graph has to cover; None for all.
     """
-    if spec is None or spec.index_type == "FLAT":
+    if spec is None or spec.index_type is IndexType.FLAT:
         return False
     if index.graph is None:
         # All types switch at the same size; see `wants_graph`.
-        return wants_graph(view.count, index.dim, "HNSW")
+        return wants_graph(view.count, index.dim)
     # The tail is scanned at every search: fold it in when that starts to be felt.
     wanted = index.n if slots is None else slots
     return wanted - index.graph.covered > _LONGEST_TAIL or _is_unfit(view, index, spec)
@@ -81,7 +81,7 @@ def _is_mostly_stale(view: View, index: DenseIndex) -> bool:
 
 
 def make_graph(
-    state: CollectionState, key: DenseKey, spec: IndexSpec, cache: SnapshotCache | None, stop: Stop
+    state: CollectionState, key: DenseKey, spec: IndexSpec, cache: SavedCache | None, stop: Stop
 ) -> None:
     """Give a dense index the graph that it lacks.
 
@@ -100,16 +100,16 @@ def make_graph(
             _assembled(state, key, spec, cache, stop)
         _build(state, key, spec, stop)
         # Also what could not be saved when it was built.
-        if key in state.unsaved_graphs:
+        if state.saved.lacks_graph(key):
             cache.save(state, stop=stop.is_late)
-            state.unsaved_graphs.discard(key)
+            state.saved.note_graph(key, is_saved=True)
     except Stopped:
         _log.warning("gave up saving %s", cache.folder.path)
     finally:
         cache.folder.unlock()
 
 
-def _wait_for_turn(cache: SnapshotCache, stop: Stop) -> bool:
+def _wait_for_turn(cache: SavedCache, stop: Stop) -> bool:
     """Wait to be the one process that builds; False if there is no folder to agree by.
 
     Also if another one takes so long that it may never end: it could have been suspended.
@@ -126,25 +126,24 @@ def _assembled(
     state: CollectionState,
     key: DenseKey,
     spec: IndexSpec,
-    cache: SnapshotCache | None,
+    cache: SavedCache | None,
     stop: Callable[[], bool],
 ) -> bool:
     """Put a saved graph in place; whether nothing more is needed then."""
-    saved = state.saved_graphs.get(key)
+    saved = state.saved.graph(key)
     if saved is None:
         return False
     try:
-        stop, view = state.until_cut(stop), state.view
+        stop, view = state.saved.until_cut(stop), state.view
         index = view.parts.get(key)
         if index is None or index.graph is not None or saved.meta["lineage"] != view.lineage:
             return False
-        saved = saved.read()
-        saved.check()
-        graph = Graph.from_arrays(saved.arrays, index, stop=stop)
+        read = saved.read()
+        read.check()
+        graph = Graph.from_arrays(read.arrays, index, stop=stop)
         if graph is None:
             return False
-        published = state.publish_graph(view, key, graph)
-        state.unsaved_graphs.discard(key)
+        published = state.publish_graph(view, key, graph, is_saved=True)
         if published and cache is not None:
             # Searches until now, and the graph itself, have read all of the map.
             cache.map_again(state, key)
@@ -152,7 +151,7 @@ def _assembled(
         _log.warning("ignoring a saved graph, and building another: %s", error)
         return False
     finally:
-        state.saved_graphs.pop(key, None)
+        state.saved.drop_graph(key, saved)
     view = state.view
     index = view.parts.get(key)
     return index is not None and not needs_work(view, index, spec)
@@ -162,7 +161,7 @@ def _build(
     state: CollectionState, key: DenseKey, spec: IndexSpec, stop: Callable[[], bool]
 ) -> bool:
     """Build or extend from the newest view, and publish; whether that was done."""
-    stop, view = state.until_cut(stop), state.view
+    stop, view = state.saved.until_cut(stop), state.view
     index = view.parts.get(key)
     if index is None or not needs_work(view, index, spec):
         return False
@@ -182,9 +181,9 @@ def _build(
 
 
 def _params(spec: IndexSpec) -> GraphParams | FaissParams:
-    if spec.index_type in FAISS_TYPES:
+    if spec.index_type.needs_faiss:
         given = {name: spec.params[name] for name in ("nlist", "m", "nbits") if name in spec.params}
-        return FaissParams(cast("FaissKind", spec.index_type), **given)
+        return FaissParams(cast("FaissKind", spec.index_type.value), **given)
     usual = GraphParams()
     return GraphParams(
         m=int(spec.params.get("M", usual.m)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from elanus.engine._parts import DenseKey, TextKey
 from elanus.engine._state import CollectionState
-from elanus.engine.saved._cache import SnapshotCache
+from elanus.engine.saved._cache import SavedCache
 from elanus.engine.saved._saved import Restored
 from elanus.engine.upkeep._background import Background
 from elanus.engine.upkeep._graphs import make_graph
@@ -27,7 +27,7 @@ class BackgroundUpkeep:
         self.background = Background()
         self.cache = None
         if folder is not None:
-            self.cache = SnapshotCache(file, CacheFolder(folder, read_only=file.options.read_only))
+            self.cache = SavedCache(file, CacheFolder(folder, read_only=file.options.read_only))
 
     def restore(self, db: Connection, info: CollectionInfo) -> Restored | None:
         """See `Upkeep`."""
@@ -39,23 +39,23 @@ class BackgroundUpkeep:
             self.background.request((info.number, "repair"), lambda _: cache.repair(info.number))
         return restored
 
-    def check(self, state: CollectionState) -> None:
+    def request_check(self, state: CollectionState) -> None:
         """See `Upkeep`."""
         cache = self.cache
         if cache is not None:
             self.background.request((state.number, "check"), lambda stop: cache.check(state, stop))
 
-    def graph(self, state: CollectionState, key: DenseKey, spec: IndexSpec) -> None:
+    def request_graph(self, state: CollectionState, key: DenseKey, spec: IndexSpec) -> None:
         """See `Upkeep`."""
         self.background.request(
             (state.number, key), lambda stop: make_graph(state, key, spec, self.cache, stop)
         )
 
-    def merge(self, state: CollectionState, key: TextKey) -> None:
+    def request_merge(self, state: CollectionState, key: TextKey) -> None:
         """See `Upkeep`."""
         self.background.request((state.number, key), lambda stop: state.merge(key, stop))
 
-    def save(self, state: CollectionState) -> None:
+    def request_save(self, state: CollectionState) -> None:
         """See `Upkeep`."""
         cache = self.cache
         if cache is not None:

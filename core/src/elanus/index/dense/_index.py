@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,15 +14,13 @@ from elanus.index.dense._flat import GATHER_COST, Hits, Pool, scan
 from elanus.index.dense._metric import DENSE_METRICS, Float32s, Float64s, Query, Slots
 from elanus.index.dense._rerank import Wanted, ranked
 from elanus.index.dense._rows import Rows
-from elanus.schema import Metric
+from elanus.schema import DEFAULT_EF, Metric
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from elanus.index.dense._faiss import FaissIndex
     from elanus.index.dense._graph import Graph
-
-IndexType = Literal["FLAT", "AUTOINDEX", "HNSW", "IVF_FLAT", "IVF_SQ8", "IVF_PQ", "SCANN"]
 
 FETCH_COST = 60
 """A candidate fetched from the graph (2.2 µs at 384 d), against a row read in sequence."""
@@ -35,26 +33,18 @@ Measured, k = 10, graph at ef 64: 8,000 rows of 384 d 0.20 ms scanned, 0.11 thro
 1,536 d 0.88 and 0.32.
 """
 
-_USUAL_EF = 64
 _LIST_POWER = 2 / 3  # measured: docs/planner.md
 _FOUND_BYTES = 16 << 20  # what the graph gives for a batch of queries
 _CANDIDATE_BYTES = 8 + 4  # a node and its distance
 
 
-def wants_graph(n_alive: int, dim: int, index_type: IndexType) -> bool:
-    """Whether a field of ``n_alive`` vectors is searched much faster through a graph.
+def wants_graph(n_alive: int, dim: int) -> bool:
+    """Whether a field of ``n_alive`` vectors is searched much faster through a graph, or lists.
 
-    All types but ``FLAT`` are alike: below that size an exact answer costs no more.
-
-    Raises:
-        ParamError: ``index_type`` is another name.
+    All index types but ``FLAT`` switch here: below that size an exact answer costs no more.
     """
-    if index_type not in get_args(IndexType):
-        raise ParamError(f"index type {index_type!r}: pass one of {', '.join(get_args(IndexType))}")
-    if index_type == "FLAT":
-        return False
     # With fewer rows than its candidates are worth, a search would not take the graph at all.
-    return n_alive > FETCH_COST * _USUAL_EF and n_alive * dim >= GRAPH_MIN_VALUES
+    return n_alive > FETCH_COST * DEFAULT_EF and n_alive * dim >= GRAPH_MIN_VALUES
 
 
 def list_length(k: int, ef: int, share: float) -> int:
@@ -190,7 +180,7 @@ class DenseIndex:
         *,
         mask: NDArray[np.bool_] | None,
         keys: Keys,
-        ef: int = 64,
+        ef: int = DEFAULT_EF,
     ) -> Hits:
         """The nearest vectors: ``min(k, eligible and present)`` hits, in canonical order.
 
@@ -220,7 +210,7 @@ class DenseIndex:
         *,
         mask: NDArray[np.bool_] | None,
         keys: Keys,
-        ef: int = 64,
+        ef: int = DEFAULT_EF,
     ) -> list[Hits]:
         """`search` for each row of ``queries``, shape ``(q, dim)``: the same hits, the same bits.
 

@@ -29,6 +29,7 @@ from elanus.index.sparse._segment import (
     refresh,
     row_lengths,
 )
+from elanus.schema import DEFAULT_B, DEFAULT_K1
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,7 +66,7 @@ class Bm25Index:
     removed: tuple[TermCounts, ...] = ()
 
     @classmethod
-    def empty(cls, *, k1: float = 1.2, b: float = 0.75) -> Bm25Index:
+    def empty(cls, *, k1: float = DEFAULT_K1, b: float = DEFAULT_B) -> Bm25Index:
         """An index without rows.
 
         Args:
@@ -76,9 +77,11 @@ class Bm25Index:
             ParamError: k1 or b is out of range.
         """
         if not 0 <= k1 <= 1000:
-            raise ParamError(f"BM25: k1 is {k1}; give a number from 0 to 1000, 1.2 is usual")
+            raise ParamError(
+                f"BM25: k1 is {k1}; give a number from 0 to 1000, {DEFAULT_K1} is usual"
+            )
         if not 0 <= b <= 1:
-            raise ParamError(f"BM25: b is {b}; give a number from 0 to 1, 0.75 is usual")
+            raise ParamError(f"BM25: b is {b}; give a number from 0 to 1, {DEFAULT_B} is usual")
         return cls(Saturation(float(k1), float(b)))
 
     @property

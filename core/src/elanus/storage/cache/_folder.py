@@ -23,7 +23,7 @@ RESERVE = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class SnapshotRow:
+class SavedFile:
     """A registered file: which part of a collection it holds, as of which commit."""
 
     id: str
@@ -36,19 +36,17 @@ class SnapshotRow:
     written: Written
 
 
-def find_snapshots(db: Connection, collection: int) -> dict[str, SnapshotRow]:
+def find_saved(db: Connection, collection: int) -> dict[str, SavedFile]:
     """The registered files of a collection by kind."""
     found = {}
     for row in db.execute("SELECT * FROM snapshots WHERE collection = ?", (collection,)):
         name, number, generation, kind, seq, last_row, last_delete, size, checksum = row
         written = Written(size, checksum)
-        found[kind] = SnapshotRow(
-            name, number, generation, kind, seq, last_row, last_delete, written
-        )
+        found[kind] = SavedFile(name, number, generation, kind, seq, last_row, last_delete, written)
     return found
 
 
-def register(db: Connection, row: SnapshotRow) -> None:
+def register(db: Connection, row: SavedFile) -> None:
     """Register a file in place of the one of its kind."""
     db.execute(
         "DELETE FROM snapshots WHERE collection = ? AND kind = ?", (row.collection, row.kind)
@@ -103,7 +101,7 @@ class CacheFolder:
         """The path of a raw matrix."""
         return self.path / f"{name}.f32"
 
-    def open(self, row: SnapshotRow) -> Container:
+    def open(self, row: SavedFile) -> Container:
         """Map a registered file.
 
         Raises:
@@ -111,7 +109,7 @@ class CacheFolder:
         """
         return read_arrays(self.arrays(row.id), row.written)
 
-    def holds(self, row: SnapshotRow) -> bool:
+    def holds(self, row: SavedFile) -> bool:
         """Whether a file of arrays is there, and of its size."""
         return _has_size(self.arrays(row.id), row.written.size)
 

@@ -9,7 +9,7 @@ from typing import Any, Final, NoReturn, TypeAlias, cast
 from elanus.errors import FilterError, shown
 from elanus.query.columns._kinds import FieldKind, FieldType
 from elanus.query.filter import _tree as tree
-from elanus.query.filter.evaluation._members import Members
+from elanus.query.filter._members import Members
 from elanus.query.filter.patterns._regex import compile_regex
 
 KindOf: TypeAlias = Callable[[str], "FieldKind | None"]

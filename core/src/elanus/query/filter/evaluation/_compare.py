@@ -9,7 +9,7 @@ import numpy as np
 
 from elanus.query.columns._convert import to_float
 from elanus.query.columns._kinds import FieldType, ValueType
-from elanus.query.filter.evaluation._members import Members, round_to_single
+from elanus.query.filter._members import Members, round_to_single
 from elanus.query.filter.evaluation._truth import Truth, known, null_mask, settle
 
 if TYPE_CHECKING:

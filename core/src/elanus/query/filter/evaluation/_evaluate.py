@@ -12,7 +12,7 @@ from elanus.query.columns._column import Column
 from elanus.query.columns._kinds import FieldKind, ValueType
 from elanus.query.filter import _tree as tree
 from elanus.query.filter._check import Checker, ColumnPath, members_of, value_of
-from elanus.query.filter._merge import merged
+from elanus.query.filter._members import Members
 from elanus.query.filter.evaluation._arithmetic import arithmetic
 from elanus.query.filter.evaluation._compare import (
     FLIPPED,
@@ -20,7 +20,7 @@ from elanus.query.filter.evaluation._compare import (
     compare_value,
     is_member,
 )
-from elanus.query.filter.evaluation._members import Members
+from elanus.query.filter.evaluation._merge import merged
 from elanus.query.filter.evaluation._truth import Truth, known, null_mask, where
 from elanus.query.filter.patterns._caseless import folded_table
 from elanus.query.filter.patterns._like import like_table

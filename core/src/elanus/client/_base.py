@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
-from elanus.client._options import check_options, filter_text, local_path
+from elanus.client._options import check_options, local_path
 from elanus.engine import Database
 from elanus.errors import UnsupportedError, quoted
-from elanus.query import Expression, bind, parse_filter
+from elanus.query import Expression, as_filter
 from elanus.schema import (
     MAX_NAME,
     CollectionSchema,
@@ -18,7 +18,6 @@ from elanus.schema import (
     IndexParams,
     asks,
     make_field,
-    mapping,
     text,
 )
 from elanus.storage import OpenOptions
@@ -139,11 +138,12 @@ class BaseClient:
 
     @staticmethod
     def _filters(expression: Any, params: Mapping[str, Any] | None) -> tuple[Expression, ...]:
-        """The parsed filter; nothing for an empty one.
+        """The filter as a tree; nothing for an empty one.
 
         Raises:
             FilterError: if it does not parse, or a template has no value.
         """
-        values = mapping("filter_params", params)
-        written = filter_text(expression)
-        return (bind(parse_filter(written), values),) if written else ()
+        if expression is None and params is None:
+            return ()
+        found = as_filter(expression, params)
+        return () if found is None else (found,)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from elanus.errors import FilterError, ParamError, UnsupportedError, cut, quoted, shown
+from elanus.errors import ParamError, UnsupportedError, cut, quoted, shown
 from elanus.schema import asks, members, names, refuse, seconds
 
 _REMOTE = ("http://", "https://", "tcp://", "unix:", "grpc://")
@@ -120,14 +120,3 @@ def field_names(given: Any, *, counting: bool = False) -> list[str] | None:
     if COUNT in found and not counting:
         raise ParamError(f"output_fields: {COUNT} can only be asked of query")
     return found
-
-
-def filter_text(given: Any) -> str:
-    """A filter as text; none is empty.
-
-    Raises:
-        FilterError: if it is no text.
-    """
-    if given is not None and not isinstance(given, str):
-        raise FilterError(f"a filter is a string, got {shown(given)}")
-    return given or ""

@@ -9,6 +9,7 @@ from elanus.query.columns._strings import Strings
 from elanus.query.filter._bind import bind
 from elanus.query.filter._check import ColumnPath, KindOf, check, columns_of
 from elanus.query.filter._from_dict import filter_from_dict
+from elanus.query.filter._given import as_filter
 from elanus.query.filter._parser import parse_filter
 from elanus.query.filter._rebase import rebase_names
 from elanus.query.filter._tree import Expression
@@ -27,6 +28,7 @@ __all__ = [
     "RankedLeg",
     "Strings",
     "ValueType",
+    "as_filter",
     "bind",
     "check",
     "columns_of",

@@ -14,10 +14,10 @@ from elanus.query import (
     evaluate,
     filter_from_dict,
     parse_filter,
-    rebase_names,
 )
 from elanus.query.filter import _lexer as _filter_lexer
 from elanus.query.filter import _parser as _filter_parser
+from elanus.query.filter._rebase import rebase_names
 
 MANY = 10_000
 MILLION = 1_000_000
@@ -40,7 +40,7 @@ def run(text, source, **params):
     check(expression, source.kind)
     columns_of(expression, source.kind)
     mask = evaluate(expression, source)
-    rebase_names(text, "j", {"t"})
+    rebase_names(expression, "j", {"t"})
     return mask.tolist(), time.perf_counter() - start
 
 
@@ -110,8 +110,7 @@ def test_a_dict_of_many_conditions_takes_seconds(make_rows):
         ({"k": {"$in": [*range(MILLION)]}}, [True, False, False]),
         ({"k": {"$nin": [*range(MILLION), None]}}, [False, False, False]),
     ]:
-        text, params = filter_from_dict(query, "j")
-        assert evaluate(bind(parse_filter(text), params), source).tolist() == expected
+        assert evaluate(filter_from_dict(query, "j"), source).tolist() == expected
     assert time.perf_counter() - start < 60
 
 
@@ -257,10 +256,10 @@ def test_a_deep_dict_works_or_is_a_filter_error(make_rows, wrap, frames):
         if more:
             return within(more - 1, query)
         try:
-            text, params = filter_from_dict(query, "j")
+            expression = filter_from_dict(query, "j")
         except FilterError as error:
             return str(error)
-        evaluate(bind(parse_filter(text), params), source)
+        evaluate(expression, source)
         return ""
 
     for levels in (1, 38, 39, 40, 41, 42, 1_000, 50_000):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from elanus.engine._parts import PartKey, Path, TextKey, TextPart, column_key
 from elanus.engine._state import CollectionState, OutdatedSnapshotError
 from elanus.engine._view import View
-from elanus.query import Column, Expression, FieldKind, evaluate
+from elanus.query import Column, Expression, evaluate
 from elanus.schema import Schema
 from elanus.storage import CollectionInfo, Connection, Reader, read_state
 
@@ -36,6 +36,7 @@ class Snapshot:
     ) -> None:
         self.info = info
         self.state = state
+        self.kinds = state.kinds
         self._reader = reader
         self._seq = seq
         state.check_maps()
@@ -84,10 +85,6 @@ class Snapshot:
     def n(self) -> int:
         """Number of slots."""
         return self._view.n
-
-    def kind(self, name: str) -> FieldKind | None:
-        """What a field is; None if there is no such field."""
-        return self.state.kinds.get(name)
 
     def column(self, path: Path) -> Column:
         """The values of a field or path by slot."""

@@ -10,7 +10,6 @@ from elanus.errors import FilterError
 from elanus.query import (
     bind,
     check,
-    columns_of,
     evaluate,
     filter_from_dict,
     parse_filter,
@@ -37,8 +36,7 @@ def run(text, source, **params):
     """All that is done with a filter, and how long it took."""
     start = time.perf_counter()
     expression = bind(parse_filter(text), params)
-    check(expression, source.kind)
-    columns_of(expression, source.kind)
+    check(expression, source.kinds)
     mask = evaluate(expression, source)
     rebase_names(expression, "j", {"t"})
     return mask.tolist(), time.perf_counter() - start
@@ -208,7 +206,7 @@ def test_a_deep_filter_works_or_is_a_filter_error(source, kind, frames):
         try:
             expression = bind(parse_filter(text), {"p": 1})
             hash(expression.root)
-            check(expression, source.kind)
+            check(expression, source.kinds)
         except FilterError as error:
             return str(error)
         evaluate(expression, source)

@@ -13,7 +13,6 @@ from elanus.query import (
     as_filter,
     bind,
     check,
-    columns_of,
     evaluate,
     filter_from_dict,
     parse_filter,
@@ -119,8 +118,7 @@ def works(make, source, length=0):
     """Whether a filter could be made and worked; positions are below a length."""
     try:
         expression = make()
-        check(expression, source.kind)
-        columns_of(expression, source.kind)
+        check(expression, source.kinds)
         mask = evaluate(expression, source)
     except FilterError as error:
         assert error.position is None or 0 <= error.position <= length  # noqa: PT017

@@ -19,6 +19,7 @@ STORE = {"root": "j", "searched": ("t",)}
         lambda: as_filter("a == 1 and b", **STORE),
         lambda: as_filter("a in {x} or b == {y}", {"x": [1, 2.5, "z", [True]], "y": -0.0}),
         lambda: as_filter("a in {x}", {"x": (1, 2)}, **STORE),
+        lambda: as_filter("a in {x} or a in {y}", {"x": [*range(500)], "y": {"b"}}),
         lambda: as_filter({"a": {"$in": [1, None]}, "$or": [{"b": True}, {"c": "x"}]}, **STORE),
         lambda: as_filter({"a": 1}, also=("id in {ids}", {"ids": ["x", "y"]}), **STORE),
         lambda: as_filter(None, also=("id in {ids}", {"ids": ["x", "y"]})),
@@ -29,7 +30,25 @@ def test_what_comes_again_is_the_same_object(make):
     assert make() is make()
 
 
-ALIKE = [1, 1.0, True, "1", [1], (1,), [True], [1.0], [[1]], 0, 0.0, -0.0, False, "", []]
+ALIKE = [
+    1,
+    1.0,
+    True,
+    "1",
+    [1],
+    (1,),
+    [True],
+    [1.0],
+    [[1]],
+    ["1"],
+    [1, "1"],
+    0,
+    0.0,
+    -0.0,
+    False,
+    "",
+    [],
+]
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 _Signature = tuple[Any, ...]
 
-_PLAIN: Final = frozenset({str, int, bool, NoneType, tree.Expression})
-_LISTS: Final = frozenset({list, tuple, set, frozenset})
+_PLAIN: Final = frozenset({str, int, float, bool, NoneType, tree.Expression})
+_KNOWN: Final = _PLAIN | {dict, list, tuple, set, frozenset}
+_ALIKE: Final = ({str}, {int})  # lists of one such type need no look at each
 _MOST: Final = 512
 # What is larger is mostly a list of keys that comes once.
 _MOST_BYTES: Final = 32 * 1024
@@ -61,12 +62,12 @@ def as_filter(
         FilterError: it is no filter, or a template has no value.
     """
     values = None if params is None else mapping("filter_params", params)
-    if also is None and not root and isinstance(given, tree.Expression) and not given.templates:
-        return given  # a store has made it, and gives it to its client
-    if given is None or (isinstance(given, str) and not given):
-        if also is None:
-            return None
+    if isinstance(given, str) and not given:
         given = None
+    if also is None and not root:
+        found = parse_filter(given) if isinstance(given, str) else given
+        if found is None or (isinstance(found, tree.Expression) and not found.templates):
+            return found
     signature = _signature((given, values, also, root, *searched))
     found = None if signature is None else _made.get(signature)
     if found is None:
@@ -113,19 +114,17 @@ def _signature(given: _Signature) -> _Signature | None:
     while waiting:
         value = waiting.pop()
         kind = type(value)
+        if kind not in _KNOWN or (room := room - getsizeof(value)) < 0:
+            return None
         if kind in _PLAIN:
-            found += kind, value
-        elif kind is float:
-            found += kind, value.hex()
-        elif kind in _LISTS or kind is dict:
-            found += kind, len(value)
-        else:
-            return None
-        room -= getsizeof(value)
-        if room < 0:
-            return None
+            found += kind, value.hex() if kind is float else value
+            continue
+        found += kind, len(value)
         if kind is dict:
-            waiting += value.values()
-        if kind is dict or kind in _LISTS:
+            waiting += (*value.values(), *value)
+        elif set(map(type, value)) in _ALIKE:
+            found.append(tuple(value))
+            room -= sum(map(getsizeof, value))
+        else:
             waiting += value
-    return tuple(found)
+    return tuple(found) if room >= 0 else None

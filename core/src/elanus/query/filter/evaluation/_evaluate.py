@@ -189,6 +189,8 @@ class _Evaluation:
                 return arithmetic(operator, self._column(left), self._column(right))
             case tree.ArrayLength(operand=operand):
                 return _array_length(self._column(operand))
+            case tree.Literal(value=value):
+                return value
             case _:
                 return value_of(node)
 

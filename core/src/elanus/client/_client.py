@@ -9,7 +9,6 @@ from typing import Any
 
 from elanus.client._options import (
     check_options,
-    filter_text,
     keys_of,
     local_path,
     quick_schema,
@@ -17,7 +16,7 @@ from elanus.client._options import (
 from elanus.client._results import Hit, as_hits, describe
 from elanus.engine import Database, Leg
 from elanus.errors import ParamError, UnsupportedError, quoted
-from elanus.query import Expression, bind, parse_filter
+from elanus.query import Expression, as_filter
 from elanus.schema import (
     COUNT,
     MAX_NAME,
@@ -493,7 +492,7 @@ class MilvusClient:
         collection_name: str,
         ids: Any = None,
         timeout: float | None = None,
-        filter: str | None = None,
+        filter: str | Expression | None = None,
         partition_name: str | None = "",
         **kwargs: Any,
     ) -> dict[str, int]:
@@ -546,7 +545,7 @@ class MilvusClient:
         self,
         /,
         collection_name: str,
-        filter: str = "",
+        filter: str | Expression | None = "",
         output_fields: Sequence[str] | None = None,
         timeout: float | None = None,
         ids: Any = None,
@@ -600,7 +599,7 @@ class MilvusClient:
         /,
         collection_name: str,
         data: Any = None,
-        filter: str = "",
+        filter: str | Expression | None = "",
         limit: int = 10,
         output_fields: Sequence[str] | None = None,
         search_params: Mapping[str, Any] | None = None,
@@ -713,11 +712,12 @@ class MilvusClient:
 
     @staticmethod
     def _filters(expression: Any, params: Mapping[str, Any] | None) -> tuple[Expression, ...]:
-        """The parsed filter; nothing for an empty one.
+        """The filter as a tree; nothing for an empty one.
 
         Raises:
             FilterError: if it does not parse, or a template has no value.
         """
-        values = mapping("filter_params", params)
-        written = filter_text(expression)
-        return (bind(parse_filter(written), values),) if written else ()
+        if expression is None and params is None:
+            return ()
+        found = as_filter(expression, params)
+        return () if found is None else (found,)

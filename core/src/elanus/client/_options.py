@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from elanus.errors import FilterError, ParamError, UnsupportedError, cut, quoted, shown
+from elanus.errors import ParamError, UnsupportedError, cut, quoted, shown
 from elanus.schema import (
     CollectionSchema,
     DataType,
@@ -101,17 +101,6 @@ def keys_of(what: str, ids: Any) -> list[Any]:
     if isinstance(ids, (str, bytes)) or not isinstance(ids, Iterable):
         return [ids]
     return members(what, "a key or a list of keys", ids)
-
-
-def filter_text(given: Any) -> str:
-    """A filter as text; none is empty.
-
-    Raises:
-        FilterError: if it is no text.
-    """
-    if given is not None and not isinstance(given, str):
-        raise FilterError(f"a filter is a string, got {shown(given)}")
-    return given or ""
 
 
 def quick_schema(

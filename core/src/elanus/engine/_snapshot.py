@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from elanus.engine._parts import Path, TextKey, TextPart, column_key
 from elanus.engine._state import CollectionState, OutdatedSnapshotError
 from elanus.engine._view import PartKey, View
-from elanus.query import Column, Expression, FieldKind, evaluate
+from elanus.query import Column, Expression, evaluate
 from elanus.schema import DEFAULT_B, DEFAULT_K1
 from elanus.storage import CollectionInfo, Connection, Reader, read_state
 
@@ -51,9 +51,10 @@ class Snapshot:
         collection, info, schema, state: the collection, and its parts.
         view: the rows of the commit.
         n: number of slots.
+        kinds: what the fields are, by name.
     """
 
-    __slots__ = ("_reader", "_seq", "collection", "info", "n", "schema", "state", "view")
+    __slots__ = ("_reader", "_seq", "collection", "info", "kinds", "n", "schema", "state", "view")
 
     def __init__(self, reader: Reader, seq: int, collection: Collection) -> None:
         self._reader = reader
@@ -62,6 +63,7 @@ class Snapshot:
         self.info = info = collection.info
         self.schema = info.schema
         self.state = state = collection.state
+        self.kinds = state.kinds
         if state.saved.maps:
             state.check_maps()
         view = state.view
@@ -99,10 +101,6 @@ class Snapshot:
         return part
 
     # --- column source of filters ----------------------------------------------------------
-
-    def kind(self, name: str) -> FieldKind | None:
-        """What a field is; None if there is no such field."""
-        return self.state.kinds.get(name)
 
     def column(self, path: Path) -> Column:
         """The values of a field or path by slot."""

@@ -38,7 +38,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import wraps
 from threading import get_ident
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -52,6 +52,7 @@ from elanus.storage import (
     Connection,
     DatabaseFile,
     Reader,
+    faults,
     load_catalogue,
     read_state,
 )
@@ -60,6 +61,30 @@ _MOST_RESTORED = 20
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+def _reading(
+    method: Callable[Concatenate[Commits, P], T],
+) -> Callable[Concatenate[Commits, P], T]:
+    """A method that reads: the one door for reads of any kind."""
+
+    @wraps(method)
+    def call(self: Commits, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        thread = get_ident()
+        try:
+            # Announced before it looks, so that the interpreter's end either waits for this thread
+            # or is seen by it. Inside of the try: a signal may come between any two lines.
+            ending.reading[thread] = None
+            if ending.process.ends:
+                ending.hold()
+            if self.file.in_memory:
+                # Its one connection is locked while it is used, and a signal's handler may want it.
+                return self.file.apart.run(lambda: method(self, *args, **kwargs))
+            return method(self, *args, **kwargs)
+        finally:
+            ending.reading.pop(thread, None)
+
+    return call
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,40 +125,21 @@ class Commits:
 
     # --- reading ---------------------------------------------------------------------------
 
-    def read(
-        self,
-        name: str,
-        action: Callable[Concatenate[Snapshot, P], T],
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> T:
+    @_reading
+    def read(self, name: str, action: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """Run ``action`` on the newest snapshot of a collection; all it reads is of one commit.
 
         It may be run several times, and so must change nothing.
 
+        Args:
+            name: the collection.
+            action: takes the snapshot.
+            *args: more of what it takes.
+            **kwargs: the same.
+
         Raises:
             CollectionNotFoundError: if there is no such collection.
         """
-        done: T = self.reading(self._read, name, action, *args, **kwargs)
-        return done
-
-    def reading(self, call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-        """Run a call that reads: the one door for reads of any kind."""
-        thread = get_ident()
-        try:
-            # Announced before it looks, so that the interpreter's end either waits for this thread
-            # or is seen by it. Inside of the try: a signal may come between any two lines.
-            ending.reading[thread] = None
-            if ending.process.ends:
-                ending.hold()
-            if self.file.in_memory:
-                # Its one connection is locked while it is used, and a signal's handler may want it.
-                return self.file.apart.run(partial(call, *args, **kwargs))
-            return call(*args, **kwargs)
-        finally:
-            ending.reading.pop(thread, None)
-
-    def _read(self, name: str, action: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         newest, restored = -1, 0
         while True:
             try:
@@ -205,17 +211,21 @@ class Commits:
         for number in set(self.states) - numbers:
             self.states.pop(number, None)
 
+    @_reading
     def catalogue(self) -> Catalogue:
         """The catalogue as of now."""
-        return self.reading(self._newest_catalogue)
-
-    def _newest_catalogue(self) -> Catalogue:
         known = self.newest
         with self.file.read() as db:
             seq, version = read_state(db)
             if version < known.catalogue.version:
                 self.start_again()
             return self._publish(db, None, seq, version, self.newest).catalogue
+
+    @_reading
+    def file_faults(self) -> list[str]:
+        """Where the file contradicts itself."""
+        with self.file.read() as db:
+            return faults(db)
 
     def catalogue_of(self, db: Connection) -> Catalogue:
         """The catalogue as a transaction sees it."""

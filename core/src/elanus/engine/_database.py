@@ -48,7 +48,6 @@ from elanus.storage import (
     Tables,
     add_collection,
     bump,
-    faults,
     load_catalogue,
     next_generation,
     on_fork,
@@ -125,7 +124,7 @@ class Database:
                 system refuses what reading needs; what is damaged is a fault, not an error.
         """
         found: list[str] = []
-        for check in (self._file_faults, self._view_faults):
+        for check in (self.commits.file_faults, self._view_faults):
             try:
                 found += check()
             except (ClosedError, DatabaseLockedError, DatabaseReplacedError):
@@ -140,19 +139,12 @@ class Database:
                 found = found or [f"{type(error).__name__}: {error!s:.200}"]
         return found
 
-    def _file_faults(self) -> list[str]:
-        return self.commits.reading(self._faults)
-
     def _view_faults(self) -> list[str]:
         found = []
         for name in self.catalogue().collections:
             with suppress(CollectionNotFoundError):  # dropped meanwhile
                 found += self.commits.read(name, view_faults)
         return found
-
-    def _faults(self) -> list[str]:
-        with self.file.read() as db:
-            return faults(db)
 
     def backup(self, target: str) -> None:
         """Copy the file as of now to a path that does not exist.

@@ -250,17 +250,6 @@ def split_queries(data: Any) -> list[Any]:
     Raises:
         ParamError: if it is neither a list nor one of these.
     """
-    queries = data if isinstance(data, (list, tuple)) else _other_queries(data)
-    if not queries:
-        return []
-    first = queries[0]
-    # One number of a vector, also where it is a wrong one; numpy's text has no dimension either.
-    is_text, has_none = isinstance(first, str), getattr(first, "ndim", 1) == 0
-    is_one = isinstance(first, (int, float)) or (has_none and not is_text)
-    return [data] if is_one else list(queries)
-
-
-def _other_queries(data: Any) -> list[Any]:
     if isinstance(data, (str, Mapping)):
         return [data]
     if isinstance(data, np.ndarray) and data.ndim == 1 and data.dtype.kind in "fiu":
@@ -274,4 +263,10 @@ def _other_queries(data: Any) -> list[Any]:
         raise ParamError(
             f"search data must be a list of vectors or texts, got {type(data).__name__}"
         )
-    return queries
+    return [data] if queries and _is_scalar(queries[0]) else queries
+
+
+def _is_scalar(value: Any) -> bool:
+    """Whether a value may be one number of a vector, also where it is a wrong one."""
+    is_text = isinstance(value, str)  # numpy's has no dimension either
+    return isinstance(value, (int, float)) or (not is_text and getattr(value, "ndim", 1) == 0)

@@ -103,7 +103,7 @@ def _add_stored(
     entities: list[dict[str, Any]],
 ) -> None:
     """Add scalar fields and dynamic keys."""
-    found = snapshot.by_row(rows, snapshot.state.tables.fetch)
+    found = snapshot.by_row(rows, snapshot.state.tables.fetch, rows)
     stored_rows = decode_rows(rows, [data for _, data in found])
     for row, key, (stored_key, _), stored, entity in zip(
         rows, keys, found, stored_rows, entities, strict=True
@@ -122,7 +122,7 @@ def _add_stored(
 
 
 def _vectors(snapshot: Snapshot, name: str, rows: list[int]) -> list[bytes | None]:
-    return snapshot.by_row(rows, snapshot.state.tables.fetch_vectors, name)
+    return snapshot.by_row(rows, snapshot.state.tables.fetch_vectors, name, rows)
 
 
 def _sparse_dict(blob: bytes | None) -> dict[int, float] | None:

@@ -151,14 +151,14 @@ class Snapshot:
 
         Args:
             rows: their numbers.
-            read: reads them; takes a connection, ``what`` and the rows.
-            *what: more of what it takes.
+            read: reads them by number; takes a connection, and what follows here.
+            *what: what else it takes, the rows among it.
 
         Raises:
             OutdatedSnapshotError: if one is missing.
         """
         try:
-            found = read(self._reader.db, *what, rows)
+            found = read(self._reader.db, *what)
         except Exception as error:
             # The collection was dropped, and its tables with it.
             if not self._reader.has_begun and "no such table" in str(error):

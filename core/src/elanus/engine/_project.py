@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from elanus.engine._snapshot import Snapshot
-from elanus.errors import DatabaseCorruptError, ParamError, listed, quoted
+from elanus.errors import ParamError, listed, quoted
 from elanus.schema import DYNAMIC, DataType, Schema
-from elanus.storage import decode_row, decode_sparse
+from elanus.storage import decode_sparse
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +103,8 @@ def _add_scalars(
     entities: list[dict[str, Any]],
 ) -> None:
     tables = snapshot.state.tables
-    found = snapshot.by_row(lambda db: tables.fetch(db, rows), rows)
-    for row, key, (stored_key, data), entity in zip(rows, keys, found, entities, strict=True):
-        if stored_key != key:
-            raise DatabaseCorruptError(
-                f"row {row} of the file is damaged: its key is {stored_key!r:.100}, "
-                f"not {key!r:.100}; restore it from a backup"
-            )
-        stored = decode_row(row, data)
+    found = snapshot.by_row(lambda db: tables.documents(db, rows, keys), rows)
+    for stored, entity in zip(found, entities, strict=True):
         for name in projection.scalars:
             entity[name] = stored.get(name)
         if projection.dynamic != ():

@@ -14,7 +14,6 @@ from elanus.engine.upkeep import _graphs
 from elanus.errors import ClosedError, CollectionNotFoundError
 from elanus.index import Graph
 from elanus.schema import IndexType
-from elanus.storage import Tables
 
 N, DIM = 400, 8
 QUERY = [1.0] * DIM
@@ -227,13 +226,14 @@ def test_loading_ends_when_graphs_are_never_published(path, monkeypatch):
 
 
 @pytest.mark.parametrize("how", ["drop", "truncate"])
-@pytest.mark.parametrize("read", ["fetch", "fetch_vectors"])
+@pytest.mark.parametrize("read", ["documents", "fetch_vectors"])
 def test_a_read_by_row_of_what_is_dropped_meanwhile_begins_again(path, monkeypatch, how, read):
     with MilvusClient(path) as client, MilvusClient(path) as other:
         create(client)
         client.insert("c", rows(0, 50))
         client.search("c", [QUERY])
-        original, done = getattr(Tables, read), []
+        tables = next(iter(client._database._states.values())).tables
+        original, done = getattr(tables, read), []
 
         def first_dropped(*args):
             if not done:
@@ -241,7 +241,7 @@ def test_a_read_by_row_of_what_is_dropped_meanwhile_begins_again(path, monkeypat
                 getattr(other, f"{how}_collection")("c")
             return original(*args)
 
-        monkeypatch.setattr(Tables, read, first_dropped)
+        monkeypatch.setattr(tables, read, first_dropped)
         fields = ["vector"] if read == "fetch_vectors" else ["text"]
         if how == "drop":
             with pytest.raises(CollectionNotFoundError):

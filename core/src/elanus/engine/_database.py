@@ -105,16 +105,11 @@ class Database:
         self.file.close()
         self.commits.states.clear()
 
-    def before_fork(self) -> tuple[int, ...]:
-        """See `Forking`; the file closes its connections itself."""
-        return ()
-
-    def after_fork_in_child(self) -> tuple[object, ...]:
-        """See `Forking`: what is in memory is shared with the parent, until one changes it."""
+    def after_fork_in_child(self) -> None:
+        """See `MadeAnew`: what is in memory is shared with the parent, until one changes it."""
         self._upkeep.after_fork_in_child()
         for state in self.commits.states.values():
             state.after_fork_in_child()
-        return ()
 
     def verify(self) -> list[str]:
         """Check the file against itself, and the newest views against the file.

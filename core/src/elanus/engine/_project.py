@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from elanus.engine._snapshot import Collection, Snapshot
-from elanus.errors import DatabaseCorruptError, ParamError, listed, quoted
+from elanus.errors import ParamError, listed, quoted
 from elanus.schema import DYNAMIC, Schema
-from elanus.storage import decode_rows, decode_sparse
+from elanus.storage import decode_sparse
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,16 +103,8 @@ def _add_stored(
     entities: list[dict[str, Any]],
 ) -> None:
     """Add scalar fields and dynamic keys."""
-    found = snapshot.by_row(rows, snapshot.state.tables.fetch, rows)
-    stored_rows = decode_rows(rows, [data for _, data in found])
-    for row, key, (stored_key, _), stored, entity in zip(
-        rows, keys, found, stored_rows, entities, strict=True
-    ):
-        if stored_key != key:
-            raise DatabaseCorruptError(
-                f"row {row} of the file is damaged: its key is {stored_key!r:.100}, "
-                f"not {key!r:.100}; restore it from a backup"
-            )
+    found = snapshot.by_row(rows, snapshot.state.tables.documents, rows, keys)
+    for stored, entity in zip(found, entities, strict=True):
         for name in projection.scalars:
             entity[name] = stored.get(name)
         dynamic = stored.get(DYNAMIC, {}) if projection.dynamic != () else {}

@@ -44,16 +44,16 @@ from elanus.storage.tables._catalogue import (
 from elanus.storage.tables._codec import (
     decode_dense,
     decode_row,
-    decode_rows,
     decode_sparse,
     decode_terms,
     encode_dense,
     encode_sparse,
     encode_terms,
 )
-from elanus.storage.tables._tables import NewRows, Tables
+from elanus.storage.tables._tables import Tables
 from elanus.storage.tables._verify import faults
 from elanus.storage.tables._vocabulary import Vocabulary
+from elanus.storage.tables._writing import NewRows
 
 __all__ = [
     "SQLITE_VERSION",
@@ -78,7 +78,6 @@ __all__ = [
     "checksum",
     "decode_dense",
     "decode_row",
-    "decode_rows",
     "decode_sparse",
     "decode_terms",
     "encode_dense",

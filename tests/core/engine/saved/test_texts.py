@@ -13,7 +13,7 @@ import pytest
 from elanus import MilvusClient
 from elanus.engine import _state
 from elanus.engine._parts import TextKey
-from elanus.storage import Tables
+from elanus.storage.tables._following import Following
 
 QUERY = "black pink common"
 
@@ -42,14 +42,14 @@ def saved(path, fill):
 def reads(monkeypatch):
     """Numbers of rows whose terms indexes read from the tables, one entry a read of any."""
     found = []
-    read = Tables.terms_since
+    read = Following.terms_since
 
     def counted(self, *args):
         rows, terms = read(self, *args)
         found.extend([len(rows)] * (len(rows) > 0))
         return rows, terms
 
-    monkeypatch.setattr(Tables, "terms_since", counted)
+    monkeypatch.setattr(Following, "terms_since", counted)
     return found
 
 

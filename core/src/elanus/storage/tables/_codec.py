@@ -22,17 +22,6 @@ DENSE = np.dtype("<f4")
 _MOST = 255
 
 
-def decode_rows(rows: Sequence[int], data: Sequence[bytes]) -> list[dict[str, Any]]:
-    """The scalar fields of some rows. Raises as `decode_row`."""
-    try:
-        decoded = list(map(orjson.loads, data))
-    except orjson.JSONDecodeError:
-        decoded = []
-    if set(map(type, decoded)) == {dict}:
-        return decoded
-    return [decode_row(row, one) for row, one in zip(rows, data, strict=True)]
-
-
 def decode_row(row: int, data: bytes) -> dict[str, Any]:
     """The scalar fields of a row.
 

@@ -232,7 +232,7 @@ def test_a_read_by_row_of_what_is_dropped_meanwhile_begins_again(path, monkeypat
         create(client)
         client.insert("c", rows(0, 50))
         client.search("c", [QUERY])
-        tables = next(iter(client._database._states.values())).tables
+        tables = next(iter(client._database.commits.states.values())).tables
         original, done = getattr(tables, read), []
 
         def first_dropped(*args):

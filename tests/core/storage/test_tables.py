@@ -141,7 +141,7 @@ class Interrupted(Exception):
 def test_numbers_of_a_failed_transaction_are_not_remembered(client, world, path, monkeypatch):
     before = vocabulary_table(client, world.NAME)
     number = client._database.catalogue().collection(world.NAME).number
-    tables = client._database._states[number].tables
+    tables = client._database.commits.states[number].tables
     add = tables.add
 
     def failing(db, new):

@@ -69,7 +69,7 @@ def attempt(call):
 def assert_free(client, path):
     """Nobody holds a lock, and no connection in the pool is inside a transaction."""
     file = client._database.file
-    assert all(not db.in_transaction for db in file._idle), (
+    assert not any(db.in_transaction for db in file.pool.all() if not db.owner), (
         "a connection came back in a transaction"
     )
     if path != ":memory:":
@@ -206,7 +206,7 @@ def handler_opens(path, turns):
 
     signal.signal(signal.SIGALRM, strike)
     for turn in range(1, turns + 1):
-        client._database.file.before_fork()  # closes the connections of the pool
+        client._database.file.pool.before_fork()  # closes the connections of the pool
         signal.setitimer(signal.ITIMER_REAL, 0.001 * random.random() + 1e-6)
         assert len(client.query(NAME, "id == 1")) == 1
         while len(nested) < turn:

@@ -57,7 +57,7 @@ def lists_of(client):
     def look(snapshot):
         return next((p.graph for p in snapshot.view.parts.values() if hasattr(p, "graph")), None)
 
-    return client._database.read(NAME, look)
+    return client._database.commits.read(NAME, look)
 
 
 def recall(client, vectors, keys, keep=lambda _: True, **options):

@@ -102,7 +102,7 @@ def stored(request, low_thresholds):
 
 
 def graph_of(client):
-    return client._database.read(
+    return client._database.commits.read(
         NAME,
         lambda s: next((p.graph for k, p in s.view.parts.items() if hasattr(p, "graph")), None),
     )

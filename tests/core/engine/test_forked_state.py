@@ -34,7 +34,7 @@ def loaded(vectors, index_type):
     client.insert("c", [{"id": i, "vector": v} for i, v in enumerate(vectors)])
     client.load_collection("c")
     client.search("c", [vectors[0]])
-    (state,) = client._database._states.values()
+    (state,) = client._database.commits.states.values()
     return client, state
 
 

@@ -90,7 +90,7 @@ def graph_of(world, client):
                  and k.field == "w"]  # fmt: skip
         return parts[0].graph if parts else None
 
-    return client._database.read(world.NAME, look)
+    return client._database.commits.read(world.NAME, look)
 
 
 def assert_right(world, client, rows, keys, *, exact):
@@ -376,7 +376,7 @@ def test_a_graph_of_a_numbering_that_was_restored_again_is_not_published(world, 
     client.insert(world.NAME, some(0, N))
     client.load_collection(world.NAME)  # saves the slots, which a release then restores
     client.search(world.NAME, [QUERY], anns_field="w")
-    (state,) = client._database._states.values()
+    (state,) = client._database.commits.states.values()
     before = state.view
     key = next(k for k in before.parts if getattr(k, "field", None) == "w")
     graph = before.parts[key].graph

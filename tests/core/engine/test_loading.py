@@ -14,7 +14,6 @@ from elanus.engine.upkeep import _graphs
 from elanus.errors import ClosedError, CollectionNotFoundError
 from elanus.index import Graph
 from elanus.schema import IndexType
-from elanus.storage import Tables
 
 N, DIM = 400, 8
 QUERY = [1.0] * DIM
@@ -45,7 +44,7 @@ def create(client, name="c", index_type="HNSW"):
 
 def state_of(client):
     client.query("c", limit=1)
-    return next(iter(client._database._states.values()))
+    return next(iter(client._database.commits.states.values()))
 
 
 def part_of(client):
@@ -226,13 +225,14 @@ def test_loading_ends_when_graphs_are_never_published(path, monkeypatch):
 
 
 @pytest.mark.parametrize("how", ["drop", "truncate"])
-@pytest.mark.parametrize("read", ["fetch", "fetch_vectors"])
+@pytest.mark.parametrize("read", ["documents", "fetch_vectors"])
 def test_a_read_by_row_of_what_is_dropped_meanwhile_begins_again(path, monkeypatch, how, read):
     with MilvusClient(path) as client, MilvusClient(path) as other:
         create(client)
         client.insert("c", rows(0, 50))
         client.search("c", [QUERY])
-        original, done = getattr(Tables, read), []
+        tables = next(iter(client._database.commits.states.values())).tables
+        original, done = getattr(tables, read), []
 
         def first_dropped(*args):
             if not done:
@@ -240,7 +240,7 @@ def test_a_read_by_row_of_what_is_dropped_meanwhile_begins_again(path, monkeypat
                 getattr(other, f"{how}_collection")("c")
             return original(*args)
 
-        monkeypatch.setattr(Tables, read, first_dropped)
+        monkeypatch.setattr(tables, read, first_dropped)
         fields = ["vector"] if read == "fetch_vectors" else ["text"]
         if how == "drop":
             with pytest.raises(CollectionNotFoundError):

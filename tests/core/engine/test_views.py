@@ -201,7 +201,7 @@ def test_a_view_that_was_published_never_changes(world, client, full_row):
     """Searches that began on it go on without a lock."""
     client.insert(world.NAME, [full_row(i) for i in range(20)])
     assert_holds(world, client, range(20))
-    view = client._database.read(world.NAME, lambda s: s.view)
+    view = client._database.commits.read(world.NAME, lambda s: s.view)
     before = view.rows.tolist(), view.keys.tolist(), view.alive.tolist(), view.count
     parts = dict(view.parts)
     for _ in range(3):
@@ -221,10 +221,10 @@ def test_a_view_that_is_mostly_dead_is_read_afresh(world, client, full_row, thre
     assert_holds(world, client, range(60))
     client.delete(world.NAME, ids=list(range(29)))
     assert_holds(world, client, range(29, 60))
-    slots = client._database.read(world.NAME, lambda s: s.view.n)
+    slots = client._database.commits.read(world.NAME, lambda s: s.view.n)
     client.delete(world.NAME, ids=[29, 30, 31])
     assert_holds(world, client, range(32, 60))
-    assert (slots, client._database.read(world.NAME, lambda s: s.view.n)) == (60, 28)
+    assert (slots, client._database.commits.read(world.NAME, lambda s: s.view.n)) == (60, 28)
     client.upsert(world.NAME, [full_row(i) for i in range(40, 70)])
     assert_holds(world, client, range(32, 70))
 

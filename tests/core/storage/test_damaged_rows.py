@@ -286,7 +286,7 @@ def test_a_mistake_stays_visible_in_a_sound_file_and_is_the_cause_in_a_damaged_o
     with MilvusClient(closed) as client:
         for action in (fail, lambda snapshot: fail(snapshot.db)):
             with pytest.raises(KeyError, match="a mistake"):
-                client._database.read("c", action)
+                client._database.commits.read("c", action)
         with pytest.raises(KeyError, match="a mistake"):
             half_written(client._database.file)
         assert len(client.query("c")) == 10
@@ -295,7 +295,7 @@ def test_a_mistake_stays_visible_in_a_sound_file_and_is_the_cause_in_a_damaged_o
         with pytest.raises(
             DatabaseCorruptError, match=r"row 4 .*restore it from a backup"
         ) as caught:
-            client._database.read("c", lambda snapshot: fail(snapshot.db))
+            client._database.commits.read("c", lambda snapshot: fail(snapshot.db))
         assert isinstance(caught.value.__cause__, KeyError)
 
 
@@ -304,7 +304,7 @@ def test_a_file_that_always_seems_to_be_restored_is_damaged(closed):
         raise RestoredError
 
     with MilvusClient(closed) as client, pytest.raises(DatabaseCorruptError, match=DAMAGED):
-        client._database.read("c", restored)
+        client._database.commits.read("c", restored)
 
 
 def test_generated_keys_never_replace_rows(path):

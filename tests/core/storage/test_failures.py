@@ -18,7 +18,7 @@ from elanus.errors import (
     DatabaseLockedError,
     DatabaseReplacedError,
 )
-from elanus.storage.file import _file
+from elanus.storage.file import _opening
 from elanus.storage.file._lock import WriterLock
 
 
@@ -126,7 +126,7 @@ def test_a_disk_without_room_for_another_file_is_full(path, monkeypatch):
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "statvfs", without_inodes)
-        patched.setattr(_file.Connection, "connect", _cannot_open)
+        patched.setattr(_opening.Connection, "connect", _cannot_open)
         with pytest.raises(DatabaseFullError, match=r"no space left for .*kb\.db"):
             MilvusClient(path)
 
@@ -230,7 +230,7 @@ def test_closing_ends_the_wait_for_a_lock(client, path, world, hold):
 
 def test_a_new_file_is_laid_out_by_one_at_a_time(path, monkeypatch):
     """Two that switch a new file to the write-ahead log at once would fail instead of waiting."""
-    prepare, was_held = _file.prepare, []
+    prepare, was_held = _opening.prepare, []
 
     def watched(db, name, *, read_only):
         queue = WriterLock(Path(f"{path}-cache") / "writer.lock")
@@ -241,7 +241,7 @@ def test_a_new_file_is_laid_out_by_one_at_a_time(path, monkeypatch):
         queue.close()
         prepare(db, name, read_only=read_only)
 
-    monkeypatch.setattr(_file, "prepare", watched)
+    monkeypatch.setattr(_opening, "prepare", watched)
     for _ in range(2):
         with MilvusClient(path) as client:
             assert client.verify() == []

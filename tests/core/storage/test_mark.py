@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from elanus import MilvusClient
-from elanus.engine import _database
+from elanus.engine import _commit
 from elanus.errors import StorageError
 from elanus.storage.file._mark import CommitMark
 
@@ -30,8 +30,8 @@ with MilvusClient(sys.argv[1]) as client:
 def asked(monkeypatch):
     """How often the newest commit was asked of the file."""
     calls = []
-    real = _database.read_state
-    monkeypatch.setattr(_database, "read_state", lambda db: calls.append(1) or real(db))
+    real = _commit.read_state
+    monkeypatch.setattr(_commit, "read_state", lambda db: calls.append(1) or real(db))
     return calls
 
 

@@ -21,7 +21,7 @@ from elanus.errors import (
     ReadOnlyError,
     StorageError,
 )
-from elanus.storage.file import _file
+from elanus.storage import Connection
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_an_error_of_the_disk_at_opening_is_one_of_ours(closed, monkeypatch):
     def refuse(db, address):
         raise apsw.CantOpenError("unable to open database file")
 
-    monkeypatch.setattr(_file.Connection, "connect", refuse)
+    monkeypatch.setattr(Connection, "connect", refuse)
     with pytest.raises(StorageError, match="check that it is a readable file"):
         MilvusClient(closed)
 
@@ -245,19 +245,19 @@ def reader(request, closed, monkeypatch):
     if request.param == "immutable":
         on_read_only_medium(monkeypatch)
     with MilvusClient(closed, read_only=True) as opened:
-        assert (opened._database.file._media is not None) == (request.param == "immutable")
+        assert (opened._database.file.place.media is not None) == (request.param == "immutable")
         yield opened
 
 
 def on_read_only_medium(monkeypatch):
-    connect, may = _file.Connection.connect, os.access
+    connect, may = Connection.connect, os.access
 
     def refusing(db, address):
         if "mode=ro" in address:
             raise apsw.CantOpenError("unable to open database file")
         return connect(db, address)
 
-    monkeypatch.setattr(_file.Connection, "connect", refusing)
+    monkeypatch.setattr(Connection, "connect", refusing)
     monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK and may(path, mode))
 
 

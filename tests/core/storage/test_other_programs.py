@@ -13,7 +13,6 @@ import pytest
 
 from elanus import MilvusClient
 from elanus.errors import CollectionNotFoundError, DatabaseReplacedError, StorageError
-from elanus.storage.file import _file
 from elanus.storage.file._lock import WriterLock
 from elanus.storage.file._mark import CommitMark
 
@@ -232,10 +231,9 @@ def test_a_mark_that_somebody_cuts_is_made_again(client, path, world):
     assert len(world.keys(client)) == 101
 
 
-def test_a_reader_that_keeps_the_log_growing_is_reported(client, path, world, caplog, monkeypatch):
-    monkeypatch.setattr(_file, "_PAGES_TO_FOLD", 5)
-    monkeypatch.setattr(_file, "_PAGES_TO_WARN", 10)
-    client._database.file._warned_at = 10
+def test_a_reader_that_keeps_the_log_growing_is_reported(client, path, world, caplog):
+    turns = client._database.file._turns
+    turns.fold_at, turns.warn_at = 5, 10
     code = """
 import sqlite3, sys
 db = sqlite3.connect(sys.argv[1])

@@ -11,7 +11,7 @@ import pytest
 
 from elanus import MilvusClient
 from elanus.errors import DatabaseReplacedError, StorageError
-from elanus.storage.file import _file
+from elanus.storage import Connection
 
 _MANY = """
 import resource, sys
@@ -29,7 +29,7 @@ try:
         opened[-1].query("rows")
 except StorageError as error:
     assert "too many files open" in str(error) and "ulimit" in str(error), error
-assert all(client._database.file._media is None for client in [warm, *opened])
+assert all(client._database.file.place.media is None for client in [warm, *opened])
 resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 with MilvusClient(path) as writer:
     writer.insert("rows", {"id": 900, "text": "late", "v": [0, 0, 0, 1]})
@@ -162,14 +162,14 @@ def medium(path, world, monkeypatch):
     with MilvusClient(path) as client:
         world.create(client)
         client.insert(world.NAME, world.rows(50))
-    connect, may = _file.Connection.connect, os.access
+    connect, may = Connection.connect, os.access
 
     def refusing(db, address):
         if "mode=ro" in address:
             raise apsw.CantOpenError("unable to open database file")
         return connect(db, address)
 
-    monkeypatch.setattr(_file.Connection, "connect", refusing)
+    monkeypatch.setattr(Connection, "connect", refusing)
     monkeypatch.setattr(os, "access", lambda name, mode: mode != os.W_OK and may(name, mode))
     return path
 
@@ -224,6 +224,6 @@ def test_an_error_in_a_folder_that_can_be_written_is_reported(path, world, monke
     def refuse(db, address):
         raise apsw.CantOpenError("unable to open database file")
 
-    monkeypatch.setattr(_file.Connection, "connect", refuse)
+    monkeypatch.setattr(Connection, "connect", refuse)
     with pytest.raises(StorageError, match="check that it is a readable file"):
         MilvusClient(path, read_only=True)

@@ -18,13 +18,13 @@ def tables_of(client, name):
 
 def numbers(client, name):
     with client._database.file.read() as db:
-        query = f"SELECT pk, row FROM {tables_of(client, name).rows}"
+        query = f"SELECT pk, row FROM {tables_of(client, name).names.rows}"
         return dict(db.execute(query).fetchall())
 
 
 def vocabulary_table(client, name):
     with client._database.file.read() as db:
-        query = f"SELECT text, number FROM {tables_of(client, name).words('text')}"
+        query = f"SELECT text, number FROM {tables_of(client, name).names.words('text')}"
         return dict(db.execute(query).fetchall())
 
 
@@ -140,16 +140,18 @@ class Interrupted(Exception):
 
 def test_numbers_of_a_failed_transaction_are_not_remembered(client, world, path, monkeypatch):
     before = vocabulary_table(client, world.NAME)
-    add = Tables.add
+    number = client._database.catalogue().collection(world.NAME).number
+    tables = client._database.commits.states[number].tables
+    add = tables.add
 
-    def failing(self, db, new):
-        add(self, db, new)
+    def failing(db, new):
+        add(db, new)
         raise Interrupted
 
-    monkeypatch.setattr(Tables, "add", failing)
+    monkeypatch.setattr(tables, "add", failing)
     with pytest.raises(Interrupted):
         client.insert(world.NAME, [world.row(500, "alpha beta gamma")])
-    monkeypatch.setattr(Tables, "add", add)
+    monkeypatch.setattr(tables, "add", add)
     assert vocabulary_table(client, world.NAME) == before
     # Another handle takes the numbers that the failed one had given.
     with MilvusClient(path) as other:
@@ -168,7 +170,9 @@ def test_a_vocabulary_numbers_in_order_and_finds_only_what_is_entered(client, wo
         "test", after=lambda ok: vocabulary.finish(committed=ok)
     ) as db:
         first = len(
-            db.execute(f"SELECT 1 FROM {tables_of(client, world.NAME).words('text')}").fetchall()
+            db.execute(
+                f"SELECT 1 FROM {tables_of(client, world.NAME).names.words('text')}"
+            ).fetchall()
         )
         given = vocabulary.number(db, ["neu", "common", "größe", "neu2"])
         assert given == [first, 0, first + 1, first + 2]
@@ -202,7 +206,10 @@ def log_of(client, world):
     info = client._database.catalogue().collection(world.NAME)
     with client._database.file.read() as db:
         kept = [
-            n for (n,) in db.execute(f"SELECT number FROM {tables_of(client, world.NAME).deletes}")
+            n
+            for (n,) in db.execute(
+                f"SELECT number FROM {tables_of(client, world.NAME).names.deletes}"
+            )
         ]
         floor = load_catalogue(db).collection(world.NAME).floor
     assert floor == info.floor

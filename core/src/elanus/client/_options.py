@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from elanus.errors import FilterError, ParamError, UnsupportedError, cut, quoted, shown
-from elanus.schema import asks, members, names, refuse, seconds
+from elanus.errors import ParamError, UnsupportedError, cut, quoted, shown
+from elanus.schema import (
+    CollectionSchema,
+    DataType,
+    Schema,
+    asks,
+    members,
+    refuse,
+    seconds,
+    whole,
+)
 
 _REMOTE = ("http://", "https://", "tcp://", "unix:", "grpc://")
 
 _LONGEST_PATH = 4095  # no system takes a longer one, and others' errors would print it
-
-COUNT = "count(*)"
-
-_COUNT = re.compile(r"\s*count\s*\(\s*\*\s*\)\s*", re.IGNORECASE)
 
 # Accepted by every call, since they change nothing here: reads see every commit before them,
 # nothing is loaded or replicated, and no call waits for a server.
@@ -27,13 +31,16 @@ _HARMLESS = frozenset(
 )  # fmt: skip
 
 
-def check_options(call: str, given: Mapping[str, Any], timeout: Any = None) -> None:
+def check_options(
+    call: str, given: Mapping[str, Any], timeout: Any = None, partitions: Any = None
+) -> None:
     """Refuse keywords that would otherwise be dropped in silence.
 
     Args:
         call: for the error.
         given: keywords that the call does not know.
         timeout: taken for compatibility, since no call waits for a server.
+        partitions: those that are named: a collection has one.
 
     Raises:
         UnsupportedError: naming the keyword; a value of None, False or nothing asks for nothing.
@@ -46,18 +53,10 @@ def check_options(call: str, given: Mapping[str, Any], timeout: Any = None) -> N
             raise UnsupportedError(
                 f"{call}: the argument {cut(key)}={quoted(value)} is not supported"
             )
-
-
-def check_partitions(call: str, *names: Any) -> None:
-    """Refuse partitions other than the one that every collection has.
-
-    Raises:
-        UnsupportedError: if another is named.
-    """
-    for name in names:
-        wanted = name if isinstance(name, (list, tuple)) else [] if name is None else [name]
+    if partitions is not None:
+        wanted = partitions if isinstance(partitions, (list, tuple)) else [partitions]
         if not all(isinstance(n, str) and n in ("", "_default") for n in wanted):
-            raise UnsupportedError(f"{call}: partitions are not supported, got {shown(name)}")
+            raise UnsupportedError(f"{call}: partitions are not supported, got {shown(partitions)}")
 
 
 def local_path(uri: Any) -> str:
@@ -104,30 +103,25 @@ def keys_of(what: str, ids: Any) -> list[Any]:
     return members(what, "a key or a list of keys", ids)
 
 
-def field_names(given: Any, *, counting: bool = False) -> list[str] | None:
-    """``output_fields`` as a list; None if nothing is asked for.
-
-    Args:
-        given: what the caller gave.
-        counting: whether ``count(*)`` may be among them, in any case and spacing.
-
-    Raises:
-        ParamError: if it is no list of names.
-    """
-    if given is None:
-        return None
-    found = [COUNT if _COUNT.fullmatch(name) else name for name in names("output_fields", given)]
-    if COUNT in found and not counting:
-        raise ParamError(f"output_fields: {COUNT} can only be asked of query")
-    return found
-
-
-def filter_text(given: Any) -> str:
-    """A filter as text; none is empty.
-
-    Raises:
-        FilterError: if it is no text.
-    """
-    if given is not None and not isinstance(given, str):
-        raise FilterError(f"a filter is a string, got {shown(given)}")
-    return given or ""
+def quick_schema(
+    key: str,
+    id_type: Any,
+    vector: str,
+    dimension: Any,
+    *,
+    auto_id: bool,
+    description: str,
+    max_length: int | None = None,
+    enable_dynamic_field: bool = True,
+) -> Schema:
+    """The schema of ``create_collection`` with a dimension."""
+    types = {"int": DataType.INT64, "integer": DataType.INT64, "str": DataType.VARCHAR,
+             "string": DataType.VARCHAR, DataType.INT64: DataType.INT64,
+             DataType.VARCHAR: DataType.VARCHAR}  # fmt: skip
+    if not isinstance(id_type, (str, int)) or id_type not in types:
+        refuse("id_type", "'int' or 'string'", id_type)
+    schema = CollectionSchema(description=description, enable_dynamic_field=enable_dynamic_field)
+    options: Mapping[str, Any] = {} if max_length is None else {"max_length": max_length}
+    schema.add_field(key, types[id_type], is_primary=True, auto_id=auto_id, **options)
+    schema.add_field(vector, DataType.FLOAT_VECTOR, dim=whole("dimension", dimension, 1))
+    return schema.freeze()

@@ -58,20 +58,20 @@ class Hit(dict[str, Any]):
             ) from None
 
 
-def as_hits(key_name: str, found: Sequence[Found], digits: int) -> list[list[Hit]]:
-    """Hits of each query in pymilvus's shape."""
-    return [_hits(key_name, hits, digits) for hits in found]
-
-
-def _hits(key_name: str, found: Found, digits: int) -> list[Hit]:
-    scores = found.scores if digits < 0 else [round(score, digits) for score in found.scores]
-    hits = [
-        Hit({key_name: key, "distance": score, "entity": entity})
-        for key, score, entity in zip(found.keys, scores, found.entities, strict=True)
-    ]
-    for hit, legs in zip(hits, found.legs, strict=False):  # no legs: nobody asked for them
-        hit["explanation"] = [asdict(leg) for leg in legs]
-    return hits
+def as_hits(found: Sequence[Found], digits: int) -> list[list[Hit]]:
+    """Hits of each query in pymilvus's shape, their scores rounded to some digits or to none."""
+    results = []
+    for one in found:
+        name = one.key_name
+        scores = one.scores if digits < 0 else [round(score, digits) for score in one.scores]
+        hits = [
+            Hit({name: key, "distance": score, "entity": entity})
+            for key, score, entity in zip(one.keys, scores, one.entities, strict=True)
+        ]
+        for hit, legs in zip(hits, one.legs, strict=False):  # no legs: nobody asked for them
+            hit["explanation"] = [asdict(leg) for leg in legs]
+        results.append(hits)
+    return results
 
 
 def describe(info: CollectionInfo) -> dict[str, Any]:

@@ -33,16 +33,11 @@ class Worker:
     def _new_threads(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor((os.cpu_count() or 1) + 4, thread_name_prefix=self._name)
 
-    def before_fork(self) -> tuple[int, ...]:
-        """See `Forking`."""
-        return ()
-
-    def after_fork_in_child(self) -> tuple[object, ...]:
-        """See `Forking`: the threads stayed behind, and who waits for them waits for ever."""
+    def after_fork_in_child(self) -> None:
+        """See `MadeAnew`: the threads stayed behind, and who waits for them waits for ever."""
         self._threads = self._new_threads()
         if self._closed:
             self._threads.shutdown(wait=False)
-        return ()
 
     async def run(self, call: Callable[..., R], *args: Any, **kwargs: Any) -> R:
         """Await a blocking call. Cancelling ends the wait, not the call.

@@ -50,7 +50,9 @@ class ReadingCalls(BaseStore):
         fields = self._fields(with_vectors=with_vectors)
         if asks(filter):
             rows = self._client.query(
-                self._collection, output_fields=fields, **make_scope(filter, ids, filter_params)
+                self._collection,
+                output_fields=fields,
+                filter=make_scope(filter, ids, filter_params),
             )
         else:
             rows = self._client.get(self._collection, checked_ids(ids), fields)
@@ -61,7 +63,9 @@ class ReadingCalls(BaseStore):
     ) -> int:
         """Number of documents, or of those that a filter lets pass."""
         found = self._client.query(
-            self._collection, output_fields=["count(*)"], **make_scope(filter, None, filter_params)
+            self._collection,
+            output_fields=["count(*)"],
+            filter=make_scope(filter, None, filter_params),
         )
         return int(found[0]["count(*)"])
 

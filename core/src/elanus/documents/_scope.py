@@ -8,20 +8,19 @@ from typing import Any, TypeAlias
 from elanus.documents._collection import ID, METADATA, TEXT
 from elanus.documents._input import checked_ids
 from elanus.errors import ParamError
-from elanus.query import bind, filter_from_dict, parse_filter, rebase_names
+from elanus.query import Expression, as_filter
 from elanus.schema import mapping, refuse
 
 Filter: TypeAlias = str | Mapping[str, Any] | None
 """An expression in which bare names are metadata keys, or a dict; None lets everything pass."""
 
-# No template of filter_from_dict has this name.
-_IDS = "ids_"
+_AMONG = f"{ID} in {{ids_}}"
 
 
 def make_scope(
     filter: Filter, ids: Any = None, given: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
-    """The client's ``filter`` and ``filter_params``.
+) -> Expression | None:
+    """The client's filter; None if every document is meant.
 
     Args:
         filter: over metadata keys.
@@ -31,24 +30,10 @@ def make_scope(
     Raises:
         ParamError: if an argument is of the wrong type; FilterError: if the filter is wrong.
     """
-    text, params = _expression(filter, given)
-    if ids is not None:
-        text = f"({text}) and {ID} in {{{_IDS}}}" if text else f"{ID} in {{{_IDS}}}"
-        params = {**params, _IDS: checked_ids(ids)}
-    return {"filter": text, "filter_params": params}
-
-
-def _expression(filter: Filter, given: Mapping[str, Any] | None) -> tuple[str, dict[str, Any]]:
-    params = mapping("filter_params", given)
-    if params and not isinstance(filter, str):
-        raise ParamError("filter_params go with an expression; a dict binds its own values")
-    if filter is None or (isinstance(filter, str) and not filter):
-        return "", {}
-    if isinstance(filter, str):
-        # Here already, so that an error shows the filter as it was written.
-        parsed = parse_filter(filter)
-        bind(parsed, params)
-        return rebase_names(parsed, METADATA, {TEXT}), params
-    if not isinstance(filter, Mapping):
-        refuse("filter", "an expression or a dict", filter)
-    return filter_from_dict(filter, METADATA)
+    if not isinstance(filter, str):
+        if given is not None and mapping("filter_params", given):
+            raise ParamError("filter_params go with an expression; a dict binds its own values")
+        if filter is not None and not isinstance(filter, Mapping):
+            refuse("filter", "an expression or a dict", filter)
+    among = None if ids is None else (_AMONG, {"ids_": checked_ids(ids)})
+    return as_filter(filter, given, root=METADATA, searched=(TEXT,), also=among)

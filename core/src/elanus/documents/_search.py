@@ -14,6 +14,7 @@ from elanus.documents._collection import ID, METADATA, TERMS, TEXT, VECTOR
 from elanus.documents._results import best_score, ranked_by_both, ranked_by_one
 from elanus.documents._values import MODES, Mode, RankedDocument
 from elanus.errors import ParamError, shown
+from elanus.query import Expression
 from elanus.schema import (
     AnnSearchRequest,
     RRFRanker,
@@ -39,7 +40,7 @@ class Search:
         query: the text.
         mode: which legs there are.
         k: how many documents at most.
-        scope: ``filter`` and ``filter_params`` of the client.
+        scope: the documents to look among; None for all of them.
         fields: of the documents.
         explain: whether hits say what each leg thought of them.
         ranker: how legs are fused.
@@ -49,7 +50,7 @@ class Search:
     query: str
     mode: Mode
     k: int
-    scope: Mapping[str, Any]
+    scope: Expression | None
     fields: list[str]
     explain: bool
     ranker: RRFRanker | WeightedRanker
@@ -64,7 +65,7 @@ def make_search(
     depth: Any = None,
     *,
     explain: bool,
-    scope: Mapping[str, Any],
+    scope: Expression | None,
     fields: list[str],
 ) -> Search:
     """Check everything but the vector: a wrong argument costs no embedding.
@@ -119,7 +120,7 @@ def _one(client: MilvusClient, collection: str, search: Search, data: Any) -> li
         limit=search.k,
         output_fields=search.fields,
         anns_field=field,
-        **search.scope,
+        filter=search.scope,
     )
     return [
         ranked_by_one(field, rank, hit, explain=search.explain) for rank, hit in enumerate(found, 1)
@@ -141,7 +142,7 @@ def _both(
         search.k,
         search.fields,
         explain=search.explain,
-        **search.scope,
+        filter=search.scope,
     )
     best = best_score(search.ranker, len(requests))
     return [ranked_by_both(hit, best) for hit in found]

@@ -158,7 +158,9 @@ class DocumentStore(ReadingCalls):
         if ids is None and not asks(filter):
             raise ParamError("delete: give ids, a filter, or both; to delete all, use clear()")
         if asks(filter):
-            found = self._client.delete(self._collection, **make_scope(filter, ids, filter_params))
+            found = self._client.delete(
+                self._collection, filter=make_scope(filter, ids, filter_params)
+            )
         else:
             found = self._client.delete(self._collection, ids=checked_ids(ids))
         return found["delete_count"]

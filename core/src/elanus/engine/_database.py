@@ -6,24 +6,17 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-import numpy as np
-
-from elanus.engine._check import view_faults
+from elanus.engine._commit import Commits
 from elanus.engine._dense import coverage, load_parts
 from elanus.engine._parts import DenseKey
-from elanus.engine._snapshot import Snapshot
-from elanus.engine._state import (
-    CollectionState,
-    OutdatedSnapshotError,
-    RestoredError,
-    make_analyzers,
-)
-from elanus.engine._write import Prepared, Writer, prepare
-from elanus.engine.upkeep import _ending as ending
+from elanus.engine._search import Hits, Leg, hybrid_search, search
+from elanus.engine._select import count, select, select_keys
+from elanus.engine._state import make_analyzers
+from elanus.engine._write import Prepared, Writer, check_keys, delete, prepare
+from elanus.engine.upkeep._check import view_faults
 from elanus.engine.upkeep._tasks import BackgroundUpkeep
 from elanus.errors import (
     ClosedError,
@@ -33,13 +26,18 @@ from elanus.errors import (
     DatabaseFormatError,
     DatabaseLockedError,
     DatabaseReplacedError,
-    DataNotMatchException,
     ParamError,
     StorageError,
-    shown,
 )
 from elanus.query import Expression
-from elanus.schema import Batch, IndexSpec, Rejected, Schema, check_name, converter
+from elanus.schema import (
+    IndexSpec,
+    RRFRanker,
+    Schema,
+    WeightedRanker,
+    check_name,
+    make_batch,
+)
 from elanus.storage import (
     Apart,
     Catalogue,
@@ -47,23 +45,18 @@ from elanus.storage import (
     Connection,
     DatabaseFile,
     OpenOptions,
-    Reader,
     Tables,
     add_collection,
     bump,
-    faults,
     load_catalogue,
     next_generation,
     on_fork,
     put_index,
-    read_state,
     remove_collection,
     remove_index,
     rename_collection,
 )
 from elanus.text import build_analyzer
-
-_MOST_RESTORED = 20
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -84,15 +77,6 @@ def _apart(
     return call
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """The newest commit, and what the file's mark showed before it was asked for."""
-
-    mark: int | None
-    seq: int
-    version: int
-
-
 class Database:
     """An open database.
 
@@ -107,10 +91,8 @@ class Database:
     def __init__(self, path: str, options: OpenOptions | None = None) -> None:
         apart = Apart()
         self.file = apart.run(lambda: DatabaseFile(path, options or OpenOptions(), apart))
-        self._catalogue = Catalogue(-1, {})
-        self._seen = _Seen(None, -1, -1)
-        self._states: dict[int, CollectionState] = {}
         self._upkeep = BackgroundUpkeep(self.file)
+        self.commits = Commits(self.file, self._upkeep)
         on_fork(self)
 
     def close(self) -> None:
@@ -121,18 +103,13 @@ class Database:
     def _close(self) -> None:
         self._upkeep.close()
         self.file.close()
-        self._states.clear()
+        self.commits.states.clear()
 
-    def before_fork(self) -> tuple[int, ...]:
-        """See `Forking`; the file closes its connections itself."""
-        return ()
-
-    def after_fork_in_child(self) -> tuple[object, ...]:
-        """See `Forking`: what is in memory is shared with the parent, until one changes it."""
+    def after_fork_in_child(self) -> None:
+        """See `MadeAnew`: what is in memory is shared with the parent, until one changes it."""
         self._upkeep.after_fork_in_child()
-        for state in self._states.values():
+        for state in self.commits.states.values():
             state.after_fork_in_child()
-        return ()
 
     def verify(self) -> list[str]:
         """Check the file against itself, and the newest views against the file.
@@ -142,7 +119,7 @@ class Database:
                 system refuses what reading needs; what is damaged is a fault, not an error.
         """
         found: list[str] = []
-        for check in (self._file_faults, self._view_faults):
+        for check in (self.commits.file_faults, self._view_faults):
             try:
                 found += check()
             except (ClosedError, DatabaseLockedError, DatabaseReplacedError):
@@ -157,19 +134,12 @@ class Database:
                 found = found or [f"{type(error).__name__}: {error!s:.200}"]
         return found
 
-    def _file_faults(self) -> list[str]:
-        return self._reading(self._faults)
-
     def _view_faults(self) -> list[str]:
         found = []
         for name in self.catalogue().collections:
             with suppress(CollectionNotFoundError):  # dropped meanwhile
-                found += self.read(name, view_faults)
+                found += self.commits.read(name, view_faults)
         return found
-
-    def _faults(self) -> list[str]:
-        with self.file.read() as db:
-            return faults(db)
 
     def backup(self, target: str) -> None:
         """Copy the file as of now to a path that does not exist.
@@ -189,124 +159,9 @@ class Database:
         """Give the space of deleted rows back to the file system."""
         self.file.vacuum()
 
-    # --- snapshots -------------------------------------------------------------------------
-
     def catalogue(self) -> Catalogue:
         """The catalogue as of now."""
-        return self._reading(self._newest_catalogue)
-
-    def _newest_catalogue(self) -> Catalogue:
-        known = self._catalogue
-        with self.file.read() as db:
-            version = read_state(db)[1]
-            if version < known.version:
-                self._start_again()
-            return self._catalogue_of(db, version, self._catalogue)
-
-    def _catalogue_of(self, db: Connection, version: int, known: Catalogue) -> Catalogue:
-        if known.version == version:
-            return known
-        found = load_catalogue(db)
-        # Without a lock: should an older one come later, the next look finds and replaces it.
-        if found.version > self._catalogue.version:
-            self._catalogue = found
-            self._forget_dropped(found)
-        return found
-
-    def _forget_dropped(self, catalogue: Catalogue) -> None:
-        """Give back the memory of collections that are gone, whoever dropped them."""
-        numbers = {info.number for info in catalogue.collections.values()}
-        for number in set(self._states) - numbers:
-            self._states.pop(number, None)
-
-    def _state_of(self, info: CollectionInfo) -> CollectionState:
-        state = self._states.get(info.number)
-        if state is None:
-            made = CollectionState(info, self._upkeep, self.file.apart)
-            state = self._states.setdefault(info.number, made)
-        return state
-
-    def _snapshot(self, reader: Reader, name: str) -> Snapshot:
-        mark = None if reader.has_begun else self.file.look()
-        seen, catalogue = self._seen, self._catalogue
-        if mark is None or seen.mark != mark or seen.version != catalogue.version:
-            seen, catalogue = self._look(reader, mark)
-        info = catalogue.collection(name)
-        return Snapshot(reader, seen.seq, info, self._state_of(info))
-
-    def _look(self, reader: Reader, mark: int | None) -> tuple[_Seen, Catalogue]:
-        """Ask the file for its newest commit; ``mark`` is what it showed before."""
-        known, seen, begun = self._catalogue, self._seen, reader.has_begun
-        seq, version = read_state(reader.db)
-        if not begun and (seq < seen.seq or version < known.version):
-            self._start_again()
-            known = self._catalogue
-        if version != known.version and not reader.has_begun:
-            # The catalogue has to be read, and must be of the same commit as its number.
-            reader.begin()
-            seq, version = read_state(reader.db)
-        catalogue = self._catalogue_of(reader.db, version, known)
-        seen = _Seen(mark, seq, version)
-        if mark is not None:
-            self._seen = seen
-        return seen, catalogue
-
-    def read(self, name: str, action: Callable[[Snapshot], T]) -> T:
-        """Run ``action`` on the newest snapshot of a collection; all it reads is of one commit.
-
-        Raises:
-            CollectionNotFoundError: if there is no such collection.
-        """
-        return self._reading(lambda: self._read(name, action))
-
-    def _reading(self, call: Callable[[], T]) -> T:
-        # The one connection of :memory: is locked while it is used, and a handler may want it.
-        try:
-            ending.enter()
-            return self.file.apart.run(call) if self.file.in_memory else call()
-        finally:
-            ending.leave()
-
-    def _read(self, name: str, action: Callable[[Snapshot], T]) -> T:
-        newest, restored = -1, 0
-        while True:
-            try:
-                with Reader(self.file) as reader:
-                    if newest >= 0:
-                        # Somebody writes: now the transaction comes before the first look.
-                        reader.begin()
-                        if read_state(reader.db)[0] < newest:
-                            self._start_again()
-                    return action(self._snapshot(reader, name))
-            except RestoredError:
-                restored += 1
-                self._check_restored(name, restored)
-                self._start_again()
-            except OutdatedSnapshotError:
-                newest = self._newest_view()
-
-    def _check_restored(self, name: str, times: int) -> None:
-        """Nobody restores a file so often: then it contradicts itself, and would for ever.
-
-        Raises:
-            DatabaseCorruptError: if it was so often.
-        """
-        if times >= _MOST_RESTORED:
-            raise DatabaseCorruptError(
-                f"{self.file.path} is damaged: what is read of {name!r:.100} is newer than the "
-                "last commit, row or delete that it knows of; restore it from a backup"
-            )
-
-    def _newest_view(self) -> int:
-        """The commit of the newest view."""
-        return max((state.view.seq for state in list(self._states.values())), default=0)
-
-    def _start_again(self) -> None:
-        """Forget all: an older state was restored in place."""
-        states, self._states = self._states, {}
-        self._catalogue, self._seen = Catalogue(-1, {}), _Seen(None, -1, -1)
-        for state in states.values():
-            self.file.apart.run(state.forget)
+        return self.commits.catalogue()
 
     # --- collections -----------------------------------------------------------------------
 
@@ -352,7 +207,7 @@ class Database:
             Tables(info.number, info.schema).drop(db)
             remove_collection(db, info.number)
             bump(db, catalogue=True)
-        self._states.pop(info.number, None)
+        self.commits.forget(info.number)
         return True
 
     @_apart
@@ -406,7 +261,7 @@ class Database:
     def release(self, name: str) -> None:
         """Drop what this process keeps of a collection in memory."""
         info = self.catalogue().collection(name)
-        state = self._states.get(info.number)
+        state = self.commits.states.get(info.number)
         if state is not None:
             state.forget()
             state.is_loaded = False
@@ -420,7 +275,7 @@ class Database:
         known: dict[DenseKey, tuple[object, int]] = {}
         before: object = None
         failures = 0
-        while due := self.read(name, lambda snapshot: load_parts(snapshot, known)):
+        while due := self.commits.read(name, load_parts, known):
             done = [self._upkeep.wait_for_graph(one.state, one.key) for one in due]
             if self._upkeep.background.is_closed:
                 raise ClosedError(f"{self.file.path} is closed; open it again")
@@ -434,47 +289,82 @@ class Database:
 
     def is_loaded(self, info: CollectionInfo) -> bool:
         """Whether a collection was not released since it was last used."""
-        return self._state_of(info).is_loaded
+        return self.commits.state_of(info).is_loaded
 
     def index_coverage(self, name: str, spec: IndexSpec) -> tuple[int, int]:
         """Rows of a collection, and how many of them an index answers for as it should.
 
         All, if scanning is what it does; those in the graph, if one is due.
         """
-        return self.read(name, lambda snapshot: coverage(snapshot, spec))
+        return self.commits.read(name, coverage, spec)
 
     # --- rows ------------------------------------------------------------------------------
 
-    def put(self, name: str, make: Callable[[Schema], Batch], operation: str) -> list[Any]:
+    def search(self, name: str, leg: Leg, names: tuple[str, ...]) -> list[Hits]:
+        """The hits of each query; see `_search.search`."""
+        return self.commits.read(name, search, leg, names)
+
+    def hybrid_search(
+        self,
+        name: str,
+        legs: Sequence[Leg],
+        ranker: RRFRanker | WeightedRanker,
+        names: tuple[str, ...],
+        *,
+        limit: int,
+        offset: int,
+        explain: bool,
+    ) -> list[Hits]:
+        """The fused hits of each query; see `_search.hybrid_search`."""
+        return self.commits.read(
+            name, hybrid_search, legs, ranker, names, limit=limit, offset=offset, explain=explain
+        )
+
+    def query(
+        self,
+        name: str,
+        filters: tuple[Expression, ...],
+        names: tuple[str, ...],
+        *,
+        limit: int | None,
+        offset: int,
+    ) -> list[dict[str, Any]]:
+        """The rows that all filters let pass, in the order of their keys."""
+        return self.commits.read(name, select, filters, names, limit=limit, offset=offset)
+
+    def count(self, name: str, filters: tuple[Expression, ...] = ()) -> int:
+        """How many rows all filters let pass."""
+        return self.commits.read(name, count, filters)
+
+    def get(self, name: str, keys: Sequence[Any], names: tuple[str, ...]) -> list[dict[str, Any]]:
+        """The rows of some keys, in the order of the keys; those that do not exist are left out."""
+        return self.commits.read(name, select_keys, keys, names)
+
+    def put(self, name: str, data: Any, operation: str) -> list[Any]:
         """Write rows atomically, replacing those whose keys exist; their keys in order.
 
         Args:
             name: the collection.
-            make: makes the checked batch for the collection's schema.
-            operation: for the error text of whoever has to wait.
+            data: rows, as `make_batch` takes them.
+            operation: ``insert`` or ``upsert``; also for the error text of whoever has to wait.
         """
         info = self.catalogue().collection(name)
-        state = self._state_of(info)
-        batch = make(info.schema)
+        batch = make_batch(info.schema, data, upsert=operation == "upsert")
         if not batch.count:
             return []
-        parts = prepare(info.schema, state.analyzers, batch)
+        # All of this before the lock: nobody waits while texts are analysed.
+        parts = prepare(info.schema, self.commits.state_of(info).analyzers, batch)
         return self._write(info, f"{operation} {batch.count} rows", batch.count, parts)
 
     @_apart
     def _write(
-        self, info: CollectionInfo, operation: str, count: int, parts: Sequence[Prepared]
+        self, info: CollectionInfo, operation: str, rows: int, parts: Sequence[Prepared]
     ) -> list[Any]:
-        state = self._state_of(info)
+        state = self.commits.state_of(info)
         keys: list[Any] = []
-
-        def finish(committed: bool) -> None:
-            for vocabulary in state.vocabularies.values():
-                vocabulary.finish(committed=committed)
-
-        with self.file.write(operation, rows=count, after=finish) as db:
+        with self.file.write(operation, rows=rows, after=state.finish_terms) as db:
             self._check_unchanged(db, info)
-            writer = Writer(db, info.number, info.schema, state.tables, state.vocabularies)
+            writer = Writer(db, info, state)
             for part in parts:
                 keys += writer.put(part)
             bump(db)
@@ -482,9 +372,7 @@ class Database:
 
     def _check_unchanged(self, db: Connection, info: CollectionInfo) -> None:
         """Rows were prepared for a collection that may have been dropped or renamed since."""
-        current = (
-            load_catalogue(db) if read_state(db)[1] != self._catalogue.version else self._catalogue
-        )
+        current = self.commits.catalogue_of(db)
         if not any(c.number == info.number for c in current.collections.values()):
             current.collection(info.name)
             raise CollectionExistsError(
@@ -496,52 +384,13 @@ class Database:
         """Delete rows by primary key; how many there were."""
         with self.file.write(f"delete from {name!r}", rows=len(keys)) as db:
             info = load_catalogue(db).collection(name)
-            state = self._state_of(info)
             checked = check_keys(info.schema, keys)
-            writer = Writer(db, info.number, info.schema, state.tables, state.vocabularies)
-            count = writer.remove(state.tables.rows_to_remove(db, checked))
+            state = self.commits.state_of(info)
+            deleted = Writer(db, info, state).remove(state.tables.rows_to_remove(db, checked))
             bump(db)
-        return count
+        return deleted
 
     @_apart
     def delete_matching(self, name: str, filters: tuple[Expression, ...]) -> int:
         """Delete the rows that a filter selects, as of the moment of deletion; how many."""
-        restored = 0
-        while True:
-            try:
-                with self.file.write(f"delete from {name!r}") as db:
-                    if read_state(db)[0] < self._newest_view():
-                        raise RestoredError  # noqa: TRY301  # as `follow` does
-                    snapshot = self._snapshot(Reader(self.file, db), name)
-                    mask = snapshot.eligible(*filters)
-                    view, state = snapshot.view, snapshot.state
-                    rows = view.rows if mask is None else view.rows[np.flatnonzero(mask)]
-                    number, schema = snapshot.info.number, snapshot.schema
-                    writer = Writer(db, number, schema, state.tables, state.vocabularies)
-                    count = writer.remove(rows.tolist())
-                    bump(db)
-                return count
-            except RestoredError:
-                restored += 1
-                self._check_restored(name, restored)
-                self._start_again()
-            except OutdatedSnapshotError:
-                continue
-
-
-def check_keys(schema: Schema, keys: Sequence[Any]) -> list[Any]:
-    """Primary keys, checked against the key's type.
-
-    Raises:
-        DataNotMatchException: if one has another type.
-    """
-    convert = converter(schema.primary)
-    checked = []
-    for key in keys:
-        try:
-            checked.append(convert(key))
-        except Rejected as rule:
-            raise DataNotMatchException(
-                f"primary key {schema.primary.name!r}: {rule}; got {shown(key)}"
-            ) from None
-    return checked
+        return self.commits.write(name, f"delete from {name!r}", delete, filters)

@@ -20,25 +20,23 @@ class Masks:
     """The masks of the last filters over the rows of one view.
 
     An agent asks within the same scope again and again. Filters are told apart by identity, which
-    the parser keeps for a text that comes again: equal trees may differ in what they mean, as 1 and
+    ``as_filter`` keeps for what comes again: equal trees may differ in what they mean, as 1 and
     True do.
     """
 
     __slots__ = ("_kept",)
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[int, ...], tuple[Filters, NDArray[np.bool_]]] = {}
+        self._kept: dict[Filters, NDArray[np.bool_]] = {}
 
     def get(self, filters: Filters) -> NDArray[np.bool_] | None:
         """The mask of these very filters, which nobody may change; None if it is not kept."""
-        found = self._kept.get(tuple(map(id, filters)))
-        return None if found is None else found[1]
+        return self._kept.get(filters)
 
     def put(self, filters: Filters, mask: NDArray[np.bool_]) -> None:
         """Keep a mask; the oldest go."""
         mask.flags.writeable = False
-        # The filters are kept too: otherwise another could get the identity of one that is gone.
-        kept = {**self._kept, tuple(map(id, filters)): (filters, mask)}
+        kept = {**self._kept, filters: mask}
         while len(kept) > _MOST or len(kept) * mask.nbytes > _MOST_BYTES:
             del kept[next(iter(kept))]
         self._kept = kept  # by one assignment, as others read meanwhile

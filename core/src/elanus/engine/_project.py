@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from elanus.engine._snapshot import Snapshot
-from elanus.errors import DatabaseCorruptError, ParamError, listed, quoted
-from elanus.schema import DYNAMIC, DataType, Schema
-from elanus.storage import decode_row, decode_sparse
+from elanus.engine._snapshot import Collection, Snapshot
+from elanus.errors import ParamError, listed, quoted
+from elanus.schema import DYNAMIC, Schema
+from elanus.storage import decode_sparse
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,6 @@ class Projection:
         scalars: names of scalar fields.
         dynamic: names of dynamic keys; None means all of them.
         dense, sparse: names of vector fields.
-        arrays: whether dense vectors come as numpy arrays instead of lists.
     """
 
     key: str | None = None
@@ -32,35 +31,34 @@ class Projection:
     dense: tuple[str, ...] = ()
     sparse: tuple[str, ...] = ()
 
-    @property
-    def reads_rows(self) -> bool:
-        """Whether the stored rows are needed at all."""
-        return bool(self.scalars) or self.dynamic is None or bool(self.dynamic)
+
+_MOST_KNOWN = 64
+"""Projections kept of a collection: any name may be that of a dynamic key."""
 
 
-NOTHING = Projection()
-
-
-def make_projection(schema: Schema, names: Sequence[str] | None) -> Projection:
-    """The projection of ``output_fields``; ``"*"`` means every field.
+def make_projection(collection: Collection, names: tuple[str, ...]) -> Projection:
+    """The projection of ``output_fields``, kept for the next time; ``"*"`` means every field.
 
     Raises:
         ParamError: if a name is neither a field nor can be a dynamic key.
     """
-    if not names:
-        return NOTHING
-    if "*" in names:
-        names = [*names, *(f.name for f in schema.fields if not f.is_function_output), DYNAMIC]
+    schema = collection.info.schema
     wanted = dict.fromkeys(n for n in names if n != "*")
+    if "*" in names:
+        every = (f.name for f in schema.fields if not f.is_function_output)
+        wanted |= dict.fromkeys([*every, DYNAMIC])
     for name in wanted:
         _check_name(schema, name)
-    return Projection(
+    made = Projection(
         key=schema.primary.name if schema.primary.name in wanted else None,
         scalars=tuple(f.name for f in schema.scalars if f.name in wanted),
         dynamic=_dynamic_names(schema, wanted),
         dense=tuple(f.name for f in schema.dense if f.name in wanted),
         sparse=tuple(f.name for f in schema.sparse if f.name in wanted),
     )
+    if len(collection.projections) < _MOST_KNOWN:
+        collection.projections[names] = made
+    return made
 
 
 def _check_name(schema: Schema, name: str) -> None:
@@ -85,60 +83,38 @@ def fetch(
     snapshot: Snapshot, projection: Projection, rows: list[int], keys: Sequence[Any]
 ) -> list[dict[str, Any]]:
     """The asked fields of some rows, one dict a row, in the given order."""
-    entities: list[dict[str, Any]] = [{} for _ in rows]
-    if projection.key is not None:
-        for entity, key in zip(entities, keys, strict=True):
-            entity[projection.key] = key
-    if projection.reads_rows:
-        _add_scalars(snapshot, projection, rows, keys, entities)
-    _add_vectors(snapshot, projection, rows, entities)
-    return entities
-
-
-def _add_scalars(
-    snapshot: Snapshot,
-    projection: Projection,
-    rows: list[int],
-    keys: Sequence[Any],
-    entities: list[dict[str, Any]],
-) -> None:
-    tables = snapshot.state.tables
-    found = snapshot.by_row(lambda db: tables.fetch(db, rows), rows)
-    for row, key, (stored_key, data), entity in zip(rows, keys, found, entities, strict=True):
-        if stored_key != key:
-            raise DatabaseCorruptError(
-                f"row {row} of the file is damaged: its key is {stored_key!r:.100}, "
-                f"not {key!r:.100}; restore it from a backup"
-            )
-        stored = decode_row(row, data)
-        for name in projection.scalars:
-            entity[name] = stored.get(name)
-        if projection.dynamic != ():
-            _add_dynamic(entity, stored.get(DYNAMIC, {}), projection.dynamic)
-
-
-def _add_dynamic(
-    entity: dict[str, Any], stored: dict[str, Any], names: tuple[str, ...] | None
-) -> None:
-    for name in stored if names is None else names:
-        if name in stored:
-            entity[name] = stored[name]
-
-
-def _add_vectors(
-    snapshot: Snapshot, projection: Projection, rows: list[int], entities: list[dict[str, Any]]
-) -> None:
+    entities = [{} if projection.key is None else {projection.key: key} for key in keys]
+    if projection.scalars or projection.dynamic != ():
+        _add_stored(snapshot, projection, rows, keys, entities)
     for name in projection.dense:
         for blob, entity in zip(_vectors(snapshot, name, rows), entities, strict=True):
             entity[name] = None if blob is None else np.frombuffer(blob, dtype="<f4").tolist()
     for name in projection.sparse:
         for blob, entity in zip(_vectors(snapshot, name, rows), entities, strict=True):
             entity[name] = _sparse_dict(blob)
+    return entities
+
+
+def _add_stored(
+    snapshot: Snapshot,
+    projection: Projection,
+    rows: list[int],
+    keys: Sequence[Any],
+    entities: list[dict[str, Any]],
+) -> None:
+    """Add scalar fields and dynamic keys."""
+    found = snapshot.by_row(rows, snapshot.state.tables.documents, rows, keys)
+    for stored, entity in zip(found, entities, strict=True):
+        for name in projection.scalars:
+            entity[name] = stored.get(name)
+        dynamic = stored.get(DYNAMIC, {}) if projection.dynamic != () else {}
+        for name in dynamic if projection.dynamic is None else projection.dynamic:
+            if name in dynamic:
+                entity[name] = dynamic[name]
 
 
 def _vectors(snapshot: Snapshot, name: str, rows: list[int]) -> list[bytes | None]:
-    tables = snapshot.state.tables
-    return snapshot.by_row(lambda db: tables.fetch_vectors(db, name, rows), rows)
+    return snapshot.by_row(rows, snapshot.state.tables.fetch_vectors, name, rows)
 
 
 def _sparse_dict(blob: bytes | None) -> dict[int, float] | None:
@@ -146,8 +122,3 @@ def _sparse_dict(blob: bytes | None) -> dict[int, float] | None:
         return None
     _, indices, values = decode_sparse([blob])
     return dict(zip(indices.tolist(), values.tolist(), strict=True))
-
-
-def is_vector(schema: Schema, name: str) -> bool:
-    """Whether a field holds vectors."""
-    return schema.by_name[name].dtype in (DataType.FLOAT_VECTOR, DataType.SPARSE_FLOAT_VECTOR)

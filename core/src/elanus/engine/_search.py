@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from elanus.engine._dense import dense_index, request_upkeep, with_effort
 from elanus.engine._parts import DenseKey, SparseKey, TextPart
-from elanus.engine._project import NOTHING, Projection, fetch
+from elanus.engine._project import Projection, fetch, make_projection
 from elanus.engine._snapshot import Snapshot
+from elanus.engine._view import PartKey
 from elanus.errors import DataNotMatchException, ParamError, listed, quoted, shown
 from elanus.index import top_hits
 from elanus.query import Expression, RankedLeg, fuse
@@ -26,10 +27,10 @@ from elanus.schema import (
     Metric,
     Rejected,
     RRFRanker,
-    SearchParams,
+    SearchRequest,
     WeightedRanker,
     asks,
-    dense_vector,
+    dense_matrix,
     metrics_for,
     sparse_vector,
 )
@@ -37,23 +38,20 @@ from elanus.schema import (
 Ranking = tuple[NDArray[np.intp], NDArray[np.float64]]
 """Slots and scores, best first."""
 
+Mask = NDArray[np.bool_] | None
+"""The slots that may be found; None if all may."""
+
 
 @dataclass(frozen=True, slots=True)
 class Leg:
     """One vector search.
 
     Attributes:
-        data: one vector or text a query.
-        field: the vector field; None if the collection has only one.
-        limit: number of hits a query.
-        params: metric and effort.
+        request: what is searched for, where, and how hard.
         filters: each hit passes all of them.
     """
 
-    data: Sequence[Any]
-    field: Any
-    limit: int
-    params: SearchParams
+    request: SearchRequest
     filters: tuple[Expression, ...] = ()
 
 
@@ -62,12 +60,14 @@ class Hits:
     """The rows that one query found, best first.
 
     Attributes:
+        key_name: the field of the primary key.
         keys: their primary keys.
         scores: distances or fused scores.
         entities: the fields that were asked for.
         legs: what each leg said of each hit, if that was asked for.
     """
 
+    key_name: str
     keys: list[Any]
     scores: list[float]
     entities: list[dict[str, Any]]
@@ -76,39 +76,141 @@ class Hits:
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """What a leg searches: the field, by which metric, through which index."""
+    """What a leg searches: the field, by which metric, through which index, in which part."""
 
     field: FieldSchema
     metric: Metric
     index: IndexSpec | None
-    key: DenseKey
+    key: Any
 
 
-def _target(snapshot: Snapshot, leg: Leg) -> _Target:
-    if not isinstance(leg.field, str | None):
-        return _resolve(snapshot, leg)  # says what is wrong with it
-    memo, asked = snapshot.info.memo, (leg.field, leg.params.metric)
-    target: _Target | None = memo.get(asked)
+def search(snapshot: Snapshot, leg: Leg, names: tuple[str, ...]) -> list[Hits]:
+    """The hits of each query of one leg.
+
+    Args:
+        snapshot: the collection.
+        leg: what is searched for.
+        names: fields that each hit carries.
+    """
+    collection, offset = snapshot.collection, leg.request.offset
+    projection = collection.projections.get(names) or make_projection(collection, names)
+    _, rankings = rank(snapshot, leg, offset + leg.request.limit)
+    found = [(slots[offset:], scores[offset:]) for slots, scores in rankings]
+    if len(found) == 1:
+        return [_hits(snapshot, *found[0], projection)]
+    # Fetched together, so that the file is read once.
+    every = _hits(snapshot, *_joined(found), projection)
+    ends = accumulate((len(slots) for slots, _ in found), initial=0)
+    return [
+        Hits(every.key_name, every.keys[a:b], every.scores[a:b], every.entities[a:b])
+        for a, b in pairwise(ends)
+    ]
+
+
+def _joined(found: Sequence[Ranking]) -> Ranking:
+    if not found:
+        return np.zeros(0, dtype=np.intp), np.zeros(0)
+    return np.concatenate([s for s, _ in found]), np.concatenate([v for _, v in found])
+
+
+def _hits(
+    snapshot: Snapshot, slots: NDArray[np.intp], scores: NDArray[np.float64], wanted: Projection
+) -> Hits:
+    view = snapshot.view
+    keys = view.keys[slots].tolist()
+    entities = fetch(snapshot, wanted, view.rows[slots].tolist(), keys)
+    return Hits(snapshot.schema.primary.name, keys, scores.tolist(), entities)
+
+
+def hybrid_search(
+    snapshot: Snapshot,
+    legs: Sequence[Leg],
+    ranker: RRFRanker | WeightedRanker,
+    names: tuple[str, ...],
+    *,
+    limit: int,
+    offset: int,
+    explain: bool,
+) -> list[Hits]:
+    """The fused hits of each query; all legs have the same number of queries.
+
+    Raises:
+        ParamError: if they have not.
+    """
+    collection = snapshot.collection
+    projection = collection.projections.get(names) or make_projection(collection, names)
+    counts = {len(leg.request.queries) for leg in legs}
+    if len(counts) != 1:
+        raise ParamError(
+            f"hybrid_search: every request needs as many queries, got {sorted(counts)}"
+        )
+    ranked = [rank(snapshot, leg, leg.request.limit) for leg in legs]
+    results = []
+    for query in range(counts.pop()):
+        parts = [
+            RankedLeg(target.field.name, target.metric, *(a.tolist() for a in rankings[query]))
+            for target, rankings in ranked
+        ]
+        fusion = fuse(parts, ranker)
+        slots, scores = _best(snapshot, fusion.scores, offset + limit)
+        hits = _hits(snapshot, slots[offset:], scores[offset:], projection)
+        if explain:
+            hits = replace(hits, legs=[fusion.explain(slot) for slot in slots[offset:].tolist()])
+        results.append(hits)
+    return results
+
+
+def _best(snapshot: Snapshot, scores: Mapping[int, float], count: int) -> Ranking:
+    """The slots of the best fused scores; equal scores by primary key."""
+    slots = np.fromiter(scores, dtype=np.intp, count=len(scores))
+    values = np.fromiter(scores.values(), dtype=np.float64, count=len(scores))
+    return top_hits(slots, values, count, snapshot.view.keys, descending=True)
+
+
+def rank(snapshot: Snapshot, leg: Leg, limit: int) -> tuple[_Target, list[Ranking]]:
+    """The best ``limit`` slots for each query of a leg, and what was searched."""
+    request = leg.request
+    target: _Target | None = None
+    if isinstance(request.field, str | None):  # of anything else `_resolve` says what is wrong
+        target = snapshot.collection.targets.get((request.field, request.params.metric))
     if target is None:
-        target = memo[asked] = _resolve(snapshot, leg)
-    return target
+        target = _resolve(snapshot, request)
+    limit = min(limit, max(snapshot.n, 1))  # an index may reserve room for all it may give
+    mask = snapshot.eligible(*leg.filters)
+    if target.field.dtype is DataType.FLOAT_VECTOR:
+        return target, _rank_dense(snapshot, request, target, mask, limit)
+    if target.metric is Metric.BM25:
+        return target, _rank_text(snapshot, request, target, mask, limit)
+    return target, _rank_sparse(snapshot, request, target, mask, limit)
 
 
-def _resolve(snapshot: Snapshot, leg: Leg) -> _Target:
-    f = _vector_field(snapshot, leg.field)
+def _resolve(snapshot: Snapshot, request: SearchRequest) -> _Target:
+    f = _vector_field(snapshot, request.field)
     index = snapshot.info.index_on(f.name)
     allowed = metrics_for(snapshot.schema, f)
     metric = index.metric if index is not None and index.metric is not None else None
-    asked = None if leg.params.metric is None else Metric.of(leg.params.metric)
+    asked = None if request.params.metric is None else Metric.of(request.params.metric)
     if metric is None:
         metric = asked or allowed[0]
     if metric not in allowed or asked not in (None, metric):
         expected = metric if metric in allowed else allowed[0]
         raise ParamError(
             f"field {f.name!r}: metric type not match: expected={expected.value}, "
-            f"actual={leg.params.metric}"
+            f"actual={request.params.metric}"
         )
-    return _Target(f, metric, index, DenseKey(f.name, f.dim or 0, metric))
+    target = _Target(f, metric, index, _key_of(snapshot, f, metric))
+    if isinstance(request.field, str | None):
+        snapshot.collection.targets[request.field, request.params.metric] = target
+    return target
+
+
+def _key_of(snapshot: Snapshot, f: FieldSchema, metric: Metric) -> PartKey:
+    """The key of the index of a field under a metric."""
+    if f.dtype is DataType.FLOAT_VECTOR:
+        return DenseKey(f.name, f.dim or 0, metric)
+    if metric is Metric.BM25:
+        return snapshot.text_key(snapshot.schema.bm25_inputs[f.name])
+    return SparseKey(f.name)
 
 
 def _vector_field(snapshot: Snapshot, name: str | None) -> FieldSchema:
@@ -124,52 +226,39 @@ def _vector_field(snapshot: Snapshot, name: str | None) -> FieldSchema:
     raise ParamError(f"anns_field {quoted(name)} is no vector field; vector fields: {names}")
 
 
-def rank(snapshot: Snapshot, leg: Leg, limit: int) -> tuple[Metric, list[Ranking]]:
-    """The best ``limit`` slots for each query of a leg, with their metric."""
-    target = _target(snapshot, leg)
-    limit = min(limit, max(snapshot.view.n, 1))  # an index may reserve room for all it may give
-    mask = snapshot.eligible(*leg.filters)
-    if target.field.dtype is DataType.FLOAT_VECTOR:
-        return target.metric, _rank_dense(snapshot, leg, target, mask, limit)
-    if target.metric is Metric.BM25:
-        return target.metric, _rank_text(snapshot, leg, target, mask, limit)
-    return target.metric, _rank_sparse(snapshot, leg, target, mask, limit)
-
-
 def _rank_dense(
-    snapshot: Snapshot, leg: Leg, target: _Target, mask: NDArray[np.bool_] | None, limit: int
+    snapshot: Snapshot, request: SearchRequest, target: _Target, mask: Mask, limit: int
 ) -> list[Ranking]:
-    dim = target.key.dim
-    queries = [_checked(dense_vector, q, i, target, dim) for i, q in enumerate(leg.data)]
+    try:
+        queries = dense_matrix(request.queries, target.key.dim)
+    except Rejected as rule:
+        number = int(rule.path[0])
+        raise _refusal(target, number, request.queries[number], rule.rule) from None
     index = dense_index(snapshot, target.key, target.index)
     if target.key not in snapshot.view.derived.settled:
         request_upkeep(snapshot, target.key, target.index, index)
     keys = snapshot.view.keys
-    if not queries:
+    if not len(queries):
         return []
-    index, ef = with_effort(index, leg.params, target.index, limit)
+    index, ef = with_effort(index, request.params, target.index, limit)
     if len(queries) == 1:
         return [index.search(queries[0], limit, mask=mask, keys=keys, ef=ef)]
-    found: list[Ranking] = index.search_many(np.stack(queries), limit, mask=mask, keys=keys, ef=ef)
-    return found
+    return list(index.search_many(queries, limit, mask=mask, keys=keys, ef=ef))
 
 
-def _checked(convert: Any, value: Any, number: int, target: _Target, *more: Any) -> Any:
-    try:
-        return convert(value, *more)
-    except Rejected as rule:
-        text = " (a text searches a field that a BM25 function fills)" * isinstance(value, str)
-        raise DataNotMatchException(
-            f"query {number} on field {target.field.name!r}: {rule}{text}; got {shown(value)}"
-        ) from None
+def _refusal(target: _Target, number: int, query: object, rule: object) -> DataNotMatchException:
+    text = " (a text searches a field that a BM25 function fills)" * isinstance(query, str)
+    return DataNotMatchException(
+        f"query {number} on field {target.field.name!r}: {rule}{text}; got {shown(query)}"
+    )
 
 
 def _rank_text(
-    snapshot: Snapshot, leg: Leg, target: _Target, mask: NDArray[np.bool_] | None, limit: int
+    snapshot: Snapshot, request: SearchRequest, target: _Target, mask: Mask, limit: int
 ) -> list[Ranking]:
     source = snapshot.schema.bm25_inputs[target.field.name]
-    part: TextPart = snapshot.part(snapshot.text_key(source))
-    queries = [_query_terms(snapshot, source, q, i) for i, q in enumerate(leg.data)]
+    part: TextPart = snapshot.part(target.key)
+    queries = [_query_terms(snapshot, source, q, i) for i, q in enumerate(request.queries)]
     keys = snapshot.view.keys
     if len(queries) == 1:
         return [part.index.search(queries[0], limit, mask=mask, keys=keys)]
@@ -188,86 +277,14 @@ def _query_terms(snapshot: Snapshot, field: str, text: Any, number: int) -> list
 
 
 def _rank_sparse(
-    snapshot: Snapshot, leg: Leg, target: _Target, mask: NDArray[np.bool_] | None, limit: int
+    snapshot: Snapshot, request: SearchRequest, target: _Target, mask: Mask, limit: int
 ) -> list[Ranking]:
-    queries = [_checked(sparse_vector, q, i, target) for i, q in enumerate(leg.data)]
-    index = snapshot.part(SparseKey(target.field.name))
+    queries = []
+    for number, query in enumerate(request.queries):
+        try:
+            queries.append(sparse_vector(query))
+        except Rejected as rule:
+            raise _refusal(target, number, query, rule) from None
+    index = snapshot.part(target.key)
     keys = snapshot.view.keys
     return [index.search(i, v, limit, mask=mask, keys=keys) for i, v in queries]
-
-
-def search(snapshot: Snapshot, leg: Leg, *, offset: int, projection: Projection) -> list[Hits]:
-    """The hits of each query of one leg."""
-    _, rankings = rank(snapshot, leg, offset + leg.limit)
-    if len(rankings) == 1:
-        ((slots, scores),) = rankings
-        return [_hits(snapshot, slots[offset:], scores[offset:].tolist(), projection)]
-    return _hits_of_many(
-        snapshot, [(slots[offset:], scores[offset:]) for slots, scores in rankings], projection
-    )
-
-
-def _hits(snapshot: Snapshot, slots: Any, scores: list[float], projection: Projection) -> Hits:
-    view = snapshot.view
-    keys = view.keys[slots].tolist()
-    if projection is NOTHING:
-        return Hits(keys, scores, [{} for _ in keys])
-    return Hits(keys, scores, fetch(snapshot, projection, view.rows[slots].tolist(), keys))
-
-
-def _hits_of_many(
-    snapshot: Snapshot, rankings: Sequence[Ranking], projection: Projection
-) -> list[Hits]:
-    """Fetched together, so that the file is read once."""
-    slots = np.concatenate([s for s, _ in rankings]) if rankings else np.zeros(0, dtype=np.intp)
-    every = _hits(snapshot, slots, [], projection)
-    ends = [0, *accumulate(len(s) for s, _ in rankings)]
-    return [
-        Hits(every.keys[a:b], scores.tolist(), every.entities[a:b])
-        for (a, b), (_, scores) in zip(pairwise(ends), rankings, strict=True)
-    ]
-
-
-def hybrid_search(
-    snapshot: Snapshot,
-    legs: Sequence[Leg],
-    ranker: RRFRanker | WeightedRanker,
-    *,
-    limit: int,
-    offset: int,
-    projection: Projection,
-    explain: bool,
-) -> list[Hits]:
-    """The fused hits of each query; all legs have the same number of queries.
-
-    Raises:
-        ParamError: if they have not.
-    """
-    counts = {len(leg.data) for leg in legs}
-    if len(counts) != 1:
-        raise ParamError(
-            f"hybrid_search: every request needs as many queries, got {sorted(counts)}"
-        )
-    ranked = [rank(snapshot, leg, leg.limit) for leg in legs]
-    names = [leg.field or snapshot.schema.vectors[0].name for leg in legs]
-    results = []
-    for query in range(counts.pop()):
-        parts = [
-            RankedLeg(name, metric, rankings[query][0].tolist(), rankings[query][1].tolist())
-            for name, (metric, rankings) in zip(names, ranked, strict=True)
-        ]
-        fusion = fuse(parts, ranker)
-        slots, scores = _best(snapshot, fusion.scores, offset + limit)
-        hits = _hits(snapshot, slots[offset:], scores[offset:].tolist(), projection)
-        if explain:
-            said = [fusion.explain(slot) for slot in slots[offset:].tolist()]
-            hits = replace(hits, legs=said)
-        results.append(hits)
-    return results
-
-
-def _best(snapshot: Snapshot, scores: Mapping[int, float], count: int) -> Ranking:
-    """The slots of the best fused scores; equal scores by primary key."""
-    slots = np.fromiter(scores, dtype=np.intp, count=len(scores))
-    values = np.fromiter(scores.values(), dtype=np.float64, count=len(scores))
-    return top_hits(slots, values, count, snapshot.view.keys, descending=True)

@@ -8,23 +8,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from elanus.engine._project import Projection, fetch
+from elanus.engine._project import Projection, fetch, make_projection
 from elanus.engine._snapshot import Snapshot
+from elanus.engine._write import check_keys
 from elanus.query import Expression
 
 
 def select(
     snapshot: Snapshot,
     filters: tuple[Expression, ...],
+    names: tuple[str, ...],
     *,
     limit: int | None,
     offset: int,
-    projection: Projection,
 ) -> list[dict[str, Any]]:
-    """The rows that all filters let pass, in the order of their keys."""
+    """The rows that all filters let pass, in the order of their keys, which they always carry."""
+    projection = _projection(snapshot, names)
     slots = _in_key_order(snapshot, snapshot.eligible(*filters))
-    end = None if limit is None else offset + limit
-    return _entities(snapshot, slots[offset:end], projection)
+    slots = slots[offset : None if limit is None else offset + limit]
+    view = snapshot.view
+    return fetch(snapshot, projection, view.rows[slots].tolist(), view.keys[slots].tolist())
 
 
 def _in_key_order(snapshot: Snapshot, mask: NDArray[np.bool_] | None) -> NDArray[np.intp]:
@@ -32,7 +35,7 @@ def _in_key_order(snapshot: Snapshot, mask: NDArray[np.bool_] | None) -> NDArray
     if mask is None:
         return view.in_key_order()
     slots = np.flatnonzero(mask)
-    if len(slots) * 8 > view.n:
+    if len(slots) * 8 > snapshot.n:
         order = view.in_key_order()
         return order[mask[order]]
     return slots[np.argsort(view.keys[slots], kind="stable")]
@@ -44,18 +47,22 @@ def count(snapshot: Snapshot, filters: tuple[Expression, ...] = ()) -> int:
     return snapshot.view.count if mask is None else int(np.count_nonzero(mask))
 
 
+def _projection(snapshot: Snapshot, names: tuple[str, ...]) -> Projection:
+    """As in Milvus, rows always carry their primary key."""
+    collection, names = snapshot.collection, (snapshot.schema.primary.name, *names)
+    return collection.projections.get(names) or make_projection(collection, names)
+
+
 def select_keys(
-    snapshot: Snapshot, keys: Sequence[Any], projection: Projection
+    snapshot: Snapshot, keys: Sequence[Any], names: tuple[str, ...]
 ) -> list[dict[str, Any]]:
-    """The rows of some keys, in the order of the keys; those that do not exist are left out."""
-    wanted = list(dict.fromkeys(keys))
+    """The rows of some keys, in the order of the keys; those that do not exist are left out.
+
+    Raises:
+        DataNotMatchException: if a key has another type than the collection's.
+    """
+    wanted = list(dict.fromkeys(check_keys(snapshot.schema, keys)))
+    projection = _projection(snapshot, names)
     rows = snapshot.state.tables.rows_of(snapshot.db, wanted)
     found = [key for key in wanted if key in rows]
     return fetch(snapshot, projection, [rows[key] for key in found], found)
-
-
-def _entities(
-    snapshot: Snapshot, slots: NDArray[np.intp], projection: Projection
-) -> list[dict[str, Any]]:
-    view = snapshot.view
-    return fetch(snapshot, projection, view.rows[slots].tolist(), view.keys[slots].tolist())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
+from collections.abc import Collection as Several
+from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any, TypeVar
 
@@ -12,11 +14,29 @@ from numpy.typing import NDArray
 from elanus.engine._parts import Path, TextKey, TextPart, column_key
 from elanus.engine._state import CollectionState, OutdatedSnapshotError
 from elanus.engine._view import PartKey, View
-from elanus.query import Column, Expression, FieldKind, evaluate
-from elanus.schema import DEFAULT_B, DEFAULT_K1, Schema
+from elanus.query import Column, Expression, evaluate
+from elanus.schema import DEFAULT_B, DEFAULT_K1
 from elanus.storage import CollectionInfo, Connection, Reader, read_state
 
 T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Collection:
+    """An entry of the catalogue with what belongs to it.
+
+    Attributes:
+        info: the entry, which never changes.
+        state: what this process keeps of the collection, whatever the catalogue says.
+        targets: what searches of a field by a metric mean. This and the next are worked out of the
+            entry at first use, and grow.
+        projections: what names of output fields mean.
+    """
+
+    info: CollectionInfo
+    state: CollectionState
+    targets: dict[Any, Any] = field(default_factory=dict)
+    projections: dict[tuple[str, ...], Any] = field(default_factory=dict)
 
 
 class Snapshot:
@@ -25,22 +45,31 @@ class Snapshot:
     Args:
         reader: the file; a transaction is begun when it is first needed.
         seq: number of the commit to see.
-        info: the collection as of that commit.
-        state: what this process keeps of it.
+        collection: as of that commit.
+
+    Attributes:
+        collection, info, schema, state: the collection, and its parts.
+        view: the rows of the commit.
+        n: number of slots.
+        kinds: what the fields are, by name.
     """
 
-    def __init__(
-        self, reader: Reader, seq: int, info: CollectionInfo, state: CollectionState
-    ) -> None:
-        self.info = info
-        self.state = state
+    __slots__ = ("_reader", "_seq", "collection", "info", "kinds", "n", "schema", "state", "view")
+
+    def __init__(self, reader: Reader, seq: int, collection: Collection) -> None:
         self._reader = reader
         self._seq = seq
+        self.collection = collection
+        self.info = info = collection.info
+        self.schema = info.schema
+        self.state = state = collection.state
+        self.kinds = state.kinds
         if state.saved.maps:
             state.check_maps()
         view = state.view
         # A view of this commit needs nothing of the file, and a search of it no transaction.
-        self._view = view if view.seq == seq else state.at(self.db, info, seq)
+        self.view: View = view if view.seq == seq else state.at(self.db, info, seq)
+        self.n = len(self.view.rows)
 
     @property
     def db(self) -> Connection:
@@ -55,42 +84,23 @@ class Snapshot:
                 raise OutdatedSnapshotError
         return self._reader.db
 
-    @property
-    def view(self) -> View:
-        """The rows of this commit."""
-        return self._view
-
-    @property
-    def schema(self) -> Schema:
-        """The collection's schema."""
-        return self.info.schema
-
     def part(self, key: PartKey) -> Any:
         """An index or column, covering every slot of the view."""
-        part = self._view.derived.current.get(key)
+        part = self.view.derived.current.get(key)
         return self._followed(key) if part is None else part
 
     def _followed(self, key: PartKey) -> Any:
-        part = self._view.part(key)
+        part = self.view.part(key)
         if part is None:
-            view = self.state.with_part(self.db, self.info, self._view.seq, key)
-            if view.numbering is not self._view.numbering:
+            view = self.state.with_part(self.db, self.info, self._seq, key)
+            if view.numbering is not self.view.numbering:
                 # Slots were numbered afresh meanwhile: masks and slots known so far are void.
                 raise OutdatedSnapshotError
-            self._view = view
+            self.view = view
             part = view.parts[key]
         return part
 
     # --- column source of filters ----------------------------------------------------------
-
-    @property
-    def n(self) -> int:
-        """Number of slots."""
-        return self._view.n
-
-    def kind(self, name: str) -> FieldKind | None:
-        """What a field is; None if there is no such field."""
-        return self.state.kinds.get(name)
 
     def column(self, path: Path) -> Column:
         """The values of a field or path by slot."""
@@ -106,7 +116,7 @@ class Snapshot:
             return np.zeros(self.n, dtype=bool)
         return part.index.matching(list(numbers.values()), minimum)
 
-    def numbers(self, field: str, terms: Collection[str]) -> dict[str, int]:
+    def numbers(self, field: str, terms: Several[str]) -> dict[str, int]:
         """Vocabulary numbers of those terms of a text field that have one."""
         vocabulary = self.state.vocabularies[field]
         found = vocabulary.known(terms)
@@ -124,26 +134,31 @@ class Snapshot:
     def eligible(self, *filters: Expression) -> NDArray[np.bool_] | None:
         """The alive slots that all filters let pass, not to be changed; None if all slots are."""
         if not filters:
-            return self._view.mask
-        mask = self._view.derived.masks.get(filters)
+            return self.view.mask
+        mask = self.view.derived.masks.get(filters)
         if mask is None:
             masks = [evaluate(expression, self) for expression in filters]
-            alive = self._view.mask
+            alive = self.view.mask
             mask = reduce(np.logical_and, masks if alive is None else [*masks, alive])
-            self._view.derived.masks.put(filters, mask)
+            self.view.derived.masks.put(filters, mask)
         return mask
 
-    def by_row(self, read: Callable[[Connection], dict[int, T]], rows: list[int]) -> list[T]:
+    def by_row(self, rows: list[int], read: Callable[..., dict[int, T]], *what: Any) -> list[T]:
         """What is stored of some rows of the view, in their order.
 
         It needs no transaction: a row never changes, and its number is never used again; so one
         that is there is the row that was meant, and one that is missing was deleted since.
 
+        Args:
+            rows: their numbers.
+            read: reads them by number; takes a connection, and what follows here.
+            *what: what else it takes, the rows among it.
+
         Raises:
             OutdatedSnapshotError: if one is missing.
         """
         try:
-            found = read(self._reader.db)
+            found = read(self._reader.db, *what)
         except Exception as error:
             # The collection was dropped, and its tables with it.
             if not self._reader.has_begun and "no such table" in str(error):

@@ -121,8 +121,7 @@ class CollectionState:
         A graph inside of which one was searching may hold a lock of its own for ever.
         """
         self._lock = threading.RLock()
-        for vocabulary in self.vocabularies.values():
-            vocabulary.finish(committed=False)
+        self.finish_terms(committed=False)
         parts = {
             key: part.with_graph(None)
             if isinstance(part, DenseIndex) and part.graph is not None and part.graph.busy
@@ -130,6 +129,11 @@ class CollectionState:
             for key, part in self.view.parts.items()
         }
         self.view = self.view.with_parts(parts)
+
+    def finish_terms(self, committed: bool) -> None:
+        """After a transaction that may have given numbers to terms; see `Vocabulary.finish`."""
+        for vocabulary in self.vocabularies.values():
+            vocabulary.finish(committed=committed)
 
     def check_maps(self) -> None:
         """Make sure that all that is mapped is still there: reading it would kill the process.

@@ -11,13 +11,15 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from elanus.errors import DataNotMatchException
-from elanus.schema import Batch, DataType, Schema
+from elanus.engine._snapshot import Snapshot
+from elanus.engine._state import CollectionState
+from elanus.errors import DataNotMatchException, shown
+from elanus.query import Expression
+from elanus.schema import Batch, DataType, Rejected, Schema, converter
 from elanus.storage import (
+    CollectionInfo,
     Connection,
     NewRows,
-    Tables,
-    Vocabulary,
     bump,
     encode_dense,
     encode_sparse,
@@ -96,25 +98,16 @@ class Writer:
 
     Args:
         db: a connection inside a writing transaction.
-        number: the collection's number.
-        schema: its schema.
-        tables: its tables.
-        vocabularies: of its analysed fields.
+        info: the collection.
+        state: what this process keeps of it.
     """
 
-    def __init__(
-        self,
-        db: Connection,
-        number: int,
-        schema: Schema,
-        tables: Tables,
-        vocabularies: Mapping[str, Vocabulary],
-    ) -> None:
+    def __init__(self, db: Connection, info: CollectionInfo, state: CollectionState) -> None:
         self._db = db
-        self._number = number
-        self._primary = schema.primary
-        self._tables = tables
-        self._vocabularies = vocabularies
+        self._number = info.number
+        self._primary = info.schema.primary
+        self._tables = state.tables
+        self._vocabularies = state.vocabularies
 
     def put(self, part: Prepared) -> list[Any]:
         """Insert rows, replacing those whose keys exist; the keys of all rows."""
@@ -160,6 +153,15 @@ class Writer:
         return len(numbers)
 
 
+def delete(snapshot: Snapshot, db: Connection, filters: tuple[Expression, ...]) -> int:
+    """Delete the rows that all filters let pass; how many. The transaction is of the snapshot."""
+    mask, view = snapshot.eligible(*filters), snapshot.view
+    rows = view.rows if mask is None else view.rows[np.flatnonzero(mask)]
+    deleted = Writer(db, snapshot.info, snapshot.state).remove(rows.tolist())
+    bump(db)
+    return deleted
+
+
 def _last_of_each(keys: Sequence[Any]) -> list[int] | None:
     """Places of the rows to keep when a key occurs twice: the last one. None keeps all."""
     last = {key: place for place, key in enumerate(keys)}
@@ -168,3 +170,21 @@ def _last_of_each(keys: Sequence[Any]) -> list[int] | None:
 
 def _picked(values: Sequence[Any], places: list[int] | None) -> Sequence[Any]:
     return values if places is None else [values[place] for place in places]
+
+
+def check_keys(schema: Schema, keys: Sequence[Any]) -> list[Any]:
+    """Primary keys, checked against the key's type.
+
+    Raises:
+        DataNotMatchException: if one has another type.
+    """
+    convert = converter(schema.primary)
+    checked = []
+    for key in keys:
+        try:
+            checked.append(convert(key))
+        except Rejected as rule:
+            raise DataNotMatchException(
+                f"primary key {schema.primary.name!r}: {rule}; got {shown(key)}"
+            ) from None
+    return checked

@@ -7,8 +7,9 @@ from elanus.query.columns._convert import to_float
 from elanus.query.columns._kinds import MISSING, FieldKind, FieldType, ValueType
 from elanus.query.columns._strings import Strings
 from elanus.query.filter._bind import bind
-from elanus.query.filter._check import ColumnPath, KindOf, check, columns_of
+from elanus.query.filter._check import ColumnPath, Kinds, check
 from elanus.query.filter._from_dict import filter_from_dict
+from elanus.query.filter._given import as_filter
 from elanus.query.filter._parser import parse_filter
 from elanus.query.filter._rebase import rebase_names
 from elanus.query.filter._tree import Expression
@@ -23,13 +24,13 @@ __all__ = [
     "FieldKind",
     "FieldType",
     "Fusion",
-    "KindOf",
+    "Kinds",
     "RankedLeg",
     "Strings",
     "ValueType",
+    "as_filter",
     "bind",
     "check",
-    "columns_of",
     "evaluate",
     "extract_path",
     "filter_from_dict",

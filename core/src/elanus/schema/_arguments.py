@@ -44,6 +44,8 @@ def is_number(value: Any) -> bool:
 
 def whole(what: str, value: Any, least: int, most: int = _MOST) -> int:
     """An integer from ``least`` to ``most``."""
+    if type(value) is int and least <= value <= most:
+        return value
     if not is_whole(value) or not least <= int(value) <= most:
         bounds = f"of at least {least}" if most == _MOST else f"from {least} to {most}"
         refuse(what, f"an integer {bounds}", value)

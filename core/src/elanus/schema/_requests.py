@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,11 +16,18 @@ from elanus.schema._arguments import (
     flag,
     mapping,
     members,
+    names,
     refuse,
     whole,
     word,
 )
 from elanus.schema._types import Metric
+from elanus.schema._vectors import split_queries
+
+COUNT = "count(*)"
+"""The output field that asks for the number of rows."""
+
+_COUNT = re.compile(r"\s*count\s*\(\s*\*\s*\)\s*", re.IGNORECASE)
 
 
 class AnnSearchRequest:
@@ -168,6 +176,8 @@ class SearchParams:
     reorder_k: int | None = None
 
 
+_UNTOLD = SearchParams()
+
 # Parameters of other index types: Milvus lets one pass them to any, where they mean nothing.
 _OTHER_INDEXES = frozenset(
     {"search_list", "level", "drop_ratio_search", "drop_ratio_build",
@@ -209,6 +219,91 @@ def _count(name: str, value: Any) -> int | None:
     if value is None:
         return None
     return whole(f"search parameter {name}", as_written(value), 1, 65536)
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRequest:
+    """The checked arguments of a vector search.
+
+    Attributes:
+        queries: one vector or text a query.
+        field: the vector field; None if the collection has only one. Whether it is a name at all
+            is looked at with the collection, whose fields the error lists.
+        limit: number of hits a query.
+        params: metric and effort.
+        offset: how many of the best hits are left out.
+        digits: to how many digits scores are rounded; -1 for not at all.
+    """
+
+    queries: list[Any]
+    field: Any
+    limit: int
+    params: SearchParams
+    offset: int = 0
+    digits: int = -1
+
+
+def as_search(
+    data: Any,
+    field: Any,
+    limit: Any,
+    search_params: Mapping[str, Any] | None,
+    more: dict[str, Any] | None = None,
+) -> SearchRequest:
+    """The request that ``search``, or one leg of a hybrid search, is called with.
+
+    Args:
+        data: query vectors or texts, one a query.
+        field: the vector field.
+        limit: number of hits a query.
+        search_params: metric and effort, and in a search ``offset`` and ``round_decimal``.
+        more: further keywords of a search, of which ``offset`` and ``round_decimal`` are taken out;
+            None for a leg, which has neither.
+
+    Raises:
+        ParamError: if an argument is wrong.
+        UnsupportedError: if a parameter is a feature of Milvus that this engine does not have.
+    """
+    options = mapping("search_params", search_params)
+    offset, digits = (0, -1) if more is None else as_page(more, options)
+    if data is None and more is not None:
+        raise ParamError("search: data is needed: one vector or text a query")
+    return SearchRequest(
+        split_queries(data),
+        str.__str__(field) if isinstance(field, str) else field,
+        whole("limit", limit, 1),
+        as_search_params(options) if options else _UNTOLD,
+        offset,
+        digits,
+    )
+
+
+def as_page(more: dict[str, Any], options: dict[str, Any]) -> tuple[int, int]:
+    """``offset`` and ``round_decimal``, taken out of a call's keywords or its parameters."""
+    offset = more.pop("offset", options.pop("offset", 0))
+    digits = more.pop("round_decimal", options.pop("round_decimal", -1))
+    return (
+        0 if offset is None else whole("offset", offset, 0),
+        whole("round_decimal", digits, -1, 100),
+    )
+
+
+def output_names(given: Any, *, counting: bool = False) -> tuple[str, ...]:
+    """``output_fields`` as plain names; none if nothing is asked for.
+
+    Args:
+        given: what the caller gave.
+        counting: whether ``count(*)`` may be among them, in any case and spacing.
+
+    Raises:
+        ParamError: if it is no list of names.
+    """
+    if given is None:
+        return ()
+    found = [COUNT if _COUNT.fullmatch(name) else name for name in names("output_fields", given)]
+    if COUNT in found and not counting:
+        raise ParamError(f"output_fields: {COUNT} can only be asked of query")
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,9 +50,10 @@ from elanus.storage.tables._codec import (
     encode_sparse,
     encode_terms,
 )
-from elanus.storage.tables._tables import NewRows, Tables
+from elanus.storage.tables._tables import Tables
 from elanus.storage.tables._verify import faults
 from elanus.storage.tables._vocabulary import Vocabulary
+from elanus.storage.tables._writing import NewRows
 
 __all__ = [
     "SQLITE_VERSION",

@@ -51,9 +51,14 @@ _NO_ROOM = frozenset({apsw.SQLITE_IOERR_SHMSIZE, apsw.SQLITE_IOERR_SHMMAP})
 
 _PIPES = 4
 
-DAMAGE = (
+DECODING = (
     ArithmeticError, AssertionError, AttributeError, BufferError, LookupError, MemoryError,
     RuntimeError, TypeError, ValueError,
+)  # fmt: skip
+"""What decoding damaged bytes or text can raise."""
+
+DAMAGE = (
+    *DECODING,
     apsw.ConstraintError, apsw.FormatError, apsw.FullError, apsw.InternalError, apsw.IOError,
     apsw.MismatchError, apsw.NoMemError, apsw.RangeError, apsw.SchemaChangeError, apsw.SQLError,
     apsw.TooBigError,

@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import apsw
 
 from elanus.errors import DatabaseCorruptError
 
-Error: Final = apsw.Error
+Error: TypeAlias = apsw.Error
 """The root of SQLite's errors; `translate` makes ours of them."""
 
 InterruptError: Final = apsw.InterruptError

@@ -32,7 +32,7 @@ def path(tmp_path):
 
 def state_of(client):
     client.query("c", limit=1)
-    return next(iter(client._database._states.values()))
+    return next(iter(client._database.commits.states.values()))
 
 
 def search(client, k=10, field="vector"):
@@ -155,7 +155,7 @@ def test_who_holds_damaged_vectors_hears_of_it_from_another_process(path, saved,
             from elanus import MilvusClient
             client = MilvusClient({os.fspath(path)!r})
             client.search("c", [{QUERY.tolist()}], anns_field="vector")
-            (state,) = client._database._states.values()
+            (state,) = client._database.commits.states.values()
             client._database._upkeep.background.wait((state.number, "check"))
             client.close()
             """

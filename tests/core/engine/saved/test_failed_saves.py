@@ -35,7 +35,7 @@ def path(tmp_path):
 
 def state_of(client):
     client.query("c", limit=1)
-    return next(iter(client._database._states.values()))
+    return next(iter(client._database.commits.states.values()))
 
 
 def contents(path):

@@ -20,7 +20,7 @@ DIM = 16
 
 def _state(client):
     client.query("c", limit=1)
-    return next(iter(client._database._states.values()))
+    return next(iter(client._database.commits.states.values()))
 
 
 def _index(client):
@@ -341,7 +341,7 @@ def test_another_process_adopts_the_graph_that_this_one_saves(path, fill, query)
             _graphs.Graph.build = None  # adopting needs no building
             client = MilvusClient({str(path)!r})
             def index():
-                parts = next(iter(client._database._states.values())).view.parts
+                parts = next(iter(client._database.commits.states.values())).view.parts
                 return next(p for k, p in parts.items() if type(k).__name__ == "DenseKey")
             query = np.ones({DIM})
             client.search("c", [query], anns_field="vector")

@@ -13,7 +13,7 @@ import pytest
 
 from elanus import MilvusClient
 from elanus.engine._parts import TextKey
-from elanus.storage import Tables
+from elanus.storage.tables._following import Following
 
 QUERY = "black pink common"
 
@@ -42,20 +42,20 @@ def saved(path, fill):
 def reads(monkeypatch):
     """Numbers of rows whose terms indexes read from the tables, one entry a read of any."""
     found = []
-    read = Tables.terms_since
+    read = Following.terms_since
 
     def counted(self, *args):
         rows, terms = read(self, *args)
         found.extend([len(rows)] * (len(rows) > 0))
         return rows, terms
 
-    monkeypatch.setattr(Tables, "terms_since", counted)
+    monkeypatch.setattr(Following, "terms_since", counted)
     return found
 
 
 def state_of(client):
     client.query("c", limit=1)
-    return next(iter(client._database._states.values()))
+    return next(iter(client._database.commits.states.values()))
 
 
 def wait(client):
@@ -222,7 +222,7 @@ def test_a_process_that_is_killed_while_it_saves_leaves_what_was_saved(path, sav
         _saving.write_arrays = half
         client = MilvusClient({os.fspath(path)!r})
         client.search("c", [{QUERY!r}], anns_field="terms", limit=5)
-        state = next(iter(client._database._states.values()))
+        state = next(iter(client._database.commits.states.values()))
         state.saved.drop_text("text")
         client._database._upkeep.cache.save(state)
         """

@@ -33,8 +33,9 @@ class Rows:
         self.asked = []
         self.matches = []
 
-    def kind(self, name):
-        return self.fields.get(name)
+    @property
+    def kinds(self):
+        return self.fields
 
     def column(self, path):
         self.asked.append(path)

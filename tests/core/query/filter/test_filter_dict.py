@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from elanus import DocumentStore
 from elanus.errors import FilterError
-from elanus.query import bind, evaluate, filter_from_dict, parse_filter, rebase_names
+from elanus.query import as_filter, evaluate, filter_from_dict, parse_filter
+from elanus.query.filter import _tree as tree
+from elanus.query.filter._rebase import rebase_names
 
 keys = st.sampled_from(["k", "a.b", 'q"\\', "and", "new\nline", ""])
 scalars = st.one_of(
@@ -163,16 +165,16 @@ def chooses(document, key, test):
 @settings(max_examples=500, deadline=None)
 @given(queries, st.lists(documents, max_size=5))
 def test_a_dict_filter_selects_what_a_plain_matcher_selects(make_rows, query, data):
-    text, params = filter_from_dict(query, "j")
+    expression = filter_from_dict(query, "j")
     source = make_rows([{"j": document} for document in data])
-    mask = evaluate(bind(parse_filter(text), params), source)
-    assert mask.tolist() == [selects(document, query) for document in data], text
+    mask = evaluate(expression, source)
+    assert mask.tolist() == [selects(document, query) for document in data], expression
 
 
 def test_values_and_keys_never_become_syntax():
-    text, params = filter_from_dict({'k"] == 1 or true or j["': '" or true'}, "j")
-    assert text == 'j["k\\"] == 1 or true or j[\\""] == {p0}'
-    assert params == {"p0": '" or true'}
+    key, value = 'k"] == 1 or true or j["', '" or true'
+    wanted = tree.Compare(None, "==", tree.Path(None, "j", (key,)), tree.Literal(None, value))
+    assert filter_from_dict({key: value}, "j").root == wanted
 
 
 def test_every_value_of_every_operator_is_bound():
@@ -182,9 +184,13 @@ def test_every_value_of_every_operator_is_bound():
         **dict.fromkeys(["$substring", "$isubstring", "$contains"], attack),
         **{operator: [attack] for operator in ("$in", "$nin", "$any", "$all")},
     }.items():
-        text, params = filter_from_dict({"k": {operator: value}}, "j")
-        assert "or true" not in text
-        assert len(params) == 1
+        expression = filter_from_dict({"k": {operator: value}}, "j")
+        nodes = list(tree.walk(expression.root))
+        names = [node.name for node in nodes if isinstance(node, tree.Path)]
+        assert names == ["j"]
+        held = [node for node in nodes if isinstance(node, tree.Literal | tree.ListLiteral)]
+        assert len(held) == 1
+        assert attack in repr(held[0])
 
 
 def test_the_case_of_letters_that_fold_to_several_does_not_matter(make_rows):
@@ -196,15 +202,14 @@ def test_the_case_of_letters_that_fold_to_several_does_not_matter(make_rows):
         ("i̇ST", [4]),
         ("", [*range(5)]),
     ]:
-        text, params = filter_from_dict({"k": {"$isubstring": wanted}}, "j")
-        found = np.flatnonzero(evaluate(bind(parse_filter(text), params), source)).tolist()
+        expression = filter_from_dict({"k": {"$isubstring": wanted}}, "j")
+        found = np.flatnonzero(evaluate(expression, source)).tolist()
         assert found == expected, wanted
 
 
 def test_a_key_with_dots_is_one_key(make_rows):
     source = make_rows([{"j": {"a.b": 1}}, {"j": {"a": {"b": 1}}}])
-    text, params = filter_from_dict({"a.b": 1}, "j")
-    assert evaluate(bind(parse_filter(text), params), source).tolist() == [True, False]
+    assert evaluate(filter_from_dict({"a.b": 1}, "j"), source).tolist() == [True, False]
 
 
 def test_a_document_without_the_key_is_not_equal(make_rows):
@@ -219,13 +224,13 @@ def test_a_document_without_the_key_is_not_equal(make_rows):
         ({"k": {"$nin": [None, 1]}}, [3]),
         ({"k": {"$gt": 0}}, [2]),
     ]:
-        text, params = filter_from_dict(query, "j")
-        found = np.flatnonzero(evaluate(bind(parse_filter(text), params), source)).tolist()
+        expression = filter_from_dict(query, "j")
+        found = np.flatnonzero(evaluate(expression, source)).tolist()
         assert found == expected, query
 
 
 def test_an_empty_dict_gives_an_empty_filter():
-    assert filter_from_dict({}, "j") == ("", {})
+    assert filter_from_dict({}, "j") is None
 
 
 def nested(levels):
@@ -275,11 +280,10 @@ def test_a_dict_that_is_no_filter_is_an_error(query, said):
         filter_from_dict(query, "j")
 
 
-def test_forty_levels_of_a_dict_still_parse():
-    text, _ = filter_from_dict(nested(40), "j")
-    assert parse_filter(text)
+def test_forty_levels_of_a_dict_are_a_filter():
+    assert filter_from_dict(nested(40), "j")
     wide = {"$or": [{"k": {"$not": {"$ne": n}}} for n in range(2000)]}
-    assert parse_filter(filter_from_dict(wide, "j")[0])
+    assert filter_from_dict(wide, "j")
 
 
 @pytest.mark.parametrize(
@@ -301,13 +305,16 @@ def test_forty_levels_of_a_dict_still_parse():
     ],
 )
 def test_bare_names_become_keys(written, rebased):
-    assert rebase_names(written, "m", ["text"]) == rebased
+    found = rebase_names(parse_filter(written), "m", ["text"])
+    assert found.root == parse_filter(rebased).root
+    assert found.text == written
+    assert found.templates == parse_filter(written).templates
 
 
 @pytest.mark.parametrize(("text", "position"), [("a ==", 4), ("a and text_match(b, 'x')", 17)])
 def test_errors_of_rebasing_point_into_the_given_text(text, position):
     with pytest.raises(FilterError) as caught:
-        rebase_names(text, "m", ["text"])
+        as_filter(text, root="m", searched=["text"])
     assert caught.value.position == position
     assert caught.value.expression == text
 
@@ -340,7 +347,8 @@ def test_a_dict_that_holds_dicts_many_times_over_is_refused(operator):
     with pytest.raises(FilterError, match="holds the same dicts more than 100,000 times") as caught:
         filter_from_dict(doubled(operator, 39), "j")
     assert len(str(caught.value)) < 500
-    assert filter_from_dict(doubled(operator, 3), "j")[0].count("==") == 8
+    nodes = tree.walk(filter_from_dict(doubled(operator, 3), "j").root)
+    assert sum(isinstance(node, tree.Compare) for node in nodes) == 8
 
 
 def test_a_dict_that_holds_itself_is_refused():

@@ -320,7 +320,7 @@ def test_any_text_is_a_filter_or_a_filter_error(make_rows, text):
     source = make_rows([{"i": 1, "s": "x", "a": [1], "$meta": {"k": 1}}])
     try:
         expression = bind(parse_filter(text), {"p": 1})
-        check(expression, source.kind)
+        check(expression, source.kinds)
     except FilterError as error:
         assert error.position is None or 0 <= error.position <= len(text)  # noqa: PT017
     else:

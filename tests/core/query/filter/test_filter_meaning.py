@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from elanus.errors import FilterError
-from elanus.query import bind, check, columns_of, evaluate, parse_filter
+from elanus.query import bind, check, evaluate, parse_filter
 
 
 def matches(source, text, **params):
@@ -203,7 +203,7 @@ def test_a_template_refuses_values_that_nothing_equals(value):
 
 def test_an_unbound_template_is_named_also_without_binding(source):
     with pytest.raises(FilterError, match=r"template \{x\} has no value"):
-        check(parse_filter("i == {x}"), source.kind)
+        check(parse_filter("i == {x}"), source.kinds)
 
 
 def test_an_unknown_name_is_an_error_without_a_dynamic_field(make_rows):
@@ -217,7 +217,8 @@ def test_an_unknown_name_is_an_error_without_a_dynamic_field(make_rows):
 
 def test_columns_are_named_with_their_steps(source):
     text = 'i > 1 and a[0] == 1 and j["x"][2] == 1 and k["y"] == i and $meta["z"] == 1 and text_match(t, "x")'
-    assert columns_of(parse_filter(text), source.kind) == {
+    references = check(parse_filter(text), source.kinds).values()
+    assert {reference.column for reference in references} == {
         ("i",), ("a",), ("j", "x", 2), ("$meta", "k", "y"), ("$meta", "z"),
     }  # fmt: skip
 

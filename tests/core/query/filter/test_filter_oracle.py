@@ -8,7 +8,7 @@ import unicodedata
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from elanus.query import bind, columns_of, evaluate, parse_filter
+from elanus.query import bind, check, evaluate, parse_filter
 
 MIN, MAX = -(2**63), 2**63 - 1
 UNKNOWN = None
@@ -460,7 +460,8 @@ def test_a_mask_holds_the_rows_for_which_the_filter_is_true(make_rows, nodes, da
         assert mask.dtype == bool
         assert mask.tolist() == [truth_of(node, row) is True for row in data], text
         assert len(source.asked) == len(set(source.asked))
-        assert set(source.asked) == columns_of(expression, source.kind)
+        references = check(expression, source.kinds).values()
+        assert set(source.asked) == {reference.column for reference in references}
 
 
 @SETTINGS

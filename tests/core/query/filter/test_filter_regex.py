@@ -408,6 +408,6 @@ def test_is_true_makes_two_values_of_three(source):
 )
 def test_what_does_not_fit_is_an_error_that_points_at_its_place(source, text, position, says):
     with pytest.raises(FilterError) as caught:
-        check(parse_filter(text), source.kind)
+        check(parse_filter(text), source.kinds)
     assert caught.value.position == position
     assert says in str(caught.value)

@@ -26,54 +26,48 @@ class _Process:
 
     Attributes:
         ends: whether the end has begun.
-        reading: the daemon threads that read, by their number.
         stops: what is done first when it begins.
     """
 
     def __init__(self) -> None:
         self.ends = False
-        self.reading: dict[int, None] = {}
         self.stops: list[Callable[[], None]] = []
 
 
-_process = _Process()
+process = _Process()
+
+reading: dict[int, None] = {}
+"""The threads that read, by their number; the end waits for them, within reason."""
 
 
 def first(stop: Callable[[], None]) -> Callable[[], None]:
     """Have something done when the end begins: a decorator."""
-    _process.stops.append(stop)
+    process.stops.append(stop)
     return stop
 
 
 def has_begun() -> bool:
     """Whether the interpreter ends."""
-    return _process.ends
+    return process.ends
 
 
-def enter() -> None:
-    """Say that this thread reads; until `leave`, the end waits for it, within reason."""
-    _process.reading[threading.get_ident()] = None
-    # Announced before it looks, so that it is either waited for or sees the end.
-    if _process.ends and threading.current_thread().daemon:
-        leave()
+def hold() -> None:
+    """Keep this thread from reading, now that the end has begun, if the end could kill it."""
+    if threading.current_thread().daemon:
+        reading.pop(threading.get_ident(), None)
         time.sleep(_HOLD_SECONDS)
-
-
-def leave() -> None:
-    """Say that it is done."""
-    _process.reading.pop(threading.get_ident(), None)
 
 
 @atexit.register
 def _end() -> None:
-    _process.ends = True
+    process.ends = True
     deadline = time.monotonic() + _PATIENCE
-    _process.reading.pop(threading.get_ident(), None)
-    while _process.reading and time.monotonic() < deadline:
+    reading.pop(threading.get_ident(), None)
+    while reading and time.monotonic() < deadline:
         time.sleep(_LOOK_SECONDS)
-    for stop in _process.stops:
+    for stop in process.stops:
         stop()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_process.reading.clear)
+    os.register_at_fork(after_in_child=reading.clear)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _JSON = FieldKind(FieldType.JSON)
 _PLAIN = ("bools", "ints", "floats", "codes")
+_ARRAYS = ("kinds", *_PLAIN, "starts", "lengths", "owners")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,6 +37,12 @@ class Column:
         type: the type of every slot, as long as ``kinds`` is None.
         strings: the dictionary that ``codes`` refer to.
         elements: the elements of all arrays, one after another, as a column of their own.
+        kinds: ``ValueType`` of each slot, uint8 (n,); None if all are of ``type``.
+        bools, ints, codes: values of the BOOL, INT and STRING slots, (n,).
+        floats: values of the FLOAT slots, (n,); float32 for a FLOAT field, otherwise float64.
+        starts: where the elements of each ARRAY slot begin in ``elements``, (n,).
+        lengths: number of elements of each ARRAY slot, (n,).
+        owners: the slot that each of ``elements`` belongs to, (elements.n,).
     """
 
     kind: FieldKind
@@ -43,7 +50,14 @@ class Column:
     type: ValueType
     strings: Strings = field(repr=False)
     elements: Column | None = field(default=None, repr=False)
-    _arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict, repr=False)
+    kinds: NDArray[np.uint8] | None = field(default=None, repr=False)
+    bools: NDArray[np.bool_] | None = field(default=None, repr=False)
+    ints: NDArray[np.int64] | None = field(default=None, repr=False)
+    floats: NDArray[np.float64] | NDArray[np.float32] | None = field(default=None, repr=False)
+    codes: NDArray[np.int32] | None = field(default=None, repr=False)
+    starts: NDArray[np.int64] | None = field(default=None, repr=False)
+    lengths: NDArray[np.int64] | None = field(default=None, repr=False)
+    owners: NDArray[np.int64] | None = field(default=None, repr=False)
     _grown: Mapping[str, Growing] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -62,59 +76,23 @@ class Column:
         cls, kinds: NDArray[np.uint8], ints: NDArray[np.int64], floats: NDArray[np.float64]
     ) -> Column:
         """Return a column of computed numbers; ``kinds`` holds INT, FLOAT or MISSING."""
-        arrays: dict[str, NDArray[Any]] = {"kinds": kinds, "ints": ints, "floats": floats}
-        return cls(_JSON, len(kinds), ValueType.MISSING, Strings(), None, arrays)
+        return cls(
+            _JSON, len(kinds), ValueType.MISSING, Strings(), kinds=kinds, ints=ints, floats=floats
+        )
 
     @classmethod
     def constant(cls, value: Any, n: int) -> Column:
         """Return a column with one bool, number or string in every slot, in constant memory."""
         one = cls.empty(_JSON).append([value])
-        repeated = {name: np.broadcast_to(lane, n) for name, lane in one.lanes().items()}
-        return cls(_JSON, n, one.type, one.strings, None, repeated)
+        repeated: dict[str, Any] = {
+            name: np.broadcast_to(lane, n) for name, lane in one.lanes().items()
+        }
+        return cls(_JSON, n, one.type, one.strings, **repeated)
 
-    @property
-    def kinds(self) -> NDArray[np.uint8] | None:
-        """``ValueType`` of each slot, uint8 (n,); None if all are of ``type``."""
-        return self._arrays.get("kinds")
-
-    @property
-    def bools(self) -> NDArray[np.bool_] | None:
-        """Values of the BOOL slots, (n,)."""
-        return self._arrays.get("bools")
-
-    @property
-    def ints(self) -> NDArray[np.int64] | None:
-        """Values of the INT slots, (n,)."""
-        return self._arrays.get("ints")
-
-    @property
-    def floats(self) -> NDArray[np.float64] | NDArray[np.float32] | None:
-        """Values of the FLOAT slots, (n,); float32 for a FLOAT field, otherwise float64."""
-        return self._arrays.get("floats")
-
-    @property
-    def codes(self) -> NDArray[np.int32] | None:
-        """Codes of the STRING slots, (n,)."""
-        return self._arrays.get("codes")
-
-    @property
-    def starts(self) -> NDArray[np.int64] | None:
-        """Where the elements of each ARRAY slot begin in ``elements``, (n,)."""
-        return self._arrays.get("starts")
-
-    @property
-    def lengths(self) -> NDArray[np.int64] | None:
-        """Number of elements of each ARRAY slot, (n,)."""
-        return self._arrays.get("lengths")
-
-    @property
-    def owners(self) -> NDArray[np.int64] | None:
-        """The slot that each of ``elements`` belongs to, (elements.n,)."""
-        return self._arrays.get("owners")
-
-    def lanes(self) -> dict[str, NDArray[Any]]:
-        """Return those of ``bools``, ``ints``, ``floats`` and ``codes`` that there are."""
-        return {name: lane for name, lane in self._arrays.items() if name in _PLAIN}
+    def lanes(self, names: Sequence[str] = _PLAIN) -> dict[str, Any]:
+        """Return those arrays that there are; ``bools ints floats codes``, or others by name."""
+        lanes = {name: getattr(self, name) for name in names}
+        return {name: lane for name, lane in lanes.items() if lane is not None}
 
     def all_kinds(self) -> NDArray[np.uint8]:
         """Return ``kinds``, or ``type`` repeated in constant memory; read-only."""
@@ -130,13 +108,13 @@ class Column:
         inside = (lengths > at) & (self.all_kinds() == ValueType.ARRAY)
         index = np.where(inside, starts + at, 0)
         lanes = {name: lane[index] for name, lane in elements.lanes().items()}
-        lanes["kinds"] = np.where(inside, elements.all_kinds()[index], np.uint8(ValueType.MISSING))
-        return Column(elements.kind, self.n, elements.type, elements.strings, None, lanes)
+        kinds = np.where(inside, elements.all_kinds()[index], np.uint8(ValueType.MISSING))
+        return Column(elements.kind, self.n, elements.type, elements.strings, kinds=kinds, **lanes)
 
     def take(self, slots: NDArray[np.int64]) -> Column:
         """Return a column of some of the slots; its arrays still refer to ``elements``."""
-        lanes = {name: lane[slots] for name, lane in self._arrays.items() if name != "owners"}
-        return Column(self.kind, len(slots), self.type, self.strings, self.elements, lanes)
+        lanes = {name: lane[slots] for name, lane in self.lanes(_ARRAYS[:-1]).items()}
+        return Column(self.kind, len(slots), self.type, self.strings, self.elements, **lanes)
 
     def append(self, values: Sequence[Any]) -> Column:
         """Return a column that has the values behind the present ones, amortised O(values).
@@ -159,26 +137,27 @@ class Column:
     def _join(self, batch: Converted) -> Column:
         offset = self.elements.n if self.elements else 0
         _shift(batch.lanes, self.n, offset)
-        names = (*self._arrays, *(new for new in batch.lanes if new not in self._arrays))
-        grown = {name: self._extended(name, batch, offset) for name in names}
+        grown = {
+            name: self._extended(name, batch, offset)
+            for name in _ARRAYS
+            if getattr(self, name) is not None or name in batch.lanes
+        }
         elements = self.elements
         if batch.elements is not None:
             elements = (elements or Column.empty(_element_kind(self.kind))).append(batch.elements)
         type_ = batch.type if self.n == 0 else self.type
-        arrays = {name: each.array for name, each in grown.items()}
-        return Column(self.kind, self.n + batch.n, type_, self.strings, elements, arrays, grown)
+        n = self.n + batch.n
+        arrays: dict[str, Any] = {name: each.array for name, each in grown.items()}
+        return Column(self.kind, n, type_, self.strings, elements, _grown=grown, **arrays)
 
     def _extended(self, name: str, batch: Converted, offset: int) -> Growing:
-        size = offset if name == "owners" else self.n
-        more = batch.lanes.get(name)
-        if more is None:
-            dtype = self._arrays[name].dtype
-            more = np.zeros(0 if name == "owners" else batch.n, dtype)
-        shown = self._arrays.get(name)
+        more, shown = batch.lanes.get(name), getattr(self, name)
         if shown is None:
-            shown = np.full(size, self.type if name == "kinds" else 0, more.dtype)
-        grown = self._grown.get(name) or Growing.of(shown)
-        return grown.append(more)
+            size = offset if name == "owners" else self.n
+            shown = np.full(size, self.type if name == "kinds" else 0, batch.lanes[name].dtype)
+        if more is None:
+            more = np.zeros(0 if name == "owners" else batch.n, shown.dtype)
+        return (self._grown.get(name) or Growing.of(shown)).append(more)
 
 
 def _element_kind(kind: FieldKind) -> FieldKind:

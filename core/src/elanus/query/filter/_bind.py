@@ -63,11 +63,10 @@ def _bound(node: tree.Template, values: Mapping[str, Any], text: str) -> tree.No
     except TypeError as error:
         reason = f"the value of template {{{node.name:.80}}} {error}"
         raise FilterError(reason, text, node.position) from None
-    literal = tree.ListLiteral if isinstance(value, tuple) else tree.Literal
-    return literal(node.position, value)
+    return tree.literal(node.position, value)
 
 
-def _moved(node: tree.Node, position: int) -> tree.Node:
+def _moved(node: tree.Node, position: int | None) -> tree.Node:
     """A node at another place, with all that was made of its values."""
     found = copy(node)
     object.__setattr__(found, "position", position)

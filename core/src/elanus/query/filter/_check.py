@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn, TypeAlias, cast
 
 from elanus.errors import FilterError, shown
 from elanus.query.columns._kinds import FieldKind, FieldType
 from elanus.query.filter import _tree as tree
-from elanus.query.filter.evaluation._members import Members
+from elanus.query.filter._members import Members
 from elanus.query.filter.patterns._regex import compile_regex
 
-KindOf: TypeAlias = Callable[[str], "FieldKind | None"]
-"""Gives the kind of a schema field, None for other names. ``"$meta"`` is a JSON field in a
-collection with a dynamic field, and None in others."""
+Kinds: TypeAlias = Mapping[str, FieldKind]
+"""The kind of every schema field; ``"$meta"`` is a JSON field in a collection with a dynamic field,
+and missing in others."""
 
 ColumnPath: TypeAlias = tuple["str | int", ...]
 """A schema field, or ``"$meta"`` and a dynamic key; the steps into JSON follow."""
@@ -24,6 +24,12 @@ DYNAMIC: Final = "$meta"
 _STEPS_SHOWN: Final = 3
 _NUMBERS: Final = (FieldType.INT, FieldType.FLOAT32, FieldType.DOUBLE)
 _NUMBER: Final = FieldKind(FieldType.DOUBLE)
+_LITERALS: Final[dict[type, FieldKind]] = {
+    bool: FieldKind(FieldType.BOOL),
+    int: FieldKind(FieldType.INT),
+    float: _NUMBER,
+    str: FieldKind(FieldType.STRING),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,54 +52,46 @@ class Reference:
         return self.kind.type is FieldType.JSON or self.subscript is not None
 
 
-def check(expression: tree.Expression, kind_of: KindOf) -> None:
+def check(expression: tree.Expression, kinds: Kinds) -> dict[tree.Path, Reference]:
     """Check that every name exists and every operator fits its operands.
 
     Args:
         expression: a filter without templates.
-        kind_of: the schema.
+        kinds: the schema.
+
+    Returns:
+        What every path means. The field of a ``text_match`` is no such path: its index answers.
 
     Raises:
         FilterError: it does not fit; ``position`` says where.
     """
-    Checker(expression.text, kind_of).condition(expression.root)
+    checker = _Checker(expression.text, kinds)
+    checker.condition(expression.root)
+    return checker.references
 
 
-def columns_of(expression: tree.Expression, kind_of: KindOf) -> frozenset[ColumnPath]:
-    """Return the columns that ``evaluate`` will ask for.
-
-    The field of a ``text_match`` is none: its index answers.
-
-    Raises:
-        FilterError: a name does not exist.
-    """
-    checker = Checker(expression.text, kind_of)
-    searched = {
-        id(node.operand) for node in tree.walk(expression.root) if isinstance(node, tree.TextMatch)
-    }
-    return frozenset(
-        checker.resolve(node).column
-        for node in tree.walk(expression.root)
-        if isinstance(node, tree.Path) and id(node) not in searched
-    )
-
-
-class Checker:
+@dataclass(slots=True)
+class _Checker:
     """Resolves names and types within one filter."""
 
-    def __init__(self, text: str, kind_of: KindOf) -> None:
-        self._expression = text
-        self._kind_of = kind_of
+    text: str
+    kinds: Kinds
+    references: dict[tree.Path, Reference] = field(default_factory=dict)
 
     def fail(self, reason: str, node: tree.Node) -> NoReturn:
         """Raise a FilterError that points at a node."""
-        raise FilterError(reason, self._expression, node.position)
+        raise FilterError(reason, self.text, node.position)
 
-    def resolve(self, path: tree.Path) -> Reference:
-        """Return what a path means."""
-        kind = self._kind_of(path.name)
-        if kind is None:
-            return self._dynamic(path)
+    def _reference_of(self, path: tree.Path) -> Reference:
+        """What a path means."""
+        found = self.references.get(path)
+        if found is None:
+            kind = self.kinds.get(path.name)
+            found = self._dynamic(path) if kind is None else self._field(path, kind)
+            self.references[path] = found
+        return found
+
+    def _field(self, path: tree.Path, kind: FieldKind) -> Reference:
         if kind.type is FieldType.VECTOR:
             self.fail(f"field {path.name!r:.80} is a vector; filters read scalar fields", path)
         if kind.type is FieldType.JSON:
@@ -108,7 +106,7 @@ class Checker:
         return Reference((path.name,), FieldKind(kind.element), step)
 
     def _dynamic(self, path: tree.Path) -> Reference:
-        dynamic = self._kind_of(DYNAMIC)
+        dynamic = self.kinds.get(DYNAMIC)
         if dynamic is None:
             self.fail(
                 f"no field {path.name!r:.80} in this collection, which has no dynamic field", path
@@ -147,9 +145,9 @@ class Checker:
         """Return the kind of a node that must be a value; a condition is none."""
         match node:
             case tree.Path():
-                return self.resolve(node).kind
+                return self._reference_of(node).kind
             case tree.Literal(value=value):
-                return FieldKind(_type_of(value))
+                return _LITERALS.get(type(value), _NUMBER)
             case tree.ListLiteral():
                 return FieldKind(FieldType.ARRAY)
             case tree.Arithmetic(left=left, right=right):
@@ -244,7 +242,7 @@ class Checker:
         field = node.operand
         if not isinstance(field, tree.Path) or field.steps:
             self.fail("text_match searches a field; its first argument is the name of one", field)
-        kind = self._kind_of(field.name)
+        kind = self.kinds.get(field.name)
         if kind is None or not kind.analysed:
             name = f"{field.name!r:.80}"
             reason = f"text_match searches analysed fields only (enable_match), not {name}"
@@ -264,7 +262,7 @@ class Checker:
     def _reference(self, node: tree.Node, where: str) -> FieldKind:
         if not isinstance(node, tree.Path):
             self.fail(f"{where} needs a field or a key", node)
-        return self.resolve(node).kind
+        return self._reference_of(node).kind
 
     def _array(self, node: tree.Node, function: str) -> FieldKind:
         kind = self._reference(node, function)
@@ -311,11 +309,6 @@ def _literal(value: Any) -> str:
 def _written(steps: tuple[str | int, ...]) -> str:
     first = "".join(f"[{step!r:.40}]" for step in steps[:_STEPS_SHOWN])
     return first + "…" * (len(steps) > _STEPS_SHOWN)
-
-
-def _type_of(value: bool | float | str) -> FieldType:
-    types = {bool: FieldType.BOOL, int: FieldType.INT, str: FieldType.STRING}
-    return types.get(type(value), FieldType.DOUBLE)
 
 
 def _comparable(one: FieldKind, other: FieldKind) -> bool:

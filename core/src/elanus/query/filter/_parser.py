@@ -1,4 +1,4 @@
-"""Tokens to a tree: precedence climbing, with Milvus's precedences.
+"""Tokens to a tree, functions included: precedence climbing, with Milvus's precedences.
 
 One difference: ``not`` binds weaker than comparisons, as in Python and SQL. In Milvus it binds
 stronger, so that ``not a == 1`` is an error there; nothing that Milvus accepts changes its meaning.
@@ -11,7 +11,6 @@ from typing import Any, Final, NoReturn, cast
 
 from elanus.errors import FilterError
 from elanus.query.filter import _tree as tree
-from elanus.query.filter._functions import parse_call
 from elanus.query.filter._lexer import Token, TokenType, tokenize
 
 _OR, _AND, _NOT, _COMPARE, _SUM, _TERM, _SIGN, _POWER = range(1, 9)
@@ -31,10 +30,17 @@ _DESCENDING: Final = (">", ">=")
 _ORDERED: Final = _ASCENDING + _DESCENDING
 _COMPARISONS: Final = ("==", "!=", *_ORDERED)
 _REGEX: Final = ("=~", "!~")
+_QUANTIFIERS: Final[dict[str, tree.Quantifier]] = {
+    "array_contains": "one",
+    "array_contains_all": "all",
+    "array_contains_any": "any",
+    "json_contains": "one",
+    "json_contains_all": "all",
+    "json_contains_any": "any",
+}
+_FUNCTIONS: Final = (*_QUANTIFIERS, "array_length", "text_match", "icontains")
+_OPTION: Final = "minimum_should_match"
 
-# Deep trees are walked by recursion, three frames a level: this stays far below Python's limit,
-# and above what people and query builders write.
-MAX_DEPTH: Final = 100
 # Texts longer than this are mostly lists of keys that come once; they would crowd the cache.
 _CACHED_LENGTH: Final = 10_000
 
@@ -59,27 +65,12 @@ def parse_filter(expression: str) -> tree.Expression:
 def _parse(expression: str) -> tree.Expression:
     parser = Parser(expression)
     root = parser.condition()
-    _check_depth(root, expression)
+    tree.check_depth(root, expression)
     names = (node.name for node in tree.walk(root) if isinstance(node, tree.Template))
     return tree.Expression(expression, root, frozenset(names))
 
 
 _remembered = lru_cache(maxsize=512)(_parse)
-
-
-def _check_depth(root: tree.Node, expression: str) -> None:
-    """Refuse chains like ``a + a + …``, which nest to the left without nested calls here."""
-    level, depth = [root], 0
-    while level:
-        depth += 1
-        if depth > MAX_DEPTH:
-            raise _too_deep(expression, level[0].position)
-        level = [child for node in level for child in node.children()]
-
-
-def _too_deep(expression: str, position: int) -> FilterError:
-    reason = f"more than {MAX_DEPTH} levels deep; use `in` lists, or templates, for many values"
-    return FilterError(reason, expression, position)
 
 
 class Parser:
@@ -147,8 +138,8 @@ class Parser:
     def operand(self, binding: int = _OR) -> tree.Node:
         """Parse an operand and every operator behind it that binds at least so strongly."""
         self._depth += 1
-        if self._depth > MAX_DEPTH:
-            raise _too_deep(self.expression, self.next.start)
+        if self._depth > tree.MAX_DEPTH:
+            raise tree.too_deep(self.expression, self.next.start)
         left = self._prefix()
         while (node := self._infix(left, binding)) is not None:
             left = node
@@ -186,12 +177,64 @@ class Parser:
 
     def _named(self, token: Token) -> tree.Node:
         if self.comes("("):
-            return parse_call(self, token)
+            return self._call(token)
         steps: list[str | int] = []
         while self.accept("["):
             steps.append(self._step())
             self.expect("]")
         return tree.Path(token.start, token.value, tuple(steps))
+
+    def _call(self, name: Token) -> tree.Node:
+        """Parse the arguments behind a function's name."""
+        function = self._function(name)
+        self.expect("(")
+        arguments: list[tree.Node] = []
+        minimum: tree.Node | None = None
+        while not self.comes(")"):
+            if self.next.type is TokenType.NAME and self.next.value in (_OPTION, _OPTION.upper()):
+                minimum = self._option(function)
+            else:
+                arguments.append(self.operand())
+            if not self.accept(","):
+                break
+        self.expect(")")
+        return self._applied(function, name.start, arguments, minimum)
+
+    def _function(self, name: Token) -> str:
+        written = str(name.value)
+        function = written.lower()
+        # Milvus takes function names in lower and in upper case, and nothing between.
+        if function not in _FUNCTIONS or written not in (function, function.upper()):
+            known = ", ".join(_FUNCTIONS)
+            self.fail(f"unknown function {written!r:.80}; known: {known}", name.start)
+        return function
+
+    def _option(self, function: str) -> tree.Node:
+        token = self.take()
+        if function != "text_match":
+            self.fail(f"{function} has no argument {_OPTION}", token.start)
+        self.expect("=")
+        return self.operand()
+
+    def _applied(
+        self,
+        function: str,
+        position: int,
+        arguments: list[tree.Node],
+        minimum: tree.Node | None,
+    ) -> tree.Node:
+        expected = 1 if function == "array_length" else 2
+        if len(arguments) != expected:
+            noun = "argument" if expected == 1 else "arguments"
+            self.fail(f"{function} takes {expected} {noun}, got {len(arguments)}", position)
+        if function == "array_length":
+            return tree.ArrayLength(position, arguments[0])
+        if function == "text_match":
+            default = tree.Literal(position, 1)
+            return tree.TextMatch(position, arguments[0], arguments[1], minimum or default)
+        if function == "icontains":
+            return tree.HoldsText(position, arguments[0], arguments[1])
+        return tree.Contains(position, function, _QUANTIFIERS[function], *arguments)
 
     def _step(self) -> str | int:
         token = self.next

@@ -1,16 +1,18 @@
 """The tree of a parsed filter.
 
 Every node knows the offset in the text that it came from, so that every error can point at its
-place. Trees are values: equal if they mean the same, wherever they stood in the text.
+place. Nodes are values: equal wherever they stood in the text. Equal nodes may still differ in
+what they mean, as those of ``1`` and ``True`` do, so expressions are told apart by identity.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 from typing import Literal as OneOf
 
-from elanus.query.filter.evaluation._members import Members
+from elanus.errors import FilterError
+from elanus.query.filter._members import Members
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,12 +21,16 @@ ComparisonOperator: TypeAlias = OneOf["==", "!=", "<", "<=", ">", ">="]
 ArithmeticOperator: TypeAlias = OneOf["+", "-", "*", "/", "%", "**"]
 Quantifier: TypeAlias = OneOf["one", "all", "any"]
 
+# Deep trees are walked by recursion, three frames a level: this stays far below Python's limit,
+# and above what people and query builders write.
+MAX_DEPTH: Final = 100
+
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """Base of all nodes; ``position`` is an offset in the filter's text."""
+    """Base of all nodes; ``position`` is an offset in the filter's text, None without a text."""
 
-    position: int = field(compare=False)
+    position: int | None = field(compare=False)
     _children: ClassVar[tuple[str, ...]] = ()
 
     def children(self) -> Iterator[Node]:
@@ -43,7 +49,7 @@ class Node:
             child = getattr(self, name)
             several = isinstance(child, tuple)
             changed[name] = tuple(map(change, child)) if several else change(child)
-        return replace(self, **changed)
+        return replace(self, **changed) if changed else self
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,12 +241,12 @@ class TextMatch(Node):
     _children = ("operand", "text", "minimum")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Expression:
-    """A parsed filter.
+    """A filter as a tree. Two are the same only if they are one object.
 
     Attributes:
-        text: the filter as written, for errors.
+        text: the filter as written, for errors; empty if it was no text.
         root: the condition.
         templates: names of the templates that have no value yet.
     """
@@ -250,6 +256,11 @@ class Expression:
     templates: frozenset[str] = frozenset()
 
 
+def literal(position: int | None, value: Any) -> Node:
+    """Return the node of a bool, int, float or str, or of a tuple of such."""
+    return (ListLiteral if isinstance(value, tuple) else Literal)(position, value)
+
+
 def walk(node: Node) -> Iterator[Node]:
     """Yield a node and everything below, without recursion."""
     waiting = [node]
@@ -257,3 +268,23 @@ def walk(node: Node) -> Iterator[Node]:
         node = waiting.pop()
         yield node
         waiting.extend(node.children())
+
+
+def check_depth(root: Node, text: str) -> None:
+    """Refuse chains like ``a + a + …``, which nest to the left without nested calls of the parser.
+
+    Raises:
+        FilterError: the tree is deeper than others can walk it.
+    """
+    level, depth = [root], 0
+    while level:
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise too_deep(text, level[0].position)
+        level = [child for node in level for child in node.children()]
+
+
+def too_deep(text: str, position: int | None) -> FilterError:
+    """Return the error of a filter with too many levels."""
+    reason = f"more than {MAX_DEPTH} levels deep; use `in` lists, or templates, for many values"
+    return FilterError(reason, text, position)

@@ -24,7 +24,7 @@ import threading
 import time
 import weakref
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from elanus.errors import ForkedHandleError
 
@@ -32,14 +32,24 @@ _PATIENCE = 60.0  # seconds
 _LOOK_SECONDS = 0.001
 
 
-class Forking(Protocol):
-    """What is told of forks."""
+class HoldsConnections(Protocol):
+    """What has connections, which must not cross."""
 
     def before_fork(self) -> Iterable[int]:
         """Close what nobody uses; the threads that use a connection."""
 
-    def after_fork_in_child(self) -> Iterable[object]:
-        """Make new locks, and begin as if just opened; the connections that have crossed."""
+    def crossed(self) -> Iterable[object]:
+        """The connections that have crossed into the child all the same."""
+
+
+class MadeAnew(Protocol):
+    """What begins anew in a child."""
+
+    def after_fork_in_child(self) -> None:
+        """Make new locks, and begin as if just opened."""
+
+
+Told = TypeVar("Told")
 
 
 class _Process:
@@ -55,22 +65,36 @@ class _Process:
         self.number = os.getpid()
         self.crossed: list[object] = []
         self.forking: dict[str, int] = {}
-        self.known: dict[int, weakref.ref[Forking]] = {}
+        self.holders: dict[int, weakref.ref[HoldsConnections]] = {}
+        self.made_anew: dict[int, weakref.ref[MadeAnew]] = {}
 
 
 _process = _Process()
 
 
-def on_fork(told: Forking) -> None:
-    """Have an object told of forks as long as it lives."""
+def hold_connections(holder: HoldsConnections) -> None:
+    """Have an object asked for its connections before and after forks, as long as it lives."""
+    _note(_process.holders, holder)
+
+
+def on_fork(told: MadeAnew) -> None:
+    """Have an object told that it is in a child, as long as it lives."""
+    _note(_process.made_anew, told)
+
+
+def _note(known: dict[int, weakref.ref[Told]], told: Told) -> None:
     key = id(told)
-    _process.known[key] = weakref.ref(told, lambda _: _process.known.pop(key, None))
+    known[key] = weakref.ref(told, lambda _: known.pop(key, None))
 
 
-def living() -> list[Forking]:
+def living() -> list[MadeAnew]:
     """All objects that are told of forks."""
+    return _alive(_process.made_anew)
+
+
+def _alive(known: dict[int, weakref.ref[Told]]) -> list[Told]:
     # A list of a dict is made in one step, whatever other threads add meanwhile.
-    found = [reference() for reference in list(_process.known.values())]
+    found = [reference() for reference in list(known.values())]
     return [told for told in found if told is not None]
 
 
@@ -114,7 +138,7 @@ def _close_all(deadline: float) -> None:
     while time.monotonic() < deadline:
         # One fork after another: the end of one would be taken for that of the other.
         if _process.forking.setdefault("thread", me) == me:
-            users = {thread for told in living() for thread in told.before_fork()}
+            users = {thread for pool in _alive(_process.holders) for thread in pool.before_fork()}
             if not users or me in users:
                 return
         wait_for_fork()
@@ -122,8 +146,11 @@ def _close_all(deadline: float) -> None:
 
 def _after_in_child() -> None:
     _process.forking.clear()
+    # Before they begin anew, which makes them forget.
+    for holder in _alive(_process.holders):
+        _process.crossed.extend(holder.crossed())
     for told in living():
-        _process.crossed.extend(told.after_fork_in_child())
+        told.after_fork_in_child()
     # Last: until then nothing may be used.
     _process.number = os.getpid()
 

@@ -1,7 +1,15 @@
-"""A queue for writers: an advisory lock file that says who holds it.
+"""The writers' lock: an advisory lock file that says who holds it, polled in fair order.
 
-SQLite's own lock guards the data. But its busy handler is no queue (waits of seconds were measured
-with four writers), and cannot say who holds the lock; this file can.
+SQLite's own lock guards the data. But its busy handler lets the one who writes in a loop come first
+again and again (waits of seconds were measured with four writers), and cannot say who holds the
+lock; this file can.
+
+Nobody is woken: whoever waits looks again after a pause, since a lock of the system that blocks
+could not be given up when the file is closed or a signal strikes. What makes it fair is a second
+lock, of the folder, for which all who wait poll with growing pauses. Its holder, the head, polls
+the lock file alone and often, so that who has just written finds it taken.
+
+A process that dies lets go of both, whichever it held: they are the system's, not the file's.
 """
 
 from __future__ import annotations

@@ -1,45 +1,73 @@
-"""A reader: a connection only if one is needed."""
+"""A connection for the time of a block: taken, its errors explained, given back."""
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from types import TracebackType
+from typing import TYPE_CHECKING
 
-from elanus.storage._sqlite import Connection
-from elanus.storage.file._file import DatabaseFile
+from elanus.errors import DatabaseCorruptError, ElanusError
+from elanus.storage._errors import DAMAGE, translate
+from elanus.storage._sqlite import Connection, Error
+from elanus.storage.tables._verify import first_fault
+
+if TYPE_CHECKING:
+    from elanus.storage.file._file import DatabaseFile
 
 
 class Reader:
-    """The file for the time of one read; most searches find all in memory, and never touch it.
+    """The file for the time of a block; a connection is taken when one is first needed.
+
+    Most searches find all in memory, and never take one. What is read without a transaction is
+    read by one statement: each gives up Python's lock, and so costs most when several threads
+    search.
+
+    Whatever the block fails by, SQLite's errors are raised as ours, and a damaged file is told as
+    such. The order at the end matters. First the file is asked, while the connection is still this
+    thread's; then the connection is given back, which ends what was begun; then a closed file
+    closes what lies idle, for whoever closed it could not wait for this block. After an exception
+    that is no error, a handler's, the connection is not used again: it may have struck anywhere,
+    so nobody knows what runs on it.
 
     Args:
         file: the open file.
-        db: a connection of it that is held already.
+        db: a connection of it that is held already; then nothing ends with the block.
+        in_turn: whether the block is in a writer's turn, after which what lies idle is closed:
+            ending the log takes a turn of its own.
+
+    Attributes:
+        has_begun: whether a transaction was begun: then all is of its commit.
     """
 
-    __slots__ = ("_block", "_db", "_file")
+    __slots__ = ("_db", "_file", "_in_turn", "_taken", "has_begun")
 
-    def __init__(self, file: DatabaseFile, db: Connection | None = None) -> None:
+    def __init__(
+        self, file: DatabaseFile, db: Connection | None = None, *, in_turn: bool = False
+    ) -> None:
         self._file = file
-        self._block: AbstractContextManager[Connection] | None = None
+        self._in_turn = in_turn
         self._db = db
-
-    @property
-    def has_begun(self) -> bool:
-        """Whether a transaction was begun: then all is of its commit."""
-        return self._db is not None and self._db.in_transaction
+        self._taken: Connection | None = None
+        self.has_begun = db is not None and db.in_transaction
 
     def begin(self) -> None:
-        """Begin a transaction. Raises as ``glance``."""
+        """Begin a transaction. Raises as ``db``."""
         self.db.execute("BEGIN")
+        self.has_begun = True
 
     @property
     def db(self) -> Connection:
-        """A connection, outside a transaction until one is begun. Raises as ``glance``."""
-        if self._db is None:
-            self._block = self._file.glance()
-            self._db = self._block.__enter__()
-        return self._db
+        """A connection, outside a transaction until one is begun.
+
+        Raises:
+            ClosedError: if the file is closed.
+            DatabaseReplacedError: if another file stands in its place.
+        """
+        db = self._db
+        if db is None:
+            self._file.check_usable()
+            self._taken = self._db = db = self._file.pool.take()
+            self.has_begun = db.in_transaction
+        return db
 
     def __enter__(self) -> Reader:
         return self
@@ -50,5 +78,61 @@ class Reader:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._block is not None:
-            self._block.__exit__(kind, error, trace)
+        db, file = self._taken, self._file
+        if db is None:
+            return
+        try:
+            if error is not None:
+                self._end(db, error)
+                return
+            file.pool.give_back(db)
+            if file.place.media is not None:
+                # Nothing kept others from changing what was being read.
+                file.place.check_media(file.place.media)
+        finally:
+            if file.closed and not self._in_turn:
+                # Apart: whoever closes one is not to be interrupted in the middle.
+                file.apart.run(file.close_idle)
+                file.apart.close()
+
+    def _end(self, db: Connection, error: BaseException) -> None:
+        try:
+            self._explain(db, error)
+        except Exception:
+            self._file.pool.give_back(db)
+            raise
+        except BaseException:
+            self._file.pool.discard(db)
+            raise
+        if isinstance(error, Exception):
+            self._file.pool.give_back(db)
+        else:
+            self._file.pool.discard(db)
+
+    def _explain(self, db: Connection, error: BaseException) -> None:
+        """Raise what an error of the block means, if that is something else.
+
+        Whatever the block fails by is a damaged file, if the file is damaged. It is asked only
+        then. That a page is not what was written can show in any error, of which most would also
+        be those of a mistake; that must stay visible.
+        """
+        path = self._file.place.path
+        try:
+            if isinstance(error, DAMAGE) and not isinstance(error, ElanusError):
+                fault = self._fault(db)
+                if fault is not None:
+                    raise DatabaseCorruptError(
+                        f"{path} is damaged ({fault}); restore it from a backup"
+                    ) from error
+        except Error as refused:
+            raise translate(refused, path) from refused
+        if isinstance(error, Error):
+            raise translate(error, path) from error
+
+    def _fault(self, db: Connection) -> str | None:
+        if self._file.place.in_memory:
+            return None
+        if db.in_transaction:
+            # What was half written contradicts itself, and is no damage.
+            db.execute("ROLLBACK")
+        return first_fault(db)

@@ -6,7 +6,7 @@ import json
 import time
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from elanus.errors import (
@@ -14,12 +14,14 @@ from elanus.errors import (
     CollectionNotFoundError,
     DatabaseCorruptError,
     DataNotMatchException,
+    ElanusError,
     listed,
     quoted,
 )
 from elanus.schema import IndexSpec, Schema
+from elanus.storage._errors import DECODING
 from elanus.storage._sqlite import Connection
-from elanus.storage.tables._tables import LAST_ID
+from elanus.storage.tables._writing import LAST_ID
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,6 @@ class CollectionInfo:
         floor: deletes with numbers up to this one are gone from the log.
         analyzers: identity of each analysed field's analyzer.
         indexes: by name.
-        memo: what searches worked out of the rest, which does not change.
     """
 
     number: int
@@ -44,7 +45,6 @@ class CollectionInfo:
     floor: int
     created: int
     indexes: Mapping[str, IndexSpec]
-    memo: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def index_on(self, field: str) -> IndexSpec | None:
         """The index of a field, or None."""
@@ -88,7 +88,11 @@ def _damaged(what: str, why: object) -> DatabaseCorruptError:
 
 
 def bump(db: Connection, *, catalogue: bool = False) -> None:
-    """Count this commit; every writing transaction does so once."""
+    """Count this commit: every transaction that changes what a search can find does so.
+
+    By one, or by two if it also trims the log of deletes; nobody counts the steps. One that only
+    registers a saved view does not: that would send everybody to look, for nothing.
+    """
     db.execute("UPDATE state SET seq = seq + 1, catalogue = catalogue + ?", (int(catalogue),))
 
 
@@ -122,7 +126,7 @@ def collections_of(db: Connection) -> Iterator[CollectionInfo | DatabaseCorruptE
         number, name = row[:2]
         try:
             yield _collection(row, indexes.pop(number, []))
-        except Exception as error:  # noqa: BLE001  # whatever decoding damaged text may raise
+        except (ElanusError, *DECODING) as error:
             yield _damaged(f"collection {name!r:.100}", error)
     if indexes:
         yield _damaged("indexes", f"no collection {next(iter(indexes))!r:.40}")

@@ -1,4 +1,4 @@
-"""The tables of a database file, its mark, and its format version."""
+"""The tables of a database file, whose file it is, and its format version."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import uuid
 from elanus.errors import DatabaseCorruptError, DatabaseFormatError
 from elanus.storage._sqlite import Connection
 from elanus.storage.tables._catalogue import load_catalogue
-from elanus.storage.tables._tables import Tables
+from elanus.storage.tables._names import Names
 
 APPLICATION_ID = 0x454C414E
 """``ELAN`` in ASCII: marks the file as ours (``PRAGMA application_id``)."""
@@ -59,9 +59,9 @@ def prepare(db: Connection, path: str, *, read_only: bool) -> None:
         DatabaseFormatError: if it is another program's file, or of a newer format.
         DatabaseCorruptError: if it is shorter than it says.
     """
-    mark = db.row("PRAGMA application_id")[0]
+    application = db.row("PRAGMA application_id")[0]
     version = db.row("PRAGMA user_version")[0]
-    if mark == APPLICATION_ID:
+    if application == APPLICATION_ID:
         if version > FORMAT_VERSION:
             raise DatabaseFormatError(
                 f"{path} has format {version}, newer than this version of elanus reads "
@@ -74,7 +74,7 @@ def prepare(db: Connection, path: str, *, read_only: bool) -> None:
                 f"writing, which brings it to format {FORMAT_VERSION}"
             )
         return
-    if mark or db.row("SELECT count(*) FROM sqlite_master")[0]:
+    if application or db.row("SELECT count(*) FROM sqlite_master")[0]:
         raise DatabaseFormatError(f"{path} is a database of another program, not an Elanus file")
     if read_only:
         raise DatabaseFormatError(f"{path} is empty, and opened read-only")
@@ -94,7 +94,7 @@ def upgrade(db: Connection) -> None:
             for table in ("collections", "indexes"):
                 db.execute(f"ALTER TABLE {table} ADD COLUMN definition_sum INTEGER")
             for info in load_catalogue(db).collections.values():
-                Tables(info.number, info.schema).add_sums(db)
+                Names(info.number, info.schema).add_sums(db)
             db.execute(f"PRAGMA user_version={FORMAT_VERSION}")
         db.execute("COMMIT")
     except BaseException:

@@ -8,12 +8,14 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-from elanus.errors import DatabaseCorruptError
+from elanus.errors import DatabaseCorruptError, ElanusError
 from elanus.schema import DataType, FieldSchema
-from elanus.storage._errors import is_refusal
-from elanus.storage._sqlite import Connection, InterruptError
+from elanus.storage._errors import DECODING, is_refusal
+from elanus.storage._sqlite import Connection, Error, InterruptError
 from elanus.storage.tables._catalogue import CollectionInfo, collections_of, read_state
 from elanus.storage.tables._codec import decode_row
+from elanus.storage.tables._following import walk
+from elanus.storage.tables._names import Names
 from elanus.storage.tables._tables import Tables
 
 MOST_FAULTS = 100
@@ -77,7 +79,7 @@ def _guarded(name: str, found: Iterator[str]) -> Iterator[str]:
         raise
     except DatabaseCorruptError as error:
         yield f"{name}: {error!s:.{_MOST_LETTERS}}"
-    except Exception as error:
+    except (ElanusError, Error, *DECODING) as error:
         if is_refusal(error):
             raise
         # Whatever a damaged page can do.
@@ -118,41 +120,42 @@ def _snapshot_faults(db: Connection) -> Iterator[str]:
 
 def _collection_faults(db: Connection, info: CollectionInfo) -> Iterator[str]:
     tables, name = Tables(info.number, info.schema), f"collection {info.name!r:.60}"
+    names, check = tables.names, tables.checks
     present = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type='table'")}
-    missing = [name for name in tables.all_names() if name not in present]
+    missing = [name for name in names.all() if name not in present]
     if missing:
         yield f"{name}: tables are missing: {missing}"
         return
-    yield from _guarded(name, _row_faults(db, info, tables))
     checks: list[Iterator[str]] = [
         _row_faults(db, info, tables),
-        _each(db, tables, tables.rows, "pk", tables.check_keys),
-        _each(db, tables, tables.rows, "data", tables.check_data),
-        _json_faults(db, tables),
+        _each(db, names.rows, "pk", check.check_keys),
+        _each(db, names.rows, "data", check.check_data),
+        _json_faults(db, names),
     ]
     for f in (*info.schema.dense, *info.schema.sparse):
-        blobs = partial(tables.check_blobs, f.name)
-        checks.append(_each(db, tables, tables.vectors, tables.column(f.name), blobs))
-        checks.append(_null_faults(db, tables, f))
+        blobs = partial(check.check_blobs, f.name)
+        checks.append(_each(db, names.vectors, names.column(f.name), blobs))
+        checks.append(_null_faults(db, names, f))
     for f in info.schema.analysed:
-        terms = partial(tables.check_terms, db, f.name)
-        checks.append(_word_faults(db, tables, f.name))
-        checks.append(_each(db, tables, tables.terms, tables.column(f.name), terms))
+        terms = partial(check.terms, db, f.name)
+        checks.append(_word_faults(db, names, f.name))
+        checks.append(_each(db, names.terms, names.column(f.name), terms))
     for each in checks:
         yield from _guarded(name, each)
 
 
 def _row_faults(db: Connection, info: CollectionInfo, tables: Tables) -> Iterator[str]:
-    sides = [tables.vectors] * bool(info.schema.dense or info.schema.sparse)
-    sides += [tables.terms] * bool(info.schema.analysed)
+    names = tables.names
+    sides = [names.vectors] * bool(info.schema.dense or info.schema.sparse)
+    sides += [names.terms] * bool(info.schema.analysed)
     for side in sides:
-        for a, b in ((tables.rows, side), (side, tables.rows)):
+        for a, b in ((names.rows, side), (side, names.rows)):
             (lost,) = db.row(f"SELECT count(*) FROM {a} WHERE row NOT IN (SELECT row FROM {b})")
             if lost:
                 yield f"{lost} rows of {a} are not in {b}"
     for table, key, last in (
-        (tables.rows, "row", tables.last_row(db)),
-        (tables.deletes, "number", tables.last_delete(db)),
+        (names.rows, "row", tables.last_row(db)),
+        (names.deletes, "number", tables.last_delete(db)),
     ):
         (newest,) = db.row(f"SELECT ifnull(max({key}), 0) FROM {table}")
         if newest > last:
@@ -161,12 +164,12 @@ def _row_faults(db: Connection, info: CollectionInfo, tables: Tables) -> Iterato
         (following,) = db.row("SELECT next_id FROM collections WHERE number = ?", (info.number,))
         tables.check_new(db, following)
     (alive,) = db.row(
-        f"SELECT count(*) FROM {tables.deletes} WHERE row IN (SELECT row FROM {tables.rows})"
+        f"SELECT count(*) FROM {names.deletes} WHERE row IN (SELECT row FROM {names.rows})"
     )
     if alive:
         yield f"{alive} rows are in the log of deletes, and still there"
     (wrong,) = db.row(
-        f"SELECT count(*) FROM {tables.deletes} "
+        f"SELECT count(*) FROM {names.deletes} "
         "WHERE typeof(row) != 'integer' OR row <= 0 OR row > ?", (tables.last_row(db),)
     )  # fmt: skip
     if wrong:
@@ -176,10 +179,10 @@ def _row_faults(db: Connection, info: CollectionInfo, tables: Tables) -> Iterato
 _Check = Callable[[Any, Sequence[Any], Sequence[Any]], object]
 
 
-def _each(db: Connection, tables: Tables, table: str, column: str, check: _Check) -> Iterator[str]:
+def _each(db: Connection, table: str, column: str, check: _Check) -> Iterator[str]:
     """What a check of values and checksums says, row by row where it says anything."""
     sums = f"{column.replace('pk', 'key')}_sum"
-    for rows, values, kept in tables.walk(db, table, (column, sums), 0, most=_AT_ONCE):
+    for rows, values, kept in walk(db, table, (column, sums), 0, most=_AT_ONCE):
         try:
             check(rows, values, kept)
         except DatabaseCorruptError:
@@ -190,25 +193,23 @@ def _each(db: Connection, tables: Tables, table: str, column: str, check: _Check
                     yield str(error)
 
 
-def _json_faults(db: Connection, tables: Tables) -> Iterator[str]:
+def _json_faults(db: Connection, names: Names) -> Iterator[str]:
     """Of rows without a checksum; what has the right one is what was written."""
-    for row, data in db.execute(f"SELECT row, data FROM {tables.rows} WHERE data_sum IS NULL"):
+    for row, data in db.execute(f"SELECT row, data FROM {names.rows} WHERE data_sum IS NULL"):
         try:
             decode_row(row, data)
         except DatabaseCorruptError as error:
             yield str(error)
 
 
-def _null_faults(db: Connection, tables: Tables, f: FieldSchema) -> Iterator[str]:
-    (count,) = db.row(
-        f"SELECT count(*) FROM {tables.vectors} WHERE {tables.column(f.name)} IS NULL"
-    )
+def _null_faults(db: Connection, names: Names, f: FieldSchema) -> Iterator[str]:
+    (count,) = db.row(f"SELECT count(*) FROM {names.vectors} WHERE {names.column(f.name)} IS NULL")
     if count and not f.nullable:
         yield f"field {f.name!r}: {count} rows have no vector"
 
 
-def _word_faults(db: Connection, tables: Tables, field: str) -> Iterator[str]:
-    words = tables.words(field)
+def _word_faults(db: Connection, names: Names, field: str) -> Iterator[str]:
+    words = names.words(field)
     count, first, last = db.row(
         f"SELECT count(*), ifnull(min(number), 0), ifnull(max(number), -1) FROM {words}"
     )

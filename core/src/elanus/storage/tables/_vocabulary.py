@@ -7,8 +7,8 @@ from typing import cast
 
 from elanus.errors import DatabaseCorruptError
 from elanus.storage._sqlite import Connection
-from elanus.storage.tables._insert import insert_rows
 from elanus.storage.tables._tables import Tables
+from elanus.storage.tables._writing import insert_rows
 
 _AT_ONCE = 500
 _LAST = 2**32 - 1
@@ -21,7 +21,7 @@ class Vocabulary:
     """
 
     def __init__(self, tables: Tables, field: str) -> None:
-        self._table = tables.words(field)
+        self._table = tables.names.words(field)
         self._known: dict[str, int] = {}
         self._pending: dict[str, int] = {}
 
@@ -50,9 +50,11 @@ class Vocabulary:
         found: dict[str, int] = {}
         for start in range(0, len(terms), _AT_ONCE):
             chunk = terms[start : start + _AT_ONCE]
-            marks = ",".join("?" * len(chunk))
+            places = ",".join("?" * len(chunk))
             found.update(
-                db.execute(f"SELECT text, number FROM {self._table} WHERE text IN ({marks})", chunk)
+                db.execute(
+                    f"SELECT text, number FROM {self._table} WHERE text IN ({places})", chunk
+                )
             )
         # Packed into four bytes; a damaged page may hold any number.
         if found and not 0 <= min(found.values()) <= max(found.values()) <= _LAST:

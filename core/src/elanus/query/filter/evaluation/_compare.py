@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from elanus.query.columns._column import Column
 from elanus.query.columns._convert import to_float
 from elanus.query.columns._kinds import FieldType, ValueType
-from elanus.query.filter.evaluation._members import Members, round_to_single
-from elanus.query.filter.evaluation._truth import Truth, known, null_mask, settle
+from elanus.query.filter._members import Members, round_to_single
+from elanus.query.filter.evaluation._truth import Truth, null_mask, settle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
-
-    from elanus.query.columns._column import Column
 
 _INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
 _UFUNCS: Final[dict[str, Any]] = {
@@ -28,14 +27,18 @@ _UFUNCS: Final[dict[str, Any]] = {
     ">": np.greater,
     ">=": np.greater_equal,
 }
-FLIPPED: Final = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+_FLIPPED: Final = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 # Up to so many members, one comparison each is faster than a lookup of each slot.
 _FEW: Final = 4
 
 
-def compare_value(operator: str, column: Column, value: Any) -> Truth:
-    """Return ``column operator value`` for a bool, int, float, str or tuple."""
-    return _combine(operator, column, _against_value(operator, column, value))
+def compare(operator: str, left: Any, right: Any) -> Truth:
+    """Return ``left operator right``: columns, or one and a bool, int, float, str or tuple."""
+    if not isinstance(left, Column):
+        operator, left, right = _FLIPPED[operator], right, left
+    if isinstance(right, Column):
+        return _compare_columns(operator, left, right)
+    return _combine(operator, left, _against_value(operator, left, right))
 
 
 def is_member(column: Column, members: Members) -> Truth:
@@ -51,7 +54,7 @@ def _combine(
     if kinds is None:
         for type_, hits in parts:
             if type_ == column.type:
-                return known(hits)
+                return Truth(hits, hits)
     kinds = column.all_kinds()
     same, certain = np.zeros(column.n, np.bool_), np.zeros(column.n, np.bool_)
     for type_, hits in parts:
@@ -96,6 +99,8 @@ def _strings(
 
 def _integers(operator: str, ints: NDArray[np.int64], number: float) -> NDArray[np.bool_]:
     """Compare exactly: numpy would round the integers to float64."""
+    if type(number) is int and _INT64_MIN <= number <= _INT64_MAX:
+        return np.asarray(_UFUNCS[operator](ints, number))
     bound = _integer_bound(operator, number)
     if bound is None:
         return np.full(ints.shape, operator == "!=")
@@ -184,13 +189,13 @@ def _equal_list(column: Column, values: tuple[Any, ...]) -> NDArray[np.bool_]:
     for offset, value in enumerate(values):
         if not len(rows):
             break
-        rows = rows[compare_value("==", elements.take(starts[rows] + offset), value).certain]
+        rows = rows[compare("==", elements.take(starts[rows] + offset), value).certain]
     equal[:] = False
     equal[rows] = True
     return equal
 
 
-def compare_columns(operator: str, left: Column, right: Column) -> Truth:
+def _compare_columns(operator: str, left: Column, right: Column) -> Truth:
     """Return ``left operator right`` slot by slot.
 
     Arrays and objects are not looked into: compared with each other they are unknown.
@@ -224,7 +229,7 @@ def _pairs(
         hits = _compare_int_float(operator, left.ints, right.floats)
         yield ValueType.INT, ValueType.FLOAT, hits
     if left.floats is not None and right.ints is not None:
-        hits = _compare_int_float(FLIPPED[operator], right.ints, left.floats)
+        hits = _compare_int_float(_FLIPPED[operator], right.ints, left.floats)
         yield ValueType.FLOAT, ValueType.INT, hits
 
 

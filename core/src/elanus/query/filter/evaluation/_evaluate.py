@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import operator as python
+from dataclasses import dataclass, field
 from functools import reduce
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 import numpy as np
 
+from elanus.errors import FilterError
 from elanus.query.columns._column import Column
-from elanus.query.columns._kinds import FieldKind, ValueType
+from elanus.query.columns._kinds import ValueType
 from elanus.query.filter import _tree as tree
-from elanus.query.filter._check import Checker, ColumnPath, members_of, value_of
-from elanus.query.filter._merge import merged
+from elanus.query.filter._check import ColumnPath, Kinds, Reference, check, members_of, value_of
+from elanus.query.filter._members import Members
 from elanus.query.filter.evaluation._arithmetic import arithmetic
-from elanus.query.filter.evaluation._compare import (
-    FLIPPED,
-    compare_columns,
-    compare_value,
-    is_member,
-)
-from elanus.query.filter.evaluation._members import Members
-from elanus.query.filter.evaluation._truth import Truth, known, null_mask, where
+from elanus.query.filter.evaluation._compare import compare, is_member
+from elanus.query.filter.evaluation._merge import merged
+from elanus.query.filter.evaluation._truth import Truth, null_mask, where
 from elanus.query.filter.patterns._caseless import folded_table
 from elanus.query.filter.patterns._like import like_table
 from elanus.query.filter.patterns._regex import regex_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
@@ -58,11 +55,9 @@ class ColumnSource(Protocol):
     def n(self) -> int:
         """Number of slots."""
 
-    def kind(self, name: str) -> FieldKind | None:
-        """Return the kind of a schema field, None for other names.
-
-        ``"$meta"`` is a JSON field in a collection with a dynamic field, and None in others.
-        """
+    @property
+    def kinds(self) -> Kinds:
+        """The kinds of the fields."""
 
     def column(self, path: ColumnPath) -> Column:
         """Return a column of ``n`` slots: a field (or ``"$meta"``, key), then steps into JSON."""
@@ -85,24 +80,24 @@ def evaluate(expression: tree.Expression, source: ColumnSource) -> NDArray[np.bo
     Raises:
         FilterError: the filter does not fit the schema.
     """
-    checker = Checker(expression.text, source.kind)
-    checker.condition(expression.root)
-    return _Evaluation(source, checker).truth(expression.root).certain
+    references = check(expression, source.kinds)
+    return _Evaluation(source, expression.text, references).truth(expression.root).certain
 
 
+@dataclass(slots=True)
 class _Evaluation:
     """The columns of one evaluation, read once each."""
 
-    def __init__(self, source: ColumnSource, checker: Checker) -> None:
-        self._source = source
-        self._checker = checker
-        self._columns: dict[ColumnPath, Column] = {}
+    source: ColumnSource
+    text: str
+    references: Mapping[tree.Path, Reference]
+    columns: dict[ColumnPath, Column] = field(default_factory=dict)
 
     def truth(self, node: tree.Node) -> Truth:
         """Evaluate a condition."""
         match node:
             case tree.Compare(operator=operator, left=left, right=right):
-                return _compare(operator, self._value(left), self._value(right), self._source.n)
+                return self._compare(operator, self._value(left), self._value(right))
             case tree.And(operands=operands):
                 return reduce(Truth.__and__, map(self.truth, merged(operands, "!=")))
             case tree.Or(operands=operands):
@@ -117,9 +112,11 @@ class _Evaluation:
                 return self._string_test(node)
             case tree.IsNull(operand=operand) | tree.Exists(operand=operand):
                 null = null_mask(self._column(operand))
-                return known(null if isinstance(node, tree.IsNull) else ~null)
+                mask = null if isinstance(node, tree.IsNull) else ~null
+                return Truth(mask, mask)
             case tree.IsTrue(operand=operand):
-                return known(self.truth(operand).certain)
+                mask = self.truth(operand).certain
+                return Truth(mask, mask)
             case tree.Contains(quantifier=quantifier, operand=operand, values=values):
                 return _contains(quantifier, self._column(operand), values)
             case tree.TextMatch():
@@ -130,7 +127,8 @@ class _Evaluation:
     def _membership(self, operand: tree.Node, values: tree.ListLiteral) -> Truth:
         if isinstance(operand, tree.Literal):
             found = any(operand.value == value for value in values.values)  # exact at any size
-            return known(np.full(self._source.n, found, np.bool_))
+            mask = np.full(self.source.n, found, np.bool_)
+            return Truth(mask, mask)
         return is_member(self._column(operand), values.members)
 
     def _string_test(self, node: tree.StringTest) -> Truth:
@@ -142,17 +140,18 @@ class _Evaluation:
             try:
                 table = _TABLES[type(node)](column.strings, pattern)
             except ValueError as error:
-                self._checker.fail(f"regular expression: {error}", node.pattern)
+                reason = f"regular expression: {error}"
+                raise FilterError(reason, self.text, node.pattern.position) from None
             hits = table.take(column.codes)
-            truth = known(hits) if column.kinds is None else where(hits, applies)
+            truth = Truth(hits, hits) if column.kinds is None else where(hits, applies)
         if isinstance(node, tree.Regex) and self._may_be_missing(node.operand):
-            return known(truth.certain)
+            return Truth(truth.certain, truth.certain)
         return truth
 
     def _may_be_missing(self, operand: tree.Node) -> bool:
         # As in Milvus, a regular expression is false, and not unknown, for what is no string in
         # JSON or in an array, so that `!~` finds it; the null of a field is unknown.
-        return isinstance(operand, tree.Path) and self._checker.resolve(operand).is_within
+        return isinstance(operand, tree.Path) and self.references[operand].is_within
 
     def _bare(self, node: tree.Node) -> Truth:
         column = self._column(node)
@@ -160,19 +159,26 @@ class _Evaluation:
             nothing = np.zeros(column.n, np.bool_)
             return where(nothing, nothing)
         if column.kinds is None:
-            return known(column.bools.copy())  # the caller may change the mask
+            mask = column.bools.copy()  # the caller may change it
+            return Truth(mask, mask)
         return where(column.bools, column.kinds == ValueType.BOOL)
 
     def _range(self, node: tree.Range) -> Truth:
         first, second = node.operators
         low, middle, high = map(self._value, (node.low, node.middle, node.high))
-        n = self._source.n
-        return _compare(first, low, middle, n) & _compare(second, middle, high, n)
+        return self._compare(first, low, middle) & self._compare(second, middle, high)
+
+    def _compare(self, operator: str, left: Any, right: Any) -> Truth:
+        if isinstance(left, Column) or isinstance(right, Column):
+            return compare(operator, left, right)
+        mask = np.full(self.source.n, _OPERATORS[operator](left, right), np.bool_)
+        return Truth(mask, mask)
 
     def _text_match(self, node: tree.TextMatch) -> Truth:
-        field = cast("tree.Path", node.operand).name
+        name = cast("tree.Path", node.operand).name
         text, minimum = value_of(node.text), value_of(node.minimum)
-        return known(self._source.text_match(field, text, minimum).copy())
+        mask = self.source.text_match(name, text, minimum).copy()
+        return Truth(mask, mask)
 
     def _value(self, node: tree.Node) -> Any:
         """Return a Column, or the plain value of a literal."""
@@ -183,29 +189,21 @@ class _Evaluation:
                 return arithmetic(operator, self._column(left), self._column(right))
             case tree.ArrayLength(operand=operand):
                 return _array_length(self._column(operand))
+            case tree.Literal(value=value):
+                return value
             case _:
                 return value_of(node)
 
     def _column(self, node: tree.Node) -> Column:
         value = self._value(node)
-        return value if isinstance(value, Column) else Column.constant(value, self._source.n)
+        return value if isinstance(value, Column) else Column.constant(value, self.source.n)
 
     def _read(self, path: tree.Path) -> Column:
-        reference = self._checker.resolve(path)
-        column = self._columns.get(reference.column)
+        reference = self.references[path]
+        column = self.columns.get(reference.column)
         if column is None:
-            column = self._columns[reference.column] = self._source.column(reference.column)
+            column = self.columns[reference.column] = self.source.column(reference.column)
         return column if reference.subscript is None else column.subscript(reference.subscript)
-
-
-def _compare(operator: str, left: Any, right: Any, n: int) -> Truth:
-    if not isinstance(left, Column):
-        if isinstance(right, Column):
-            return compare_value(FLIPPED[operator], right, left)
-        return known(np.full(n, _OPERATORS[operator](left, right), np.bool_))
-    if isinstance(right, Column):
-        return compare_columns(operator, left, right)
-    return compare_value(operator, left, right)
 
 
 def _array_length(column: Column) -> Column:

@@ -50,11 +50,6 @@ class Truth:
         return self.certain is self.possible
 
 
-def known(mask: NDArray[np.bool_]) -> Truth:
-    """Return a truth without unknowns."""
-    return Truth(mask, mask)
-
-
 def where(mask: NDArray[np.bool_] | np.bool_, applies: NDArray[np.bool_]) -> Truth:
     """Return ``mask`` where it applies, and unknown elsewhere."""
     certain = mask & applies

@@ -1,0 +1,222 @@
+"""Where a database file is, and whether it still is the one that was opened.
+
+Only SQLite touches the database files. Closing any other descriptor of them would drop its POSIX
+locks, and acknowledged commits with them; so identity is asked of ``os.stat``.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from elanus.errors import (
+    DatabaseFormatError,
+    DatabaseNotFoundError,
+    DatabaseReplacedError,
+    StorageError,
+)
+from elanus.storage._options import OpenOptions
+from elanus.storage._sqlite import Connection
+
+MEMORY = ":memory:"
+
+_Inode = tuple[int, int]
+
+
+class Place:
+    """The place of one open file.
+
+    Args:
+        path: the file, or ``:memory:``.
+        options: how it is opened.
+
+    Attributes:
+        path: absolute from the start, links kept: connections are opened later too, from wherever
+            the program is then.
+        real: links followed. Whoever comes by a link must meet the others there, and SQLite names
+            its log by it.
+        in_memory: whether there is no file.
+        cache_folder: the folder beside it; None in memory.
+        media: what a file was like that nobody can write; None for any other.
+        inode: the file that was opened; None before, and in memory.
+    """
+
+    def __init__(self, path: str, options: OpenOptions) -> None:
+        self.in_memory = path == MEMORY
+        self.path = path if self.in_memory else os.path.abspath(path)  # noqa: PTH100  # keeps links
+        self.real = os.path.realpath(self.path)
+        real = Path(self.real)
+        self.cache_folder = None if self.in_memory else real.with_name(f"{real.name}-cache")
+        self.media: os.stat_result | None = None
+        self.inode: _Inode | None = None
+        self._options = options
+
+    def address(self) -> str:
+        """The URI that SQLite opens it by."""
+        if self.in_memory:
+            return "file::memory:"
+        address = Path(self.path).as_uri()
+        if self.media is not None:
+            return address + "?immutable=1"
+        return address + ("?mode=ro" if self._options.read_only else "?mode=rwc")
+
+    # --- before it is opened ---------------------------------------------------------------
+
+    def check_free(self, others: Iterable[Place]) -> None:
+        """Check that a database can be here.
+
+        Args:
+            others: of the databases that this process has open.
+
+        Raises:
+            StorageError: if none can.
+        """
+        if self.in_memory:
+            return
+        parent = Path(self.path).parent
+        if not parent.is_dir():
+            raise DatabaseNotFoundError(f"cannot open {self.path}: no folder {parent}")
+        try:
+            found = os.stat(self.path)  # noqa: PTH116  # never opened: see above
+        except FileNotFoundError:
+            if self._options.read_only:
+                raise DatabaseNotFoundError(
+                    f"cannot open {self.path} read-only: no such file"
+                ) from None
+            return
+        except OSError as error:
+            raise StorageError(f"cannot open {self.path}: {error.strerror}") from error
+        self._check_kind(found)
+        self._check_other_names(found, others)
+
+    def _check_kind(self, found: os.stat_result) -> None:
+        if stat.S_ISDIR(found.st_mode):
+            raise StorageError(f"cannot open {self.path}: it is a folder; give the path of a file")
+        if not stat.S_ISREG(found.st_mode):
+            raise StorageError(f"cannot open {self.path}: it is no regular file")
+        if found.st_size == 1:
+            # SQLite takes a file of one byte for an empty one, and would write over it.
+            raise DatabaseFormatError(f"{self.path} is not a database file")
+
+    def _check_other_names(self, found: os.stat_result, others: Iterable[Place]) -> None:
+        """A file that is open by two names has two logs, of which each hides the other's commits.
+
+        Raises:
+            StorageError: if it is open by another name, as far as that can be seen: in this
+                process, or in the same folder.
+        """
+        inode = found.st_dev, found.st_ino
+        names = [other.real for other in others if other.inode == inode]
+        if found.st_nlink > 1:
+            with suppress(OSError):
+                names += [
+                    entry.path
+                    for entry in os.scandir(os.path.dirname(self.real))  # noqa: PTH120  # as `real`
+                    if entry.inode() == inode[1] and _size(entry.path + "-wal") is not None
+                ]
+        for name in names:
+            if name != self.real:
+                raise StorageError(
+                    f"cannot open {self.path}: it is the same file as {name} (a hard link, or a "
+                    "mount of one file), which is open; open it by that name, or make a copy by "
+                    "backup()"
+                )
+
+    def take_as_media(self) -> None:
+        """From now on, take it for a file that nobody can write.
+
+        SQLite cannot make its shared memory there, or take back what a writer that died has left
+        half-written. Ignoring the logs is right only where there are none.
+
+        Raises:
+            StorageError: if there is one.
+        """
+        if self._has_log():
+            raise StorageError(
+                f"cannot open {self.path} read-only: its folder cannot be written, and a log lies "
+                "beside it with changes that are not in the file yet; open it once for writing, "
+                "or copy both to a folder that can be written"
+            ) from None
+        # Before it is opened: a change between the two is then noticed at the first look.
+        self.media = os.stat(self.path)  # noqa: PTH116  # never opened: see above
+
+    def is_folder_writable(self) -> bool:
+        """Whether the folder can be written; running out of descriptors is no reason to say no."""
+        return os.access(os.path.dirname(self.real), os.W_OK)  # noqa: PTH120  # as `real`
+
+    # --- while it is open ------------------------------------------------------------------
+
+    def note_inode(self) -> None:
+        """It is open now: this is the file that it has to stay."""
+        self.inode = None if self.in_memory else _inode_of(self.path)
+
+    def check(self, opened: Iterable[Connection]) -> None:
+        """Check that the file and its log are those that were opened.
+
+        Args:
+            opened: the connections to it.
+
+        Raises:
+            DatabaseReplacedError: if they are not.
+        """
+        if self.in_memory:
+            return
+        if self.media is not None:
+            self.check_media(self.media)
+            return
+        if _inode_of(self.path) != self.inode:
+            raise DatabaseReplacedError(
+                f"{self.path} was replaced or deleted while it was open; close it and open it again"
+            )
+        # They stay the same while anybody has a connection; without one, another process may have
+        # ended the log, and a new one begun.
+        now = self.log_inodes()
+        for db in opened:
+            if any(one not in (None, other) for one, other in zip(db.log_files, now, strict=False)):
+                raise DatabaseReplacedError(
+                    f"the log of {self.path} (-wal, -shm) was replaced or deleted while it was "
+                    "open, and the newest commits with it; close it and open it again"
+                )
+
+    def check_media(self, opened: os.stat_result) -> None:
+        """SQLite never looks again at a file that it takes for immutable; so each call does."""
+        try:
+            now = os.stat(self.path)  # noqa: PTH116  # never opened: see above
+        except OSError:
+            now = None
+        if now is None or _what(now) != _what(opened) or self._has_log():
+            raise DatabaseReplacedError(
+                f"{self.path} was changed while it was open read-only, in a folder that could not "
+                "be written; close it and open it again"
+            )
+
+    def log_inodes(self) -> tuple[_Inode | None, ...]:
+        """The log and its index, as they are now."""
+        if self._options.journal != "wal" or self.in_memory or self.media is not None:
+            return ()
+        return _inode_of(self.real + "-wal"), _inode_of(self.real + "-shm")
+
+    def _has_log(self) -> bool:
+        return bool(_size(self.real + "-wal") or _size(self.real + "-journal"))
+
+
+def _inode_of(path: str) -> _Inode | None:
+    try:
+        found = os.stat(path)  # noqa: PTH116  # one system call, and it never opens the file
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _size(path: str) -> int | None:
+    try:
+        return os.stat(path).st_size  # noqa: PTH116  # never opened: see above
+    except OSError:
+        return None
+
+
+def _what(found: os.stat_result) -> tuple[int, ...]:
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns

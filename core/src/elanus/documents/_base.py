@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from elanus.client import MilvusClient, Worker
+from elanus.aio import HasWorker, Worker
+from elanus.client import MilvusClient
 from elanus.documents._collection import VECTOR, open_collection
 from elanus.documents._input import check_embedding, checked_vectors
 from elanus.documents._search import FIELDS
@@ -20,7 +21,7 @@ DEFAULT_URI = "./elanus.db"
 _OPTIONS = ("read_only", "durability", "timeout", "journal", "user", "password", "token", "db_name")
 
 
-class BaseStore:
+class BaseStore(HasWorker):
     """Opening and closing; see ``DocumentStore`` for the arguments."""
 
     def __init__(

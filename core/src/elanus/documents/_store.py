@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
-from elanus.client import Worker, in_thread, twin
+from elanus.aio import in_thread, twin
 from elanus.documents._collection import ID, METADATA, TEXT, VECTOR
 from elanus.documents._input import checked_documents, checked_ids, checked_vectors
 from elanus.documents._progress import ProgressBar
@@ -168,16 +168,6 @@ class DocumentStore(ReadingCalls):
         self._client.truncate_collection(self._collection)
 
     # --- asynchronous twins ----------------------------------------------------------------
-
-    @property
-    def blocking(self) -> DocumentStore:
-        """The object whose calls the coroutines run: this one."""
-        return self
-
-    @property
-    def worker(self) -> Worker:
-        """The threads that the coroutines run calls on."""
-        return self._worker
 
     aadd = twin(add)
     adelete = twin(delete)

@@ -69,8 +69,3 @@ class RankedDocument:
     relevance: float
     explanation: tuple[LegExplanation, ...] = ()
     vector: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
-
-
-def relevance_of(contributions: float, best: float) -> float:
-    """A fused score as a share of the best that a hit could have, within [0, 1]."""
-    return min(1.0, max(0.0, contributions / best)) if best > 0 else 0.0

@@ -1,6 +1,7 @@
 """Values that describe collections, indexes, requests and rows. No I/O here."""
 
 from elanus.schema._arguments import (
+    DEFAULT_URI,
     as_list,
     asks,
     choice,
@@ -71,6 +72,7 @@ from elanus.schema._vectors import (
 from elanus.schema.frames._input import is_data
 
 __all__ = [
+    "DEFAULT_URI",
     "DYNAMIC",
     "FAISS_TYPES",
     "FLOAT_TYPES",

@@ -21,7 +21,18 @@ from elanus.storage import on_fork
 if TYPE_CHECKING:
     import asyncio
 
-__all__ = ["Flow", "HasWorker", "Step", "Worker", "arun", "in_thread", "run", "step", "twin"]
+__all__ = [
+    "Flow",
+    "HasWorker",
+    "Step",
+    "Worker",
+    "arun",
+    "in_thread",
+    "run",
+    "step",
+    "step_of",
+    "twin",
+]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -158,6 +169,11 @@ def step(
     """A step with its arguments; one without an asynchronous form of its own gets a thread."""
     coroutine = partial(in_thread, blocking) if awaited is None else awaited
     return Step(partial(blocking, *args, **kwargs), partial(coroutine, *args, **kwargs))
+
+
+def step_of(owner: object, name: str, *args: Any, **kwargs: Any) -> Step:
+    """A call of an object, by its coroutine ``a…`` of the same name where it has one."""
+    return step(getattr(owner, name), getattr(owner, f"a{name}", None), *args, **kwargs)
 
 
 def _make(asked: Step) -> Any:

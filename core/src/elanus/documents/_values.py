@@ -16,11 +16,18 @@ MODES: tuple[Mode, ...] = ("hybrid", "dense", "text")
 
 @runtime_checkable
 class EmbeddingFunction(Protocol):
-    """Turns texts into vectors. Any object with these four members serves."""
+    """Turns texts into vectors. Any object with these four members is one, whoever wrote it.
+
+    Documents and queries have a method each, because some models prefix them differently. Where
+    a model does not, both give the same vectors.
+
+    Note:
+        ``isinstance(x, EmbeddingFunction)`` checks that the members exist, not their signatures.
+    """
 
     @property
     def name(self) -> str:
-        """Identifies the model; kept in the file."""
+        """The model's identity, kept in the file: functions of one name give the same vectors."""
 
     @property
     def dim(self) -> int:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import elanus
 from elanus.errors import ParamError
 from elanus_embeddings import EmbeddingFunction, MiniLMEmbeddingFunction
 from elanus_embeddings._minilm import _batches
@@ -28,6 +29,15 @@ TEXTS = [
 
 def test_it_fulfils_the_protocol(minilm):
     assert isinstance(minilm, EmbeddingFunction)
+
+
+def test_the_protocol_is_that_of_elanus_and_asks_for_four_members():
+    class Four:
+        dim, name = 3, "four"
+        encode_documents = encode_queries = lambda _, texts: texts
+
+    assert EmbeddingFunction is elanus.EmbeddingFunction
+    assert isinstance(Four(), EmbeddingFunction)
 
 
 def test_an_object_without_a_name_does_not_fulfil_the_protocol():

@@ -12,8 +12,7 @@ import torch
 import transformers
 
 from elanus.errors import MissingExtraError, ParamError
-from elanus_embeddings import BGERerankFunction, CrossEncoderRerankFunction
-from elanus_embeddings._rerank import Reranker
+from elanus_embeddings import BGERerankFunction, CrossEncoderRerankFunction, Reranker
 
 QUERY = "ice moves"
 DOCUMENTS = ["bread rises", "glacier flows", "", "ice moves", "the owl and the kite", "bread rises"]

@@ -1,4 +1,8 @@
-"""Values that are hard to show in a message."""
+"""Values that are hard to show in a message, and what is asked of whoever shows them."""
+
+from contextlib import contextmanager
+
+import pytest
 
 MEGA = "x" * 1_000_000
 LONGEST = 2_000  # letters of a message that shows a few values
@@ -30,3 +34,19 @@ VALUES = {
     "endless": endless(),
     "long type": type("T" * 1_000_000, (), {})(),
 }
+
+
+@contextmanager
+def raises_short(error, match=None):
+    """Like ``pytest.raises``; the message must be short, too."""
+    with pytest.raises(error, match=match) as caught:
+        yield
+    assert len(str(caught.value)) < LONGEST
+
+
+def assert_shown_short(shown):
+    """Objects name their class, and show only part of what they hold."""
+    for each in shown:
+        assert repr(each).startswith(type(each).__name__)
+        assert len(repr(each)) < LONGEST
+        assert len(str(each)) < LONGEST

@@ -16,9 +16,11 @@ BELOW = {
     "text": set(),
     "query": {"index"},
     "engine": {"index", "query", "storage", "text"},
-    "client": {"engine", "query", "storage"},
-    "documents": {"client", "query", "text"},
+    "client": {"aio", "engine", "query", "storage"},
+    "documents": {"aio", "client", "progress", "query", "text"},
 }
+# Modules beside the rooms.
+MODULES_BELOW = {"aio": {"errors", "storage"}, "arguments": {"schema"}, "progress": set()}
 
 
 def imported(file):
@@ -46,6 +48,12 @@ def test_a_package_imports_only_from_those_below_it_and_by_their_public_face(pac
             assert module.removeprefix("elanus.") in allowed, f"{file} imports {module}"
 
 
+@pytest.mark.parametrize("module", MODULES_BELOW)
+def test_a_module_beside_the_rooms_imports_only_from_those_below_it(module):
+    found = {name.removeprefix("elanus.") for name in imported(SOURCE / f"{module}.py")}
+    assert found <= MODULES_BELOW[module]
+
+
 def test_no_room_has_more_than_a_dozen_files():
     for room in {file.parent for file in SOURCE.rglob("*.py")}:
         files = [file for file in room.glob("*.py") if file.name != "__init__.py"]
@@ -59,4 +67,4 @@ def test_another_distribution_imports_only_public_names(above):
     files = sorted((ROOT / above / "src").rglob("*.py"))
     modules = {m for f in files for m in imported(f) if m.split(".")[0] == "elanus"}
     assert modules
-    assert modules <= {"elanus", "elanus.arguments", "elanus.errors"}
+    assert modules <= {f"elanus.{name}" for name in MODULES_BELOW} | {"elanus", "elanus.errors"}

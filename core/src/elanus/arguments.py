@@ -3,9 +3,21 @@
 Each takes the name of an argument and its value, and raises ``ParamError`` with both.
 """
 
-from elanus.schema import choice, flag, mapping, members, names, number, refuse, text, whole
+from elanus.schema import (
+    DEFAULT_URI,
+    choice,
+    flag,
+    mapping,
+    members,
+    names,
+    number,
+    refuse,
+    text,
+    whole,
+)
 
 __all__ = [
+    "DEFAULT_URI",
     "choice",
     "flag",
     "mapping",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from elanus_embeddings._bgem3 import BGEM3EmbeddingFunction
     from elanus_embeddings._bm25 import BM25EmbeddingFunction
     from elanus_embeddings._cached import CachedEmbeddingFunction
-    from elanus_embeddings._contract import EmbeddingFunction
+    from elanus_embeddings._contract import EmbeddingFunction, Reranker, RerankResult
     from elanus_embeddings._cross_encoder import BGERerankFunction, CrossEncoderRerankFunction
     from elanus_embeddings._http import (
         EmbeddingRequestError,
@@ -31,10 +31,6 @@ if TYPE_CHECKING:
         OpenAIEmbeddingFunction,
         VoyageEmbeddingFunction,
         VoyageRerankFunction,
-    )
-    from elanus_embeddings._rerank import (
-        Reranker,
-        RerankResult,
     )
     from elanus_embeddings._sentence_transformer import SentenceTransformerEmbeddingFunction
     from elanus_embeddings._splade import SpladeEmbeddingFunction
@@ -84,8 +80,8 @@ _HOMES = {
     "MiniLMEmbeddingFunction": "_minilm",
     "Model2VecEmbeddingFunction": "_model2vec",
     "OpenAIEmbeddingFunction": "_providers",
-    "RerankResult": "_rerank",
-    "Reranker": "_rerank",
+    "RerankResult": "_contract",
+    "Reranker": "_contract",
     "RetryPolicy": "_http",
     "SentenceTransformerEmbeddingFunction": "_sentence_transformer",
     "SpladeEmbeddingFunction": "_splade",

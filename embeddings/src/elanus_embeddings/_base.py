@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
@@ -10,6 +9,7 @@ from typing import Any, Generic, Literal, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from elanus.aio import twin
 from elanus.arguments import flag
 from elanus.errors import quoted
 from elanus_embeddings._texts import checked_texts
@@ -63,13 +63,8 @@ class BaseEmbeddingFunction(ABC, Generic[Encoded]):
         """Encode texts that will be searched for; otherwise as ``encode_documents``."""
         return self._encode(checked_texts(texts), "query", progress=flag("progress", progress))
 
-    async def aencode_documents(self, texts: Sequence[str], *, progress: bool = False) -> Encoded:
-        """``encode_documents`` without blocking the event loop."""
-        return await asyncio.to_thread(self.encode_documents, texts, progress=progress)
-
-    async def aencode_queries(self, texts: Sequence[str], *, progress: bool = False) -> Encoded:
-        """``encode_queries`` without blocking the event loop."""
-        return await asyncio.to_thread(self.encode_queries, texts, progress=progress)
+    aencode_documents = twin(encode_documents)
+    aencode_queries = twin(encode_queries)
 
     def __call__(self, texts: Sequence[str]) -> Encoded:
         """Encode documents."""

@@ -8,9 +8,9 @@ import numpy as np
 
 from elanus.arguments import flag
 from elanus.errors import ParamError
+from elanus.progress import ProgressBar
 from elanus_embeddings._base import BaseEmbeddingFunction, Kind
 from elanus_embeddings._extras import find_model, load_package, model_identity
-from elanus_embeddings._progress import ProgressBar
 from elanus_embeddings._sparse import Sparse, sparse_matrix
 from elanus_embeddings._texts import positive
 
@@ -101,7 +101,7 @@ class BGEM3EmbeddingFunction(BaseEmbeddingFunction[dict[str, Any]]):
         dense: list[Any] = [np.zeros((0, self.dim["dense"]))]
         lexical: list[dict[str, float]] = []
         colbert: list[Any] = []
-        bar = ProgressBar(len(texts), shown=progress)
+        bar = ProgressBar(len(texts), "texts", shown=progress)
         for start in range(0, len(texts), self._batch_size):
             part = texts[start : start + self._batch_size]
             found = encode(part, batch_size=self._batch_size, **self._wanted)

@@ -17,8 +17,8 @@ import numpy.typing as npt
 from elanus import build_analyzer
 from elanus.arguments import flag, refuse
 from elanus.errors import ParamError, cut, quoted, shown
+from elanus.progress import ProgressBar
 from elanus_embeddings._base import BaseEmbeddingFunction, Kind
-from elanus_embeddings._progress import ProgressBar
 from elanus_embeddings._sparse import Sparse, sparse_matrix
 from elanus_embeddings._texts import checked_texts
 
@@ -108,7 +108,7 @@ class BM25EmbeddingFunction(BaseEmbeddingFunction[Sparse]):
         texts = checked_texts(corpus, "corpus")
         found: Counter[str] = Counter()
         total = 0
-        bar = ProgressBar(len(texts), shown=flag("progress", progress))
+        bar = ProgressBar(len(texts), "texts", shown=flag("progress", progress))
         for text in texts:
             terms = self._tokens(text)
             total += len(terms)
@@ -172,7 +172,7 @@ class BM25EmbeddingFunction(BaseEmbeddingFunction[Sparse]):
         self._check_fitted()
         counts: list[Counter[int]] = []
         lengths: list[int] = []
-        bar = ProgressBar(len(texts), shown=progress)
+        bar = ProgressBar(len(texts), "texts", shown=progress)
         for text in texts:
             terms = self._tokens(text)
             known = (self._places[term] for term in terms if term in self._places)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from elanus import CollectionSchema, DataType, DocumentStore, MilvusClient
-from elanus.arguments import flag, whole
+from elanus.aio import Flow, arun, run, step, step_of
+from elanus.arguments import DEFAULT_URI, flag, whole
 from elanus.errors import (
     CollectionExistsError,
     CollectionNotFoundError,
@@ -24,9 +24,9 @@ from elanus.errors import (
     ParamError,
     quoted,
 )
+from elanus.progress import ProgressBar
 from elanus_embeddings._base import BaseEmbeddingFunction, Dense, Kind
 from elanus_embeddings._contract import EmbeddingFunction
-from elanus_embeddings._progress import ProgressBar
 from elanus_embeddings._texts import checked_text, checked_texts, positive
 from elanus_embeddings._vectors import NotVectors, checked_rows
 
@@ -112,7 +112,7 @@ class CachedEmbeddingFunction(BaseEmbeddingFunction[Dense]):
     def __init__(
         self,
         inner: EmbeddingFunction,
-        cache: str | os.PathLike[str] | MilvusClient | DocumentStore = "./elanus.db",
+        cache: str | os.PathLike[str] | MilvusClient | DocumentStore = DEFAULT_URI,
         collection: str = "embedding_cache",
         batch_size: int = 128,
     ) -> None:
@@ -162,53 +162,38 @@ class CachedEmbeddingFunction(BaseEmbeddingFunction[Dense]):
         """Forget all vectors of this model."""
         self._client.drop_collection(self._collection)
 
-    def _encode(self, texts: list[str], kind: Kind, *, progress: bool) -> Dense:
-        job, bar = self._look_up(texts, kind, shown=progress)
-        inner = self._inner
-        encode = inner.encode_queries if kind == "query" else inner.encode_documents
-        for batch in job.batches(self._batch_size):
-            try:
-                answer = encode(batch.texts)
-            except EmbeddingError as error:
-                error.renumber(batch.places)
-                raise
-            self._keep(job, batch, answer)
-            bar.add(len(batch.texts))
-        return self._matrix(job)
-
-    async def _aencode(self, texts: list[str], kind: Kind, *, progress: bool) -> Dense:
-        job, bar = await asyncio.to_thread(self._look_up, texts, kind, shown=progress)
-        for batch in job.batches(self._batch_size):
-            try:
-                answer = await self._ask(batch.texts, kind)
-            except EmbeddingError as error:
-                error.renumber(batch.places)
-                raise
-            await asyncio.to_thread(self._keep, job, batch, answer)
-            bar.add(len(batch.texts))
-        return await asyncio.to_thread(self._matrix, job)
-
-    async def _ask(self, texts: list[str], kind: Kind) -> Any:
-        """The inner function's own coroutine where it has one, else a thread."""
-        name = "encode_queries" if kind == "query" else "encode_documents"
-        coroutine = getattr(self._inner, f"a{name}", None)
-        if coroutine is not None:
-            return await coroutine(texts)
-        return await asyncio.to_thread(getattr(self._inner, name), texts)
-
     async def aencode_documents(self, texts: Sequence[str], *, progress: bool = False) -> Dense:
         """``encode_documents`` without blocking the event loop."""
-        return await self._aencode(
-            checked_texts(texts), "document", progress=flag("progress", progress)
+        return await arun(
+            self._flow(checked_texts(texts), "document", progress=flag("progress", progress))
         )
 
     async def aencode_queries(self, texts: Sequence[str], *, progress: bool = False) -> Dense:
         """``encode_queries`` without blocking the event loop."""
-        return await self._aencode(
-            checked_texts(texts), "query", progress=flag("progress", progress)
+        return await arun(
+            self._flow(checked_texts(texts), "query", progress=flag("progress", progress))
         )
 
-    def _look_up(self, texts: list[str], kind: Kind, *, shown: bool) -> tuple[_Job, ProgressBar]:
+    def _encode(self, texts: list[str], kind: Kind, *, progress: bool) -> Dense:
+        return run(self._flow(texts, kind, progress=progress))
+
+    def _flow(self, texts: list[str], kind: Kind, *, progress: bool) -> Flow[Dense]:
+        # The file is read and written in steps of their own, on threads beside an event loop.
+        job: _Job = yield step(self._look_up, None, texts, kind)
+        bar = ProgressBar(len(job.missing), "texts", shown=progress)
+        call = "encode_queries" if kind == "query" else "encode_documents"
+        for batch in job.batches(self._batch_size):
+            try:
+                answer = yield step_of(self._inner, call, batch.texts)
+            except EmbeddingError as error:
+                error.renumber(batch.places)
+                raise
+            yield step(self._keep, None, job, batch, answer)
+            bar.add(len(batch.texts))
+        matrix: Dense = yield step(self._matrix, None, job)
+        return matrix
+
+    def _look_up(self, texts: list[str], kind: Kind) -> _Job:
         if texts:
             try:
                 dim = self._inner.dim
@@ -223,7 +208,7 @@ class CachedEmbeddingFunction(BaseEmbeddingFunction[Dense]):
             wanted.setdefault(key, (text, place))
         found = self._read(list(wanted))
         missing = {key: item for key, item in wanted.items() if key not in found}
-        return _Job(keys, kind, found, missing), ProgressBar(len(missing), shown=shown)
+        return _Job(keys, kind, found, missing)
 
     def _read(self, keys: list[str]) -> dict[str, Dense]:
         found: dict[str, Dense] = {}

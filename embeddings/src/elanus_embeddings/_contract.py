@@ -1,43 +1,49 @@
-"""What an embedding function has to offer: the shape that Elanus accepts, whoever wrote it."""
+"""What embedding functions and rerankers have to offer: there is nothing to inherit."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
+from elanus import EmbeddingFunction
+
+__all__ = ["EmbeddingFunction", "RerankResult", "Reranker"]
+
+
+@dataclass(frozen=True, slots=True)
+class RerankResult:
+    """One document as a reranker sees it.
+
+    Attributes:
+        text: the document.
+        score: its relevance to the query; higher is better, the scale is the model's.
+        index: its place among the documents given.
+    """
+
+    text: str
+    score: float
+    index: int
 
 
 @runtime_checkable
-class EmbeddingFunction(Protocol):
-    """Turns texts into vectors. Any object with these members is one; there is nothing to inherit.
-
-    Documents and queries have a method each, because some models prefix them differently. Where
-    a model does not, both return the same vectors.
+class Reranker(Protocol):
+    """Orders documents by their relevance to a query; there is nothing to inherit.
 
     Note:
-        ``isinstance(x, EmbeddingFunction)`` checks that the members exist, not their signatures.
+        ``isinstance(x, Reranker)`` checks that the members exist, not their signatures.
     """
 
     @property
-    def dim(self) -> int:
-        """Components of a vector."""
-        ...
-
-    @property
     def name(self) -> str:
-        """The model's identity: two functions of one name give the same vectors."""
+        """The model's identity."""
         ...
 
-    def encode_documents(self, texts: list[str], /) -> npt.NDArray[np.float32]:
-        """Encode texts that will be searched: float32, shape (len(texts), dim)."""
+    def __call__(self, query: str, documents: list[str], /, top_k: int = 5) -> list[RerankResult]:
+        """Return the best ``top_k`` documents, best first."""
         ...
 
-    def encode_queries(self, texts: list[str], /) -> npt.NDArray[np.float32]:
-        """Encode texts that will be searched for: float32, shape (len(texts), dim)."""
-        ...
-
-    def __call__(self, texts: list[str], /) -> npt.NDArray[np.float32]:
-        """Encode documents."""
+    async def arerank(
+        self, query: str, documents: list[str], /, top_k: int = 5
+    ) -> list[RerankResult]:
+        """Return the best ``top_k`` documents, best first, without blocking the event loop."""
         ...

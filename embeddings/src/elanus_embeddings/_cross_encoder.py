@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from elanus.aio import in_thread
 from elanus.arguments import flag
 from elanus.errors import ParamError, cut, quoted
+from elanus_embeddings._contract import RerankResult
 from elanus_embeddings._extras import load_package, model_identity
-from elanus_embeddings._rerank import RerankResult
 from elanus_embeddings._sentence_transformer import EXTRA, load_transformer
 from elanus_embeddings._texts import checked_text, checked_texts, positive
 
@@ -87,7 +87,7 @@ class CrossEncoderRerankFunction:
         self, query: str, documents: Sequence[str], top_k: int = 5
     ) -> list[RerankResult]:
         """The same call without blocking the event loop."""
-        return await asyncio.to_thread(self, query, documents, top_k)
+        return await in_thread(self, query, documents, top_k)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({quoted(self.name)})"

@@ -9,9 +9,9 @@ import numpy as np
 import safetensors.numpy
 from tokenizers import Tokenizer
 
+from elanus.progress import ProgressBar
 from elanus_embeddings._base import BaseEmbeddingFunction, Kind
 from elanus_embeddings._bert import Bert, FloatArray
-from elanus_embeddings._progress import ProgressBar
 from elanus_embeddings._weights import MODEL_NAME, read_model_files
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class MiniLMEmbeddingFunction(BaseEmbeddingFunction[FloatArray]):
         # every process that forks afterwards, and tokens are a hundredth of the work.
         tokens = [np.array(self._tokenizer.encode(t).ids, dtype=np.int64) for t in texts]
         vectors = np.empty((len(tokens), self.dim), dtype=np.float32)
-        bar = ProgressBar(len(tokens), shown=progress)
+        bar = ProgressBar(len(tokens), "texts", shown=progress)
         for batch in _batches([len(ids) for ids in tokens]):
             vectors[batch] = self._bert.encode([tokens[i] for i in batch])
             bar.add(len(batch))

@@ -3,6 +3,5 @@
 from elanus.client._async import AsyncMilvusClient
 from elanus.client._client import MilvusClient
 from elanus.client._results import Hit
-from elanus.client._worker import Worker, in_thread, twin
 
-__all__ = ["AsyncMilvusClient", "Hit", "MilvusClient", "Worker", "in_thread", "twin"]
+__all__ = ["AsyncMilvusClient", "Hit", "MilvusClient"]

@@ -6,11 +6,11 @@ import os
 from types import TracebackType
 from typing import Any
 
+from elanus.aio import HasWorker, Worker, in_thread, twin
 from elanus.client._client import MilvusClient
-from elanus.client._worker import Worker, in_thread, twin
 
 
-class AsyncMilvusClient:
+class AsyncMilvusClient(HasWorker):
     """``MilvusClient`` with coroutines; takes the same arguments.
 
     It never blocks the event loop, can be made outside one, and works in several, one after
@@ -27,11 +27,6 @@ class AsyncMilvusClient:
     def blocking(self) -> MilvusClient:
         """The synchronous client that the calls run on."""
         return self._client
-
-    @property
-    def worker(self) -> Worker:
-        """The threads that the calls run on."""
-        return self._worker
 
     async def __aenter__(self) -> AsyncMilvusClient:
         return self

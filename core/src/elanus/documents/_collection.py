@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from elanus.client import MilvusClient
-from elanus.documents._values import EmbeddingFunction
+from elanus.documents._values import Document, EmbeddingFunction
 from elanus.errors import EmbeddingMismatchError, ParamError, quoted
-from elanus.schema import MAX_LENGTH, CollectionSchema, DataType, Function, FunctionType, asks
+from elanus.schema import (
+    DEFAULT_URI,
+    MAX_LENGTH,
+    CollectionSchema,
+    DataType,
+    Function,
+    FunctionType,
+    asks,
+    refuse,
+)
 from elanus.text import build_analyzer
 
 ID, TEXT, METADATA, VECTOR, TERMS = "id", "text", "metadata", "vector", "terms"
 
+FIELDS = (ID, TEXT, METADATA)
+"""What every document is read with."""
+
 DEFAULT_ANALYZER = "english"
 """Latin words are stemmed as English ones; all other scripts are treated as by ``standard``."""
+
+_OPTIONS = ("read_only", "durability", "timeout", "journal", "user", "password", "token", "db_name")
 
 _MODEL, _DIM, _ANALYZER = "elanus.embedding", "elanus.dim", "elanus.analyzer"
 
@@ -31,6 +48,33 @@ class Layout:
 
     model: str | None
     dim: int | None
+
+
+def as_document(row: Mapping[str, Any]) -> Document:
+    """A row of a collection as a document."""
+    vector = np.array(row[VECTOR], dtype=np.float32) if VECTOR in row else None
+    return Document(row[ID], row[TEXT], row[METADATA], vector)
+
+
+def open_client(
+    uri: str | os.PathLike[str] | None, client: Any, options: Mapping[str, Any]
+) -> MilvusClient:
+    """The client that was given, or one of the file that is named.
+
+    Raises:
+        ParamError: naming what is unknown or wrong, or if both are given.
+    """
+    unknown = sorted(options.keys() - _OPTIONS)
+    if unknown:
+        raise ParamError(f"unknown argument {quoted(unknown[0])}; options: {', '.join(_OPTIONS)}")
+    if client is None:
+        return MilvusClient(DEFAULT_URI if uri is None else uri, **options)
+    if not isinstance(client, MilvusClient):
+        refuse("client", "a MilvusClient", client)
+    given = sorted(options) + ["uri"] * (uri is not None)
+    if given:
+        raise ParamError(f"give a client or {', '.join(given)}, not both")
+    return client
 
 
 def open_collection(
@@ -128,3 +172,24 @@ def _stored(layout: Layout) -> str:
     if layout.model is None:
         return f"vectors of {layout.dim} d that came without a model"
     return f"vectors of {quoted(layout.model)} ({layout.dim} d)"
+
+
+def lacks_vectors(store: object) -> EmbeddingMismatchError:
+    """The error for asking a store without vectors for what needs them."""
+    return EmbeddingMismatchError(
+        f"{store!r} was made without an embedding function and holds no vectors: make it with one "
+        "or with dim=…, or search with mode='text'"
+    )
+
+
+def lacks_model(store: object, layout: Layout) -> EmbeddingMismatchError:
+    """The error for asking a store without its model for an embedding."""
+    if layout.model is not None:
+        return EmbeddingMismatchError(
+            f"{store!r} was opened without an embedding function, and holds vectors of "
+            f"{quoted(layout.model)}: open it with that model, or give the vectors"
+        )
+    return EmbeddingMismatchError(
+        f"{store!r} was opened without an embedding function: give the vectors of the documents "
+        f"and of the query ({layout.dim} d), or open it with their model"
+    )

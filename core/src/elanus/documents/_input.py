@@ -133,15 +133,18 @@ def checked_vectors(
         raise DataNotMatchException(
             f"{cut(source)}: expected the shape ({count}, {dim}), got {cut(str(shape))}"
         )
-    expected = f"{cut(source)}: expected {count} rows of {dim} numbers, shape ({count}, {dim})"
     is_list = isinstance(vectors, (np.ndarray, list, tuple))
     rows = vectors if is_list and shape != () else as_list(vectors)
     if rows is None or isinstance(vectors, (str, set, frozenset)) or len(rows) != count:
-        raise DataNotMatchException(f"{expected}, got {shown(vectors)}")
+        raise DataNotMatchException(f"{_expected(source, count, dim)}, got {shown(vectors)}")
     try:
         return dense_matrix(rows, dim)
     except Rejected as error:
         row = int(error.path[0])
         raise DataNotMatchException(
-            f"{expected}, but row {row}: {error.rule}; got {shown(rows[row])}"
+            f"{_expected(source, count, dim)}, but row {row}: {error.rule}; got {shown(rows[row])}"
         ) from None
+
+
+def _expected(source: str, count: int, dim: int) -> str:
+    return f"{cut(source)}: expected {count} rows of {dim} numbers, shape ({count}, {dim})"

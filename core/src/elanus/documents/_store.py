@@ -2,25 +2,48 @@
 
 from __future__ import annotations
 
+import os
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
-from elanus.client import Worker, in_thread, twin
-from elanus.documents._collection import ID, METADATA, TEXT, VECTOR
-from elanus.documents._input import checked_documents, checked_ids, checked_vectors
-from elanus.documents._progress import ProgressBar
-from elanus.documents._reading import ReadingCalls
+import numpy as np
+from numpy.typing import NDArray
+
+from elanus.aio import HasWorker, Worker, in_thread, twin
+from elanus.client import MilvusClient
+from elanus.documents._collection import (
+    FIELDS,
+    ID,
+    METADATA,
+    TEXT,
+    VECTOR,
+    as_document,
+    lacks_model,
+    lacks_vectors,
+    open_client,
+    open_collection,
+)
+from elanus.documents._input import (
+    check_embedding,
+    checked_documents,
+    checked_ids,
+    checked_vectors,
+)
 from elanus.documents._scope import Filter, make_scope
-from elanus.documents._values import Document
-from elanus.errors import EmbeddingError, ParamError
-from elanus.schema import asks, flag
+from elanus.documents._search import find, make_search
+from elanus.documents._values import Document, EmbeddingFunction, Mode, RankedDocument
+from elanus.errors import EmbeddingError, ParamError, quoted, shown
+from elanus.progress import ProgressBar
+from elanus.query import mmr
+from elanus.schema import asks, flag, number, text, whole
 
 _EMBEDDED_AT_ONCE = 128
+_READ_AT_ONCE = 1000
 
 
-class DocumentStore(ReadingCalls):
+class DocumentStore(HasWorker):
     """Documents in one file, found by meaning, by words, or by both.
 
     Args:
@@ -59,6 +82,59 @@ class DocumentStore(ReadingCalls):
         ['kite']
     """
 
+    def __init__(
+        self,
+        uri: str | os.PathLike[str] | None = None,
+        embedding: EmbeddingFunction | None = None,
+        collection: str = "documents",
+        analyzer: Any = None,
+        *,
+        dim: int | None = None,
+        client: MilvusClient | None = None,
+        **options: Any,
+    ) -> None:
+        if embedding is not None:
+            check_embedding(embedding)
+        dim = None if dim is None else whole("dim", dim, 1)
+        if embedding is not None and dim not in (None, embedding.dim):
+            raise ParamError(
+                f"dim={dim}, but embedding {quoted(embedding.name)} has {embedding.dim}"
+            )
+        self._client = open_client(uri, client, options)
+        self._owns_client = client is None
+        self._embedding = embedding
+        self._worker = Worker("elanus-documents")
+        try:
+            self._collection = text("collection", collection)
+            self._layout = open_collection(self._client, collection, embedding, dim, analyzer)
+        except BaseException:
+            self.close()
+            raise
+        self._all_fields = FIELDS if self._layout.dim is None else (*FIELDS, VECTOR)
+
+    def __repr__(self) -> str:
+        return f"DocumentStore({self._client!r}, collection={quoted(self._collection)})"
+
+    @property
+    def client(self) -> MilvusClient:
+        """The client underneath."""
+        return self._client
+
+    @property
+    def collection(self) -> str:
+        """Name of the collection in the file."""
+        return self._collection
+
+    @property
+    def embedding(self) -> EmbeddingFunction | None:
+        """The embedding function that the store was opened with."""
+        return self._embedding
+
+    @property
+    def dim(self) -> int | None:
+        """Number of components of the stored vectors; None if the store has none."""
+        return self._layout.dim
+
     def __enter__(self) -> DocumentStore:
         return self
 
@@ -69,6 +145,16 @@ class DocumentStore(ReadingCalls):
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def close(self) -> None:
+        """Release the file; a second call does nothing."""
+        if self._owns_client:
+            self._client.close()
+        self._worker.close()
+
+    def verify(self) -> list[str]:
+        """Check the whole file against itself; the faults found, none if it is sound."""
+        return self._client.verify()
 
     # --- writing ---------------------------------------------------------------------------
 
@@ -117,14 +203,18 @@ class DocumentStore(ReadingCalls):
         self, rows: list[dict[str, Any]], vectors: Any, source: str = "vectors"
     ) -> None:
         if vectors is not None or source != "vectors":
-            matrix = checked_vectors(vectors, len(rows), self._needed_dim(), source)
+            if self._layout.dim is None:
+                raise lacks_vectors(self)
+            matrix = checked_vectors(vectors, len(rows), self._layout.dim, source)
             for row, vector in zip(rows, matrix, strict=True):
                 row[VECTOR] = vector
         self._client.upsert(self._collection, rows)
 
     def _add_embedding(self, rows: list[dict[str, Any]], *, progress: bool) -> None:
-        embedding = self._needed_embedding()
-        bar = ProgressBar(len(rows), shown=progress)
+        embedding = self._embedding
+        if embedding is None:
+            raise lacks_model(self, self._layout)
+        bar = ProgressBar(len(rows), "documents", shown=progress, timed=True)
         for start in range(0, len(rows), _EMBEDDED_AT_ONCE):
             part = rows[start : start + _EMBEDDED_AT_ONCE]
             places = range(start, start + len(part))
@@ -135,7 +225,7 @@ class DocumentStore(ReadingCalls):
                 raise
             source = f"{embedding.name}.encode_documents(texts[{start}:{places.stop}])"
             self._add_at_once(part, vectors, source)
-            bar.show(start + len(part))
+            bar.add(len(part))
 
     def delete(
         self,
@@ -169,26 +259,220 @@ class DocumentStore(ReadingCalls):
         """Delete all documents; what the store was made with stays."""
         self._client.truncate_collection(self._collection)
 
+    # --- reading ---------------------------------------------------------------------------
+
+    def get(
+        self,
+        ids: Sequence[str] | str | None = None,
+        *,
+        filter: Filter = None,
+        filter_params: Mapping[str, Any] | None = None,
+        with_vectors: bool = False,
+    ) -> list[Document]:
+        """Documents by id, by filter, or by both; those that do not exist are left out.
+
+        Args:
+            ids: one id or several; without a filter the documents come in their order, with one
+                in the order of ids as strings.
+            filter: an expression over metadata keys, or a dict.
+            filter_params: values of the templates ``{x}`` in an expression.
+            with_vectors: whether documents carry their embeddings; a store without vectors has
+                none to give.
+
+        Raises:
+            ParamError: if neither ids nor a filter is given: to read all, walk the store.
+        """
+        if ids is None and not asks(filter):
+            raise ParamError("get: give ids, a filter, or both; to read all, walk the store")
+        fields = self._all_fields if flag("with_vectors", with_vectors) else FIELDS
+        if asks(filter):
+            rows = self._client.query(
+                self._collection,
+                output_fields=fields,
+                filter=make_scope(filter, ids, filter_params),
+            )
+        else:
+            rows = self._client.get(self._collection, checked_ids(ids), fields)
+        return [as_document(row) for row in rows]
+
+    def count(
+        self, filter: Filter = None, *, filter_params: Mapping[str, Any] | None = None
+    ) -> int:
+        """Number of documents, or of those that a filter lets pass."""
+        found = self._client.query(
+            self._collection,
+            output_fields=["count(*)"],
+            filter=make_scope(filter, None, filter_params),
+        )
+        return int(found[0]["count(*)"])
+
+    def __len__(self) -> int:
+        return self.count()
+
+    def __bool__(self) -> bool:
+        # Without this, an empty store would be false.
+        return True
+
+    def __contains__(self, id: object) -> bool:
+        """Whether there is a document of this id.
+
+        Raises:
+            TypeError: if it is no string.
+        """
+        if not isinstance(id, str):
+            raise TypeError(f"a store holds documents by id: ask for a string, not {shown(id)}")
+        return bool(self._client.get(self._collection, [id], [ID]))
+
+    def __iter__(self) -> Iterator[Document]:
+        """All documents in the order of their ids, read in pages: writers may go on meanwhile."""
+        page = self._page(None)
+        while page:
+            yield from page
+            page = self._page(page[-1].id)
+
+    def _page(self, after: str | None) -> list[Document]:
+        """The next documents in the order of their ids."""
+        rows = self._client.query(
+            self._collection,
+            "" if after is None else f"{ID} > {{after}}",
+            FIELDS,
+            filter_params=None if after is None else {"after": after},
+            limit=_READ_AT_ONCE,
+        )
+        return [as_document(row) for row in rows]
+
+    # --- searching -------------------------------------------------------------------------
+
+    def search(
+        self,
+        query: str,
+        k: int = 10,
+        mode: Mode = "hybrid",
+        filter: Filter = None,
+        ranker: Any = None,
+        min_relevance: float | None = None,
+        explain: bool = False,
+        vector: Any = None,
+        *,
+        filter_params: Mapping[str, Any] | None = None,
+        ids: Sequence[str] | str | None = None,
+        depth: int | dict[str, int] | None = None,
+        with_vectors: bool = False,
+    ) -> list[RankedDocument]:
+        """The documents that answer a query best.
+
+        Args:
+            query: any text; it is never parsed as a query language. May be empty where a
+                ``vector`` says what is meant.
+            k: how many documents at most; exactly min(k, matches) in dense mode.
+            mode: ``"hybrid"`` (by meaning and by words, fused), ``"dense"`` or ``"text"``.
+            filter: an expression in which bare names are metadata keys, such as
+                ``"year >= 2020 and lang == 'en'"``, or a dict, such as
+                ``{"year": {"$gte": 2020}, "$or": [{"lang": "en"}, {"lang": "fr"}]}``.
+            ranker: how hybrid mode fuses: ``RRFRanker()`` (the default) or ``WeightedRanker(…)``,
+                dense first.
+            min_relevance: leave out documents of a smaller relevance.
+            explain: whether hits say what each leg thought of them.
+            vector: (dim,) the query's embedding, if it is known already; then no embedding
+                function is needed.
+            filter_params: values of the templates ``{x}`` in an expression.
+            ids: only these documents may be found.
+            depth: how many hits each leg gives to the fusion of hybrid mode: a number, or
+                ``{"dense": n, "text": m}``; max(100, 4k) if it is left out.
+            with_vectors: whether hits carry their embeddings; a store without vectors has none.
+
+        Raises:
+            ParamError: if an argument is wrong; FilterError: if the filter is.
+            EmbeddingMismatchError: if the mode needs a model and the store has none.
+        """
+        if min_relevance is not None:
+            min_relevance = number("min_relevance", min_relevance, 0, 1)
+        search = make_search(
+            query, mode, k, ranker, depth, explain=explain,
+            scope=make_scope(filter, ids, filter_params),
+            fields=self._all_fields if flag("with_vectors", with_vectors) else FIELDS,
+        )  # fmt: skip
+        embedded = None if search.mode == "text" else self._query_vector(search.query, vector)
+        hits = find(self._client, self._collection, search, embedded)
+        return [h for h in hits if min_relevance is None or h.relevance >= min_relevance]
+
+    def search_mmr(
+        self,
+        query: str,
+        k: int = 10,
+        fetch_k: int = 50,
+        lambda_mult: float = 0.5,
+        mode: Mode = "hybrid",
+        filter: Filter = None,
+        ranker: Any = None,
+        vector: Any = None,
+        *,
+        filter_params: Mapping[str, Any] | None = None,
+        ids: Sequence[str] | str | None = None,
+        explain: bool = False,
+    ) -> list[RankedDocument]:
+        """Documents that answer a query and are unlike each other (maximal marginal relevance).
+
+        Of the first ``fetch_k`` documents of the mode's ranking, the first choice is the nearest
+        to the query; each further one maximises λ · (its cosine with the query)
+        - (1 - λ) · (its greatest cosine with a document chosen before). Carbonell and Goldstein
+        (SIGIR 1998). Every mode needs the query's vector for this, ``"text"`` included.
+
+        Args:
+            query: as for ``search``.
+            k: how many documents at most.
+            fetch_k: how many to choose from; never fewer than ``k``.
+            lambda_mult: λ, from 0 (only unlike each other) to 1 (only near the query).
+            mode: whose ranking is chosen from.
+            filter: as for ``search``.
+            ranker: as for ``search``.
+            vector: (dim,) the query's embedding, if it is known already.
+            filter_params: values of the templates ``{x}`` in an expression.
+            ids: only these documents may be found.
+            explain: whether hits say what each leg thought of them.
+
+        Returns:
+            The documents in the order of the choice, with their vectors; scores, relevances and
+            explanations are those of the mode's ranking.
+
+        Raises:
+            ParamError, FilterError, EmbeddingMismatchError: as for ``search``.
+        """
+        lambda_mult = float(number("lambda_mult", lambda_mult, 0, 1))
+        k, fetched = whole("k", k, 1), whole("fetch_k", fetch_k, 1)
+        search = make_search(
+            query, mode, max(k, fetched), ranker, explain=explain,
+            scope=make_scope(filter, ids, filter_params),
+            fields=self._all_fields,
+        )  # fmt: skip
+        embedded = self._query_vector(search.query, vector)
+        hits = find(self._client, self._collection, search, embedded)
+        vectors = np.array([hit.vector for hit in hits])
+        return [hits[i] for i in mmr(embedded[0], vectors, k, lambda_mult)]
+
+    def _query_vector(self, query: str, vector: Any) -> NDArray[np.float32]:
+        """The query's embedding (1, dim): the given one, or the model's."""
+        dim, embedding = self._layout.dim, self._embedding
+        if dim is None:
+            raise lacks_vectors(self)
+        if vector is not None:
+            return checked_vectors([vector], 1, dim, "vector")
+        if embedding is None:
+            raise lacks_model(self, self._layout)
+        # No model takes a lone surrogate, and a query is never refused for what it says.
+        found = embedding.encode_queries([query.encode(errors="replace").decode()])
+        return checked_vectors(found, 1, dim, f"{embedding.name}.encode_queries")
+
     # --- asynchronous twins ----------------------------------------------------------------
-
-    @property
-    def blocking(self) -> DocumentStore:
-        """The object whose calls the coroutines run: this one."""
-        return self
-
-    @property
-    def worker(self) -> Worker:
-        """The threads that the coroutines run calls on."""
-        return self._worker
 
     aadd = twin(add)
     adelete = twin(delete)
     aclear = twin(clear)
-    aget = twin(ReadingCalls.get)
-    acount = twin(ReadingCalls.count)
-    asearch = twin(ReadingCalls.search)
-    asearch_mmr = twin(ReadingCalls.search_mmr)
-    averify = twin(ReadingCalls.verify)
+    aget = twin(get)
+    acount = twin(count)
+    asearch = twin(search)
+    asearch_mmr = twin(search_mmr)
+    averify = twin(verify)
 
     async def aclose(self) -> None:
         """Release the file; a second call does nothing."""

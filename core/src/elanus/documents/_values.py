@@ -16,11 +16,18 @@ MODES: tuple[Mode, ...] = ("hybrid", "dense", "text")
 
 @runtime_checkable
 class EmbeddingFunction(Protocol):
-    """Turns texts into vectors. Any object with these four members serves."""
+    """Turns texts into vectors. Any object with these four members is one, whoever wrote it.
+
+    Documents and queries have a method each, because some models prefix them differently. Where
+    a model does not, both give the same vectors.
+
+    Note:
+        ``isinstance(x, EmbeddingFunction)`` checks that the members exist, not their signatures.
+    """
 
     @property
     def name(self) -> str:
-        """Identifies the model; kept in the file."""
+        """The model's identity, kept in the file: functions of one name give the same vectors."""
 
     @property
     def dim(self) -> int:
@@ -69,8 +76,3 @@ class RankedDocument:
     relevance: float
     explanation: tuple[LegExplanation, ...] = ()
     vector: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
-
-
-def relevance_of(contributions: float, best: float) -> float:
-    """A fused score as a share of the best that a hit could have, within [0, 1]."""
-    return min(1.0, max(0.0, contributions / best)) if best > 0 else 0.0

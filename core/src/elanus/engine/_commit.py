@@ -44,7 +44,6 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from elanus.engine._snapshot import Collection, Snapshot
 from elanus.engine._state import CollectionState, OutdatedSnapshotError, RestoredError, Upkeep
-from elanus.engine.upkeep import _ending as ending
 from elanus.errors import DatabaseCorruptError
 from elanus.storage import (
     Catalogue,
@@ -52,6 +51,7 @@ from elanus.storage import (
     Connection,
     DatabaseFile,
     Reader,
+    ending,
     faults,
     load_catalogue,
     read_state,

@@ -1,6 +1,6 @@
 """Pure functions over queries: the filter language, and what is done with results."""
 
-from elanus.query._fusion import Fusion, RankedLeg, fuse
+from elanus.query._fusion import NORMALISE, Fusion, RankedLeg, fuse
 from elanus.query._mmr import mmr
 from elanus.query.columns._column import Column, extract_path
 from elanus.query.columns._convert import to_float
@@ -17,6 +17,7 @@ from elanus.query.filter.evaluation._evaluate import ColumnSource, evaluate
 
 __all__ = [
     "MISSING",
+    "NORMALISE",
     "Column",
     "ColumnPath",
     "ColumnSource",

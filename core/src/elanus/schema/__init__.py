@@ -1,6 +1,7 @@
 """Values that describe collections, indexes, requests and rows. No I/O here."""
 
 from elanus.schema._arguments import (
+    DEFAULT_URI,
     as_list,
     asks,
     choice,
@@ -81,6 +82,7 @@ __all__ = [
     "DEFAULT_B",
     "DEFAULT_EF",
     "DEFAULT_K1",
+    "DEFAULT_URI",
     "DYNAMIC",
     "FLOAT_TYPES",
     "INTEGER_TYPES",

@@ -16,6 +16,9 @@ import numpy as np
 from elanus.errors import ParamError, cut, shown
 from elanus.schema.frames._libraries import table_library
 
+DEFAULT_URI = "./elanus.db"
+"""The file that is opened if the caller names none."""
+
 LONGEST_WAIT = 2_000_000
 """Seconds, about 23 days; SQLite counts milliseconds in 32 bits."""
 

@@ -1,5 +1,6 @@
 """The database file: tables, transactions, locks. No idea of ranking here."""
 
+from elanus.storage import _ending as ending
 from elanus.storage._options import OpenOptions
 from elanus.storage._sqlite import VERSION as SQLITE_VERSION
 from elanus.storage._sqlite import Connection
@@ -83,6 +84,7 @@ __all__ = [
     "encode_dense",
     "encode_sparse",
     "encode_terms",
+    "ending",
     "extend_matrix",
     "faults",
     "find_saved",

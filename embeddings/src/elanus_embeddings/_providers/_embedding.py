@@ -10,10 +10,17 @@ import numpy as np
 
 from elanus.arguments import flag
 from elanus.errors import ParamError, quoted
+from elanus.progress import ProgressBar
 from elanus_embeddings._base import BaseEmbeddingFunction, Dense, Kind
 from elanus_embeddings._http import EmbeddingRequestError
-from elanus_embeddings._progress import ProgressBar
-from elanus_embeddings._providers._flow import Answer, Flow, Limits, Request, place_of, search_fault
+from elanus_embeddings._providers._flow import (
+    Answer,
+    HttpFlow,
+    Limits,
+    Request,
+    place_of,
+    search_fault,
+)
 from elanus_embeddings._providers._provider import checked_name
 from elanus_embeddings._texts import checked_texts, positive
 from elanus_embeddings._vectors import NotVectors, checked_rows
@@ -138,8 +145,8 @@ class HttpEmbeddingFunction(BaseEmbeddingFunction[Dense]):
         sizes = [len(text.encode()) + _PROMPT_SIZE for text in texts]
         return list(self._limits.batches(sizes))
 
-    def _flow(self, texts: list[str], purpose: Purpose, *, progress: bool) -> Flow[Dense]:
-        bar = ProgressBar(len(texts), shown=progress)
+    def _flow(self, texts: list[str], purpose: Purpose, *, progress: bool) -> HttpFlow[Dense]:
+        bar = ProgressBar(len(texts), "texts", shown=progress)
         found: list[Dense] = []
 
         def make(places: range) -> Request:

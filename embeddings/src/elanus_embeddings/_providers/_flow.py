@@ -1,4 +1,4 @@
-"""The course of a call as a generator: it yields requests, is sent answers, returns the result."""
+"""The course of a call as a flow of ``elanus.aio`` whose steps are requests over HTTP."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ class Answer:
     status: int
 
 
-Flow: TypeAlias = Generator[Request, Answer, T]
+HttpFlow: TypeAlias = Generator[Request, Answer, T]
+"""Yields requests, is sent answers, and returns the call's result."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ def search_fault(
     texts: Sequence[str],
     *,
     works: bool,
-) -> Flow[None]:
+) -> HttpFlow[None]:
     """Find the text for which a server refused a request, and name it in the error.
 
     A server that cannot take one text refuses all of the request, mostly without saying which text
@@ -112,7 +113,7 @@ def search_fault(
         error.blame(places[0], f"; {{text}} is {excerpt(texts[places[0]])}")
 
 
-def _is_refused(request: Request) -> Flow[bool]:
+def _is_refused(request: Request) -> HttpFlow[bool]:
     try:
         yield request
     except EmbeddingRequestError as error:

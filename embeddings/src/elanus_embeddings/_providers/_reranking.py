@@ -8,10 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from elanus.arguments import flag
 from elanus.errors import quoted
+from elanus_embeddings._contract import RerankResult
 from elanus_embeddings._http import EmbeddingRequestError
-from elanus_embeddings._providers._flow import Answer, Flow, Limits, Request, place_of, search_fault
+from elanus_embeddings._providers._flow import (
+    Answer,
+    HttpFlow,
+    Limits,
+    Request,
+    place_of,
+    search_fault,
+)
 from elanus_embeddings._providers._provider import checked_name
-from elanus_embeddings._rerank import RerankResult
 from elanus_embeddings._texts import checked_text, checked_texts, positive
 
 if TYPE_CHECKING:
@@ -71,7 +78,9 @@ class HttpRerankFunction:
     def _payload(self, query: str, documents: list[str], top: int) -> dict[str, Any]:
         return {"model": self._model, "query": query, "documents": documents, self._top: top}
 
-    def _flow(self, query: str, documents: Sequence[str], top_k: int) -> Flow[list[RerankResult]]:
+    def _flow(
+        self, query: str, documents: Sequence[str], top_k: int
+    ) -> HttpFlow[list[RerankResult]]:
         checked_text(query, "query")
         texts = checked_texts(documents, "documents")
         positive("top_k", top_k)

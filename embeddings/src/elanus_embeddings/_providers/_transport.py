@@ -1,9 +1,9 @@
 """JSON requests to one URL, sent again when that may help; blocking and not.
 
-A request's course is written once, as a generator that yields what to send and is sent the answer.
-``run`` and ``arun`` drive it. Each opens a connection pool of its own and closes it again: an
-object may then be used by many threads, in any event loop and after a fork, and nothing is left
-open. The price is one handshake per call, not per batch.
+A call's course is written once, as a flow that yields what to send and is sent the answer. ``run``
+and ``arun`` of an endpoint make its requests. Each opens a connection pool of its own and closes it
+again: an object may then be used by many threads, in any event loop and after a fork, and nothing
+is left open. The price is one handshake per call, not per batch.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from typing import Any, TypeVar
 import httpx
 import tenacity
 
+from elanus.aio import arun, run
 from elanus.errors import ParamError, cut, quoted
 from elanus_embeddings._http import EmbeddingRequestError, RetryPolicy, Secret
-from elanus_embeddings._providers._flow import Answer, Flow, Request
+from elanus_embeddings._providers._flow import Answer, HttpFlow, Request
 from elanus_embeddings._providers._redact import redact
 
 _T = TypeVar("_T")
@@ -62,7 +63,7 @@ class Endpoint:
                 f"base_url: {quoted(self.url)} is no valid URL: {cut(str(error))}"
             ) from None
 
-    def run(self, flow: Flow[_T]) -> _T:
+    def run(self, flow: HttpFlow[_T]) -> _T:
         """Drive a flow to its result.
 
         Raises:
@@ -70,35 +71,13 @@ class Endpoint:
         """
         retrying = tenacity.Retrying(**self._retrying())
         with httpx.Client(**self._options()) as client:
-            try:
-                request = next(flow)
-                while True:
-                    try:
-                        answer: Answer = retrying(self._post, client, request)
-                    except EmbeddingRequestError as error:
-                        request = flow.throw(error)
-                    else:
-                        request = flow.send(answer)
-            except StopIteration as stop:
-                result: _T = stop.value
-                return result
+            return run(flow, functools.partial(retrying, self._post, client))
 
-    async def arun(self, flow: Flow[_T]) -> _T:
+    async def arun(self, flow: HttpFlow[_T]) -> _T:
         """Drive a flow to its result without blocking the event loop: otherwise as ``run``."""
         retrying = tenacity.AsyncRetrying(**self._retrying())
         async with httpx.AsyncClient(**self._options()) as client:
-            try:
-                request = next(flow)
-                while True:
-                    try:
-                        answer: Answer = await retrying(self._apost, client, request)
-                    except EmbeddingRequestError as error:
-                        request = flow.throw(error)
-                    else:
-                        request = flow.send(answer)
-            except StopIteration as stop:
-                result: _T = stop.value
-                return result
+            return await arun(flow, functools.partial(retrying, self._apost, client))
 
     def failure(
         self,

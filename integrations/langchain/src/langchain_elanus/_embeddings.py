@@ -11,9 +11,9 @@ from langchain_core.embeddings import Embeddings
 from numpy.typing import NDArray
 
 from elanus import EmbeddingFunction, ParamError
+from elanus.aio import step_of
 from elanus.arguments import text, whole
 from elanus.errors import DataNotMatchException, EmbeddingMismatchError, quoted, shown
-from langchain_elanus._flow import Step, step
 
 _NO_NUMBERS = {bool, np.bool_, str, bytes, type(None), type(np.ma.masked)}
 _NAMING = ("model", "model_name", "model_id", "deployment")
@@ -64,12 +64,12 @@ class ElanusEmbeddings(Embeddings):
 
     async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
         """Asynchronous ``embed_documents``."""
-        found = await encode_step(self.function, "encode_documents", texts).awaited()
+        found = await step_of(self.function, "encode_documents", list(texts)).awaited()
         return _as_lists(found, self.model)
 
     async def aembed_query(self, text: str) -> list[float]:
         """Asynchronous ``embed_query``."""
-        found = await encode_step(self.function, "encode_queries", [text]).awaited()
+        found = await step_of(self.function, "encode_queries", [text]).awaited()
         return _as_lists(found, self.model)[0]
 
 
@@ -173,11 +173,6 @@ def model_name(embeddings: Any) -> str:
         if isinstance(value, str) and value:
             return value
     return type(embeddings).__name__
-
-
-def encode_step(function: EmbeddingFunction, call: str, texts: Sequence[str]) -> Step:
-    """Embedding texts, by the function's own coroutine where it has one."""
-    return step(getattr(function, call), getattr(function, f"a{call}", None), list(texts))
 
 
 def embeds_natively(function: EmbeddingFunction | None) -> bool:

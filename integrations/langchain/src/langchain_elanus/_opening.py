@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from elanus import DocumentStore, MilvusClient, ParamError
-from elanus.arguments import mapping, refuse
+from elanus.arguments import DEFAULT_URI, mapping, refuse
 from elanus.errors import quoted
 from langchain_elanus._embeddings import as_function
 from langchain_elanus._options import SearchOptions, check_names
 
-DEFAULT_URI = "./elanus.db"
 DEFAULT_COLLECTION = "langchain"
 _CLIENT_OPTIONS = {
     *("read_only", "durability", "timeout", "journal"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import time
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from elanus import (
     MilvusClient,
     ParamError,
 )
+from elanus.aio import twin
 from elanus.arguments import members, names, number, whole
 from elanus.errors import CollectionNotFoundError, quoted, shown
 from langchain_elanus._groups import as_group
@@ -200,44 +200,15 @@ class ElanusRecordManager(RecordManager):
     # --- asynchronous forms: the client's calls are short and end in one commit, so that a
     # thread for each whole call is all they need -------------------------------------------
 
-    async def acreate_schema(self) -> None:
-        """Asynchronous ``create_schema``."""
-        await asyncio.to_thread(self.create_schema)
+    acreate_schema = twin(create_schema)
+    aupdate = twin(update)
+    aexists = twin(exists)
+    alist_keys = twin(list_keys)
+    adelete_keys = twin(delete_keys)
 
     async def aget_time(self) -> float:
         """Asynchronous ``get_time``."""
         return self.get_time()
-
-    async def aupdate(
-        self,
-        keys: Sequence[str],
-        *,
-        group_ids: Sequence[Any] | None = None,
-        time_at_least: float | None = None,
-    ) -> None:
-        """Asynchronous ``update``."""
-        await asyncio.to_thread(self.update, keys, group_ids=group_ids, time_at_least=time_at_least)
-
-    async def aexists(self, keys: Sequence[str]) -> list[bool]:
-        """Asynchronous ``exists``."""
-        return await asyncio.to_thread(self.exists, keys)
-
-    async def alist_keys(
-        self,
-        *,
-        before: float | None = None,
-        after: float | None = None,
-        group_ids: Sequence[Any] | None = None,
-        limit: int | None = None,
-    ) -> list[str]:
-        """Asynchronous ``list_keys``."""
-        return await asyncio.to_thread(
-            self.list_keys, before=before, after=after, group_ids=group_ids, limit=limit
-        )
-
-    async def adelete_keys(self, keys: Sequence[str]) -> None:
-        """Asynchronous ``delete_keys``."""
-        await asyncio.to_thread(self.delete_keys, keys)
 
 
 def _check_namespace(namespace: Any) -> None:

@@ -14,8 +14,8 @@ from langchain_core.documents import BaseDocumentCompressor, Document
 from pydantic import ConfigDict, Field
 
 from elanus import ParamError, RankedDocument
+from elanus.aio import Flow, arun, run, step
 from elanus.errors import quoted, shown
-from langchain_elanus._flow import Flow, arun, run, step
 from langchain_elanus._options import check_reranker, checked_documents
 from langchain_elanus._results import EXPLANATION
 from langchain_elanus._short import ShortRepr

@@ -7,7 +7,7 @@ from typing import Any
 
 from langchain_core.documents import Document
 
-from langchain_elanus._flow import Flow, arun, run
+from elanus.aio import Flow, arun, run
 from langchain_elanus._options import SearchOptions
 from langchain_elanus._searches import Scored, Searches, by_vector
 from langchain_elanus._write_calls import WriteCalls

@@ -9,10 +9,10 @@ from typing import Any
 from langchain_core.documents import Document
 
 from elanus import DocumentStore, ParamError, RankedDocument
+from elanus.aio import Flow, Step, step_of
 from elanus.arguments import whole
 from elanus.errors import shown
-from langchain_elanus._embeddings import embeds_natively, encode_step
-from langchain_elanus._flow import Flow, step
+from langchain_elanus._embeddings import embeds_natively
 from langchain_elanus._options import SearchOptions
 from langchain_elanus._reranker import rerank_hits
 from langchain_elanus._results import as_found
@@ -70,9 +70,9 @@ class Searches:
         """Documents that answer a query and are unlike each other; none is reranked."""
         if vector is None:
             vector = yield from self._vector(query, needed=True)
-        hits = yield step(
-            self.store.search_mmr,
-            self.store.asearch_mmr,
+        hits = yield step_of(
+            self.store,
+            "search_mmr",
             query,
             k,
             fetch_k,
@@ -86,10 +86,10 @@ class Searches:
         )
         return [each.document for each in _scored(hits, options)]
 
-    def _search(self, query: str, k: int, options: SearchOptions, vector: Any) -> Any:
-        return step(
-            self.store.search,
-            self.store.asearch,
+    def _search(self, query: str, k: int, options: SearchOptions, vector: Any) -> Step:
+        return step_of(
+            self.store,
+            "search",
             query,
             k,
             options.mode,
@@ -106,7 +106,7 @@ class Searches:
         function = self.store.embedding
         if not needed or function is None or not embeds_natively(function):
             return None
-        vectors = yield encode_step(function, "encode_queries", [query])
+        vectors = yield step_of(function, "encode_queries", [query])
         return vectors[0]
 
     def _filled(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Iterable, Mapping
 from types import TracebackType
@@ -12,11 +11,12 @@ from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 
 from elanus import DocumentStore, MilvusClient
+from elanus.aio import in_thread, twin
+from elanus.arguments import DEFAULT_URI
 from elanus.errors import quoted
 from langchain_elanus._embeddings import as_embeddings
 from langchain_elanus._opening import (
     DEFAULT_COLLECTION,
-    DEFAULT_URI,
     Model,
     check_alone,
     check_without_embedding,
@@ -156,9 +156,7 @@ class ElanusVectorStore(SearchCalls):
         if self._given is None:
             self._client.close()
 
-    async def aclose(self) -> None:
-        """Asynchronous ``close``."""
-        await asyncio.to_thread(self.close)
+    aclose = twin(close)
 
     @classmethod
     def from_texts(
@@ -191,7 +189,7 @@ class ElanusVectorStore(SearchCalls):
     ) -> ElanusVectorStore:
         """Asynchronous ``from_texts``."""
         # Opening reads a file, and may embed a word: not on the event loop.
-        made = await asyncio.to_thread(cls, embedding, **kwargs)
+        made = await in_thread(cls, embedding, **kwargs)
         try:
             await made.aadd_texts(texts, metadatas, ids=ids)
         except BaseException:

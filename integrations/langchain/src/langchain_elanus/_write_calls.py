@@ -10,10 +10,10 @@ from langchain_core.documents import Document
 from langchain_core.vectorstores import VectorStore
 
 from elanus import DocumentStore, ParamError
+from elanus.aio import Flow, arun, run, step, step_of
 from elanus.arguments import members, whole
 from elanus.errors import EmbeddingError, quoted
-from langchain_elanus._embeddings import embeds_natively, encode_step
-from langchain_elanus._flow import Flow, arun, run, step
+from langchain_elanus._embeddings import embeds_natively
 from langchain_elanus._options import check_names, checked_documents
 from langchain_elanus._results import as_document
 
@@ -95,7 +95,7 @@ class WriteCalls(VectorStore):
         added: list[str] = []
         for part in _parts(_columns(texts, metadatas, ids), _EMBEDDED_AT_ONCE):
             with _placed(len(added), len(part[0])):
-                vectors = await encode_step(function, "encode_documents", part[0]).awaited()
+                vectors = await step_of(function, "encode_documents", part[0]).awaited()
             added += await self._store.aadd(*part, vectors=vectors)
         return added
 
@@ -184,9 +184,9 @@ class WriteCalls(VectorStore):
                 f"{call}() without one"
             )
         if ids is None and condition is None:
-            yield step(self._store.clear, self._store.aclear)
+            yield step_of(self._store, "clear")
         else:
-            yield step(self._store.delete, self._store.adelete, ids, filter=condition)
+            yield step_of(self._store, "delete", ids, filter=condition)
         return True
 
     def get_by_ids(self, ids: Sequence[str], /) -> list[Document]:

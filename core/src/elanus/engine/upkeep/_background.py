@@ -18,11 +18,10 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import TypeAlias
 
-from elanus.engine.upkeep import _ending as ending
 from elanus.engine.upkeep._memory import return_free_memory
 from elanus.engine.upkeep._thresholds import Pauses
 from elanus.errors import StorageError
-from elanus.storage import give_up_when
+from elanus.storage import ending, give_up_when
 
 _LOOK_SECONDS = 0.25
 _log = logging.getLogger("elanus")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import pairwise
@@ -12,9 +11,11 @@ import numpy as np
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.base.embeddings.base_sparse import BaseSparseEmbedding
 from llama_index.core.bridge.pydantic import ConfigDict, Field
+from llama_index.core.instrumentation import get_dispatcher  # type: ignore[attr-defined]
 from llama_index.core.schema import BaseComponent
 
 from elanus import ParamError
+from elanus.aio import Flow, arun, run, step_of
 from elanus.errors import DataNotMatchException, EmbeddingError, shown
 from llama_index.vector_stores.elanus._short import ShortRepr
 
@@ -24,8 +25,64 @@ SparseVector = dict[int, float]
 _DOCUMENTS: Final = "encode_documents"
 _QUERIES: Final = "encode_queries"
 
+_dispatcher = get_dispatcher(__name__)
 
-class ElanusEmbedding(ShortRepr, BaseEmbedding):
+
+class _OverFunction(ShortRepr):
+    """What dense and sparse models share: the function, and how texts go through it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    function: Any = Field(exclude=True, repr=False)
+
+    def __init__(self, function: Any, model_name: str | None = None, **fields: Any) -> None:
+        _check(function)
+        # pydantic's own loading hands over what LlamaIndex adds when it dumps.
+        fields.pop("class_name", None)
+        fields |= {"function": function, "model_name": model_name or _name(function)}
+        super().__init__(**fields)
+
+    @staticmethod
+    def _rows(encoded: Any, count: int) -> list[Any]:
+        """What the function gave for so many texts, in LlamaIndex's form."""
+        raise NotImplementedError  # and not abstract, or LlamaIndex would give each call a span
+
+    def _flow(self, call: str, texts: list[str]) -> Flow[list[Any]]:
+        try:
+            encoded = yield step_of(self.function, call, texts)
+        except EmbeddingError as error:
+            # LlamaIndex does not say where a batch began: so the error keeps what it is about.
+            error.batch = list(texts)  # type: ignore[attr-defined]
+            raise
+        return self._rows(encoded, len(texts))
+
+    # LlamaIndex itself gives a span to what fills its abstract methods, but only in a class that
+    # has them among its bases.
+
+    @_dispatcher.span
+    def _get_query_embedding(self, query: str) -> Any:
+        return run(self._flow(_QUERIES, [query]))[0]
+
+    @_dispatcher.span
+    async def _aget_query_embedding(self, query: str) -> Any:
+        return (await arun(self._flow(_QUERIES, [query])))[0]
+
+    @_dispatcher.span
+    def _get_text_embedding(self, text: str) -> Any:
+        return self._get_text_embeddings([text])[0]
+
+    @_dispatcher.span
+    async def _aget_text_embedding(self, text: str) -> Any:
+        return (await self._aget_text_embeddings([text]))[0]
+
+    def _get_text_embeddings(self, texts: list[str]) -> list[Any]:
+        return run(self._flow(_DOCUMENTS, texts))
+
+    async def _aget_text_embeddings(self, texts: list[str]) -> list[Any]:
+        return await arun(self._flow(_DOCUMENTS, texts))
+
+
+class ElanusEmbedding(_OverFunction, BaseEmbedding):
     """An embedding function as a LlamaIndex embedding model.
 
     Texts go through ``encode_documents``, questions through ``encode_queries``. The coroutines use
@@ -44,17 +101,6 @@ class ElanusEmbedding(ShortRepr, BaseEmbedding):
         ParamError: if ``function`` is not such an object.
     """
 
-    model_config = ConfigDict(extra="forbid")
-
-    function: Any = Field(exclude=True, repr=False)
-
-    def __init__(self, function: Any, model_name: str | None = None, **fields: Any) -> None:
-        _check(function)
-        # pydantic's own loading hands over what LlamaIndex adds when it dumps.
-        fields.pop("class_name", None)
-        fields |= {"function": function, "model_name": model_name or _name(function)}
-        super().__init__(**fields)
-
     def __getstate__(self) -> dict[Any, Any]:
         # Not LlamaIndex's own form, which takes what cannot be pickled away from this object, and
         # leaves a copy without it: so the function says why it cannot be pickled.
@@ -65,23 +111,9 @@ class ElanusEmbedding(ShortRepr, BaseEmbedding):
         """Name of the class in what LlamaIndex serialises."""
         return "ElanusEmbedding"
 
-    def _get_query_embedding(self, query: str) -> Vector:
-        return _dense(_encode(self.function, _QUERIES, [query]), 1)[0]
-
-    async def _aget_query_embedding(self, query: str) -> Vector:
-        return _dense(await _aencode(self.function, _QUERIES, [query]), 1)[0]
-
-    def _get_text_embedding(self, text: str) -> Vector:
-        return self._get_text_embeddings([text])[0]
-
-    async def _aget_text_embedding(self, text: str) -> Vector:
-        return (await self._aget_text_embeddings([text]))[0]
-
-    def _get_text_embeddings(self, texts: list[str]) -> list[Vector]:
-        return _dense(_encode(self.function, _DOCUMENTS, texts), len(texts))
-
-    async def _aget_text_embeddings(self, texts: list[str]) -> list[Vector]:
-        return _dense(await _aencode(self.function, _DOCUMENTS, texts), len(texts))
+    @staticmethod
+    def _rows(encoded: Any, count: int) -> list[Vector]:
+        return _dense(encoded, count)
 
     def get_text_embedding_batch(
         self, texts: list[str], show_progress: bool = False, **kwargs: Any
@@ -98,7 +130,7 @@ class ElanusEmbedding(ShortRepr, BaseEmbedding):
             return await super().aget_text_embedding_batch(texts, show_progress, **kwargs)
 
 
-class ElanusSparseEmbedding(ShortRepr, BaseSparseEmbedding):
+class ElanusSparseEmbedding(_OverFunction, BaseSparseEmbedding):
     """A function that gives sparse vectors as a LlamaIndex sparse embedding model.
 
     Args:
@@ -112,39 +144,14 @@ class ElanusSparseEmbedding(ShortRepr, BaseSparseEmbedding):
         ParamError: if ``function`` is not such an object.
     """
 
-    model_config = ConfigDict(extra="forbid")
-
-    function: Any = Field(exclude=True, repr=False)
-
-    def __init__(self, function: Any, model_name: str | None = None, **fields: Any) -> None:
-        _check(function)
-        # pydantic's own loading hands over what LlamaIndex adds when it dumps.
-        fields.pop("class_name", None)
-        fields |= {"function": function, "model_name": model_name or _name(function)}
-        super().__init__(**fields)
-
     @classmethod
     def class_name(cls) -> str:
         """Name of the class in what LlamaIndex serialises."""
         return "ElanusSparseEmbedding"
 
-    def _get_query_embedding(self, query: str) -> SparseVector:
-        return _sparse(_encode(self.function, _QUERIES, [query]), 1)[0]
-
-    async def _aget_query_embedding(self, query: str) -> SparseVector:
-        return _sparse(await _aencode(self.function, _QUERIES, [query]), 1)[0]
-
-    def _get_text_embedding(self, text: str) -> SparseVector:
-        return self._get_text_embeddings([text])[0]
-
-    async def _aget_text_embedding(self, text: str) -> SparseVector:
-        return (await self._aget_text_embeddings([text]))[0]
-
-    def _get_text_embeddings(self, texts: list[str]) -> list[SparseVector]:
-        return _sparse(_encode(self.function, _DOCUMENTS, texts), len(texts))
-
-    async def _aget_text_embeddings(self, texts: list[str]) -> list[SparseVector]:
-        return _sparse(await _aencode(self.function, _DOCUMENTS, texts), len(texts))
+    @staticmethod
+    def _rows(encoded: Any, count: int) -> list[SparseVector]:
+        return _sparse(encoded, count)
 
 
 def _check(function: Any) -> None:
@@ -159,29 +166,6 @@ def _check(function: Any) -> None:
 
 def _name(function: Any) -> str:
     return str(getattr(function, "name", type(function).__name__))
-
-
-def _encode(function: Any, call: str, texts: list[str]) -> Any:
-    with _kept(texts):
-        return getattr(function, call)(texts)
-
-
-async def _aencode(function: Any, call: str, texts: list[str]) -> Any:
-    own = getattr(function, f"a{call}", None)
-    if own is None:
-        return await asyncio.to_thread(_encode, function, call, texts)
-    with _kept(texts):
-        return await own(texts)
-
-
-@contextmanager
-def _kept(batch: list[str]) -> Iterator[None]:
-    """Let an error keep the texts that it is about: LlamaIndex does not say where a batch began."""
-    try:
-        yield
-    except EmbeddingError as error:
-        error.batch = list(batch)  # type: ignore[attr-defined]
-        raise
 
 
 @contextmanager

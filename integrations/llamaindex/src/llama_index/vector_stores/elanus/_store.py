@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Sequence
 from threading import Lock
@@ -18,7 +17,8 @@ from llama_index.core.vector_stores.types import (
 )
 
 from elanus import DocumentStore, MilvusClient, ParamError
-from elanus.arguments import flag, members, number, refuse, text, whole
+from elanus.aio import twin
+from elanus.arguments import DEFAULT_URI, flag, members, number, refuse, text, whole
 from elanus.errors import CollectionNotFoundError, cut, listed
 from llama_index.vector_stores.elanus._filters import to_filter
 from llama_index.vector_stores.elanus._nodes import REF_DOC_ID, to_documents, to_node
@@ -93,7 +93,7 @@ class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
 
     def __init__(
         self,
-        uri: str | os.PathLike[str] = "./elanus.db",
+        uri: str | os.PathLike[str] = DEFAULT_URI,
         collection_name: str = "llamaindex",
         dim: int | None = None,
         overwrite: bool = False,
@@ -213,7 +213,7 @@ class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
 
     # --- writing ---------------------------------------------------------------------------
 
-    def add(self, nodes: Sequence[BaseNode], **kwargs: Any) -> list[str]:
+    def add(self, /, nodes: Sequence[BaseNode], **kwargs: Any) -> list[str]:
         """Add nodes with their embeddings, all or none; one whose id exists is replaced.
 
         Returns:
@@ -235,7 +235,7 @@ class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
         assert store is not None
         return store.add(new.texts, new.metadatas, new.ids, new.vectors)
 
-    def delete(self, ref_doc_id: str, **delete_kwargs: Any) -> None:
+    def delete(self, /, ref_doc_id: str, **delete_kwargs: Any) -> None:
         """Delete all nodes of a source document; a node without a source is its own."""
         _refuse("delete", delete_kwargs)
         source = text("ref_doc_id", ref_doc_id)  # None would mean documents without a source
@@ -244,6 +244,7 @@ class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
 
     def delete_nodes(
         self,
+        /,
         node_ids: list[str] | None = None,
         filters: MetadataFilters | None = None,
         **delete_kwargs: Any,
@@ -283,7 +284,7 @@ class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
         found = store.get(node_ids, filter=condition, with_vectors=True)
         return [to_node(document, embedded=True) for document in found]
 
-    def query(self, query: VectorStoreQuery, **kwargs: Any) -> VectorStoreQueryResult:
+    def query(self, /, query: VectorStoreQuery, **kwargs: Any) -> VectorStoreQueryResult:
         """The nodes that answer a query best, with their similarities, best first.
 
         Similarities are cosines in modes ``DEFAULT`` and ``MMR``, the reranker's scores in
@@ -308,40 +309,13 @@ class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
 
     # --- asynchronous twins ----------------------------------------------------------------
 
-    async def async_add(self, nodes: Sequence[BaseNode], **kwargs: Any) -> list[str]:
-        """As ``add``."""
-        return await asyncio.to_thread(self.add, nodes, **kwargs)
-
-    async def adelete(self, ref_doc_id: str, **delete_kwargs: Any) -> None:
-        """As ``delete``."""
-        await asyncio.to_thread(self.delete, ref_doc_id, **delete_kwargs)
-
-    async def adelete_nodes(
-        self,
-        node_ids: list[str] | None = None,
-        filters: MetadataFilters | None = None,
-        **delete_kwargs: Any,
-    ) -> None:
-        """As ``delete_nodes``."""
-        await asyncio.to_thread(self.delete_nodes, node_ids, filters, **delete_kwargs)
-
-    async def aclear(self) -> None:
-        """As ``clear``."""
-        await asyncio.to_thread(self.clear)
-
-    async def aget_nodes(
-        self, node_ids: list[str] | None = None, filters: MetadataFilters | None = None
-    ) -> list[BaseNode]:
-        """As ``get_nodes``."""
-        return await asyncio.to_thread(self.get_nodes, node_ids, filters)
-
-    async def aquery(self, query: VectorStoreQuery, **kwargs: Any) -> VectorStoreQueryResult:
-        """As ``query``."""
-        return await asyncio.to_thread(self.query, query, **kwargs)
-
-    async def aclose(self) -> None:
-        """As ``close``."""
-        await asyncio.to_thread(self.close)
+    async_add = twin(add)
+    adelete = twin(delete)
+    adelete_nodes = twin(delete_nodes)
+    aclear = twin(clear)
+    aget_nodes = twin(get_nodes)
+    aquery = twin(query)
+    aclose = twin(close)
 
 
 def _refuse(call: str, arguments: dict[str, Any]) -> None:

@@ -26,12 +26,13 @@ class _Process:
 
     Attributes:
         ends: whether the end has begun.
-        stops: what is done first when it begins.
+        first, last: what is done when it begins, in this order.
     """
 
     def __init__(self) -> None:
         self.ends = False
-        self.stops: list[Callable[[], None]] = []
+        self.first: list[Callable[[], None]] = []
+        self.last: list[Callable[[], None]] = []
 
 
 process = _Process()
@@ -42,7 +43,13 @@ reading: dict[int, None] = {}
 
 def first(stop: Callable[[], None]) -> Callable[[], None]:
     """Have something done when the end begins: a decorator."""
-    process.stops.append(stop)
+    process.first.append(stop)
+    return stop
+
+
+def last(stop: Callable[[], None]) -> Callable[[], None]:
+    """Have something done after that: a decorator."""
+    process.last.append(stop)
     return stop
 
 
@@ -65,7 +72,7 @@ def _end() -> None:
     reading.pop(threading.get_ident(), None)
     while reading and time.monotonic() < deadline:
         time.sleep(_LOOK_SECONDS)
-    for stop in process.stops:
+    for stop in (*process.first, *process.last):
         stop()
 
 

@@ -43,13 +43,14 @@ class _Call(Generic[T]):
         running: a lock that is held until the call has ended.
         abandoned: whether its result is no longer wanted.
         writing: the connection that it writes with.
+        result, error: one of them is what the call came to, once it has ended.
     """
 
     def __init__(self, call: Callable[[], T]) -> None:
         self._call = call
         self._once = allocate_lock()
-        self._result: T
-        self._error: BaseException | None = None
+        self.result: T
+        self.error: BaseException | None = None
         self.running = allocate_lock()
         self.running.acquire()
         self.sent = self.ended = self.abandoned = False
@@ -69,9 +70,9 @@ class _Call(Generic[T]):
         _current.call = self
         try:
             if not self.abandoned:
-                self._result = self._call()
+                self.result = self._call()
         except BaseException as error:  # noqa: BLE001  # raised again in the thread that waits
-            self._error = error
+            self.error = error
         finally:
             _current.call = None
         return True
@@ -83,7 +84,7 @@ class _Call(Generic[T]):
 
     def fail(self, error: Exception) -> None:
         """End it without a result."""
-        self._error = error
+        self.error = error
         self.end()
 
     def abandon(self) -> None:
@@ -92,13 +93,6 @@ class _Call(Generic[T]):
         writing = self.writing
         if writing is not None:
             writing.interrupt()
-
-    def outcome(self, raised: BaseException | None) -> T:
-        """The result, or the exception that a handler or the call itself raised."""
-        failed, self._error = raised or self._error, None  # kept, it would keep this frame
-        if failed is not None:
-            raise failed
-        return self._result
 
 
 def is_abandoned() -> bool:
@@ -147,7 +141,10 @@ class Apart:
                 raised = raised or error
                 made.abandon()
         self._forget(made)
-        return made.outcome(raised)
+        failed, made.error = raised or made.error, None  # kept, it would keep this frame
+        if failed is not None:
+            raise failed
+        return made.result
 
     def _send(self, call: _Call[Any]) -> None:
         # Known before anybody runs it: a fork in between would leave it waiting in the child.

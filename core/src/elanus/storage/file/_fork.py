@@ -56,13 +56,13 @@ class _Process:
     """This process, as far as forks matter.
 
     Attributes:
-        number: its process number, as of the last fork that Python knows of.
+        pid: its number, as of the last fork that Python knows of.
         crossed: connections of the parent in its memory, kept for ever: closing one would use it.
         forking: the thread that forks, if one does.
     """
 
     def __init__(self) -> None:
-        self.number = os.getpid()
+        self.pid = os.getpid()
         self.crossed: list[object] = []
         self.forking: dict[str, int] = {}
         self.holders: dict[int, weakref.ref[HoldsConnections]] = {}
@@ -104,7 +104,7 @@ def is_forking() -> bool:
     Raises:
         ForkedHandleError: if SQLite may not be used in this process.
     """
-    if _process.crossed or _process.number != os.getpid():
+    if _process.crossed or _process.pid != os.getpid():
         raise ForkedHandleError(
             f"this process was forked from {os.getppid()} while a thread there was using a "
             "database: its state cannot be used here; fork while none is used, or start the "
@@ -152,7 +152,7 @@ def _after_in_child() -> None:
     for told in living():
         told.after_fork_in_child()
     # Last: until then nothing may be used.
-    _process.number = os.getpid()
+    _process.pid = os.getpid()
 
 
 if hasattr(os, "register_at_fork"):

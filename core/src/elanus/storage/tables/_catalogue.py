@@ -114,18 +114,18 @@ def load_catalogue(db: Connection) -> Catalogue:
 def collections_of(db: Connection) -> Iterator[CollectionInfo | DatabaseCorruptError]:
     """The collections one by one; an error in place of one whose entry is damaged."""
     indexes: dict[Any, list[tuple[Any, ...]]] = {}
-    for number, *entry in db.execute(
+    for collection, *entry in db.execute(
         "SELECT collection, name, definition, definition_sum FROM indexes "
         "ORDER BY collection, rowid"
     ):
-        indexes.setdefault(number, []).append(tuple(entry))
+        indexes.setdefault(collection, []).append(tuple(entry))
     for row in db.execute(
         "SELECT number, name, definition, definition_sum, generation, floor, created "
         "FROM collections"
     ):
-        number, name = row[:2]
+        collection, name = row[:2]
         try:
-            yield _collection(row, indexes.pop(number, []))
+            yield _collection(row, indexes.pop(collection, []))
         except (ElanusError, *DECODING) as error:
             yield _damaged(f"collection {name!r:.100}", error)
     if indexes:
@@ -133,13 +133,13 @@ def collections_of(db: Connection) -> Iterator[CollectionInfo | DatabaseCorruptE
 
 
 def _collection(row: tuple[Any, ...], indexes: list[tuple[Any, ...]]) -> CollectionInfo:
-    number, name, definition, kept, generation, floor, created = row
-    raw = _decoded(number, name, definition, kept)
+    collection, name, definition, kept, generation, floor, created = row
+    raw = _decoded(collection, name, definition, kept)
     schema = Schema.from_dict(raw["schema"])
     if not all(type(value) is int and value >= 0 for value in (generation, floor, created)):
         raise ValueError("a number is no number")
     return CollectionInfo(
-        number=number,
+        number=collection,
         name=name,
         schema=schema,
         properties=raw["properties"],
@@ -147,19 +147,21 @@ def _collection(row: tuple[Any, ...], indexes: list[tuple[Any, ...]]) -> Collect
         generation=generation,
         floor=floor,
         created=created,
-        indexes={index: _index(number, schema, index, *entry) for index, *entry in indexes},
+        indexes={index: _index(collection, schema, index, *entry) for index, *entry in indexes},
     )
 
 
-def _index(number: int, schema: Schema, name: str, definition: str, kept: int | None) -> IndexSpec:
-    spec = IndexSpec.from_dict(_decoded(number, name, definition, kept))
+def _index(
+    collection: int, schema: Schema, name: str, definition: str, kept: int | None
+) -> IndexSpec:
+    spec = IndexSpec.from_dict(_decoded(collection, name, definition, kept))
     if spec.field not in schema.by_name:
         raise ValueError(f"index {name!r:.40} is of a field that is not there")
     return spec
 
 
-def _decoded(number: int, name: str, definition: str, kept: int | None) -> dict[str, Any]:
-    if kept not in (None, _sum(number, name, definition)):
+def _decoded(collection: int, name: str, definition: str, kept: int | None) -> dict[str, Any]:
+    if kept not in (None, _sum(collection, name, definition)):
         raise ValueError(f"{name!r:.40} is not what was written")
     raw = json.loads(definition)
     if not isinstance(raw, dict):
@@ -167,8 +169,8 @@ def _decoded(number: int, name: str, definition: str, kept: int | None) -> dict[
     return raw
 
 
-def _sum(number: int, name: str, definition: str) -> int:
-    return zlib.crc32(f"{name}\0{definition}".encode(), number)
+def _sum(collection: int, name: str, definition: str) -> int:
+    return zlib.crc32(f"{name}\0{definition}".encode(), collection)
 
 
 def add_collection(
@@ -195,15 +197,15 @@ def add_collection(
         "VALUES (?, ?, 0, 0, 1, ?)",
         (name, text, time.time_ns()),
     )
-    number = db.last_insert_rowid()
-    _note_sum(db, number, name, text)
-    return number
+    collection = db.last_insert_rowid()
+    _note_sum(db, collection, name, text)
+    return collection
 
 
-def _note_sum(db: Connection, number: int, name: str, definition: str) -> None:
+def _note_sum(db: Connection, collection: int, name: str, definition: str) -> None:
     db.execute(
         "UPDATE collections SET definition_sum = ? WHERE number = ?",
-        (_sum(number, name, definition), number),
+        (_sum(collection, name, definition), collection),
     )
 
 
@@ -212,66 +214,66 @@ def _check_free(db: Connection, name: str) -> None:
         raise CollectionExistsError(f"collection {name!r} exists already")
 
 
-def rename_collection(db: Connection, number: int, name: str) -> None:
+def rename_collection(db: Connection, collection: int, name: str) -> None:
     """Give a collection another name.
 
     Raises:
         CollectionExistsError: if the name is taken.
     """
     _check_free(db, name)
-    (definition,) = db.row("SELECT definition FROM collections WHERE number = ?", (number,))
-    db.execute("UPDATE collections SET name = ? WHERE number = ?", (name, number))
-    _note_sum(db, number, name, definition)
+    (definition,) = db.row("SELECT definition FROM collections WHERE number = ?", (collection,))
+    db.execute("UPDATE collections SET name = ? WHERE number = ?", (name, collection))
+    _note_sum(db, collection, name, definition)
 
 
-def remove_collection(db: Connection, number: int) -> None:
+def remove_collection(db: Connection, collection: int) -> None:
     """Take a collection and its indexes out of the catalogue."""
-    db.execute("DELETE FROM collections WHERE number = ?", (number,))
-    db.execute("DELETE FROM indexes WHERE collection = ?", (number,))
-    db.execute("DELETE FROM snapshots WHERE collection = ?", (number,))
+    db.execute("DELETE FROM collections WHERE number = ?", (collection,))
+    db.execute("DELETE FROM indexes WHERE collection = ?", (collection,))
+    db.execute("DELETE FROM snapshots WHERE collection = ?", (collection,))
 
 
-def next_generation(db: Connection, number: int) -> None:
+def next_generation(db: Connection, collection: int) -> None:
     """Make everything that was derived from a collection's rows void."""
-    db.execute("UPDATE collections SET generation = generation + 1 WHERE number = ?", (number,))
-    db.execute("DELETE FROM snapshots WHERE collection = ?", (number,))
+    db.execute("UPDATE collections SET generation = generation + 1 WHERE number = ?", (collection,))
+    db.execute("DELETE FROM snapshots WHERE collection = ?", (collection,))
 
 
-def put_index(db: Connection, number: int, spec: IndexSpec) -> None:
+def put_index(db: Connection, collection: int, spec: IndexSpec) -> None:
     """Enter an index, or replace the one of its name."""
     definition = json.dumps(spec.to_dict())
     db.execute(
         "INSERT OR REPLACE INTO indexes(collection, name, definition, definition_sum) "
         "VALUES (?, ?, ?, ?)",
-        (number, spec.name, definition, _sum(number, spec.name, definition)),
+        (collection, spec.name, definition, _sum(collection, spec.name, definition)),
     )
 
 
-def remove_index(db: Connection, number: int, name: str) -> None:
+def remove_index(db: Connection, collection: int, name: str) -> None:
     """Take an index out of the catalogue."""
-    db.execute("DELETE FROM indexes WHERE collection = ? AND name = ?", (number, name))
+    db.execute("DELETE FROM indexes WHERE collection = ? AND name = ?", (collection, name))
 
 
-def take_ids(db: Connection, number: int, count: int) -> range:
+def take_ids(db: Connection, collection: int, count: int) -> range:
     """Reserve keys of an auto_id collection.
 
     Raises:
         DataNotMatchException: if so many are not left.
     """
-    (first,) = db.row("SELECT next_id FROM collections WHERE number = ?", (number,))
+    (first,) = db.row("SELECT next_id FROM collections WHERE number = ?", (collection,))
     if type(first) is not int:
-        raise _damaged(f"collection {number}", f"its next key is {first!r:.40}")
+        raise _damaged(f"collection {collection}", f"its next key is {first!r:.40}")
     if first + count > LAST_ID:
         raise DataNotMatchException(
             f"auto_id: no {count} keys are left above {first - 1}, the largest; give the keys"
         )
-    raise_next_id(db, number, first + count)
+    raise_next_id(db, collection, first + count)
     return range(first, first + count)
 
 
-def raise_next_id(db: Connection, number: int, at_least: int) -> None:
+def raise_next_id(db: Connection, collection: int, at_least: int) -> None:
     """Keep generated keys above those that users gave, so that none is taken twice."""
     db.execute(
         "UPDATE collections SET next_id = max(next_id, ?) WHERE number = ?",
-        (min(at_least, LAST_ID), number),
+        (min(at_least, LAST_ID), collection),
     )

@@ -46,7 +46,7 @@ def encode_dense(
     view = memoryview(np.ascontiguousarray(matrix, dtype=DENSE).data).cast("B")
     width = matrix.shape[1] * DENSE.itemsize
     blobs: list[bytes | None] = [bytes(view[i : i + width]) for i in range(0, len(view), width)]
-    return _without_nulls(blobs, present)
+    return blobs if present is None else _without_nulls(blobs, present)
 
 
 def encode_sparse(
@@ -58,7 +58,8 @@ def encode_sparse(
     """One BLOB a row of a CSR matrix; None for nulls."""
     records = np.empty(len(indices), dtype=COMPONENT)
     records["index"], records["value"] = indices, values
-    return _without_nulls(_split(records, offsets), present)
+    blobs = _split(records, offsets)
+    return blobs if present is None else _without_nulls(blobs, present)
 
 
 def encode_terms(
@@ -84,11 +85,7 @@ def _split(records: NDArray[np.void], offsets: NDArray[np.int64]) -> list[bytes 
     return [bytes(view[a:b]) for a, b in pairwise(ends)]
 
 
-def _without_nulls(
-    blobs: list[bytes | None], present: NDArray[np.bool_] | None
-) -> list[bytes | None]:
-    if present is None:
-        return blobs
+def _without_nulls(blobs: list[bytes | None], present: NDArray[np.bool_]) -> list[bytes | None]:
     return [blob if there else None for blob, there in zip(blobs, present.tolist(), strict=True)]
 
 

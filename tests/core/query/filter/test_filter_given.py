@@ -7,7 +7,7 @@ import pytest
 
 from elanus import DocumentStore, MilvusClient
 from elanus.errors import FilterError, ParamError
-from elanus.query import as_filter, parse_filter
+from elanus.query import as_filter, evaluate, parse_filter
 
 STORE = {"root": "j", "searched": ("t",)}
 
@@ -129,6 +129,24 @@ def test_large_filters_are_made_afresh_and_small_endless_ones_end():
     with pytest.raises(FilterError):
         as_filter("a == {x}", {"x": itself})
     assert time.perf_counter() - start < 30
+
+
+def test_a_dict_is_no_deeper_than_a_text():
+    query = {"a": 1}
+    for _ in range(39):
+        query = {"$nor": [query, {"b": 1}], "c": 1}
+    with pytest.raises(FilterError, match=r"^more than 100 levels deep"):
+        as_filter(query, root="j")
+
+
+def test_a_chain_of_text_and_ids_is_rebased_on_the_tree(make_rows):
+    among = ("s in {ids}", {"ids": ["x", "y"]})
+    expression = as_filter("s == 1 or b", root="j", also=among)
+    rows = [{"s": "x", "j": {"s": 1}}, {"s": "z", "j": {"s": 1}}, {"s": "y", "j": {"b": True}}, {}]
+    assert evaluate(expression, make_rows(rows)).tolist() == [True, False, True, False]
+    with pytest.raises(FilterError) as caught:
+        evaluate(as_filter("ok and s > [1]", root="j"), make_rows(rows))
+    assert (caught.value.expression, caught.value.position) == ("ok and s > [1]", 9)
 
 
 def test_what_is_no_filter_is_refused():

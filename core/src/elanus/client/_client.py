@@ -8,7 +8,6 @@ from types import TracebackType
 from typing import Any
 
 from elanus.client._options import (
-    check_options,
     keys_of,
     local_path,
     quick_schema,
@@ -32,6 +31,7 @@ from elanus.schema import (
     as_search,
     asks,
     check_name,
+    check_options,
     flag,
     is_data,
     is_whole,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -22,24 +22,23 @@ class Masks:
     An agent asks within the same scope again and again. Filters are told apart by identity, which
     ``as_filter`` keeps for what comes again: equal trees may differ in what they mean, as 1 and
     True do.
+
+    Attributes:
+        kept: the mask of each, which nobody may change. Replaced, never changed.
     """
 
-    __slots__ = ("_kept",)
+    __slots__ = ("kept",)
 
     def __init__(self) -> None:
-        self._kept: dict[Filters, NDArray[np.bool_]] = {}
-
-    def get(self, filters: Filters) -> NDArray[np.bool_] | None:
-        """The mask of these very filters, which nobody may change; None if it is not kept."""
-        return self._kept.get(filters)
+        self.kept: Mapping[Filters, NDArray[np.bool_]] = {}
 
     def put(self, filters: Filters, mask: NDArray[np.bool_]) -> None:
         """Keep a mask; the oldest go."""
         mask.flags.writeable = False
-        kept = {**self._kept, filters: mask}
+        kept = {**self.kept, filters: mask}
         while len(kept) > _MOST or len(kept) * mask.nbytes > _MOST_BYTES:
             del kept[next(iter(kept))]
-        self._kept = kept  # by one assignment, as others read meanwhile
+        self.kept = kept  # by one assignment, as others read meanwhile
 
 
 class Derived:

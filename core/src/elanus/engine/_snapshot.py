@@ -135,7 +135,7 @@ class Snapshot:
         """The alive slots that all filters let pass, not to be changed; None if all slots are."""
         if not filters:
             return self.view.mask
-        mask = self.view.derived.masks.get(filters)
+        mask = self.view.derived.masks.kept.get(filters)
         if mask is None:
             masks = [evaluate(expression, self) for expression in filters]
             alive = self.view.mask

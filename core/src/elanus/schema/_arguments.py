@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from elanus.errors import ParamError, cut, shown
+from elanus.errors import ParamError, UnsupportedError, cut, quoted, shown
 from elanus.schema.frames._libraries import table_library
 
 DEFAULT_URI = "./elanus.db"
@@ -24,6 +24,14 @@ LONGEST_WAIT = 2_000_000
 
 _MOST = 2**63 - 1
 _HAVE_TRUTH = (bool, int, str, list, tuple, dict)
+
+# Accepted by every call, since they change nothing here: reads see every commit before them,
+# nothing is loaded or replicated, and no call waits for a server.
+_HARMLESS = frozenset(
+    {"consistency_level", "guarantee_timestamp", "graceful_time", "ignore_growing", "timezone",
+     "replica_number", "resource_groups", "refresh", "skip_load_dynamic_field", "sync",
+     "num_shards", "num_partitions", "is_clustering", "is_l0", "context"}
+)  # fmt: skip
 
 
 def refuse(what: str, rule: str, value: Any) -> NoReturn:
@@ -177,3 +185,31 @@ def as_list(value: Any) -> list[Any] | None:
         return list(value)
     except TypeError:  # arrays and tensors without a dimension have `__iter__`
         return None
+
+
+def check_options(
+    call: str, given: Mapping[str, Any], timeout: Any = None, partitions: Any = None
+) -> None:
+    """Refuse keywords that would otherwise be dropped in silence.
+
+    Args:
+        call: for the error.
+        given: keywords that the call does not know.
+        timeout: taken for compatibility, since no call waits for a server.
+        partitions: those that are named: a collection has one.
+
+    Raises:
+        UnsupportedError: naming the keyword; a value of None, False or nothing asks for nothing.
+        ParamError: if the timeout is no number of seconds.
+    """
+    if timeout is not None:
+        seconds(f"{call}: timeout", timeout)
+    for key, value in given.items():
+        if key not in _HARMLESS and asks(value):
+            raise UnsupportedError(
+                f"{call}: the argument {cut(key)}={quoted(value)} is not supported"
+            )
+    if partitions is not None:
+        wanted = partitions if isinstance(partitions, (list, tuple)) else [partitions]
+        if not all(isinstance(n, str) and n in ("", "_default") for n in wanted):
+            raise UnsupportedError(f"{call}: partitions are not supported, got {shown(partitions)}")

@@ -150,8 +150,9 @@ def score_slots(rows: Rows, slots: Slots, query: QueryVector) -> Float64s:
     if len(slots) > step:
         starts = range(0, len(slots), step)
         return np.concatenate([score_slots(rows, slots[i : i + step], query) for i in starts])
-    squares = rows.squares.take(slots)
-    return canonical_scores(rows.metric, rows.take(slots), query.wide, query.square, squares)
+    whole, squares = rows.whole, rows.squares.take(slots)
+    vectors = rows.take(slots) if whole is None else whole.take(slots, axis=0)
+    return canonical_scores(rows.metric, vectors, query.wide, query.square, squares)
 
 
 @dataclass(frozen=True, slots=True)

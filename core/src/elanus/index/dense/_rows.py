@@ -45,6 +45,7 @@ class Rows:
         n_present: how many are.
         n: number of slots.
         dim: dimension of the vectors.
+        whole: all vectors, if they are in one array: base or tail.
     """
 
     metric: Metric
@@ -56,6 +57,7 @@ class Rows:
     n_present: int
     n: int
     dim: int
+    whole: Float32s | None
     _grown: _Grown
 
     @classmethod
@@ -99,7 +101,8 @@ class Rows:
         tail, squares, factors, present = (each.array for each in grown)
         n, dim = len(squares), int(base.shape[1])
         known = None if n_present == n else present
-        return cls(metric, base, tail, squares, factors, known, n_present, n, dim, grown)
+        whole = tail if not len(base) else None if len(tail) else base
+        return cls(metric, base, tail, squares, factors, known, n_present, n, dim, whole, grown)
 
     @property
     def nbytes(self) -> int:
@@ -158,11 +161,9 @@ class Rows:
 
     def take(self, slots: Slots) -> Float32s:
         """Copies of the vectors at ``slots``, shape ``(len(slots), dim)``."""
+        if self.whole is not None:
+            return self.whole.take(slots, axis=0)
         base_n = len(self.base)
-        if base_n == self.n:
-            return self.base.take(slots, axis=0)
-        if base_n == 0:
-            return self.tail.take(slots, axis=0)
         late = slots >= base_n
         if not late.any():
             return self.base.take(slots, axis=0)

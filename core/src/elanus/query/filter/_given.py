@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from functools import lru_cache
 from sys import getsizeof
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Final
@@ -25,10 +26,12 @@ _PLAIN: Final = frozenset({str, int, float, bool, NoneType, tree.Expression})
 _KNOWN: Final = _PLAIN | {dict, list, tuple, set, frozenset}
 _ALIKE: Final = ({str}, {int})  # lists of one such type need no look at each
 _MOST: Final = 512
+_LONGEST: Final = 10_000
 # What is larger is mostly a list of keys that comes once.
 _MOST_BYTES: Final = 32 * 1024
 
 # No lock: each step is one of C's, and a thread that comes between two loses an entry at most.
+_remembered = lru_cache(maxsize=_MOST)(parse_filter)
 _made: OrderedDict[_Signature, tree.Expression] = OrderedDict()
 
 
@@ -64,8 +67,9 @@ def as_filter(
     values = None if params is None else mapping("filter_params", params)
     if isinstance(given, str) and not given:
         given = None
+    found: tree.Expression | None
     if also is None and not root:
-        found = parse_filter(given) if isinstance(given, str) else given
+        found = _parsed(given) if isinstance(given, str) else given
         if found is None or (isinstance(found, tree.Expression) and not found.templates):
             return found
     signature = _signature((given, values, also, root, *searched))
@@ -73,12 +77,17 @@ def as_filter(
     if found is None:
         found = _make(given, values, root, searched)
         if also is not None:
-            found = _both(found, bind(parse_filter(also[0]), also[1]))
+            found = _both(found, bind(_parsed(also[0]), also[1]))
         if signature is not None and found is not None:
             _made[signature] = found
             if len(_made) > _MOST:
                 _made.popitem(last=False)
     return found
+
+
+def _parsed(text: str) -> tree.Expression:
+    # Longer ones are mostly lists of keys that come once; they would crowd the memory.
+    return _remembered(text) if len(text) <= _LONGEST else parse_filter(text)
 
 
 def _make(
@@ -90,7 +99,7 @@ def _make(
         return filter_from_dict(given, root)
     if not isinstance(given, (str, tree.Expression)):
         raise FilterError(f"a filter is a string, got {shown(given)}")
-    parsed = parse_filter(given) if isinstance(given, str) else given
+    parsed = _parsed(given) if isinstance(given, str) else given
     bound = bind(parsed, params)
     return rebase_names(bound, root, searched) if root else bound
 

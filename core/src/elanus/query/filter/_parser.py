@@ -6,7 +6,6 @@ stronger, so that ``not a == 1`` is an error there; nothing that Milvus accepts 
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any, Final, NoReturn, cast
 
 from elanus.errors import FilterError
@@ -41,12 +40,9 @@ _QUANTIFIERS: Final[dict[str, tree.Quantifier]] = {
 _FUNCTIONS: Final = (*_QUANTIFIERS, "array_length", "text_match", "icontains")
 _OPTION: Final = "minimum_should_match"
 
-# Texts longer than this are mostly lists of keys that come once; they would crowd the cache.
-_CACHED_LENGTH: Final = 10_000
-
 
 def parse_filter(expression: str) -> tree.Expression:
-    """Parse a filter; the results of recent calls are remembered.
+    """Parse a filter.
 
     Args:
         expression: a filter in Milvus's language, as ``year >= 2020 and tags["x"] == {tag}``.
@@ -59,18 +55,11 @@ def parse_filter(expression: str) -> tree.Expression:
     """
     if not isinstance(expression, str):
         raise FilterError(f"a filter is a string, not {type(expression).__name__}")
-    return _remembered(expression) if len(expression) <= _CACHED_LENGTH else _parse(expression)
-
-
-def _parse(expression: str) -> tree.Expression:
     parser = Parser(expression)
     root = parser.condition()
     tree.check_depth(root, expression)
     names = (node.name for node in tree.walk(root) if isinstance(node, tree.Template))
     return tree.Expression(expression, root, frozenset(names))
-
-
-_remembered = lru_cache(maxsize=512)(_parse)
 
 
 class Parser:

@@ -58,18 +58,19 @@ class _Process:
     Attributes:
         pid: its number, as of the last fork that Python knows of.
         crossed: connections of the parent in its memory, kept for ever: closing one would use it.
-        forking: the thread that forks, if one does.
     """
 
     def __init__(self) -> None:
         self.pid = os.getpid()
         self.crossed: list[object] = []
-        self.forking: dict[str, int] = {}
         self.holders: dict[int, weakref.ref[HoldsConnections]] = {}
         self.made_anew: dict[int, weakref.ref[MadeAnew]] = {}
 
 
 _process = _Process()
+
+forking: dict[str, int] = {}
+"""The thread that forks, if one does."""
 
 
 def hold_connections(holder: HoldsConnections) -> None:
@@ -112,7 +113,7 @@ def is_forking() -> bool:
         )
     me = threading.get_ident()
     # A handler on top of the fork goes on: the thread would wait for itself.
-    return _process.forking.get("thread", me) != me
+    return forking.get("thread", me) != me
 
 
 def wait_for_fork() -> None:
@@ -137,7 +138,7 @@ def _close_all(deadline: float) -> None:
     me = threading.get_ident()
     while time.monotonic() < deadline:
         # One fork after another: the end of one would be taken for that of the other.
-        if _process.forking.setdefault("thread", me) == me:
+        if forking.setdefault("thread", me) == me:
             users = {thread for pool in _alive(_process.holders) for thread in pool.before_fork()}
             if not users or me in users:
                 return
@@ -145,7 +146,7 @@ def _close_all(deadline: float) -> None:
 
 
 def _after_in_child() -> None:
-    _process.forking.clear()
+    forking.clear()
     # Before they begin anew, which makes them forget.
     for holder in _alive(_process.holders):
         _process.crossed.extend(holder.crossed())
@@ -158,6 +159,6 @@ def _after_in_child() -> None:
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
         before=_before,
-        after_in_parent=_process.forking.clear,  # of C: no handler can keep it from running
+        after_in_parent=forking.clear,  # of C: no handler can keep it from running
         after_in_child=_after_in_child,
     )

@@ -21,7 +21,7 @@ from typing import Protocol
 from elanus.errors import ClosedError
 from elanus.storage._errors import sqlite_errors
 from elanus.storage._sqlite import Connection, Error
-from elanus.storage.file._fork import is_forking, wait_for_fork
+from elanus.storage.file._fork import forking, is_forking, wait_for_fork
 from elanus.storage.file._opening import Opening
 
 
@@ -115,7 +115,7 @@ class Pool:
         try:
             if db.in_transaction:
                 db.execute("ROLLBACK")
-            if is_forking():
+            if forking and is_forking():
                 self.discard(db)
                 return
         except Error:

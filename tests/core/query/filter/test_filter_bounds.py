@@ -15,6 +15,7 @@ from elanus.query import (
     parse_filter,
 )
 from elanus.query.filter import _lexer as _filter_lexer
+from elanus.query.filter import _parser as _filter_parser
 from elanus.query.filter._rebase import rebase_names
 
 MANY = 10_000
@@ -159,9 +160,11 @@ def test_a_list_reads_the_same_whole_and_token_by_token(values, comma, end, arou
         except FilterError as error:
             return error.position
 
+    _filter_parser.remembered.cache_clear()
     whole = outcome()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_filter_lexer, "_whole_list", lambda *_: None)
+        _filter_parser.remembered.cache_clear()
         assert outcome() == whole
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from functools import lru_cache
 from sys import getsizeof
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Final
@@ -13,7 +12,7 @@ from elanus.errors import FilterError, shown
 from elanus.query.filter import _tree as tree
 from elanus.query.filter._bind import bind
 from elanus.query.filter._from_dict import filter_from_dict
-from elanus.query.filter._parser import parse_filter
+from elanus.query.filter._parser import LONGEST_REMEMBERED, parse_filter, remembered
 from elanus.query.filter._rebase import rebase_names
 from elanus.schema import mapping
 
@@ -26,12 +25,10 @@ _PLAIN: Final = frozenset({str, int, float, bool, NoneType, tree.Expression})
 _KNOWN: Final = _PLAIN | {dict, list, tuple, set, frozenset}
 _ALIKE: Final = ({str}, {int})  # lists of one such type need no look at each
 _MOST: Final = 512
-_LONGEST: Final = 10_000
 # What is larger is mostly a list of keys that comes once.
 _MOST_BYTES: Final = 32 * 1024
 
 # No lock: each step is one of C's, and a thread that comes between two loses an entry at most.
-_remembered = lru_cache(maxsize=_MOST)(parse_filter)
 _made: OrderedDict[_Signature, tree.Expression] = OrderedDict()
 
 
@@ -86,8 +83,7 @@ def as_filter(
 
 
 def _parsed(text: str) -> tree.Expression:
-    # Longer ones are mostly lists of keys that come once; they would crowd the memory.
-    return _remembered(text) if len(text) <= _LONGEST else parse_filter(text)
+    return remembered(text) if len(text) <= LONGEST_REMEMBERED else parse_filter(text)
 
 
 def _make(

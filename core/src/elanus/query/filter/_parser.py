@@ -6,6 +6,7 @@ stronger, so that ``not a == 1`` is an error there; nothing that Milvus accepts 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Final, NoReturn, cast
 
 from elanus.errors import FilterError
@@ -40,9 +41,12 @@ _QUANTIFIERS: Final[dict[str, tree.Quantifier]] = {
 _FUNCTIONS: Final = (*_QUANTIFIERS, "array_length", "text_match", "icontains")
 _OPTION: Final = "minimum_should_match"
 
+# Texts longer than this are mostly lists of keys that come once; they would crowd the cache.
+LONGEST_REMEMBERED: Final = 10_000
+
 
 def parse_filter(expression: str) -> tree.Expression:
-    """Parse a filter.
+    """Parse a filter; the results of recent calls are remembered.
 
     Args:
         expression: a filter in Milvus's language, as ``year >= 2020 and tags["x"] == {tag}``.
@@ -55,11 +59,19 @@ def parse_filter(expression: str) -> tree.Expression:
     """
     if not isinstance(expression, str):
         raise FilterError(f"a filter is a string, not {type(expression).__name__}")
+    return remembered(expression) if len(expression) <= LONGEST_REMEMBERED else _parse(expression)
+
+
+def _parse(expression: str) -> tree.Expression:
     parser = Parser(expression)
     root = parser.condition()
     tree.check_depth(root, expression)
     names = (node.name for node in tree.walk(root) if isinstance(node, tree.Template))
     return tree.Expression(expression, root, frozenset(names))
+
+
+remembered = lru_cache(maxsize=512)(_parse)
+"""`parse_filter` of a text that is not too long."""
 
 
 class Parser:

@@ -1,11 +1,28 @@
 """From what a caller gives as an argument to a plain value of Python, for every distribution.
 
-Each takes the name of an argument and its value, and raises ``ParamError`` with both.
+Each takes the name of an argument and its value, and raises ``ParamError`` with both; what is to be
+stored (``checked_vectors``) raises ``DataNotMatchException``.
 """
 
-from elanus.schema import choice, flag, mapping, members, names, number, refuse, text, whole
+from elanus.schema import (
+    MAX_NAME,
+    check_name,
+    checked_vectors,
+    choice,
+    flag,
+    mapping,
+    members,
+    names,
+    number,
+    refuse,
+    text,
+    whole,
+)
 
 __all__ = [
+    "MAX_NAME",
+    "check_name",
+    "checked_vectors",
     "choice",
     "flag",
     "mapping",

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from elanus.client import MilvusClient, Worker
 from elanus.documents._collection import VECTOR, open_collection
-from elanus.documents._input import check_embedding, checked_vectors
+from elanus.documents._input import check_embedding
 from elanus.documents._search import FIELDS
 from elanus.documents._values import EmbeddingFunction
 from elanus.errors import EmbeddingMismatchError, ParamError, quoted
-from elanus.schema import flag, refuse, text, whole
+from elanus.schema import checked_vectors, flag, refuse, text, whole
 
 DEFAULT_URI = "./elanus.db"
 _OPTIONS = ("read_only", "durability", "timeout", "journal", "user", "password", "token", "db_name")
@@ -108,11 +108,13 @@ class BaseStore:
         """The query's embedding (1, dim): the given one, or the model's."""
         dim = self._needed_dim()
         if vector is not None:
-            return checked_vectors([vector], 1, dim, "vector")
+            return checked_vectors("vector", [vector], 1, dim)
         embedding = self._needed_embedding()
+        # Closed, or dropped: to be known before the query is paid for.
+        self._client.describe_collection(self._collection)
         # No model takes a lone surrogate, and a query is never refused for what it says.
         found = embedding.encode_queries([query.encode(errors="replace").decode()])
-        return checked_vectors(found, 1, dim, f"{embedding.name}.encode_queries")
+        return checked_vectors(f"{embedding.name}.encode_queries", found, 1, dim)
 
     def _needed_embedding(self) -> EmbeddingFunction:
         if self._embedding is not None:

@@ -9,13 +9,13 @@ from typing import Any
 
 from elanus.client import Worker, in_thread, twin
 from elanus.documents._collection import ID, METADATA, TEXT, VECTOR
-from elanus.documents._input import checked_documents, checked_ids, checked_vectors
+from elanus.documents._input import NewDocument, checked_documents, checked_ids
 from elanus.documents._progress import ProgressBar
 from elanus.documents._reading import ReadingCalls
 from elanus.documents._scope import Filter, make_scope
 from elanus.documents._values import Document
 from elanus.errors import EmbeddingError, ParamError
-from elanus.schema import asks, flag
+from elanus.schema import asks, checked_vectors, flag
 
 _EMBEDDED_AT_ONCE = 128
 
@@ -102,22 +102,48 @@ class DocumentStore(ReadingCalls):
             ParamError: if an argument is of another type.
         """
         progress = flag("progress", progress)
-        documents = checked_documents(texts, metadatas, ids)
+        must_embed = vectors is None and self._layout.dim is not None
+        documents = (
+            self._checked(texts, metadatas, ids)
+            if must_embed
+            else checked_documents(texts, metadatas, ids)
+        )
         rows = [
             {ID: uuid.uuid4().hex if d.id is None else d.id, TEXT: d.text, METADATA: d.metadata}
             for d in documents
         ]
-        if rows and vectors is None and self._layout.dim is not None:
+        if rows and must_embed:
             self._add_embedding(rows, progress=progress)
         else:
             self._add_at_once(rows, vectors)
         return [str(row[ID]) for row in rows]
 
+    def check_add(
+        self,
+        texts: Sequence[str],
+        metadatas: Sequence[Mapping[str, Any] | None] | None = None,
+        ids: Sequence[str | None] | None = None,
+    ) -> None:
+        """Raise what ``add`` raises before it embeds; for whoever embeds on his own.
+
+        Raises:
+            DataNotMatchException, ParamError: as for ``add``.
+            ReadOnlyError, ClosedError, CollectionNotFoundError: if nothing can be added.
+        """
+        self._checked(texts, metadatas, ids)
+
+    def _checked(self, texts: Any, metadatas: Any, ids: Any) -> list[NewDocument]:
+        documents = checked_documents(texts, metadatas, ids)
+        if documents:
+            self._client.check_writable()
+            self._client.describe_collection(self._collection)  # it may have been dropped
+        return documents
+
     def _add_at_once(
         self, rows: list[dict[str, Any]], vectors: Any, source: str = "vectors"
     ) -> None:
         if vectors is not None or source != "vectors":
-            matrix = checked_vectors(vectors, len(rows), self._needed_dim(), source)
+            matrix = checked_vectors(source, vectors, len(rows), self._needed_dim())
             for row, vector in zip(rows, matrix, strict=True):
                 row[VECTOR] = vector
         self._client.upsert(self._collection, rows)
@@ -180,6 +206,7 @@ class DocumentStore(ReadingCalls):
         return self._worker
 
     aadd = twin(add)
+    acheck_add = twin(check_add)
     adelete = twin(delete)
     aclear = twin(clear)
     aget = twin(ReadingCalls.get)

@@ -64,6 +64,7 @@ from elanus.schema._values import converter
 from elanus.schema._vectors import (
     DenseColumn,
     SparseColumn,
+    checked_vectors,
     dense_matrix,
     dense_vector,
     sparse_vector,
@@ -106,6 +107,7 @@ __all__ = [
     "as_search_params",
     "asks",
     "check_name",
+    "checked_vectors",
     "choice",
     "computed_once",
     "converter",

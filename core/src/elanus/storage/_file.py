@@ -462,6 +462,17 @@ class DatabaseFile:
                 db.execute("BEGIN")
             yield db
 
+    def check_writable(self, operation: str) -> None:
+        """Raise what every write raises that is certain to fail: takes no lock, reads nothing.
+
+        Raises:
+            ReadOnlyError: if the file was opened read-only.
+            ClosedError: if it is closed.
+        """
+        self._check_usable()
+        if self.options.read_only:
+            raise ReadOnlyError(f"{self.path} is open read-only: cannot {operation}")
+
     @contextmanager
     def write(
         self, operation: str, rows: int = 0, after: Callable[[bool], None] | None = None
@@ -478,9 +489,7 @@ class DatabaseFile:
             DatabaseLockedError: if another writer held it for longer than the timeout.
             DatabaseReplacedError: if the file or its log is not the one that was opened.
         """
-        self._check_usable()
-        if self.options.read_only:
-            raise ReadOnlyError(f"{self.path} is open read-only: cannot {operation}")
+        self.check_writable(operation)
         committed = False
         with self._holding(operation) as db:
             # At every write, not only now and then: what goes into a file that is no longer there

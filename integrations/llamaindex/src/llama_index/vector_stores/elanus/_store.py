@@ -18,7 +18,7 @@ from llama_index.core.vector_stores.types import (
 )
 
 from elanus import DocumentStore, MilvusClient, ParamError
-from elanus.arguments import flag, members, number, refuse, text, whole
+from elanus.arguments import check_name, flag, members, number, refuse, text, whole
 from elanus.errors import CollectionNotFoundError, cut, listed
 from llama_index.vector_stores.elanus._filters import to_filter
 from llama_index.vector_stores.elanus._nodes import REF_DOC_ID, to_documents, to_node
@@ -110,9 +110,11 @@ class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
             check_reranker(reranker)
         if not isinstance(uri, (str, os.PathLike)):
             refuse("uri", "a file path or ':memory:'", uri)
-        collection_name = text("collection_name", collection_name)
+        collection_name = check_name(text("collection_name", collection_name), "collection")
         dim = None if dim is None else whole("dim", dim, 1)
         # pydantic would read the text "false" as False, and `if overwrite` as True.
+        for name in ("stores_text", "is_embedding_query"):
+            fields |= {name: flag(name, fields[name])} if name in fields else {}
         overwrite, read_only = flag("overwrite", overwrite), flag("read_only", read_only)
         durability, journal = text("durability", durability), text("journal", journal)
         if timeout is not None:

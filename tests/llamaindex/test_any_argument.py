@@ -249,6 +249,13 @@ def test_a_name_that_no_collection_can_have_is_refused_at_once(name, tmp_path):
         ElanusVectorStore(tmp_path / "kb.db", name)
 
 
+def test_a_wrong_analyzer_is_refused_at_once(tmp_path):
+    with pytest.raises(ParamError, match="analyzer_params must be a name"):
+        ElanusVectorStore(tmp_path / "kb.db", analyzer=5)
+    for nothing in (None, "", {}):
+        ElanusVectorStore(tmp_path / "kb.db", analyzer=nothing).close()
+
+
 @pytest.mark.parametrize("name", ["stores_text", "is_embedding_query"])
 def test_what_llamaindex_asks_of_a_store_is_true_or_false(name):
     with pytest.raises(ParamError, match=f"{name} must be True or False, got 'false'"):

@@ -17,7 +17,7 @@ from llama_index.core.vector_stores.types import (
     VectorStoreQueryResult,
 )
 
-from elanus import DocumentStore, MilvusClient, ParamError
+from elanus import DocumentStore, MilvusClient, ParamError, build_analyzer
 from elanus.arguments import check_name, flag, members, number, refuse, text, whole
 from elanus.errors import CollectionNotFoundError, cut, listed
 from llama_index.vector_stores.elanus._filters import to_filter
@@ -141,7 +141,9 @@ class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
             if overwrite and self._client.has_collection(collection_name):
                 self._client.drop_collection(collection_name)
             self.overwrite = False
-            self._opened(dim)
+            is_left_out = analyzer is None or (isinstance(analyzer, (str, dict)) and not analyzer)
+            if self._opened(dim) is None and not is_left_out:
+                build_analyzer(analyzer)  # a wrong one is to come out now, not at the first node
         except BaseException:
             self._client.close()
             raise

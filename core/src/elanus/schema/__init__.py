@@ -72,6 +72,7 @@ from elanus.schema._values import converter
 from elanus.schema._vectors import (
     DenseColumn,
     SparseColumn,
+    checked_vectors,
     dense_matrix,
     sparse_vector,
 )
@@ -121,6 +122,7 @@ __all__ = [
     "as_search",
     "asks",
     "check_name",
+    "checked_vectors",
     "choice",
     "computed_once",
     "converter",

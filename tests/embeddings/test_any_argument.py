@@ -123,6 +123,9 @@ def test_any_answer_of_what_is_cached(wrap, refusals):
         [[np.array(1.0), 1.0]],
         [[np.array([1.0]), np.array([1.0])]],
         [[np.timedelta64(1, "s"), 1.0]],
+        [bytearray(b"ab")],
+        [memoryview(b"ab")],
+        [b"ab"],
     ],
 )
 def test_what_numpy_takes_for_numbers_is_refused(answer):

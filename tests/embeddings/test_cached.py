@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 import threading
+from array import array
 
 import apsw
 import numpy as np
@@ -15,9 +16,11 @@ from hypothesis import strategies as st
 
 from elanus import DocumentStore, MilvusClient
 from elanus.errors import (
+    ClosedError,
     DatabaseFullError,
     DataNotMatchException,
     ElanusError,
+    EmbeddingError,
     EmbeddingMismatchError,
     ParamError,
     ReadOnlyError,
@@ -176,6 +179,53 @@ def test_a_cache_that_cannot_be_written_says_so(file):
             cached(["b"])
 
 
+def test_a_cache_that_is_read_only_or_closed_pays_for_nothing(file):
+    inner = Counting()
+    with CachedEmbeddingFunction(inner, file) as cached:
+        cached(["a"])
+    with pytest.raises(ClosedError):
+        cached(["b"])
+    with MilvusClient(file, read_only=True) as client:
+        cached = CachedEmbeddingFunction(inner, client)
+        assert np.array_equal(cached(["a"])[0], vector("model", "document", "a"))
+        for ask in (
+            cached.encode_documents,
+            lambda texts: asyncio.run(cached.aencode_documents(texts)),
+        ):
+            with pytest.raises(ReadOnlyError):
+                ask(["a", "b"])
+    assert inner.asked == [("document", "a")]
+
+
+@pytest.mark.parametrize("name", ["my cache", "a-b", "1a", "\0", "x" * 239])
+def test_a_name_that_no_collection_can_have_is_refused_at_once(file, name):
+    with pytest.raises(ParamError, match="collection must be at most 238 letters, digits and"):
+        CachedEmbeddingFunction(Counting(), file, collection=name)
+    with CachedEmbeddingFunction(Counting(), file, collection="x" * 238) as cached:
+        cached(["a"])
+
+
+def test_a_dim_that_cannot_be_read_is_our_error(file):
+    class Failing(Counting):
+        @property
+        def dim(self):
+            raise RuntimeError("the model is gone")
+
+    inner = Failing()
+    with CachedEmbeddingFunction(inner, file) as cached:
+        for use in (lambda: cached.dim, lambda: cached(["a"])):
+            with pytest.raises(EmbeddingError, match=r"its dim cannot be read: .*is gone"):
+                use()
+    assert inner.asked == []
+
+    class Nameless:
+        encode_documents = encode_queries = Counting.encode_documents
+        name = Failing.dim
+
+    with pytest.raises(ParamError, match=r"its name cannot be read: .*is gone"):
+        CachedEmbeddingFunction(Nameless(), file)
+
+
 def test_a_store_and_its_cache_share_one_file(file):
     inner = Counting()
     for _ in range(2):
@@ -293,6 +343,16 @@ def test_an_answer_of_another_shape_is_refused_and_not_kept(file, answer):
         with pytest.raises(DataNotMatchException, match="one dense vector a text can be cached"):
             cached.encode_documents(["a", "b"])
         assert cached._client.list_collections() == []
+
+
+def test_an_array_of_numbers_is_a_vector_and_bytes_are_none(file):
+    inner = Counting()
+    inner.encode_documents = lambda _: [array("f", [1, 2, 3, 4, 5])]
+    with CachedEmbeddingFunction(inner, file) as cached:
+        assert cached(["a"]).tolist() == [[1.0, 2.0, 3.0, 4.0, 5.0]]
+        inner.encode_documents = lambda _: [bytearray(b"abcde")]
+        with pytest.raises(DataNotMatchException, match=r"bytearray\(b'abcde'\) for texts\[0\]"):
+            cached(["b"])
 
 
 def test_an_answer_that_is_no_number_is_refused_and_not_kept(file):

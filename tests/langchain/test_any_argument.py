@@ -1,14 +1,18 @@
 """Every argument of every call with every kind of value: a result, or one of our errors."""
 
+import math
+
 import numpy as np
 import pytest
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
+from langchain_core.runnables import ConfigurableField
 from pydantic import ValidationError
 
 from elanus import ElanusError, ParamError
-from elanus.errors import DataNotMatchException
+from elanus.errors import ClosedError, DataNotMatchException, ReadOnlyError
 from langchain_elanus import (
+    ElanusEmbeddings,
     ElanusRecordManager,
     ElanusReranker,
     ElanusRetriever,
@@ -162,7 +166,7 @@ def test_masked_elements_of_a_vector_are_refused(whole):
             return rows if whole else [rows[0]]
 
     with ElanusVectorStore(Masked(), uri=":memory:", dim=2) as store:
-        with pytest.raises(DataNotMatchException, match="a vector has numbers only"):
+        with pytest.raises(DataNotMatchException, match="has no masked elements"):
             store.add_texts(["a"])
         assert store.similarity_search("a") == []
 
@@ -172,3 +176,229 @@ def test_a_flag_is_no_text():
         for name in ("fill", "explain"):
             with pytest.raises(ElanusError, match=f"{name} must be True or False, got 'false'"):
                 store.similarity_search("a", **{name: "false"})
+
+
+BY_VECTOR = [
+    "similarity_search_by_vector",
+    "similarity_search_with_score_by_vector",
+    "max_marginal_relevance_search_by_vector",
+]
+
+
+@pytest.mark.parametrize("name", BY_VECTOR)
+async def test_no_vector_is_none_to_search_by(name):
+    with ElanusVectorStore(Model(), uri=":memory:") as store:
+        store.add_texts(["a"])
+        with pytest.raises(ParamError, match="embedding must be a flat list of numbers, got None"):
+            getattr(store, name)(None)
+        with pytest.raises(ParamError, match="embedding must be a flat list of numbers, got None"):
+            await getattr(store, f"a{name}")(None)
+
+
+async def test_no_vectors_are_none_to_add():
+    with ElanusVectorStore(Model(), uri=":memory:") as store:
+        with pytest.raises(ParamError, match=r"embeddings must be a list of vectors, .*got None"):
+            store.add_embeddings(["a"], None)
+        with pytest.raises(ParamError, match=r"embeddings must be a list of vectors, .*got None"):
+            await store.aadd_embeddings(["a"], None)
+        assert store.store.count() == 0
+
+
+@pytest.mark.parametrize("store", [5, "kb.db", False, Model()])
+def test_a_store_that_is_none_is_named(store):
+    for embedding in (None, Model()):
+        with pytest.raises(ParamError, match="store must be a DocumentStore, got"):
+            ElanusVectorStore(embedding, store=store)
+
+
+@pytest.mark.parametrize("answer", [None, 5, [], [[1.0]], float("nan")])
+def test_a_model_whose_first_answer_is_no_vector_is_named(answer):
+    class Odd(Model):
+        def embed_query(self, _text):
+            return answer
+
+    with pytest.raises(DataNotMatchException, match="the model 'two' gave for the texts: expected"):
+        ElanusVectorStore(Odd(), uri=":memory:")
+
+
+class Function:
+    name, dim = "f", 2
+
+    def __init__(self, answer):
+        self.answer = answer
+
+    def encode_documents(self, _texts):
+        return self.answer
+
+    encode_queries = encode_documents
+
+
+torch = pytest.importorskip("torch")
+NO_ANSWERS = {
+    "NaN": [[math.nan, 1.0]],
+    "infinite": np.array([[np.inf, 1.0]]),
+    "over single precision": [[1e39, 1.0]],
+    "numbers": [1.0],
+    "column": [[[1.0], [2.0]]],
+    "two": [[1.0, 2.0], [3.0, 4.0]],
+    "none": [],
+    "empty": [[]],
+    "None": None,
+    "number": 5,
+    "span": [[np.timedelta64(1, "s"), 1.0]],
+    "bytes": [bytearray(b"ab")],
+    "gradient": torch.ones(1, 2, requires_grad=True),
+    "sparse": torch.ones(1, 2).to_sparse(),
+    "meta": torch.ones(1, 2, device="meta"),
+}
+
+
+@pytest.mark.parametrize("answer", NO_ANSWERS.values(), ids=NO_ANSWERS)
+async def test_what_is_no_vector_is_not_handed_on(answer):
+    model = ElanusEmbeddings(Function(answer))
+    for call in (model.embed_documents, model.embed_query):
+        with pytest.raises(DataNotMatchException, match="the model 'f' gave for the texts"):
+            call(["a"] if call == model.embed_documents else "a")
+    for awaited in (model.aembed_documents(["a"]), model.aembed_query("a")):
+        with pytest.raises(DataNotMatchException, match="the model 'f' gave for the texts"):
+            await awaited
+
+
+def test_any_text_of_an_embedding(refusals):
+    class Counted(Function):
+        def encode_documents(self, texts):
+            return np.ones((len(texts), 2))
+
+        encode_queries = encode_documents
+
+    model = ElanusEmbeddings(Counted(None))
+    assert refusals(model.embed_query, {"text": "a"}) == {}
+    assert refusals(model.embed_documents, {"texts": ["a"]}) == {}
+    assert model.embed_documents([]) == []
+    for wrong in (None, 5, b"a", ["a", None]):
+        with pytest.raises(ParamError, match=r"texts(\[1\])? must be a "):
+            model.embed_documents(wrong)
+        with pytest.raises(ParamError, match=r"texts\[0\] must be a string"):
+            model.embed_query(wrong)
+
+
+def test_a_function_whose_members_cannot_be_read_is_our_error():
+    class Odd(Function):
+        @property
+        def dim(self):
+            raise RuntimeError("the model is gone")
+
+    for make in (ElanusEmbeddings, lambda f: ElanusVectorStore(f, uri=":memory:")):
+        with pytest.raises(ParamError, match=r"cannot be read: .*the model is gone"):
+            make(Odd(None))
+
+
+WRONG_FLAGS = ["false", "true", 1, 0, None, np.array(True)]
+WRONG_NUMBERS = ["2", True, 2.0, np.array(2), 0, None]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "values"),
+    [
+        ("retriever", "explain", WRONG_FLAGS),
+        ("retriever", "k", WRONG_NUMBERS),
+        ("retriever", "score_threshold", ["0.1", True, math.nan, 1.5, np.array(0.5)]),
+        ("reranker", "explain", WRONG_FLAGS),
+        ("reranker", "top_n", WRONG_NUMBERS),
+    ],
+)
+def test_flags_and_numbers_of_the_components_are_not_guessed_at(kind, name, values):
+    with ElanusVectorStore(Model(), uri=":memory:") as store:
+        store.add_texts(["a"])
+
+        def make(**given):
+            if kind == "retriever":
+                return ElanusRetriever(vectorstore=store, **given)
+            return ElanusReranker(reranker=in_order, **given)
+
+        def use(made):
+            if kind == "retriever":
+                return made.invoke("a")
+            return made.compress_documents([Document("a")], "a")
+
+        for value in values:
+            with pytest.raises(ValidationError, match=rf"(?s){name}\n.*{name} must be .*, got"):
+                make(**{name: value})
+            # Nobody checks this, so that it has to come out when it is used.
+            with pytest.raises(ParamError, match=f"{name} must be"):
+                use(make().model_copy(update={name: value}))
+
+
+def test_the_frameworks_own_ways_to_make_and_change_a_component_go_on():
+    with ElanusVectorStore(Model(), uri=":memory:") as store:
+        store.add_texts(["a", "b", "c"])
+        made = ElanusRetriever(
+            vectorstore=store, k=np.int64(2), explain=np.True_, score_threshold=0
+        )
+        assert (made.k, made.explain, made.score_threshold) == (2, True, 0.0)
+        assert type(made.k) is int
+        assert len(made.model_copy(update={"k": 1}).invoke("a")) == 1
+        chosen = made.configurable_fields(k=ConfigurableField(id="k"))
+        assert len(chosen.with_config(configurable={"k": 3}).invoke("a")) == 3
+        assert len(store.as_retriever(search_kwargs={"k": 1, "explain": True}).invoke("a")) == 1
+        with pytest.raises(ParamError, match="explain must be True or False, got 'false'"):
+            store.as_retriever(search_kwargs={"explain": "false"}).invoke("a")
+    again = ElanusReranker.model_validate({"reranker": in_order, "top_n": 1})
+    assert len(again.compress_documents([Document("a"), Document("b")], "a")) == 1
+
+
+SCORES = ["1", 1j, True, math.inf, -math.inf, math.nan, torch.tensor(1.0), np.array(1.0), 10**400]
+
+
+@pytest.mark.parametrize("member", ["score", "index"])
+@pytest.mark.parametrize("value", SCORES, ids=repr)
+def test_a_score_or_index_that_is_no_number_is_refused(member, value):
+    result = Result(**{"index": 0, member: value})
+    reranker = ElanusReranker(reranker=lambda *_, **__: [result])
+    with pytest.raises(ParamError, match="an integer index and a score, which is a finite number"):
+        reranker.compress_documents([Document("a")], "q")
+
+
+class Counting(Function):
+    def __init__(self):
+        self.asked = 0
+
+    def encode_documents(self, texts):
+        self.asked += len(texts)
+        return np.ones((len(texts), 2))
+
+    encode_queries = encode_documents
+
+
+class Native(Counting):
+    async def aencode_documents(self, texts):
+        return self.encode_documents(texts)
+
+    aencode_queries = aencode_documents
+
+
+@pytest.mark.parametrize("sort", [Counting, Native])
+async def test_what_is_certain_to_fail_is_not_embedded_first(sort, tmp_path):
+    file = tmp_path / "kb.db"
+    ElanusVectorStore(sort(), uri=file).close()
+    function = sort()
+    with ElanusVectorStore(function, uri=file, read_only=True) as store:
+        with pytest.raises(ReadOnlyError):
+            store.add_texts(["a"])
+        with pytest.raises(ReadOnlyError):
+            await store.aadd_texts(["a"])
+    with ElanusVectorStore(function, uri=":memory:") as other:
+        texts = ["a"] * 200
+        for wrong in (
+            {"texts": [*texts, "\ud800"]},
+            {"texts": texts, "metadatas": [{}] * 199 + [{"a": {1}}]},
+            {"texts": texts, "ids": ["a"] * 199 + [5]},
+        ):
+            with pytest.raises(DataNotMatchException):
+                await other.aadd_texts(**wrong)
+    for use in (store.similarity_search, store.max_marginal_relevance_search, store.add_texts):
+        with pytest.raises(ClosedError):
+            use(["a"] if use == store.add_texts else "a")
+        with pytest.raises(ClosedError):
+            await getattr(store, f"a{use.__name__}")(["a"] if use == store.add_texts else "a")
+    assert function.asked == 0

@@ -1,5 +1,7 @@
 """Every argument of every call with every kind of value: a result, or one of our errors."""
 
+import asyncio
+import math
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,6 +12,7 @@ from llama_index.core.vector_stores.types import (
     MetadataFilters,
     VectorStoreQuery,
 )
+from pydantic import ValidationError
 from scipy.sparse import csr_matrix
 
 from elanus import DocumentStore, ParamError
@@ -20,6 +23,8 @@ from llama_index.vector_stores.elanus import (
     ElanusSparseEmbedding,
     ElanusVectorStore,
 )
+
+torch = pytest.importorskip("torch")
 
 
 @pytest.fixture(autouse=True)
@@ -155,6 +160,7 @@ class Function:
 def test_any_answer_of_an_embedding_function(wrap, refusals):
     def ask(answer):
         found = ElanusEmbedding(Function(wrap(answer))).get_text_embedding("a")
+        assert np.isfinite(np.array(found, np.float32)).all()
         assert all(type(each) is float for each in found)
 
     assert refusals(ask, {"answer": 1}) == {}
@@ -172,11 +178,127 @@ def test_any_answer_of_an_embedding_function(wrap, refusals):
         np.array([[1.0, 2.0]] * 2),
         [],
         [[True, 1.0]],
+        [[math.nan, 1.0]],
+        np.array([[math.inf, 1.0]]),
+        [[1e39, 1.0]],
+        [np.array([1, 2], "m8[s]")],
+        [[np.timedelta64(1, "s"), 1.0]],
+        torch.ones(1, 2, requires_grad=True),
+        torch.ones(1, 2).to_sparse(),
+        torch.ones(1, 2, device="meta"),
+        [torch.ones(2).to_sparse()],
+        [bytearray(b"ab")],
+        [[]],
     ],
 )
 def test_what_is_no_vector_for_each_text_is_refused(answer):
     with pytest.raises(DataNotMatchException, match="the embedding function gave"):
         ElanusEmbedding(Function(answer)).get_text_embedding("a")
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [
+        csr_matrix(np.array([[math.nan, 0.0]])),
+        csr_matrix(np.array([[1e39, 0.0]])),
+        csr_matrix(np.array([[1j, 0]])),
+        csr_matrix(np.array([[True, False]])),
+    ],
+    ids=repr,
+)
+def test_the_values_of_a_sparse_vector_are_finite_numbers(matrix):
+    with pytest.raises(DataNotMatchException, match="the values of a sparse vector are finite"):
+        ElanusSparseEmbedding(Function(matrix)).get_text_embedding("a")
+
+
+def test_what_a_sparse_vector_has_twice_is_added():
+    twice = csr_matrix((np.array([1.0, 2.0]), np.array([3, 3]), np.array([0, 2])), shape=(1, 5))
+    assert ElanusSparseEmbedding(Function(twice)).get_text_embedding("a") == {3: 3.0}
+    assert twice.nnz == 2
+
+
+class Counted(Function):
+    def encode_documents(self, texts):
+        return np.ones((len(texts), 2))
+
+    encode_queries = encode_documents
+
+
+def test_any_text_of_an_embedding(refusals):
+    model = ElanusEmbedding(Counted(None))
+    assert refusals(model.get_query_embedding, {"query": "a"}) == {}
+    assert refusals(model.get_text_embedding, {"text": "a"}) == {}
+    assert refusals(model.get_text_embedding_batch, {"texts": ["a"]}) == {}
+    for wrong in (None, 5, ["a", None]):
+        with pytest.raises(ParamError, match=r"texts(\[1\])? must be a "):
+            model.get_text_embedding_batch(wrong)
+        with pytest.raises(ParamError, match=r"texts(\[1\])? must be a "):
+            asyncio.run(model.aget_text_embedding_batch(wrong))
+
+
+@pytest.mark.parametrize("value", [None, "query", 5, {"query_str": "a"}, QUERY])
+def test_what_is_no_query_is_refused(store, value):
+    for empty in (store, ElanusVectorStore(":memory:")):
+        with pytest.raises(ParamError, match="query must be a VectorStoreQuery, got"):
+            empty.query(value)
+
+
+@pytest.mark.parametrize("name", ["a b", "a-b", "1a", "", "x" * 256])
+def test_a_name_that_no_collection_can_have_is_refused_at_once(name, tmp_path):
+    with pytest.raises(ParamError, match=r"collection name .* is invalid"):
+        ElanusVectorStore(tmp_path / "kb.db", name)
+
+
+def test_a_wrong_analyzer_is_refused_at_once(tmp_path):
+    with pytest.raises(ParamError, match="analyzer_params must be a name"):
+        ElanusVectorStore(tmp_path / "kb.db", analyzer=5)
+    for nothing in (None, "", {}):
+        ElanusVectorStore(tmp_path / "kb.db", analyzer=nothing).close()
+
+
+@pytest.mark.parametrize("name", ["stores_text", "is_embedding_query"])
+def test_what_llamaindex_asks_of_a_store_is_true_or_false(name):
+    with pytest.raises(ParamError, match=f"{name} must be True or False, got 'false'"):
+        ElanusVectorStore(":memory:", **{name: "false"})
+
+
+WRONG_NUMBERS = ["3", True, 3.0, np.array(3), 0, None]
+
+
+@pytest.mark.parametrize("value", WRONG_NUMBERS, ids=repr)
+def test_numbers_of_the_components_are_not_guessed_at(value):
+    def rerank(_query, documents, top_k):
+        return [SimpleNamespace(index=i, score=1.0) for i in range(min(top_k, len(documents)))]
+
+    nodes = [NodeWithScore(node=node())]
+    with pytest.raises(ValidationError, match=r"top_n\n.*top_n must be an integer of at least 1"):
+        ElanusRerank(reranker=rerank, top_n=value)
+    made = ElanusRerank(reranker=rerank, top_n=np.int64(1))
+    assert made.postprocess_nodes(nodes, query_str="q")[0].score == 1.0
+    assert ElanusRerank.from_dict(made.to_dict(), reranker=rerank).top_n == 1
+    # Nobody checks this, so that it has to come out when it is used.
+    with pytest.raises(ParamError, match="top_n must be an integer of at least 1"):
+        made.model_copy(update={"top_n": value}).postprocess_nodes(nodes, query_str="q")
+    for kind in (ElanusEmbedding, ElanusSparseEmbedding):
+        for name in ("embed_batch_size", "num_workers"):
+            if value is not None or name == "embed_batch_size":
+                with pytest.raises(ValidationError, match=rf"{name}\n.*{name} must be an integer"):
+                    kind(Function(None), **{name: value})
+        assert kind(Function(None), num_workers=None, embed_batch_size=7).embed_batch_size == 7
+    with pytest.raises(ValidationError, match="less than or equal to 2048"):
+        ElanusEmbedding(Function(None), embed_batch_size=5000)
+
+
+SCORES = ["1", 1j, True, math.inf, -math.inf, math.nan, torch.tensor(1.0), np.array(1.0), 10**400]
+
+
+@pytest.mark.parametrize("member", ["score", "index"])
+@pytest.mark.parametrize("value", SCORES, ids=repr)
+def test_a_score_or_index_that_is_no_number_is_refused(member, value):
+    result = SimpleNamespace(**{"index": 0, "score": 0.5, member: value})
+    rerank = ElanusRerank(reranker=lambda *_, **__: [result])
+    with pytest.raises(ParamError, match="an integer index and a score, which is a finite number"):
+        rerank.postprocess_nodes([NodeWithScore(node=node())], query_str="q")
 
 
 def test_sparse_rows_are_as_many_as_the_texts():

@@ -254,10 +254,10 @@ async def test_a_text_at_fault_is_named_by_its_place_in_the_whole_list(sort, wor
 def test_what_is_no_vector_is_named(vector):
     function = Dense()
     function.encode_documents = lambda texts: [[1.0, 2.0], vector][: len(texts)]
-    with pytest.raises(DataNotMatchException, match=r"as the vector of texts\[1\]"):
+    with pytest.raises(DataNotMatchException, match=r"row 1: a FLOAT_VECTOR must be a flat list"):
         ElanusEmbedding(function).get_text_embedding_batch(["a", "b"])
     function.encode_documents = lambda texts: np.ones((len(texts), 2), bool)
-    with pytest.raises(DataNotMatchException, match=r"as the vector of texts\[0\]"):
+    with pytest.raises(DataNotMatchException, match=r"row 0: a FLOAT_VECTOR must be a flat list"):
         ElanusEmbedding(function).get_text_embedding("a")
 
 

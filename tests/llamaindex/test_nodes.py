@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
+import math
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from llama_index.core.bridge.pydantic import AnyUrl
+from llama_index.core.bridge.pydantic import AnyUrl, Field, PrivateAttr
 from llama_index.core.llms import ChatMessage, MessageRole
 from llama_index.core.schema import (
     Document,
@@ -343,6 +347,101 @@ def test_metadata_that_hold_themselves_are_refused(store):
     node = TextNode(id_="n", text="x", embedding=[1.0]).model_copy(update={"metadata": held})
     with pytest.raises(DataNotMatchException, match=r"node 'n': metadata is nested more than"):
         store.add([node])
+
+
+class Anything(TextNode):
+    """A node of which a field may hold whatever a user puts there."""
+
+    score: float = 0.0
+    most: float | None = None
+    x: Any = None
+    hidden: str = Field(default="as made", exclude=True)
+    _own: int = PrivateAttr(default=1)
+
+
+NAN, INF = math.nan, math.inf
+LOST = {
+    "embedding of an image": (ImageNode(text_embedding=[1.0, NAN]), "text_embedding.1"),
+    "embedding of a resource": (
+        Node(text_resource=MediaResource(text="t", embeddings={"dense": [INF]})),
+        "text_resource.embeddings.dense.0",
+    ),
+    "NaN": (Anything(score=NAN), "score"),
+    "infinite": (Anything(score=-INF), "score"),
+    "optional": (Anything(most=NAN), "most"),
+    "any NaN": (Anything(x=NAN), "x"),
+    "date": (Anything(x=dt.datetime(2020, 1, 1, tzinfo=dt.timezone.utc)), "x"),
+    "bytes": (Anything(x=b"text"), "x"),
+    "set": (Anything(x={1}), "x"),
+    "keys": (Anything(x={1: 2}), "x"),
+    "path": (Anything(x=Path("a")), "x"),
+    "model": (Anything(x=TextNode(text="t")), "x"),
+    "deep": (Anything(x={"a": [1, {"b": INF}]}), "x.a.1.b"),
+    "metadata of an object": (
+        IndexNode(index_id="i", obj=TextNode(metadata={"a": [NAN]})),
+        "obj.metadata.a.0",
+    ),
+    "date of an object": (
+        IndexNode(index_id="i", obj=TextNode(metadata={"a": dt.date(2020, 1, 1)})),
+        "obj.metadata.a",
+    ),
+    "bytes of an object": (
+        IndexNode(index_id="i", obj=Node(image_resource=MediaResource(data=b"picture"))),
+        "obj.image_resource.data",
+    ),
+    "class of an object": (IndexNode(index_id="i", obj=Page(text="t", number=1)), "obj"),
+}
+
+
+@pytest.mark.parametrize(("node", "field"), LOST.values(), ids=LOST)
+def test_a_node_that_would_not_come_back_as_it_is_is_refused(store, node, field):
+    good = TextNode(id_="good", text="kite", embedding=[1.0])
+    store.add([good])
+    bad = node.model_copy(update={"id_": "bad", "embedding": [1.0]})
+    where = rf"node 'bad', field {re.escape(field)}: it would not come back.*; got "
+    with pytest.raises(DataNotMatchException, match=where):
+        store.add([TextNode(text="with it", embedding=[1.0]), bad])
+    assert store.get_nodes() == [good]
+
+
+@pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
+def test_a_value_that_pydantic_has_not_seen_is_refused_too(store):
+    bad = TextNode(id_="bad", embedding=[1.0]).model_copy(update={"start_char_idx": NAN})
+    with pytest.raises(DataNotMatchException, match=r"node 'bad', field start_char_idx: .*got nan"):
+        store.add([bad])
+
+
+def test_a_class_that_does_not_take_back_what_it_gives_is_refused(store):
+    class Odd(TextNode):
+        @classmethod
+        def from_dict(cls, *_args, **_kwargs):
+            raise KeyError("left")
+
+    with pytest.raises(
+        DataNotMatchException, match=r"node 'n': the class .*Odd does not take back"
+    ):
+        store.add([Odd(id_="n", text="t", embedding=[1.0])])
+    assert store.get_nodes() == []
+
+
+def test_what_a_class_keeps_from_its_dumps_comes_back_as_its_default(store):
+    node = Anything(id_="n", text="t", hidden="mine", x=(1, [2]), embedding=[1.0])
+    node._own = 5
+    store.add([node])
+    (back,) = store.get_nodes(["n"])
+    again = Anything.from_dict(node.to_dict())
+    assert (back.hidden, back._own) == (again.hidden, again._own) == ("as made", 1)
+    assert back.x == [1, [2]]  # tuples are lists, as in metadata
+
+
+@pytest.mark.parametrize("obj", ["text", {"k": 1}, [1, 2], 5], ids=repr)
+def test_an_object_that_is_no_node_comes_back_as_llamaindex_gives_it(store, obj):
+    node = IndexNode(id_="n", text="t", index_id="i", obj=obj, embedding=[1.0])
+    store.add([node])
+    (back,) = store.get_nodes(["n"])
+    again = IndexNode.from_dict(node.to_dict())
+    assert type(back.obj) is type(again.obj) is TextNode
+    assert back.obj.text == again.obj.text == json.dumps(obj)
 
 
 @pytest.mark.parametrize("obj", [TextNode(metadata={"k": b"\xff"}), {"k": np.int64(1)}, {"k": {1}}])

@@ -1,10 +1,14 @@
 """From what a caller gives as an argument to a plain value of Python, for every distribution.
 
-Each takes the name of an argument and its value, and raises ``ParamError`` with both.
+Each takes the name of an argument and its value, and raises ``ParamError`` with both; what is to be
+stored (``checked_vectors``) raises ``DataNotMatchException``.
 """
 
 from elanus.schema import (
     DEFAULT_URI,
+    MAX_NAME,
+    check_name,
+    checked_vectors,
     choice,
     flag,
     mapping,
@@ -18,6 +22,9 @@ from elanus.schema import (
 
 __all__ = [
     "DEFAULT_URI",
+    "MAX_NAME",
+    "check_name",
+    "checked_vectors",
     "choice",
     "flag",
     "mapping",

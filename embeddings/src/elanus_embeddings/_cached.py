@@ -13,7 +13,7 @@ import numpy as np
 
 from elanus import CollectionSchema, DataType, DocumentStore, MilvusClient
 from elanus.aio import Flow, arun, run, step, step_of
-from elanus.arguments import DEFAULT_URI, flag, whole
+from elanus.arguments import DEFAULT_URI, MAX_NAME, check_name, flag, refuse, whole
 from elanus.errors import (
     CollectionExistsError,
     CollectionNotFoundError,
@@ -120,7 +120,7 @@ class CachedEmbeddingFunction(BaseEmbeddingFunction[Dense]):
         name = checked_text(inner.name, "inner: name")
         self._inner = inner
         self._batch_size = positive("batch_size", batch_size)
-        self._collection = f"{checked_text(collection, 'collection')}_{_digest(name)[:16]}"
+        self._collection = _collection_name(collection, name)
         self._owns_client = not isinstance(cache, (MilvusClient, DocumentStore))
         self._client = _client(cache)
 
@@ -141,7 +141,7 @@ class CachedEmbeddingFunction(BaseEmbeddingFunction[Dense]):
     @property
     def dim(self) -> int:
         """Components of a vector; of the cached ones, if there are any."""
-        return self._cached_dim() or whole("inner: dim", self._inner.dim, 1)
+        return self._cached_dim() or whole("inner: dim", _dim_of(self._inner), 1)
 
     @property
     def name(self) -> str:
@@ -196,7 +196,7 @@ class CachedEmbeddingFunction(BaseEmbeddingFunction[Dense]):
     def _look_up(self, texts: list[str], kind: Kind) -> _Job:
         if texts:
             try:
-                dim = self._inner.dim
+                dim = _dim_of(self._inner)
             except ParamError:
                 # A provider may not know it before its first answer, which is checked on its own.
                 pass
@@ -208,6 +208,8 @@ class CachedEmbeddingFunction(BaseEmbeddingFunction[Dense]):
             wanted.setdefault(key, (text, place))
         found = self._read(list(wanted))
         missing = {key: item for key, item in wanted.items() if key not in found}
+        if missing:
+            self._client.check_writable()  # before they are paid for
         return _Job(keys, kind, found, missing)
 
     def _read(self, keys: list[str]) -> dict[str, Dense]:
@@ -310,10 +312,48 @@ class CachedEmbeddingFunction(BaseEmbeddingFunction[Dense]):
 def _check_inner(inner: Any) -> None:
     # Not by isinstance, which asks for `dim`: a provider may not know it before its first answer.
     encoders = [getattr(inner, f"encode_{kind}", None) for kind in ("documents", "queries")]
-    if not all(map(callable, encoders)) or not isinstance(getattr(inner, "name", None), str):
+    try:
+        name = getattr(inner, "name", None)
+    except Exception as error:
+        raise ParamError(
+            f"inner {quoted(inner)}: its name cannot be read: {quoted(error)}"
+        ) from error
+    if not all(map(callable, encoders)) or not isinstance(name, str):
         raise ParamError(
             f"inner {quoted(inner)} needs encode_documents, encode_queries, dim and name"
         )
+
+
+def _dim_of(inner: EmbeddingFunction) -> Any:
+    """What an inner function says of its dimension.
+
+    Raises:
+        ParamError: its own: it may not know the number yet.
+        EmbeddingError: if it fails otherwise.
+    """
+    try:
+        return inner.dim
+    except ParamError:
+        raise
+    except Exception as error:
+        raise EmbeddingError(
+            f"inner {quoted(inner)}: its dim cannot be read: {quoted(error)}"
+        ) from error
+
+
+def _collection_name(first: Any, model: str) -> str:
+    """The name of a model's collection.
+
+    Raises:
+        ParamError: if ``first`` cannot begin one.
+    """
+    end = f"_{_digest(model)[:16]}"
+    name = checked_text(first, "collection") + end
+    try:
+        return check_name(name, "collection")
+    except ParamError:
+        rule = f"at most {MAX_NAME - len(end)} letters, digits and underscores, no digit first"
+        refuse("collection", rule, first)
 
 
 def _client(cache: Any) -> MilvusClient:

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from elanus.errors import cut, quoted, shown
+from elanus.arguments import checked_vectors
+from elanus.errors import DataNotMatchException, cut, quoted, shown
 from elanus_embeddings._base import Dense
 
 _LARGEST = float(np.finfo(np.float32).max)
@@ -38,34 +39,11 @@ def checked_rows(answer: Any, count: int, dim: int | None = None) -> Dense:
     Raises:
         NotVectors: naming the first row that is none of finite numbers, or has another length.
     """
-    if _holds_others(answer):
-        raise _fault(answer, count, dim)
     try:
-        # No dtype yet: with one, numpy would read strings as numbers.
-        rows = np.asarray(answer)
-    except (TypeError, ValueError, OverflowError, RuntimeError):
-        rows = np.empty((), dtype=object)
-    if rows.ndim != 2 or rows.dtype.kind not in "fiu" or isinstance(answer, np.ma.MaskedArray):
-        raise _fault(answer, count, dim)
-    with np.errstate(over="ignore"):  # what overflows is infinite, and refused here
-        narrow = rows.astype(np.float32, copy=False)
-    good = np.isfinite(narrow).all()
-    if rows.shape != (count, dim or rows.shape[1] or 1) or not good:
-        raise _fault(answer, count, dim)
-    return narrow
-
-
-def _holds_others(answer: Any) -> bool:
-    """Whether a list holds what numpy takes for numbers, as True, arrays or masked elements."""
-    if isinstance(answer, np.ndarray) or not isinstance(answer, Sequence):
-        return False
-    return not all(map(_is_row, answer))
-
-
-def _is_row(row: Any) -> bool:
-    if isinstance(row, Sequence):
-        return all(map(_is_number, set(map(type, row))))
-    return not np.ma.is_masked(row)
+        # The store's own check: what it would not keep is not cached either.
+        return checked_vectors("vectors", answer, count, dim)
+    except DataNotMatchException:
+        raise _fault(answer, count, dim) from None
 
 
 def _is_number(kind: type) -> bool:
@@ -93,7 +71,7 @@ def _fault(answer: Any, count: int, dim: int | None) -> NotVectors:
 
 def _row_fault(row: Any) -> str | None:
     is_list = isinstance(row, Sequence) or (isinstance(row, np.ndarray) and row.ndim > 0)
-    if isinstance(row, (str, bytes)) or not is_list:
+    if isinstance(row, (str, bytes, bytearray, memoryview)) or not is_list:
         return quoted(row)
     if len(row) == 0:
         return "no numbers"

@@ -9,6 +9,8 @@ import pytest
 
 from elanus import DocumentStore
 from elanus.errors import (
+    ClosedError,
+    CollectionNotFoundError,
     DataNotMatchException,
     ElanusError,
     EmbeddingMismatchError,
@@ -152,6 +154,43 @@ def test_read_only_finds_and_never_writes(open_store, embedding, tmp_path):
         store.delete("bird")
     with pytest.raises(ReadOnlyError):
         DocumentStore(file, collection="missing", read_only=True)
+
+
+def test_what_is_certain_to_fail_is_not_embedded_first(open_store, embedding, tmp_path):
+    file = tmp_path / "kb.db"
+    open_store(file, embedding).add(["a bird"], ids=["bird"])
+    closed = DocumentStore(file, embedding)
+    closed.close()
+    dropped = open_store(tmp_path / "other.db", embedding)
+    dropped.client.drop_collection("documents")
+    calls = (embedding.document_calls, embedding.query_calls)
+    read_only = open_store(file, embedding, read_only=True)
+    for store, error in (
+        (read_only, ReadOnlyError),
+        (closed, ClosedError),
+        (dropped, CollectionNotFoundError),
+    ):
+        for adding in (store.add, store.check_add):
+            with pytest.raises(error):
+                adding(["x"])
+        if store is not read_only:
+            for search in (store.search, store.search_mmr):
+                with pytest.raises(error):
+                    search("x")
+    assert (embedding.document_calls, embedding.query_calls) == calls
+
+
+def test_a_name_or_dimension_that_cannot_be_read_is_our_error(open_store, make_embedding):
+    def fails(_self):
+        raise RuntimeError("the model is gone")
+
+    for member in ("name", "dim"):
+        kind = type("Odd", (type(make_embedding()),), {"__init__": object.__init__})
+        setattr(kind, member, property(fails))
+        for other in {"name", "dim"} - {member}:
+            setattr(kind, other, {"name": "odd", "dim": 2}[other])
+        with pytest.raises(ParamError, match=r"name or dim cannot be read: .*the model is gone"):
+            open_store(embedding=kind())
 
 
 def test_two_stores_in_one_file_do_not_see_each_other(open_store, make_embedding, tmp_path):

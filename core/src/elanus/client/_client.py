@@ -122,6 +122,15 @@ class MilvusClient:
         """
         return self._database.verify()
 
+    def check_writable(self) -> None:
+        """Raise what every write would: for whoever has to pay before it can write.
+
+        Raises:
+            ReadOnlyError: if the file is open read-only.
+            ClosedError: if it is closed.
+        """
+        self._database.file.check_writable("write")
+
     def backup(self, target: str | os.PathLike[str]) -> None:
         """Copy the database to a file that does not exist, while others go on writing.
 

@@ -6,15 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-import numpy as np
-from numpy.typing import NDArray
-
 from elanus.documents._values import EmbeddingFunction
-from elanus.errors import DataNotMatchException, ParamError, cut, quoted, shown
+from elanus.errors import DataNotMatchException, ElanusError, ParamError, quoted, shown
 from elanus.schema import (
     Rejected,
-    as_list,
-    dense_matrix,
     members,
     refuse,
     text,
@@ -89,14 +84,22 @@ def check_embedding(embedding: Any) -> None:
     Raises:
         ParamError: if a member is missing, or its name or dimension could not be kept.
     """
-    if not isinstance(embedding, EmbeddingFunction):
+    try:
+        known = isinstance(embedding, EmbeddingFunction) and (embedding.name, embedding.dim)
+    except ElanusError:
+        raise
+    except Exception as error:  # a property is anybody's code
+        raise ParamError(
+            f"embedding {quoted(embedding)}: its name or dim cannot be read: {quoted(error)}"
+        ) from error
+    if not known:
         raise ParamError(
             f"embedding {quoted(embedding)} needs encode_documents, encode_queries, dim and name"
         )
-    name: Any = embedding.name
+    name, dim = known
     if not text(f"embedding {quoted(embedding)}: name", name):
         raise ParamError(f"embedding {quoted(embedding)}: name must be a string, got ''")
-    whole(f"embedding {quoted(name)}: dim", embedding.dim, 1)
+    whole(f"embedding {quoted(name)}: dim", dim, 1)
 
 
 def checked_ids(ids: Any) -> list[str]:
@@ -112,39 +115,3 @@ def checked_ids(ids: Any) -> list[str]:
         if not isinstance(each, str):
             raise ParamError(f"ids must be strings, got {shown(each)}")
     return [str.__str__(each) for each in found]
-
-
-def checked_vectors(
-    vectors: Any, count: int, dim: int, source: str = "vectors"
-) -> NDArray[np.float32]:
-    """Vectors as one matrix (count, dim).
-
-    Args:
-        vectors: what was given.
-        count: how many there must be.
-        dim: of each.
-        source: where they come from, for the error.
-
-    Raises:
-        DataNotMatchException: if they have another shape, or are no finite numbers.
-    """
-    shape = getattr(vectors, "shape", None)
-    if isinstance(shape, tuple) and shape != (count, dim) and (count or shape != (0,)):
-        raise DataNotMatchException(
-            f"{cut(source)}: expected the shape ({count}, {dim}), got {cut(str(shape))}"
-        )
-    is_list = isinstance(vectors, (np.ndarray, list, tuple))
-    rows = vectors if is_list and shape != () else as_list(vectors)
-    if rows is None or isinstance(vectors, (str, set, frozenset)) or len(rows) != count:
-        raise DataNotMatchException(f"{_expected(source, count, dim)}, got {shown(vectors)}")
-    try:
-        return dense_matrix(rows, dim)
-    except Rejected as error:
-        row = int(error.path[0])
-        raise DataNotMatchException(
-            f"{_expected(source, count, dim)}, but row {row}: {error.rule}; got {shown(rows[row])}"
-        ) from None
-
-
-def _expected(source: str, count: int, dim: int) -> str:
-    return f"{cut(source)}: expected {count} rows of {dim} numbers, shape ({count}, {dim})"

@@ -26,10 +26,10 @@ from elanus.documents._collection import (
     open_collection,
 )
 from elanus.documents._input import (
+    NewDocument,
     check_embedding,
     checked_documents,
     checked_ids,
-    checked_vectors,
 )
 from elanus.documents._scope import Filter, make_scope
 from elanus.documents._search import find, make_search
@@ -37,7 +37,7 @@ from elanus.documents._values import Document, EmbeddingFunction, Mode, RankedDo
 from elanus.errors import EmbeddingError, ParamError, quoted, shown
 from elanus.progress import ProgressBar
 from elanus.query import mmr
-from elanus.schema import asks, flag, number, text, whole
+from elanus.schema import asks, checked_vectors, flag, number, text, whole
 
 _EMBEDDED_AT_ONCE = 128
 _READ_AT_ONCE = 1000
@@ -188,16 +188,42 @@ class DocumentStore(HasWorker):
             ParamError: if an argument is of another type.
         """
         progress = flag("progress", progress)
-        documents = checked_documents(texts, metadatas, ids)
+        must_embed = vectors is None and self._layout.dim is not None
+        documents = (
+            self._checked(texts, metadatas, ids)
+            if must_embed
+            else checked_documents(texts, metadatas, ids)
+        )
         rows = [
             {ID: uuid.uuid4().hex if d.id is None else d.id, TEXT: d.text, METADATA: d.metadata}
             for d in documents
         ]
-        if rows and vectors is None and self._layout.dim is not None:
+        if rows and must_embed:
             self._add_embedding(rows, progress=progress)
         else:
             self._add_at_once(rows, vectors)
         return [str(row[ID]) for row in rows]
+
+    def check_add(
+        self,
+        texts: Sequence[str],
+        metadatas: Sequence[Mapping[str, Any] | None] | None = None,
+        ids: Sequence[str | None] | None = None,
+    ) -> None:
+        """Raise what ``add`` raises before it embeds; for whoever embeds on his own.
+
+        Raises:
+            DataNotMatchException, ParamError: as for ``add``.
+            ReadOnlyError, ClosedError, CollectionNotFoundError: if nothing can be added.
+        """
+        self._checked(texts, metadatas, ids)
+
+    def _checked(self, texts: Any, metadatas: Any, ids: Any) -> list[NewDocument]:
+        documents = checked_documents(texts, metadatas, ids)
+        if documents:
+            self._client.check_writable()
+            self._client.describe_collection(self._collection)  # it may have been dropped
+        return documents
 
     def _add_at_once(
         self, rows: list[dict[str, Any]], vectors: Any, source: str = "vectors"
@@ -205,7 +231,7 @@ class DocumentStore(HasWorker):
         if vectors is not None or source != "vectors":
             if self._layout.dim is None:
                 raise lacks_vectors(self)
-            matrix = checked_vectors(vectors, len(rows), self._layout.dim, source)
+            matrix = checked_vectors(source, vectors, len(rows), self._layout.dim)
             for row, vector in zip(rows, matrix, strict=True):
                 row[VECTOR] = vector
         self._client.upsert(self._collection, rows)
@@ -456,16 +482,19 @@ class DocumentStore(HasWorker):
         if dim is None:
             raise lacks_vectors(self)
         if vector is not None:
-            return checked_vectors([vector], 1, dim, "vector")
+            return checked_vectors("vector", [vector], 1, dim)
         if embedding is None:
             raise lacks_model(self, self._layout)
+        # Closed, or dropped: to be known before the query is paid for.
+        self._client.describe_collection(self._collection)
         # No model takes a lone surrogate, and a query is never refused for what it says.
         found = embedding.encode_queries([query.encode(errors="replace").decode()])
-        return checked_vectors(found, 1, dim, f"{embedding.name}.encode_queries")
+        return checked_vectors(f"{embedding.name}.encode_queries", found, 1, dim)
 
     # --- asynchronous twins ----------------------------------------------------------------
 
     aadd = twin(add)
+    acheck_add = twin(check_add)
     adelete = twin(delete)
     aclear = twin(clear)
     aget = twin(get)

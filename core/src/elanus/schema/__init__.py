@@ -73,6 +73,7 @@ from elanus.schema._values import converter
 from elanus.schema._vectors import (
     DenseColumn,
     SparseColumn,
+    checked_vectors,
     dense_matrix,
     sparse_vector,
 )
@@ -123,6 +124,7 @@ __all__ = [
     "asks",
     "check_name",
     "check_options",
+    "checked_vectors",
     "choice",
     "computed_once",
     "converter",

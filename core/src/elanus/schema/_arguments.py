@@ -7,7 +7,7 @@ what would be guessed elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from typing import Any, NoReturn
 
@@ -184,6 +184,10 @@ def as_list(value: Any) -> list[Any] | None:
     try:
         return list(value)
     except TypeError:  # arrays and tensors without a dimension have `__iter__`
+        return None
+    except RuntimeError:  # so have sparse tensors; but a generator's own error is its caller's
+        if isinstance(value, Iterator):
+            raise
         return None
 
 

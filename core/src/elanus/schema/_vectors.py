@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from elanus.errors import ParamError, cut
+from elanus.errors import DataNotMatchException, ParamError, cut, shown
 from elanus.schema._arguments import as_list, is_number, is_whole
 from elanus.schema._json import Rejected
 from elanus.schema._values import reject
@@ -88,6 +88,54 @@ def dense_matrix(values: Sequence[Any] | NDArray[Any], dim: int) -> NDArray[np.f
         except Rejected as error:
             raise Rejected(error.rule, (row,)) from None
     return np.stack(rows)[1:]
+
+
+def checked_vectors(
+    source: str, vectors: Any, count: int, dim: int | None = None
+) -> NDArray[np.float32]:
+    """Vectors as one matrix (count, dim), whoever gave them: a caller, or a model.
+
+    Args:
+        source: where they come from, for the error.
+        vectors: what was given: a matrix, or a list of vectors, of any library.
+        count: how many there must be.
+        dim: of each; None takes that of the first.
+
+    Raises:
+        DataNotMatchException: if they have another shape, or are no finite numbers.
+    """
+    shape = getattr(vectors, "shape", None)
+    is_other = dim is not None and isinstance(shape, tuple) and shape != (count, dim)
+    if is_other and (count or shape != (0,)):
+        raise DataNotMatchException(
+            f"{cut(source)}: expected the shape ({count}, {dim}), got {cut(str(shape))}"
+        )
+    each = "numbers" if dim is None else f"{dim} numbers, shape ({count}, {dim})"
+    expected = f"{cut(source)}: expected {count} rows of {each}"
+    is_list = isinstance(vectors, (np.ndarray, list, tuple))
+    rows = vectors if is_list and shape != () else as_list(vectors)
+    if rows is None or isinstance(vectors, (str, set, frozenset)) or len(rows) != count:
+        raise DataNotMatchException(f"{expected}, got {shown(vectors)}")
+    try:
+        return dense_matrix(rows, _width(rows) if dim is None else dim)
+    except Rejected as error:
+        row = int(error.path[0])
+        raise DataNotMatchException(
+            f"{expected}, but row {row}: {error.rule}; got {shown(rows[row])}"
+        ) from None
+
+
+def _width(rows: Sequence[Any] | NDArray[Any]) -> int:
+    """Components of the first vector; it is ``Rejected`` if it is none."""
+    if not len(rows):
+        return 0
+    try:
+        first = _as_array(rows[0])
+    except Rejected as error:
+        raise Rejected(error.rule, (0,)) from None
+    if first.ndim != 1 or not len(first):
+        raise Rejected(_FLAT, (0,))
+    return len(first)
 
 
 def _as_matrix(values: Any, dim: int) -> NDArray[np.float32] | None:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from langchain_core.embeddings import Embeddings
 from numpy.typing import NDArray
 
-from elanus import EmbeddingFunction, ParamError
+from elanus import ElanusError, EmbeddingFunction, ParamError
 from elanus.aio import step_of
-from elanus.arguments import text, whole
-from elanus.errors import DataNotMatchException, EmbeddingMismatchError, quoted, shown
+from elanus.arguments import checked_vectors, members, refuse, text, whole
+from elanus.errors import EmbeddingMismatchError, quoted, shown
 
-_NO_NUMBERS = {bool, np.bool_, str, bytes, type(None), type(np.ma.masked)}
 _NAMING = ("model", "model_name", "model_id", "deployment")
 
 
@@ -39,7 +37,7 @@ class ElanusEmbeddings(Embeddings):
     """
 
     def __init__(self, function: EmbeddingFunction) -> None:
-        if not isinstance(function, EmbeddingFunction):
+        if not _is_function(function):
             raise ParamError(
                 f"ElanusEmbeddings: {quoted(function)} needs encode_documents, encode_queries, "
                 "dim and name"
@@ -56,21 +54,25 @@ class ElanusEmbeddings(Embeddings):
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         """Vectors of texts that will be searched."""
-        return _as_lists(self.function.encode_documents(texts), self.model)
+        texts = _checked_texts(texts)
+        return _as_lists(self.function.encode_documents(texts), self.model, len(texts))
 
     def embed_query(self, text: str) -> list[float]:
         """The vector of a text that will be searched for."""
-        return _as_lists(self.function.encode_queries([text]), self.model)[0]
+        texts = _checked_texts([text])
+        return _as_lists(self.function.encode_queries(texts), self.model, 1)[0]
 
     async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
         """Asynchronous ``embed_documents``."""
-        found = await step_of(self.function, "encode_documents", list(texts)).awaited()
-        return _as_lists(found, self.model)
+        texts = _checked_texts(texts)
+        found = await step_of(self.function, "encode_documents", texts).awaited()
+        return _as_lists(found, self.model, len(texts))
 
     async def aembed_query(self, text: str) -> list[float]:
         """Asynchronous ``embed_query``."""
-        found = await step_of(self.function, "encode_queries", [text]).awaited()
-        return _as_lists(found, self.model)[0]
+        texts = _checked_texts([text])
+        found = await step_of(self.function, "encode_queries", texts).awaited()
+        return _as_lists(found, self.model, 1)[0]
 
 
 class LangChainFunction:
@@ -94,34 +96,36 @@ class LangChainFunction:
     def dim(self) -> int:
         """Components of a vector."""
         if self._dim is None:
-            self._dim = len(self.embeddings.embed_query("dimension"))
+            found = _as_matrix([self.embeddings.embed_query("dimension")], self.name, 1)
+            self._dim = found.shape[1]
         return self._dim
 
     def encode_documents(self, texts: list[str], /) -> NDArray[np.float32]:
         """Vectors (n, dim) of texts to be found."""
-        return self._checked(self.embeddings.embed_documents(texts))
+        return self._checked(self.embeddings.embed_documents(texts), len(texts))
 
     def encode_queries(self, texts: list[str], /) -> NDArray[np.float32]:
         """Vectors (n, dim) of texts to search by."""
-        return self._checked([self.embeddings.embed_query(text) for text in texts])
+        found = [self.embeddings.embed_query(text) for text in texts]
+        return self._checked(found, len(texts))
 
     async def aencode_documents(self, texts: list[str], /) -> NDArray[np.float32]:
         """As ``encode_documents``, by the model's own coroutine."""
-        return self._checked(await self.embeddings.aembed_documents(texts))
+        return self._checked(await self.embeddings.aembed_documents(texts), len(texts))
 
     async def aencode_queries(self, texts: list[str], /) -> NDArray[np.float32]:
         """As ``encode_queries``, by the model's own coroutine."""
         found = await asyncio.gather(*map(self.embeddings.aembed_query, texts))
-        return self._checked(found)
+        return self._checked(found, len(texts))
 
-    def _checked(self, found: list[list[float]]) -> NDArray[np.float32]:
+    def _checked(self, found: Any, count: int) -> NDArray[np.float32]:
         """The model's vectors as a matrix.
 
         Raises:
             EmbeddingMismatchError: if they have not as many components as the stored ones.
         """
-        vectors = _as_matrix(found, self.name)
-        if vectors.ndim == 2 and vectors.shape[1] != self.dim:
+        vectors = _as_matrix(found, self.name, count)
+        if count and vectors.shape[1] != self.dim:
             raise EmbeddingMismatchError(
                 f"the collection holds vectors of {self.dim} components, and those of the model "
                 f"{quoted(self.name)} have {vectors.shape[1]}: open it with the model that filled "
@@ -145,8 +149,9 @@ def as_function(embedding: Any, name: str | None, dim: int | None) -> EmbeddingF
         name = None if name is None else text("embedding_name", name)
         dim = None if dim is None else whole("dim", dim, 1)
         return LangChainFunction(embedding, name, declared if dim is None else dim)
-    if isinstance(embedding, EmbeddingFunction):
-        return embedding
+    if _is_function(embedding):
+        function: EmbeddingFunction = embedding
+        return function
     raise ParamError(
         f"embedding must be LangChain Embeddings or an embedding function of Elanus, got "
         f"{shown(embedding)}"
@@ -180,33 +185,39 @@ def embeds_natively(function: EmbeddingFunction | None) -> bool:
     return hasattr(function, "aencode_documents") and hasattr(function, "aencode_queries")
 
 
-def _as_lists(vectors: Any, name: str) -> list[list[float]]:
-    lists: list[list[float]] = _as_matrix(vectors, name).tolist()
+def _is_function(value: Any) -> bool:
+    """Whether a value has the members of an embedding function.
+
+    Raises:
+        ParamError: if one of them fails when it is read.
+    """
+    try:
+        return isinstance(value, EmbeddingFunction)
+    except ElanusError:
+        raise
+    except Exception as error:  # a property is anybody's code
+        raise ParamError(
+            f"embedding {quoted(value)}: its name or dim cannot be read: {quoted(error)}"
+        ) from error
+
+
+def _checked_texts(texts: Any) -> list[str]:
+    found = members("texts", "a list of strings", texts)
+    for i, each in enumerate(found):
+        if not isinstance(each, str):
+            refuse(f"texts[{i}]", "a string", each)
+    return found
+
+
+def _as_lists(vectors: Any, name: str, count: int) -> list[list[float]]:
+    lists: list[list[float]] = _as_matrix(vectors, name, count).tolist()
     return lists
 
 
-def _as_matrix(vectors: Any, name: str) -> NDArray[np.float32]:
-    """Vectors as float32.
+def _as_matrix(vectors: Any, name: str, count: int) -> NDArray[np.float32]:
+    """Vectors as float32, by the store's own check.
 
     Raises:
-        DataNotMatchException: naming the text whose vector is no list of numbers.
+        DataNotMatchException: naming the text whose vector is no list of finite numbers.
     """
-    is_list = isinstance(vectors, Sequence) or (isinstance(vectors, np.ndarray) and vectors.ndim)
-    rows = vectors if is_list else ()
-    # Beside numbers, numpy takes True and False for 1 and 0, and masked elements for others.
-    kinds = [set(map(type, row)) if isinstance(row, Sequence) else set() for row in rows]
-    odd = [i for i, row in enumerate(kinds) if row & _NO_NUMBERS]
-    odd += [i for i, row in enumerate(rows) if np.ma.is_masked(row)]
-    try:
-        # No dtype yet: with one, numpy would read strings as numbers.
-        found = np.asarray([] if odd else vectors)
-    except (RuntimeError, TypeError, ValueError):
-        found = np.empty(0, dtype=object)
-    if odd or found.dtype.kind not in "fiu":
-        place = f"texts[{odd[0]}]" if odd else "the texts"
-        value = vectors[odd[0]] if odd else vectors
-        raise DataNotMatchException(
-            f"the model {quoted(name)} gave {shown(value)} for {place}; a vector has numbers only"
-        )
-    with np.errstate(over="ignore"):  # what overflows is infinite, and refused by the store
-        return found.astype(np.float32)
+    return checked_vectors(f"what the model {quoted(name)} gave for the texts", vectors, count)

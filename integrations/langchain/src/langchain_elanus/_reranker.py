@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import math
-import operator
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from langchain_core.callbacks import Callbacks
 from langchain_core.documents import BaseDocumentCompressor, Document
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, field_validator
 
 from elanus import ParamError, RankedDocument
 from elanus.aio import Flow, arun, run, step
+from elanus.arguments import flag, members, number, whole
 from elanus.errors import quoted, shown
 from langchain_elanus._options import check_reranker, checked_documents
 from langchain_elanus._results import EXPLANATION
 from langchain_elanus._short import ShortRepr
+
+_LARGEST = sys.float_info.max
 
 
 class ElanusReranker(ShortRepr, BaseDocumentCompressor):
@@ -42,6 +43,18 @@ class ElanusReranker(ShortRepr, BaseDocumentCompressor):
 
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
 
+    # Before pydantic, which would read the text "false" as False, and True as 1.
+
+    @field_validator("top_n", mode="before")
+    @classmethod
+    def _whole(cls, value: Any) -> int:
+        return whole("top_n", value, 1)
+
+    @field_validator("explain", mode="before")
+    @classmethod
+    def _flag(cls, value: Any) -> bool:
+        return flag("explain", value)
+
     def compress_documents(
         self, documents: Sequence[Document], query: str, callbacks: Callbacks | None = None
     ) -> Sequence[Document]:
@@ -57,18 +70,21 @@ class ElanusReranker(ShortRepr, BaseDocumentCompressor):
         return await arun(self._compress(documents, query))
 
     def _compress(self, documents: Sequence[Document], query: str) -> Flow[list[Document]]:
+        # Again: nobody checks what is assigned, or given to model_copy.
+        most, explain = whole("top_n", self.top_n, 1), flag("explain", self.explain)
         documents = checked_documents(documents)
         texts = [document.page_content for document in documents]
-        order = yield from reranked(self.reranker, query, texts, self.top_n)
-        return [self._copy(documents[index], score) for index, score in order]
+        order = yield from reranked(self.reranker, query, texts, most)
+        return [_copy(documents[index], score, explain=explain) for index, score in order]
 
-    def _copy(self, document: Document, score: float) -> Document:
-        metadata = dict(document.metadata)
-        if self.explain:
-            said = metadata.get(EXPLANATION)
-            known = said if isinstance(said, dict) else {}  # else it is the user's own
-            metadata[EXPLANATION] = {**known, "rerank_score": score}
-        return document.model_copy(update={"metadata": metadata})
+
+def _copy(document: Document, score: float, *, explain: bool) -> Document:
+    metadata = dict(document.metadata)
+    if explain:
+        said = metadata.get(EXPLANATION)
+        known = said if isinstance(said, dict) else {}  # else it is the user's own
+        metadata[EXPLANATION] = {**known, "rerank_score": score}
+    return document.model_copy(update={"metadata": metadata})
 
 
 def reranked(
@@ -86,8 +102,8 @@ def reranked(
     asked = min(most, len(texts))
     results = yield step(reranker, getattr(reranker, "arerank", None), query, texts, top_k=asked)
     try:
-        given = list(results)
-    except TypeError as error:
+        given = members("results", "a list", results)
+    except ParamError as error:
         raise ParamError(
             f"reranker {quoted(reranker)} must give a list of results, got {shown(results)}"
         ) from error
@@ -97,11 +113,12 @@ def reranked(
 def _place(reranker: Any, result: Any, count: int) -> tuple[int, float]:
     """The index and the score of one result over so many texts."""
     try:
-        place, score = operator.index(result.index), _number(result.score)
-    except (AttributeError, OverflowError, RecursionError, TypeError, ValueError) as error:
+        place = whole("index", result.index, -(2**63))
+        score = float(number("score", result.score, -_LARGEST, _LARGEST))
+    except (AttributeError, OverflowError, ParamError) as error:
         raise ParamError(
             f"reranker {quoted(reranker)} gave {quoted(result)}; each result needs an integer "
-            "index and a score"
+            "index and a score, which is a finite number"
         ) from error
     if not 0 <= place < count:
         raise ParamError(
@@ -109,12 +126,6 @@ def _place(reranker: Any, result: Any, count: int) -> tuple[int, float]:
             f"indexes go from 0 to {count - 1}"
         )
     return place, score
-
-
-def _number(score: Any) -> float:
-    if np.ma.is_masked(score) or math.isnan(found := float(score)):
-        raise ValueError
-    return found
 
 
 def rerank_hits(

@@ -10,8 +10,9 @@ from langchain_core.callbacks import (
 )
 from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever, LangSmithRetrieverParams
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, field_validator
 
+from elanus.arguments import flag, number, whole
 from langchain_elanus._options import Mode
 from langchain_elanus._short import ShortRepr
 from langchain_elanus._vectorstore import ElanusVectorStore
@@ -47,6 +48,23 @@ class ElanusRetriever(ShortRepr, BaseRetriever):
     score_threshold: float | None = Field(default=None, ge=0.0, le=1.0)
 
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
+
+    # Before pydantic, which would read the text "false" as False, and True as 1.
+
+    @field_validator("k", mode="before")
+    @classmethod
+    def _whole(cls, value: Any) -> int:
+        return whole("k", value, 1)
+
+    @field_validator("explain", mode="before")
+    @classmethod
+    def _flag(cls, value: Any) -> bool:
+        return flag("explain", value)
+
+    @field_validator("score_threshold", mode="before")
+    @classmethod
+    def _number(cls, value: Any) -> float | None:
+        return None if value is None else number("score_threshold", value, 0, 1)
 
     def _get_relevant_documents(
         self, query: str, *, run_manager: CallbackManagerForRetrieverRun, **changed: Any

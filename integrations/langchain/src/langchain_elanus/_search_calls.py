@@ -9,7 +9,7 @@ from langchain_core.documents import Document
 
 from elanus.aio import Flow, arun, run
 from langchain_elanus._options import SearchOptions
-from langchain_elanus._searches import Scored, Searches, by_vector
+from langchain_elanus._searches import Scored, Searches, by_vector, check_vector
 from langchain_elanus._write_calls import WriteCalls
 
 
@@ -112,6 +112,7 @@ class SearchCalls(WriteCalls):
     def _near(
         self, call: str, vector: Sequence[float], k: int, options: Mapping[str, Any]
     ) -> Flow[list[Scored]]:
+        check_vector(vector)
         chosen = self._defaults.but(call, options)
         return self._searches.near(vector, k, by_vector(call, chosen, options.get("mode")))
 
@@ -148,6 +149,7 @@ class SearchCalls(WriteCalls):
         **options: Any,
     ) -> list[Document]:
         """As ``max_marginal_relevance_search``, by a vector and in dense mode."""
+        check_vector(embedding)
         call = "max_marginal_relevance_search_by_vector"
         return run(self._diverse(call, "", embedding, k, fetch_k, lambda_mult, options))
 
@@ -160,6 +162,7 @@ class SearchCalls(WriteCalls):
         **options: Any,
     ) -> list[Document]:
         """Asynchronous ``max_marginal_relevance_search_by_vector``."""
+        check_vector(embedding)
         call = "amax_marginal_relevance_search_by_vector"
         return await arun(self._diverse(call, "", embedding, k, fetch_k, lambda_mult, options))
 

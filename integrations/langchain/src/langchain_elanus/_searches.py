@@ -9,8 +9,8 @@ from typing import Any
 from langchain_core.documents import Document
 
 from elanus import DocumentStore, ParamError, RankedDocument
-from elanus.aio import Flow, Step, step_of
-from elanus.arguments import whole
+from elanus.aio import Flow, Step, step, step_of
+from elanus.arguments import checked_vectors, refuse, whole
 from elanus.errors import shown
 from langchain_elanus._embeddings import embeds_natively
 from langchain_elanus._options import SearchOptions
@@ -106,8 +106,10 @@ class Searches:
         function = self.store.embedding
         if not needed or function is None or not embeds_natively(function):
             return None
+        # Closed, or dropped: to be known before the query is paid for.
+        yield step(self.store.client.describe_collection, None, self.store.collection)
         vectors = yield step_of(function, "encode_queries", [query])
-        return vectors[0]
+        return checked_vectors(f"{function.name}.encode_queries", vectors, 1)[0]
 
     def _filled(
         self, query: str, k: int, options: SearchOptions, hits: list[RankedDocument]
@@ -118,6 +120,16 @@ class Searches:
         found = {hit.id for hit in hits}
         others = [replace(hit, score=0.0, relevance=0.0) for hit in near if hit.id not in found]
         return [*hits, *others][:k]
+
+
+def check_vector(embedding: Any) -> None:
+    """Check that a search by vector has one: None would ask the model.
+
+    Raises:
+        ParamError: if it has none.
+    """
+    if embedding is None:
+        refuse("embedding", "a flat list of numbers", embedding)
 
 
 def by_vector(call: str, options: SearchOptions, asked: Any) -> SearchOptions:

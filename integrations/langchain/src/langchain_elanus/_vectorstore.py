@@ -12,7 +12,7 @@ from langchain_core.embeddings import Embeddings
 
 from elanus import DocumentStore, MilvusClient
 from elanus.aio import in_thread, twin
-from elanus.arguments import DEFAULT_URI
+from elanus.arguments import DEFAULT_URI, refuse
 from elanus.errors import quoted
 from langchain_elanus._embeddings import as_embeddings
 from langchain_elanus._opening import (
@@ -89,6 +89,8 @@ class ElanusVectorStore(SearchCalls):
         dim: int | None = None,
         **options: Any,
     ) -> None:
+        if store is not None and not isinstance(store, DocumentStore):
+            refuse("store", "a DocumentStore", store)
         self._defaults = SearchOptions(mode, ranker=ranker, reranker=reranker, fill=fill)
         file, client_options = file_and_options(uri, connection_args, options)
         if store is not None:

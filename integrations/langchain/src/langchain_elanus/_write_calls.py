@@ -11,7 +11,7 @@ from langchain_core.vectorstores import VectorStore
 
 from elanus import DocumentStore, ParamError
 from elanus.aio import Flow, arun, run, step, step_of
-from elanus.arguments import members, whole
+from elanus.arguments import members, refuse, whole
 from elanus.errors import EmbeddingError, quoted
 from langchain_elanus._embeddings import embeds_natively
 from langchain_elanus._options import check_names, checked_documents
@@ -71,8 +71,7 @@ class WriteCalls(VectorStore):
     ) -> list[str]:
         """Asynchronous ``add_texts``.
 
-        A model with coroutines of its own embeds by them; each of its batches is checked when it
-        is written.
+        A model with coroutines of its own embeds by them.
         """
         check_names("aadd_texts", kwargs, {"batch_size", "ids"})
         return await arun(self._add(texts, metadatas, ids, batch_size))
@@ -92,6 +91,7 @@ class WriteCalls(VectorStore):
         function = self._store.embedding
         if function is None or not embeds_natively(function):
             return await self._store.aadd(texts, metadatas, ids)
+        await self._store.acheck_add(texts, metadatas, ids)
         added: list[str] = []
         for part in _parts(_columns(texts, metadatas, ids), _EMBEDDED_AT_ONCE):
             with _placed(len(added), len(part[0])):
@@ -135,6 +135,7 @@ class WriteCalls(VectorStore):
         Returns:
             The ids, in order.
         """
+        _check_given(embeddings)
         return self._store.add(*_columns(texts, metadatas, ids), vectors=embeddings)
 
     async def aadd_embeddings(
@@ -146,6 +147,7 @@ class WriteCalls(VectorStore):
         ids: Ids = None,
     ) -> list[str]:
         """Asynchronous ``add_embeddings``."""
+        _check_given(embeddings)
         return await self._store.aadd(*_columns(texts, metadatas, ids), vectors=embeddings)
 
     def delete(
@@ -196,6 +198,12 @@ class WriteCalls(VectorStore):
     async def aget_by_ids(self, ids: Sequence[str], /) -> list[Document]:
         """Asynchronous ``get_by_ids``."""
         return [as_document(each) for each in await self._store.aget(ids)]
+
+
+def _check_given(embeddings: Any) -> None:
+    """Refuse None, for which the store would ask the model."""
+    if embeddings is None:
+        refuse("embeddings", "a list of vectors, one a text", embeddings)
 
 
 def _columns(texts: Iterable[str], metadatas: Metadatas, ids: Ids) -> Columns:

@@ -164,6 +164,17 @@ class DatabaseFile:
                 db.execute("BEGIN")
             yield db
 
+    def check_writable(self, operation: str) -> None:
+        """Raise what every write raises that is certain to fail: takes no lock, reads nothing.
+
+        Raises:
+            ReadOnlyError: if the file was opened read-only.
+            ClosedError: if it is closed.
+        """
+        self.check_usable()
+        if self.options.read_only:
+            raise ReadOnlyError(f"{self.path} is open read-only: cannot {operation}")
+
     @contextmanager
     def write(
         self,
@@ -228,9 +239,7 @@ class DatabaseFile:
     @contextmanager
     def _holding(self, operation: str, patience: float = math.inf) -> Iterator[Connection]:
         """A connection in the writer's turn, to a file that is still there."""
-        self.check_usable()
-        if self.options.read_only:
-            raise ReadOnlyError(f"{self.path} is open read-only: cannot {operation}")
+        self.check_writable(operation)
         try:
             with (
                 self._turns.turn(operation, self.check_usable, patience),

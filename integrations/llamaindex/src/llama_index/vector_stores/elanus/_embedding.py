@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.base.embeddings.base_sparse import BaseSparseEmbedding
-from llama_index.core.bridge.pydantic import ConfigDict, Field
+from llama_index.core.bridge.pydantic import (
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
 from llama_index.core.instrumentation import get_dispatcher  # type: ignore[attr-defined]
 from llama_index.core.schema import BaseComponent
 
 from elanus import ParamError
 from elanus.aio import Flow, arun, run, step_of
-from elanus.errors import DataNotMatchException, EmbeddingError, shown
+from elanus.arguments import checked_vectors, members, refuse, whole
+from elanus.errors import DataNotMatchException, EmbeddingError, cut, quoted, shown
 from llama_index.vector_stores.elanus._short import ShortRepr
 
 Vector = list[float]
@@ -35,6 +41,13 @@ class _OverFunction(ShortRepr):
 
     function: Any = Field(exclude=True, repr=False)
 
+    @field_validator("embed_batch_size", "num_workers", mode="before", check_fields=False)
+    @classmethod
+    def _whole(cls, value: Any, info: ValidationInfo) -> int | None:
+        # Before pydantic, which would read True as 1.
+        is_left_out = value is None and info.field_name == "num_workers"
+        return None if is_left_out else whole(str(info.field_name), value, 1)
+
     def __init__(self, function: Any, model_name: str | None = None, **fields: Any) -> None:
         _check(function)
         # pydantic's own loading hands over what LlamaIndex adds when it dumps.
@@ -48,6 +61,7 @@ class _OverFunction(ShortRepr):
         raise NotImplementedError  # and not abstract, or LlamaIndex would give each call a span
 
     def _flow(self, call: str, texts: list[str]) -> Flow[list[Any]]:
+        texts = _checked_texts(texts)
         try:
             encoded = yield step_of(self.function, call, texts)
         except EmbeddingError as error:
@@ -119,6 +133,7 @@ class ElanusEmbedding(_OverFunction, BaseEmbedding):
         self, texts: list[str], show_progress: bool = False, **kwargs: Any
     ) -> list[Vector]:
         """Embeddings of texts, ``embed_batch_size`` at a time; an error names the text."""
+        texts = _checked_texts(texts)
         with _named_in(texts):
             return super().get_text_embedding_batch(texts, show_progress, **kwargs)
 
@@ -126,6 +141,7 @@ class ElanusEmbedding(_OverFunction, BaseEmbedding):
         self, texts: list[str], show_progress: bool = False, **kwargs: Any
     ) -> list[Vector]:
         """As ``get_text_embedding_batch``."""
+        texts = _checked_texts(texts)
         with _named_in(texts):
             return await super().aget_text_embedding_batch(texts, show_progress, **kwargs)
 
@@ -168,6 +184,14 @@ def _name(function: Any) -> str:
     return str(getattr(function, "name", type(function).__name__))
 
 
+def _checked_texts(texts: Any) -> list[str]:
+    found = members("texts", "a list of strings", texts)
+    for i, each in enumerate(found):
+        if not isinstance(each, str):
+            refuse(f"texts[{i}]", "a string", each)
+    return found
+
+
 @contextmanager
 def _named_in(texts: list[str]) -> Iterator[None]:
     """Let an error say the places of its texts in the whole list: where each of them is first."""
@@ -180,48 +204,23 @@ def _named_in(texts: list[str]) -> Iterator[None]:
 
 
 def _dense(encoded: Any, count: int) -> list[Vector]:
-    """Rows as LlamaIndex wants them: lists of Python floats.
+    """Rows as LlamaIndex wants them: lists of Python floats, which a store would keep as they are.
 
     Raises:
-        DataNotMatchException: if they are not as many vectors as there are texts.
+        DataNotMatchException: if they are not as many vectors of finite numbers as there are texts.
     """
-    rows = _members(encoded.get("dense") if isinstance(encoded, Mapping) else encoded)
-    if rows is None or len(rows) != count:
-        raise DataNotMatchException(
-            f"the embedding function gave {shown(encoded)} for {count} texts; it must give a "
-            "vector for each"
-        )
-    return [_floats(row, i) for i, row in enumerate(rows)]
-
-
-def _floats(row: Any, place: int) -> Vector:
-    found = _members(row)
-    # Python's own numbers; float() takes True and "1.0" too.
-    values = (
-        None if found is None else [v.item() if isinstance(v, np.generic) else v for v in found]
-    )
-    if values is not None and all(type(value) in {int, float} for value in values):
-        with suppress(OverflowError):  # of an integer
-            return [float(value) for value in values]
-    raise DataNotMatchException(
-        f"the embedding function gave {shown(row)} as the vector of texts[{place}]; a vector "
-        "has numbers only"
-    )
-
-
-def _members(value: Any) -> list[Any] | None:
-    """The members of a list, an array or a tensor; masked ones are None. None for anything else."""
-    if isinstance(value, (list, tuple)):
-        return list(value)
-    found = value.tolist() if hasattr(value, "tolist") else None
-    return found if isinstance(found, list) else None
+    given = encoded.get("dense") if isinstance(encoded, Mapping) else encoded
+    source = f"what the embedding function gave for {count} texts"
+    rows: list[Vector] = checked_vectors(source, given, count).tolist()
+    return rows
 
 
 def _sparse(encoded: Any, count: int) -> list[SparseVector]:
     """Rows as LlamaIndex wants them: dicts of Python's numbers.
 
     Raises:
-        DataNotMatchException: if it is no sparse matrix of as many rows as there are texts.
+        DataNotMatchException: if it is no sparse matrix of as many rows as there are texts, or
+            holds what is no finite number.
     """
     given: Any = encoded.get("sparse") if isinstance(encoded, Mapping) else encoded
     if not callable(getattr(given, "tocsr", None)) or given.shape[:-1] != (count,):
@@ -230,6 +229,17 @@ def _sparse(encoded: Any, count: int) -> list[SparseVector]:
             "sparse matrix with a row for each"
         )
     matrix = given.tocsr()
+    is_number = matrix.data.dtype.kind in "fiu"
+    with np.errstate(over="ignore"):  # what overflows is infinite
+        if not is_number or not np.isfinite(matrix.data.astype(np.float32)).all():
+            raise DataNotMatchException(
+                f"the embedding function gave a matrix of {cut(str(matrix.dtype))} that holds "
+                f"{quoted(matrix.data)}; the values of a sparse vector are finite in single "
+                "precision, without NaN or infinity"
+            )
+    if not matrix.has_canonical_format:
+        matrix = matrix.copy()  # the function's own stays as it is
+        matrix.sum_duplicates()
     columns, values = matrix.indices.tolist(), matrix.data.tolist()
     bounds = matrix.indptr.tolist()
     return [

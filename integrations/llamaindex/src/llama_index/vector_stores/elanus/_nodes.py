@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import PurePath
 from typing import Any, Final
 
-from llama_index.core.bridge.pydantic import AnyUrl, BaseModel
+from llama_index.core.bridge.pydantic import AnyUrl, BaseModel, ValidationError
 from llama_index.core.schema import (
     BaseNode,
     Document,
     ImageDocument,
     ImageNode,
     IndexNode,
+    MediaResource,
     Node,
     RelatedNodeInfo,
     TextNode,
@@ -22,7 +23,7 @@ from llama_index.core.schema import (
 
 from elanus import Document as StoredDocument
 from elanus import ParamError, RankedDocument
-from elanus.errors import DataNotMatchException, cut, quoted
+from elanus.errors import DataNotMatchException, cut, quoted, shown
 
 NODE: Final = "_node"
 """Metadata key under which a node keeps what is neither its text nor its metadata."""
@@ -80,21 +81,28 @@ def to_node(document: StoredDocument | RankedDocument, *, embedded: bool = False
     metadata = dict(document.metadata)
     metadata.pop(REF_DOC_ID, None)
     content: dict[str, Any] = dict(metadata.pop(NODE, {}))
-    kind = _class_of(document.id, content.pop(_PATH, None), content.pop(_CLASS, None))
-    if issubclass(kind, Node):
-        _put_text(content, document.text)
-    else:
-        content["text"] = document.text
+    kind = _class_of(document.id, content.get(_PATH), content.get(_CLASS))
+    content["metadata"] = metadata
     if embedded and document.vector is not None:
         content["embedding"] = document.vector.tolist()
     try:
-        return kind.from_dict({**content, "id_": document.id, "metadata": metadata})
+        return _made(kind, content, document.id, document.text)
     except (TypeError, ValueError) as error:
         said = " ".join(str(error).split())
         raise ParamError(
             f"node {quoted(document.id)}: the class {cut(_path_of(kind))} does not take what was "
             f"kept of it: {cut(said)}"
         ) from error
+
+
+def _made(kind: type[BaseNode], content: Mapping[str, Any], node_id: str, text: str) -> BaseNode:
+    """A node of what was kept of it."""
+    own = {name: part for name, part in content.items() if name not in (_PATH, _CLASS)}
+    if issubclass(kind, Node):
+        _put_text(own, text)
+    else:
+        own["text"] = text
+    return kind.from_dict({**own, "id_": node_id})
 
 
 def _put_text(content: dict[str, Any], text: str) -> None:
@@ -165,6 +173,7 @@ def _metadata_of(node: BaseNode) -> dict[str, Any]:
     content |= _resources_of(node, content)
     if type(node) not in _TYPES.values():
         content[_PATH] = _path_of(type(node))
+    _check_kept(node, content)
     return {
         **_plain(node.metadata, node.node_id),
         REF_DOC_ID: node.ref_doc_id or node.node_id,
@@ -184,6 +193,91 @@ def _dumped(part: BaseNode | RelatedNodeInfo, node_id: str) -> dict[str, Any]:
             f"node {quoted(node_id)}: what it holds beside its metadata has no form in JSON: "
             f"{cut(str(error))}"
         ) from error
+
+
+def _check_kept(node: BaseNode, content: Mapping[str, Any]) -> None:
+    """Refuse a node that would not come back as it is: JSON mode turns NaN into null, say.
+
+    Its metadata and those of its links have a form of their own, and the store checks them.
+
+    Raises:
+        DataNotMatchException: naming the node and the field.
+    """
+    others = {name: part for name, part in content.items() if name != "relationships"}
+    kind = type(node)
+    try:
+        back = _made(kind, others, node.node_id, _text_of(node))
+    except ValidationError as error:
+        path = tuple(map(str, error.errors()[0]["loc"]))
+    except Exception as error:  # a class of the user's may raise anything
+        raise DataNotMatchException(
+            f"node {quoted(node.node_id)}: the class {cut(_path_of(kind))} does not take back what "
+            f"is kept of it: {quoted(error)}"
+        ) from error
+    else:
+        skipped = {"metadata", "relationships", "embedding"}
+        if isinstance(node, IndexNode) and not isinstance(node.obj, BaseNode):
+            skipped.add("obj")  # LlamaIndex keeps it as text
+        found = _difference(node, back, skipped)
+        if found is None:
+            return
+        path = found
+    raise DataNotMatchException(
+        f"node {quoted(node.node_id)}, field {cut('.'.join(path))}: it would not come back as it "
+        "is, since JSON has no NaN, infinity, dates, bytes, sets, objects, or keys that are no "
+        f"strings; got {shown(_inside(node, path))}"
+    )
+
+
+def _difference(given: Any, back: Any, skipped: Collection[str] = ()) -> tuple[str, ...] | None:
+    """The path to the first part that came back as something else; None if there is none.
+
+    Tuples may come back as lists, as in metadata. What a class itself leaves out of its dumps is
+    not compared.
+    """
+    if isinstance(given, BaseModel):
+        if type(back) is not type(given):
+            return ()
+        fields = type(given).model_fields
+        # Of a resource LlamaIndex leaves the bytes out; they are kept by `_resources_of`.
+        is_resource = isinstance(given, MediaResource)
+        names = [each for each, info in fields.items() if is_resource or not info.exclude]
+        parts = {name: getattr(given, name) for name in names} | (given.model_extra or {})
+        others = {name: getattr(back, name) for name in names} | (back.model_extra or {})
+    elif isinstance(given, dict) and isinstance(back, dict):
+        parts, others = given, back
+    elif isinstance(given, (list, tuple)) and isinstance(back, (list, tuple)):
+        parts, others = ({str(i): v for i, v in enumerate(each)} for each in (given, back))
+    else:
+        return None if _is_same(given, back) else ()
+    if parts.keys() != others.keys():
+        return ()
+    for name, part in parts.items():
+        if name not in skipped:
+            found = _difference(part, others[name])
+            if found is not None:
+                return (str(name), *found)
+    return None
+
+
+def _is_same(given: Any, back: Any) -> bool:
+    try:
+        return bool(given == back)
+    except Exception:  # noqa: BLE001  # arrays have no one truth; what cannot be compared is not the same
+        return False
+
+
+def _inside(node: BaseNode, path: Sequence[str]) -> Any:
+    """What is at the end of a path, as far as it goes."""
+    found: Any = node
+    for step in path:
+        if isinstance(found, BaseModel) and hasattr(found, step):
+            found = getattr(found, step)
+        elif isinstance(found, dict):
+            found = {str(key): each for key, each in found.items()}.get(step, found)
+        elif isinstance(found, (list, tuple)) and step.isdigit() and int(step) < len(found):
+            found = found[int(step)]
+    return found
 
 
 def _plain(value: Any, node_id: str, depth: int = 0) -> Any:

@@ -14,7 +14,7 @@ from llama_index.core.vector_stores.types import (
 )
 
 from elanus import DocumentStore, ParamError, RankedDocument, WeightedRanker
-from elanus.arguments import flag, members, names, number, whole
+from elanus.arguments import flag, members, names, number, refuse, whole
 from elanus.errors import listed, quoted
 from llama_index.vector_stores.elanus._filters import FilterDict, to_filter
 from llama_index.vector_stores.elanus._nodes import REF_DOC_ID, to_node
@@ -132,6 +132,8 @@ def make_plan(
 def _check(query: VectorStoreQuery, options: Mapping[str, Any]) -> None:
     if unknown := sorted(options.keys() - _OPTIONS):
         raise TypeError(f"query: unknown arguments {listed(unknown)}; known: {sorted(_OPTIONS)}")
+    if not isinstance(query, VectorStoreQuery):
+        refuse("query", "a VectorStoreQuery", query)
     # Not everything has a hash, or one truth value when it is compared.
     mode: Any = query.mode
     if not isinstance(mode, str) or mode not in _MODES:

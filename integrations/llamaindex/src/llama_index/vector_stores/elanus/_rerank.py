@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import math
-import operator
+import sys
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-import numpy as np
 from llama_index.core.bridge.pydantic import ConfigDict, Field, field_validator, model_validator
 from llama_index.core.callbacks import CBEventType, EventPayload
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import BaseComponent, MetadataMode, NodeWithScore, QueryBundle
 
 from elanus import ParamError
+from elanus.arguments import members, number, whole
 from elanus.errors import quoted, shown
 from llama_index.vector_stores.elanus._short import ShortRepr
+
+_LARGEST = sys.float_info.max
 
 
 class Reranked(Protocol):
@@ -53,11 +54,17 @@ def order_of(reranker: Any, results: Any, count: int) -> list[tuple[int, float]]
         ParamError: naming the reranker, if that is no list of results.
     """
     try:
-        found = [(operator.index(each.index), _number(each.score)) for each in results]
-    except (AttributeError, OverflowError, RecursionError, TypeError, ValueError) as error:
+        found = [
+            (
+                whole("index", each.index, -(2**63)),
+                float(number("score", each.score, -_LARGEST, _LARGEST)),
+            )
+            for each in members("results", "a list", results)
+        ]
+    except (AttributeError, OverflowError, ParamError) as error:
         raise ParamError(
             f"reranker {quoted(reranker)} gave {shown(results)}; it must give a list of results, "
-            "each with an integer index and a score"
+            "each with an integer index and a score, which is a finite number"
         ) from error
     for place, _ in found:
         if not 0 <= place < count:
@@ -65,12 +72,6 @@ def order_of(reranker: Any, results: Any, count: int) -> list[tuple[int, float]]
                 f"reranker {quoted(reranker)} gave the index {quoted(place)} for {count} texts; "
                 f"indexes go from 0 to {count - 1}"
             )
-    return found
-
-
-def _number(score: Any) -> float:
-    if np.ma.is_masked(score) or math.isnan(found := float(score)):
-        raise ValueError
     return found
 
 
@@ -114,6 +115,12 @@ class ElanusRerank(ShortRepr, BaseNodePostprocessor):
             return {key: value for key, value in fields.items() if key != "class_name"}
         return fields
 
+    @field_validator("top_n", mode="before")
+    @classmethod
+    def _whole(cls, value: Any) -> int:
+        # Before pydantic, which would read "3" as 3, and True as 1.
+        return whole("top_n", value, 1)
+
     @field_validator("reranker")
     @classmethod
     def _callable(cls, reranker: Any) -> Any:
@@ -135,17 +142,19 @@ class ElanusRerank(ShortRepr, BaseNodePostprocessor):
     ) -> list[NodeWithScore]:
         if query_bundle is None:
             raise ParamError("ElanusRerank needs the query: give query_bundle or query_str")
+        # Again: nobody checks what is assigned, or given to model_copy.
+        most = whole("top_n", self.top_n, 1)
         if not nodes:
             return []
         payload: dict[str, Any] = {
             EventPayload.NODES: nodes,
             EventPayload.MODEL_NAME: type(self.reranker).__name__,
             EventPayload.QUERY_STR: query_bundle.query_str,
-            EventPayload.TOP_K: self.top_n,
+            EventPayload.TOP_K: most,
         }
         with self.callback_manager.event(CBEventType.RERANKING, payload=payload) as event:
             texts = [each.node.get_content(metadata_mode=MetadataMode.EMBED) for each in nodes]
-            results = self.reranker(query_bundle.query_str, texts, top_k=self.top_n)
+            results = self.reranker(query_bundle.query_str, texts, top_k=most)
             order = order_of(self.reranker, results, len(texts))
             best = [NodeWithScore(node=nodes[place].node, score=score) for place, score in order]
             event.on_end(payload={EventPayload.NODES: best})

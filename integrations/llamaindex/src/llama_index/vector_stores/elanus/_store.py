@@ -16,9 +16,18 @@ from llama_index.core.vector_stores.types import (
     VectorStoreQueryResult,
 )
 
-from elanus import DocumentStore, MilvusClient, ParamError
+from elanus import DocumentStore, MilvusClient, ParamError, build_analyzer
 from elanus.aio import twin
-from elanus.arguments import DEFAULT_URI, flag, members, number, refuse, text, whole
+from elanus.arguments import (
+    DEFAULT_URI,
+    check_name,
+    flag,
+    members,
+    number,
+    refuse,
+    text,
+    whole,
+)
 from elanus.errors import CollectionNotFoundError, cut, listed
 from llama_index.vector_stores.elanus._filters import to_filter
 from llama_index.vector_stores.elanus._nodes import REF_DOC_ID, to_documents, to_node
@@ -110,9 +119,11 @@ class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
             check_reranker(reranker)
         if not isinstance(uri, (str, os.PathLike)):
             refuse("uri", "a file path or ':memory:'", uri)
-        collection_name = text("collection_name", collection_name)
+        collection_name = check_name(text("collection_name", collection_name), "collection")
         dim = None if dim is None else whole("dim", dim, 1)
         # pydantic would read the text "false" as False, and `if overwrite` as True.
+        for name in ("stores_text", "is_embedding_query"):
+            fields |= {name: flag(name, fields[name])} if name in fields else {}
         overwrite, read_only = flag("overwrite", overwrite), flag("read_only", read_only)
         durability, journal = text("durability", durability), text("journal", journal)
         if timeout is not None:
@@ -139,7 +150,9 @@ class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
             if overwrite and self._client.has_collection(collection_name):
                 self._client.drop_collection(collection_name)
             self.overwrite = False
-            self._opened(dim)
+            is_left_out = analyzer is None or (isinstance(analyzer, (str, dict)) and not analyzer)
+            if self._opened(dim) is None and not is_left_out:
+                build_analyzer(analyzer)  # a wrong one is to come out now, not at the first node
         except BaseException:
             self._client.close()
             raise

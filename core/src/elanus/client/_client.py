@@ -43,6 +43,8 @@ from elanus.schema import (
 )
 from elanus.storage import OpenOptions
 
+_PAGE = ("offset", "round_decimal")
+
 
 class MilvusClient:
     """pymilvus's client over a file, without a server.
@@ -640,9 +642,11 @@ class MilvusClient:
             ParamError: if an argument is wrong; FilterError: if the filter is.
             DataNotMatchException: if a query does not fit the field.
         """
-        request = as_search(data, anns_field, limit, search_params, kwargs)
-        filters = self._filters(filter, kwargs.pop("filter_params", None))
+        page = {key: kwargs.pop(key) for key in _PAGE if key in kwargs}
+        params = kwargs.pop("filter_params", None)
         check_options("search", kwargs, timeout, partition_names)
+        request = as_search(data, anns_field, limit, search_params, page)
+        filters = self._filters(filter, params)
         names, name = output_names(output_fields), self._name(collection_name)
         return as_hits(self._database.search(name, Leg(request, filters), names), request.digits)
 

@@ -147,15 +147,20 @@ class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
             self.uri, read_only=read_only, durability=durability, timeout=timeout, journal=journal
         )
         try:
-            if overwrite and self._client.has_collection(collection_name):
-                self._client.drop_collection(collection_name)
-            self.overwrite = False
-            is_left_out = analyzer is None or (isinstance(analyzer, (str, dict)) and not analyzer)
-            if self._opened(dim) is None and not is_left_out:
-                build_analyzer(analyzer)  # a wrong one is to come out now, not at the first node
+            self._begin()
         except BaseException:
             self._client.close()
             raise
+
+    def _begin(self) -> None:
+        """Drop what is to be overwritten, and look at what is there."""
+        if self.overwrite and self._client.has_collection(self.collection_name):
+            self._client.drop_collection(self.collection_name)
+        self.overwrite = False
+        analyzer = self.analyzer
+        is_left_out = analyzer is None or (isinstance(analyzer, (str, dict)) and not analyzer)
+        if self._opened(self.dim) is None and not is_left_out:
+            build_analyzer(analyzer)  # a wrong one is to come out now, not at the first node
 
     @classmethod
     def class_name(cls) -> str:

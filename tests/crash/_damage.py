@@ -103,7 +103,7 @@ def make(folder):
             fill(client, name, range(300))
             client.delete(name, ids=[key_of(name, number) for number in range(0, 300, 7)])
             client.upsert(name, [row(name, number) for number in range(1, 300, 50)])
-        with client._database.file.write("note a snapshot") as db:
+        with client._database.file.write("note a saved view") as db:
             register(db, SavedFile("0" * 32, 1, 0, "slots", 3, 100, 10, Written(1000, 12345)))
         save_expected(client, whole)
         assert client.verify() == []

@@ -62,6 +62,19 @@ def test_a_page_links_to_places_that_exist(page):
             assert anchor in slugs, link
 
 
+@pytest.mark.parametrize(
+    "page", [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "README.md"], ids=lambda page: page.name
+)
+def test_a_page_names_files_and_folders_that_exist(page):
+    rooms = ROOT / "core/src/elanus"
+    for name in re.findall(r"`([\w./-]+)`", page.read_text(encoding="utf-8")):
+        first, has_folder, _ = name.partition("/")
+        if has_folder and ((ROOT / first).is_dir() or (rooms / first).is_dir()):
+            assert (ROOT / name).exists() or (rooms / name).exists(), name
+        elif name.endswith(".py"):
+            assert any(rooms.rglob(name)), name
+
+
 # --- calls -------------------------------------------------------------------------------------
 
 

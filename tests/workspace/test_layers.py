@@ -14,7 +14,7 @@ BELOW = {
     "storage": set(),
     "index": set(),
     "text": set(),
-    "query": {"index"},
+    "query": set(),
     "engine": {"index", "query", "storage", "text"},
     "client": {"aio", "engine", "query", "storage"},
     "documents": {"aio", "client", "progress", "query", "text"},

@@ -1,4 +1,8 @@
-"""Collections kept in step with their file: transactions over storage, searches over indexes."""
+"""Collections kept in step with their file: transactions over storage, searches over indexes.
+
+Here begins every call on rows: a read in `_commit`, a write in `_database`. Beside them ``saved``
+has the views on disk, and ``upkeep`` the background thread, which builds graphs.
+"""
 
 from elanus.engine._database import Database
 from elanus.engine._search import Hits, Leg

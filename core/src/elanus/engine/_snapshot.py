@@ -1,4 +1,8 @@
-"""A snapshot: one commit of a collection, seen through one read transaction."""
+"""A snapshot: one commit of a collection, seen by a view and, where that is not enough, the file.
+
+A transaction is begun only when the tables have to be followed, and must then be of the same
+commit. Filters read their columns from here, and their masks are kept here.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Arrays that answer which slots are nearest: dense vectors, sparse ones, and counted terms."""
+"""Arrays that answer which slots are nearest: dense vectors, sparse ones, and counted terms.
+
+The order of what they find, that of equal scores included, is in `_order`.
+"""
 
 from elanus.index._order import Keys, Ranking, top_hits
 from elanus.index.dense._faiss import FaissIndex, FaissKind, FaissParams, load_faiss

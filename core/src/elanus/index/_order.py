@@ -1,4 +1,4 @@
-"""The one order of hits: by score, then by primary key; and what every search by it checks."""
+"""The one order of hits: by score, equal scores by primary key; and what each search checks."""
 
 from __future__ import annotations
 

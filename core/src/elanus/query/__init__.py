@@ -3,15 +3,12 @@
 from elanus.query._fusion import NORMALISE, Fusion, RankedLeg, fuse
 from elanus.query._mmr import mmr
 from elanus.query.columns._column import Column, extract_path
-from elanus.query.columns._convert import to_float
 from elanus.query.columns._kinds import MISSING, FieldKind, FieldType, ValueType
-from elanus.query.columns._strings import Strings
 from elanus.query.filter._bind import bind
 from elanus.query.filter._check import ColumnPath, Kinds, check
 from elanus.query.filter._from_dict import filter_from_dict
 from elanus.query.filter._given import as_filter
 from elanus.query.filter._parser import parse_filter
-from elanus.query.filter._rebase import rebase_names
 from elanus.query.filter._tree import Expression
 from elanus.query.filter.evaluation._evaluate import ColumnSource, evaluate
 
@@ -27,7 +24,6 @@ __all__ = [
     "Fusion",
     "Kinds",
     "RankedLeg",
-    "Strings",
     "ValueType",
     "as_filter",
     "bind",
@@ -38,6 +34,4 @@ __all__ = [
     "fuse",
     "mmr",
     "parse_filter",
-    "rebase_names",
-    "to_float",
 ]

@@ -1,8 +1,10 @@
-"""The database file: tables, transactions, locks. No idea of ranking here."""
+"""Everything on the disk: the database file, what is in it, and the cache. No idea of ranking here.
+
+What the system or SQLite refuses (a full disk, a lock, damage) becomes our error in `_errors`.
+"""
 
 from elanus.storage import _ending as ending
 from elanus.storage._options import OpenOptions
-from elanus.storage._sqlite import VERSION as SQLITE_VERSION
 from elanus.storage._sqlite import Connection
 from elanus.storage.cache._container import (
     Container,
@@ -57,7 +59,6 @@ from elanus.storage.tables._vocabulary import Vocabulary
 from elanus.storage.tables._writing import NewRows
 
 __all__ = [
-    "SQLITE_VERSION",
     "Apart",
     "CacheFolder",
     "Catalogue",

@@ -25,8 +25,6 @@ Error: TypeAlias = apsw.Error
 InterruptError: Final = apsw.InterruptError
 """A statement was given up."""
 
-VERSION: Final = apsw.sqlite_lib_version()
-
 _FLAGS = apsw.SQLITE_OPEN_URI | apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.0005, 0.02  # seconds, between two looks whether a lock is free
 _PAGES_AT_ONCE = 500

@@ -200,7 +200,7 @@ class SavedCache:
             All that is registered now, by kind; None if nothing was done.
         """
         try:
-            with self._file.write("register a snapshot") as db:
+            with self._file.write("register a saved view") as db:
                 rows = self._valid_rows(db, new, old, matrices, state)
                 if rows is None:
                     return None
@@ -265,7 +265,7 @@ class SavedCache:
                     names += [entry["matrix"] for entry in self.folder.open(row).meta["dense"]]
         return names
 
-    # --- checking and repairing ------------------------------------------------------------
+    # --- comparing with checksums, and forgetting what is damaged --------------------------
 
     def check(self, state: CollectionState, stop: Callable[[], bool]) -> None:
         """Compare the vectors that a view maps with their checksums.
@@ -299,7 +299,7 @@ class SavedCache:
     def repair(self, number: int) -> None:
         """Forget the registered files that are gone or damaged: no opening shall try them again."""
         if not self._file.options.read_only:
-            with self._file.write("forget a snapshot", patience=_PATIENCE) as db:
+            with self._file.write("forget a saved view", patience=_PATIENCE) as db:
                 rows = find_saved(db, number)
                 bad = [kind for kind, row in rows.items() if not self._is_usable(row)]
                 for kind in bad:

@@ -1,4 +1,7 @@
-"""Filters given as dicts, as ``{"year": {"$gte": 2020}, "lang": "en"}``."""
+"""Filters given as dicts, as ``{"year": {"$gte": 2020}, "lang": "en"}``, made trees.
+
+Also what null and missing keys do there, where nothing is ever unknown.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
 """The cache folder: what can be computed again. Deleting it loses nothing.
 
+No save begins that would leave less than `RESERVE` of the disk free: the database goes first.
+
 A file counts only if a row of the table ``snapshots`` registers it, by a name that is never used
 again; so a database that was restored from a copy never trusts a file that it did not make.
 """

@@ -1,1 +1,1 @@
-"""The database file: SQLite, connections, locks, forks."""
+"""The database file: where it is, its connections, transactions, turns of writers, forks."""

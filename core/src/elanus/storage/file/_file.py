@@ -1,5 +1,7 @@
 """The database file: who may read and write it now, and transactions.
 
+A write that finds no room on the disk is rolled back here, and its room in the log given back.
+
 Each state has one owner: `Place` says where the file is and whether it is still the one that was
 opened, the pool holds the connections, `Turns` the writers' queue, `CommitMark` the number by which
 a commit is noticed. What is here is the order in which they are used.

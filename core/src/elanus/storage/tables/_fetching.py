@@ -55,16 +55,6 @@ class Fetching:
                 found[row] = fields if type(fields) is dict else decode_row(row, data)
         return found
 
-    def fetch(self, db: Connection, rows: Sequence[int]) -> dict[int, tuple[Any, bytes]]:
-        """Key and JSON of the scalar fields by row number."""
-        found: dict[int, tuple[Any, bytes]] = {}
-        columns = "row, pk, data, data_sum"
-        for picked in _pick(db, columns, self._names.rows, "row", rows):
-            numbers, keys, blobs, sums = zip(*picked, strict=True)
-            self._checks.check_data(np.array(numbers, dtype=np.int64), blobs, sums)
-            found.update(zip(numbers, zip(keys, blobs, strict=True), strict=True))
-        return found
-
     def fetch_vectors(
         self, db: Connection, field: str, rows: Sequence[int]
     ) -> dict[int, bytes | None]:

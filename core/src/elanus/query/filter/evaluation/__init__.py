@@ -1,1 +1,1 @@
-"""A tree over columns: which slots a filter lets pass."""
+"""A tree over columns: which slots a filter lets pass, and what null and missing keys do there."""

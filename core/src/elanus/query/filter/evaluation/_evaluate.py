@@ -1,4 +1,4 @@
-"""A filter and columns to a mask."""
+"""A filter and columns to a mask: each node of the tree by the columns that it reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Three-valued logic over slots."""
+"""Three-valued logic over slots: how a filter treats null, a missing key, and another type.
+
+This holds for fields and for keys of JSON alike. A filter that was written as a dict is made of
+nodes that are never unknown; its rules are in `filter_from_dict`.
+"""
 
 from __future__ import annotations
 

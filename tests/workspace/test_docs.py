@@ -306,6 +306,10 @@ def test_the_graph_sizes_in_the_page_are_those_of_the_code():
     from elanus.index import wants_graph  # noqa: PLC0415
     from elanus.schema import IndexSpec, IndexType  # noqa: PLC0415
 
+    for page in ("planner.md", "scores.md"):
+        text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+        assert "3,840 rows" in text
+        assert "3,000,000" in text
     assert not wants_graph(3840, 10_000)
     assert wants_graph(3841, 10_000)
     assert not wants_graph(29_999, 100)

@@ -1,4 +1,7 @@
-"""The one order of hits: by score, equal scores by primary key; and what each search checks."""
+"""The one order of hits: by score, equal scores by primary key; and what each search checks.
+
+Fused hits have it too; only MMR breaks its own ties, by rank.
+"""
 
 from __future__ import annotations
 

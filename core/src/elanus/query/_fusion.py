@@ -1,4 +1,7 @@
-"""Fusion: one ranking out of several, by rank (RRF) or by normalised score (weighted)."""
+"""Fusion: one score out of several, by rank (RRF) or by normalised score (weighted).
+
+Hits are put in order by these scores as all others are: `top_hits` of the index.
+"""
 
 from __future__ import annotations
 

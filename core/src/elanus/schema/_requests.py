@@ -13,7 +13,6 @@ from elanus.schema._arguments import (
     as_number,
     as_written,
     asks,
-    check_options,
     flag,
     mapping,
     members,
@@ -268,8 +267,6 @@ def as_search(
     options = mapping("search_params", search_params)
     offset, digits = (0, -1) if more is None else as_page(more, options)
     if data is None and more is not None:
-        # What would do without, as Milvus's ``ids``, is named first.
-        check_options("search", {k: v for k, v in more.items() if k != "filter_params"})
         raise ParamError("search: data is needed: one vector or text a query")
     return SearchRequest(
         split_queries(data),

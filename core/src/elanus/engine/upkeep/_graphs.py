@@ -1,4 +1,8 @@
-"""When a graph is needed, and how one comes about: adopted, assembled, extended or built."""
+"""When a graph is needed, and how one comes about: adopted, assembled, extended or built.
+
+From which size on is told by `wants_graph` of the index, the rest by `Thresholds`; searches ask for
+what is missing by `request_upkeep`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""When upkeep is worth its while: sizes and seconds, as one value that is passed in."""
+"""When upkeep is worth its while: sizes and seconds, as one value that is passed in.
+
+The sizes of graphs have their defaults, and the reasons for them, beside `wants_graph` of the index.
+"""
 
 from __future__ import annotations
 

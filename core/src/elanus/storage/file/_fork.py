@@ -15,6 +15,9 @@ A signal handler may raise at any step of this, or open a database on top of it.
 who opens a connection says so first and then looks whether a fork is under way, and who forks does
 it the other way round; the end of a fork is told by a call that no handler can interrupt; and
 whether anything crossed is not remembered, but looked for, by the child.
+
+Whoever has locks or threads of a database begins anew in the child by `on_fork`; what belongs to
+the process as a whole registers with ``os`` itself.
 """
 
 from __future__ import annotations

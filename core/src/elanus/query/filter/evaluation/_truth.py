@@ -1,6 +1,8 @@
 """Three-valued logic over slots: how a filter treats null, a missing key, and another type.
 
-This holds for fields and for keys of JSON alike. A filter that was written as a dict is made of
+Null and what is missing are unknown, and unknown does not match: for fields and for keys of JSON
+alike, but for regular expressions, which are false where a key has no string. ``is null``,
+``exists`` and ``text_match`` are never unknown. A filter that was written as a dict is made of
 nodes that are never unknown; its rules are in `filter_from_dict`.
 """
 

@@ -144,6 +144,31 @@ def changed_back(path, table, column, value):
 @pytest.mark.parametrize(
     "statement",
     [
+        "UPDATE c1_vectors SET v2 = NULL, v2_sum = NULL WHERE row = 4",
+        "UPDATE c1_vectors SET v4 = NULL, v4_sum = NULL WHERE row = 4",
+        "UPDATE c1_terms SET t1 = NULL, t1_sum = NULL WHERE row = 4",
+        "UPDATE c1_vectors SET v2_sum = NULL WHERE row = 4",
+        "UPDATE c1_vectors SET v3_sum = NULL WHERE row = 4",
+        "UPDATE c1_vectors SET v4_sum = NULL WHERE row = 4",
+        "UPDATE c1_terms SET t1_sum = NULL WHERE row = 4",
+        "UPDATE c1_rows SET data_sum = NULL WHERE row = 4",
+        "UPDATE c1_rows SET key_sum = NULL WHERE row = 4",
+    ],
+)
+def test_nothing_that_must_be_there_is_missed_without_an_error(closed, statement):
+    # One byte of damage makes NULL of a column, or of all.
+    sound, _ = outcomes(closed)
+    changed(closed, statement)
+    found, faults = outcomes(closed)
+    assert "damaged" in found
+    assert all(b in (a, "damaged") for a, b in zip(sound, found, strict=True))
+    assert len(faults) == 1, faults
+    assert "row 4" in faults[0]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
         "UPDATE c1_rows SET data = 'text' WHERE row = 4",
         "UPDATE c1_rows SET data = 7 WHERE row = 4",
         "UPDATE c1_rows SET data = x'' WHERE row = 4",

@@ -76,6 +76,7 @@ class Tables:
         self._vector_columns = {
             f.name: f"v{places[f.name]}" for f in (*schema.dense, *schema.sparse)
         }
+        self._nullable = {f.name for f in (*schema.dense, *schema.sparse) if f.nullable}
         self._term_columns = {f.name: f"t{places[f.name]}" for f in schema.analysed}
         self._columns = {**self._vector_columns, **self._term_columns}
         self._seeds = {
@@ -289,7 +290,7 @@ class Tables:
             ).fetchall()
             if picked:
                 numbers, there, sums = zip(*picked, strict=True)
-                self.check_keys(np.array(numbers, dtype=np.int64), there, sums)
+                self.check_keys(db, np.array(numbers, dtype=np.int64), there, sums)
                 found += numbers
         return found
 
@@ -306,7 +307,7 @@ class Tables:
                 numbers, keys, blobs, sums, starts = zip(*picked, strict=True)
                 # `check_data` says what is wrong; for a few rows it takes longer than all the rest.
                 if not _are_same(sums, blobs, starts):
-                    self.check_data(np.array(numbers, dtype=np.int64), blobs, sums)
+                    self.check_data(db, np.array(numbers, dtype=np.int64), blobs, sums)
                 found.update(zip(numbers, zip(keys, blobs, strict=True), strict=True))
         return found
 
@@ -317,7 +318,7 @@ class Tables:
         found: dict[int, bytes | None] = {}
         column = self._vector_columns[field]
         for numbers, blobs, sums in self._by_row(db, self.vectors, column, rows):
-            self.check_blobs(field, np.array(numbers, dtype=np.int64), blobs, sums)
+            self.check_blobs(db, field, np.array(numbers, dtype=np.int64), blobs, sums)
             found.update(zip(numbers, blobs, strict=True))
         return found
 
@@ -340,7 +341,7 @@ class Tables:
         pieces: list[Numbers] = []
         keys: list[Any] = []
         for numbers, found, sums in self.walk(db, self.rows, ("pk", "key_sum"), row):
-            self.check_keys(numbers, found, sums)
+            self.check_keys(db, numbers, found, sums)
             pieces.append(numbers)
             keys += found
         if not pieces:
@@ -353,7 +354,7 @@ class Tables:
     def data_since(self, db: Connection, row: int, most: int) -> tuple[Numbers, Sequence[bytes]]:
         """Numbers and JSON of the first ``most`` rows after ``row``, in order."""
         numbers, blobs, sums = _since(db, self.rows, ("data", "data_sum"), row, most)
-        self.check_data(numbers, blobs, sums)
+        self.check_data(db, numbers, blobs, sums)
         return numbers, blobs
 
     def dense_since(
@@ -366,16 +367,16 @@ class Tables:
         matrix = decode_dense(kept, self._dims[field])
         starts = numbers + self._seed(column)
         if len(kept) == len(blobs):
-            _check_sums(field, numbers, sums, of_words(starts, matrix.view("<u4")))
+            self._check_sums(db, field, numbers, sums, of_words(starts, matrix.view("<u4")))
             return numbers, np.ones(len(blobs), dtype=bool), matrix
-        _check_sums(field, numbers, sums, self._sums(field, numbers, blobs))
+        self._check_sums(db, field, numbers, sums, self._sums(field, numbers, blobs))
         return numbers, np.array([blob is not None for blob in blobs], dtype=bool), matrix
 
     def sparse_since(self, db: Connection, field: str, row: int, most: int) -> tuple[Numbers, Csr]:
         """Numbers and sparse vectors of the first ``most`` rows after ``row``, in order."""
         column = self._vector_columns[field]
         numbers, blobs, sums = _since(db, self.vectors, (column, f"{column}_sum"), row, most)
-        self.check_blobs(field, numbers, blobs, sums)
+        self.check_blobs(db, field, numbers, blobs, sums)
         return numbers, decode_sparse(blobs)
 
     def terms_since(self, db: Connection, field: str, row: int, most: int) -> tuple[Numbers, Csr]:
@@ -424,32 +425,36 @@ class Tables:
 
     # --- checking --------------------------------------------------------------------------
 
-    def check_keys(self, rows: Numbers, keys: Sequence[Any], sums: Sequence[Any]) -> None:
+    def check_keys(
+        self, db: Connection, rows: Numbers, keys: Sequence[Any], sums: Sequence[Any]
+    ) -> None:
         """Compare primary keys with their checksums.
 
         Raises:
             DatabaseCorruptError: if one differs; so do the others here.
         """
         _check_types("primary key", rows, keys, {self._key_class})
-        _check_sums("primary key", rows, sums, self._key_sums(rows, keys))
+        self._check_sums(db, "primary key", rows, sums, self._key_sums(rows, keys))
 
-    def check_data(self, rows: Numbers, blobs: Sequence[Any], sums: Sequence[Any]) -> None:
+    def check_data(
+        self, db: Connection, rows: Numbers, blobs: Sequence[Any], sums: Sequence[Any]
+    ) -> None:
         """Compare the JSON of rows with its checksums."""
         _check_types("data", rows, blobs, {bytes})
-        _check_sums("data", rows, sums, self._data_sums(rows, blobs))
+        self._check_sums(db, "data", rows, sums, self._data_sums(rows, blobs))
 
     def check_blobs(
-        self, field: str, rows: Numbers, blobs: Sequence[Any], sums: Sequence[Any]
+        self, db: Connection, field: str, rows: Numbers, blobs: Sequence[Any], sums: Sequence[Any]
     ) -> None:
         """Compare the vectors or terms of a field with their checksums."""
         self._check_shape(field, rows, blobs)
-        _check_sums(field, rows, sums, self._sums(field, rows, blobs))
+        self._check_sums(db, field, rows, sums, self._sums(field, rows, blobs))
 
     def check_terms(
         self, db: Connection, field: str, rows: Numbers, blobs: Sequence[Any], sums: Sequence[Any]
     ) -> Csr:
         """Compare terms with their checksums and the vocabulary; the terms."""
-        self.check_blobs(field, rows, blobs, sums)
+        self.check_blobs(db, field, rows, blobs, sums)
         offsets, terms, counts = decode_terms(blobs)
         # Whoever counts terms makes room for the largest number.
         wrong = (terms > self.last_word(db, field)) | (counts == 0)
@@ -459,8 +464,10 @@ class Tables:
         return offsets, terms, counts
 
     def _check_shape(self, field: str, rows: Numbers, blobs: Sequence[Any]) -> Sequence[bytes]:
-        """Check that each BLOB holds whole records; those that are not null."""
+        """Check that each BLOB is there and holds whole records; those that are not null."""
         _check_types(f"field {field!r}", rows, blobs, {bytes, type(None)})
+        if field not in self._nullable and None in blobs:
+            raise _damaged(int(rows[blobs.index(None)]), f"field {field!r} is missing")
         kept = [blob for blob in blobs if blob is not None] if None in blobs else blobs
         dim = self._dims.get(field)
         record = TERM if field in self._term_columns else COMPONENT
@@ -469,6 +476,28 @@ class Tables:
                 place = next(i for i, b in enumerate(blobs) if b is not None and len(b) == length)
                 raise _damaged(int(rows[place]), f"field {field!r} has {length} bytes")
         return kept
+
+    def _check_sums(
+        self,
+        db: Connection,
+        what: str,
+        rows: Iterable[int],
+        stored: Sequence[Any],
+        found: Sequence[int | None],
+    ) -> None:
+        if list(stored) == found:
+            return
+        may_lack = None in stored and self._is_upgraded(db)
+        for row, kept, counted in zip(rows, stored, found, strict=True):
+            if kept != counted and not (kept is None and may_lack):
+                raise _damaged(int(row), f"its {what} is not what was written")
+
+    def _is_upgraded(self, db: Connection) -> bool:
+        """Whether rows may be from format 1, without checksums: these columns were added last."""
+        (last,) = db.row(
+            "SELECT name FROM pragma_table_info(?) ORDER BY cid DESC LIMIT 1", (self.rows,)
+        )
+        return bool(last == "data_sum")
 
 
 def _since(
@@ -534,17 +563,6 @@ def _check_types(what: str, rows: Iterable[int], values: Sequence[Any], types: s
     for row, value in zip(rows, values, strict=True):
         if type(value) not in types:
             raise _damaged(int(row), f"its {what} is of type {type(value).__name__}")
-
-
-def _check_sums(
-    what: str, rows: Iterable[int], stored: Sequence[Any], found: Sequence[int | None]
-) -> None:
-    if list(stored) == found:
-        return
-    for row, kept, counted in zip(rows, stored, found, strict=True):
-        # Rows of format 1 have no checksums.
-        if kept != counted and kept is not None:
-            raise _damaged(int(row), f"its {what} is not what was written")
 
 
 def _declared(columns: Iterable[str]) -> str:

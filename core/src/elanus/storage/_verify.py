@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from elanus.errors import DatabaseCorruptError
-from elanus.schema import DataType, FieldSchema
+from elanus.schema import DataType
 from elanus.storage._catalogue import CollectionInfo, collections_of, read_state
 from elanus.storage._codec import decode_row
 from elanus.storage._errors import is_refusal
@@ -126,14 +126,13 @@ def _collection_faults(db: Connection, info: CollectionInfo) -> Iterator[str]:
     yield from _guarded(name, _row_faults(db, info, tables))
     checks: list[Iterator[str]] = [
         _row_faults(db, info, tables),
-        _each(db, tables, tables.rows, "pk", tables.check_keys),
-        _each(db, tables, tables.rows, "data", tables.check_data),
+        _each(db, tables, tables.rows, "pk", partial(tables.check_keys, db)),
+        _each(db, tables, tables.rows, "data", partial(tables.check_data, db)),
         _json_faults(db, tables),
     ]
     for f in (*info.schema.dense, *info.schema.sparse):
-        blobs = partial(tables.check_blobs, f.name)
+        blobs = partial(tables.check_blobs, db, f.name)
         checks.append(_each(db, tables, tables.vectors, tables.column(f.name), blobs))
-        checks.append(_null_faults(db, tables, f))
     for f in info.schema.analysed:
         terms = partial(tables.check_terms, db, f.name)
         checks.append(_word_faults(db, tables, f.name))
@@ -197,14 +196,6 @@ def _json_faults(db: Connection, tables: Tables) -> Iterator[str]:
             decode_row(row, data)
         except DatabaseCorruptError as error:
             yield str(error)
-
-
-def _null_faults(db: Connection, tables: Tables, f: FieldSchema) -> Iterator[str]:
-    (count,) = db.row(
-        f"SELECT count(*) FROM {tables.vectors} WHERE {tables.column(f.name)} IS NULL"
-    )
-    if count and not f.nullable:
-        yield f"field {f.name!r}: {count} rows have no vector"
 
 
 def _word_faults(db: Connection, tables: Tables, field: str) -> Iterator[str]:

@@ -131,6 +131,7 @@ class TextKey(PartKey):
             # The log may have been trimmed since: then it no longer says which terms are gone.
             part = part if part.last_delete >= tables.floor(db) else None
         if part is None:
+            tables.check_words(db, self.field)
             part = TextPart(Bm25Index.empty(k1=self.k1, b=self.b), view.last_delete)
         index = part.index
         if part.last_delete < view.last_delete and index.n:

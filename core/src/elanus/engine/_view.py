@@ -125,20 +125,26 @@ def follow(db: Connection, info: CollectionInfo, tables: Tables, view: View, seq
             "before it; restore it from a backup"
         )
     alive, count = view.alive, view.count
+    deleted = np.zeros(0, dtype=np.int64)
     if last_delete > view.last_delete:
-        gone = view.slots_of(tables.deletes_since(db, view.last_delete))
+        deleted = tables.deletes_since(db, view.last_delete)
         alive = alive.copy()
-        alive[gone] = False
+        alive[view.slots_of(deleted)] = False
         count = int(np.count_nonzero(alive))
     if _is_mostly_dead(view.n, count):
         fresh = empty_view(info.generation, text_keys=view.keys.dtype == object)
         return follow(db, info, tables, fresh, seq)
+    last_row = tables.last_row(db)
+    # Each number that was given since is that of a row, or of one that was deleted again.
+    came = len(new_rows) + int(np.count_nonzero(deleted > view.last_row))
+    if view.n == 0 or came != last_row - view.last_row:
+        tables.check_count(db, count + len(new_rows))
     if len(new_rows):
         alive = np.concatenate([alive, np.ones(len(new_rows), dtype=bool)])
     return replace(
         view,
         seq=seq,
-        last_row=max(view.last_row, tables.last_row(db)),
+        last_row=max(view.last_row, last_row),
         last_delete=last_delete,
         rows=_joined(view.rows, new_rows),
         keys=_joined(view.keys, as_keys(new_keys, view.keys.dtype)),

@@ -425,6 +425,18 @@ class Tables:
 
     # --- checking --------------------------------------------------------------------------
 
+    def check_count(self, db: Connection, count: int) -> None:
+        """Compare the number of rows that were found with the index of keys.
+
+        Raises:
+            DatabaseCorruptError: if it differs: one of the two has lost some.
+        """
+        _check_index(db, self.rows, "rows", count)
+
+    def check_words(self, db: Connection, field: str) -> None:
+        """Compare the numbers of a field's terms, which have no gaps, with the index of terms."""
+        _check_index(db, self.words(field), "terms", self.last_word(db, field) + 1)
+
     def check_keys(
         self, db: Connection, rows: Numbers, keys: Sequence[Any], sums: Sequence[Any]
     ) -> None:
@@ -536,6 +548,20 @@ def _are_same(sums: tuple[Any, ...], blobs: Iterable[Any], starts: Iterable[int]
         return sums == tuple(map(zlib.crc32, blobs, starts))
     except TypeError:
         return False
+
+
+def _check_index(db: Connection, table: str, what: str, count: int) -> None:
+    # No further than needed: on damaged pages a walk may have no end.
+    (found,) = db.row(
+        f"SELECT count(*) FROM (SELECT 1 FROM {table} INDEXED BY sqlite_autoindex_{table}_1 "
+        "LIMIT ?)", (count + 1,),
+    )  # fmt: skip
+    if found != count:
+        either = "more" if found > count else f"{found}"
+        raise DatabaseCorruptError(
+            f"table {table} of the file is damaged: it has {count} {what}, and its index {either}; "
+            "restore it from a backup"
+        )
 
 
 def _check_rising(table: str, numbers: Numbers, after: int) -> None:

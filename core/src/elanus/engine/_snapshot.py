@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from elanus.engine._parts import PartKey, Path, TextKey, TextPart, column_key
+from elanus.engine._parts import ColumnKey, PartKey, Path, TextKey, TextPart, column_key
 from elanus.engine._state import CollectionState, OutdatedSnapshotError
 from elanus.engine._view import View
 from elanus.index import Column, FieldKind
-from elanus.query import Expression, evaluate
+from elanus.query import Expression, columns_of, evaluate
 from elanus.schema import Schema
 from elanus.storage import CollectionInfo, Connection, Reader, read_state
 
@@ -39,6 +39,7 @@ class Snapshot:
         self.state = state
         self._reader = reader
         self._seq = seq
+        self._filters: tuple[Expression, ...] = ()
         state.check_maps()
         view = state.view
         # A view of this commit needs nothing of the file, and a search of it no transaction.
@@ -69,15 +70,19 @@ class Snapshot:
 
     def part(self, key: PartKey) -> Any:
         """An index or column, covering every slot of the view."""
+        if not self._has(key):
+            self._show(self.state.with_part(self.db, self.info, self._view.seq, key))
+        return self._view.parts[key]
+
+    def _has(self, key: PartKey) -> bool:
         part = self._view.parts.get(key)
-        if part is None or not key.is_current(part, self._view):
-            view = self.state.with_part(self.db, self.info, self._view.seq, key)
-            if view.numbering is not self._view.numbering:
-                # Slots were numbered afresh meanwhile: masks and slots known so far are void.
-                raise OutdatedSnapshotError
-            self._view = view
-            part = view.parts[key]
-        return part
+        return part is not None and key.is_current(part, self._view)
+
+    def _show(self, view: View) -> None:
+        if view.numbering is not self._view.numbering:
+            # Slots were numbered afresh meanwhile: masks and slots known so far are void.
+            raise OutdatedSnapshotError
+        self._view = view
 
     # --- column source of filters ----------------------------------------------------------
 
@@ -92,8 +97,17 @@ class Snapshot:
 
     def column(self, path: Path) -> Column:
         """The values of a field or path by slot."""
-        column: Column = self.part(column_key(self.schema, path))
+        key = column_key(self.schema, path)
+        if isinstance(key, ColumnKey) and not self._has(key):
+            self._read_columns()
+        column: Column = self.part(key)
         return column
+
+    def _read_columns(self) -> None:
+        """Bring all columns of the filters up to the view: each by itself would read all rows."""
+        paths = dict.fromkeys(p for f in self._filters for p in columns_of(f, self.kind))
+        keys = [k for p in paths if isinstance(k := column_key(self.schema, p), ColumnKey)]
+        self._show(self.state.with_columns(self.db, self.info, self._view.seq, keys))
 
     def text_match(self, field: str, text: str, minimum: int) -> NDArray[np.bool_]:
         """The slots whose text holds at least ``minimum`` of the terms of ``text``."""
@@ -125,6 +139,7 @@ class Snapshot:
             return self._view.mask
         mask = self._view.masks.get(filters)
         if mask is None:
+            self._filters = filters
             masks = [evaluate(expression, self) for expression in filters]
             alive = self._view.mask
             mask = reduce(np.logical_and, masks if alive is None else [*masks, alive])

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
 from elanus.engine._memory import return_free_memory
-from elanus.engine._parts import DenseKey, PartKey, TextKey, TextPart, field_kinds
+from elanus.engine._parts import (
+    ColumnKey,
+    DenseKey,
+    PartKey,
+    TextKey,
+    TextPart,
+    field_kinds,
+    follow_columns,
+)
 from elanus.engine._saved import SLOTS, Restored, Saved, SavedText
 from elanus.engine._view import View, empty_view, follow
 from elanus.errors import DatabaseCorruptError, DatabaseFormatError, quoted
-from elanus.index import DenseIndex, FaissIndex, FieldKind, Graph, bm25_from_arrays
+from elanus.index import Column, DenseIndex, FaissIndex, FieldKind, Graph, bm25_from_arrays
 from elanus.schema import DataType, IndexSpec, Schema
 from elanus.storage import (
     Apart,
@@ -201,6 +209,31 @@ class CollectionState:
             self._view = view
             if isinstance(key, TextKey):
                 self._tidy(key, view.parts[key])
+            return view
+
+    def with_columns(
+        self, db: Connection, info: CollectionInfo, seq: int, keys: Collection[ColumnKey]
+    ) -> View:
+        """The view of commit ``seq`` with some columns brought up to it, by one pass over the rows.
+
+        Raises:
+            OutdatedSnapshotError: if a newer view was published meanwhile.
+        """
+        return self._apart.run(lambda: self._with_columns(db, info, seq, keys))
+
+    def _with_columns(
+        self, db: Connection, info: CollectionInfo, seq: int, keys: Collection[ColumnKey]
+    ) -> View:
+        with self.lock:
+            view = self._followed(db, info, seq)
+            known = {key: view.parts.get(key) or Column.empty(key.kind) for key in keys}
+            behind = {key: column for key, column in known.items() if column.n < view.n}
+            if behind:
+                followed: dict[Hashable, Any] = {**follow_columns(db, self.tables, view, behind)}
+                view = replace(view, parts={**view.parts, **followed}, settled=set())
+                if view.n >= LEAST_WORTH_SAVING:
+                    return_free_memory()  # as below
+            self._view = view
             return view
 
     def _follow(self, db: Connection, view: View, key: PartKey, part: Any) -> Any:

@@ -16,9 +16,9 @@ from elanus.schema import (
     CollectionSchema,
     FieldSchema,
     IndexParams,
-    asks,
     make_field,
     mapping,
+    names_something,
     text,
 )
 from elanus.storage import OpenOptions
@@ -57,7 +57,7 @@ class BaseClient:
     ) -> None:
         del user, password, token  # a file has no users
         check_options("MilvusClient", kwargs)
-        if asks(db_name) and text("db_name", db_name) != "default":
+        if names_something(db_name) and text("db_name", db_name) != "default":
             raise UnsupportedError(
                 f"db_name {quoted(db_name)}: a file is one database, named 'default'"
             )
@@ -123,7 +123,7 @@ class BaseClient:
     def prepare_index_params(field_name: str = "", **kwargs: Any) -> IndexParams:
         """Index parameters to be filled with ``add_index``."""
         params = IndexParams()
-        if asks(field_name):
+        if names_something(field_name):
             params.add_index(field_name, **kwargs)
         return params
 

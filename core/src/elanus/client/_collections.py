@@ -20,10 +20,10 @@ from elanus.schema import (
     as_index_specs,
     as_json,
     as_schema,
-    asks,
     check_name,
     flag,
     mapping,
+    names_something,
     refuse,
     text,
     whole,
@@ -183,7 +183,7 @@ class CollectionCalls(BaseClient):
         """Names of a collection's indexes, or of those on one field."""
         check_options("list_indexes", kwargs)
         indexes = self._database.catalogue().collection(collection_name).indexes.values()
-        asked = text("field_name", field_name) if asks(field_name) else ""
+        asked = text("field_name", field_name) if names_something(field_name) else ""
         return [i.name for i in indexes if asked in ("", i.field)]
 
     def describe_index(
@@ -283,7 +283,7 @@ class CollectionCalls(BaseClient):
         """
         text("target_size_unit", target_size_unit)
         check_options("compact", {"target_size": target_size, **kwargs}, timeout)
-        if asks(collection_name):
+        if names_something(collection_name):
             self._database.catalogue().collection(collection_name)
         self._database.compact()
         return 0

@@ -26,6 +26,8 @@ _HARMLESS = frozenset(
      "num_shards", "num_partitions", "is_clustering", "is_l0", "context"}
 )  # fmt: skip
 
+_KEYS = frozenset({"ids", "pks"})  # where the empty text is a key
+
 
 def check_options(call: str, given: Mapping[str, Any], timeout: Any = None) -> None:
     """Refuse keywords that would otherwise be dropped in silence.
@@ -36,13 +38,14 @@ def check_options(call: str, given: Mapping[str, Any], timeout: Any = None) -> N
         timeout: taken for compatibility, since no call waits for a server.
 
     Raises:
-        UnsupportedError: naming the keyword; a value of None, False or nothing asks for nothing.
+        UnsupportedError: naming the keyword; None, False and the empty text ask for nothing.
         ParamError: if the timeout is no number of seconds.
     """
     if timeout is not None:
         seconds(f"{call}: timeout", timeout)
     for key, value in given.items():
-        if key not in _HARMLESS and asks(value):
+        is_given = value is not None if key in _KEYS else asks(value)
+        if is_given and key not in _HARMLESS:
             raise UnsupportedError(
                 f"{call}: the argument {cut(key)}={quoted(value)} is not supported"
             )

@@ -9,7 +9,14 @@ from typing import Any
 from elanus.client import MilvusClient
 from elanus.documents._values import EmbeddingFunction
 from elanus.errors import EmbeddingMismatchError, ParamError, quoted
-from elanus.schema import MAX_LENGTH, CollectionSchema, DataType, Function, FunctionType, asks
+from elanus.schema import (
+    MAX_LENGTH,
+    CollectionSchema,
+    DataType,
+    Function,
+    FunctionType,
+    names_something,
+)
 from elanus.text import build_analyzer
 
 ID, TEXT, METADATA, VECTOR, TERMS = "id", "text", "metadata", "vector", "terms"
@@ -48,7 +55,7 @@ def open_collection(
     """
     if not client.has_collection(name):
         made = Layout(embedding.name, embedding.dim) if embedding else Layout(None, dim)
-        _create(client, name, made, analyzer if asks(analyzer) else DEFAULT_ANALYZER)
+        _create(client, name, made, analyzer if names_something(analyzer) else DEFAULT_ANALYZER)
     properties = client.describe_collection(name)["properties"]
     if _ANALYZER not in properties:
         raise ParamError(
@@ -93,7 +100,7 @@ def _create(client: MilvusClient, name: str, made: Layout, analyzer: Any) -> Non
 
 
 def _check_analyzer(name: str, properties: Mapping[str, Any], analyzer: Any) -> None:
-    if analyzer is None:
+    if not names_something(analyzer):
         return
     asked = build_analyzer(analyzer).identity
     if asked != properties[_ANALYZER]:

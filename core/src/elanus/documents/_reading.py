@@ -11,12 +11,12 @@ from elanus.documents._base import BaseStore
 from elanus.documents._collection import ID
 from elanus.documents._input import checked_ids
 from elanus.documents._results import as_document
-from elanus.documents._scope import Filter, make_scope
+from elanus.documents._scope import Filter, make_scope, selects
 from elanus.documents._search import make_search, run
 from elanus.documents._values import Document, Mode, RankedDocument
 from elanus.errors import ParamError, shown
 from elanus.query import mmr
-from elanus.schema import asks, number, whole
+from elanus.schema import number, whole
 
 _READ_AT_ONCE = 1000
 
@@ -45,10 +45,10 @@ class ReadingCalls(BaseStore):
         Raises:
             ParamError: if neither ids nor a filter is given: to read all, walk the store.
         """
-        if ids is None and not asks(filter):
+        if ids is None and not selects(filter):
             raise ParamError("get: give ids, a filter, or both; to read all, walk the store")
         fields = self._fields(with_vectors=with_vectors)
-        if asks(filter):
+        if selects(filter):
             rows = self._client.query(
                 self._collection, output_fields=fields, **make_scope(filter, ids, filter_params)
             )

@@ -12,10 +12,10 @@ from elanus.documents._collection import ID, METADATA, TEXT, VECTOR
 from elanus.documents._input import checked_documents, checked_ids, checked_vectors
 from elanus.documents._progress import ProgressBar
 from elanus.documents._reading import ReadingCalls
-from elanus.documents._scope import Filter, make_scope
+from elanus.documents._scope import Filter, make_scope, selects
 from elanus.documents._values import Document
 from elanus.errors import EmbeddingError, ParamError
-from elanus.schema import asks, flag
+from elanus.schema import flag
 
 _EMBEDDED_AT_ONCE = 128
 
@@ -155,9 +155,9 @@ class DocumentStore(ReadingCalls):
         Raises:
             ParamError: if neither is given: to delete all, ``clear``.
         """
-        if ids is None and not asks(filter):
+        if ids is None and not selects(filter):
             raise ParamError("delete: give ids, a filter, or both; to delete all, use clear()")
-        if asks(filter):
+        if selects(filter):
             found = self._client.delete(self._collection, **make_scope(filter, ids, filter_params))
         else:
             found = self._client.delete(self._collection, ids=checked_ids(ids))

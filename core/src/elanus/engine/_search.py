@@ -30,9 +30,9 @@ from elanus.schema import (
     RRFRanker,
     SearchParams,
     WeightedRanker,
-    asks,
     dense_vector,
     metrics_for,
+    names_something,
     sparse_vector,
 )
 
@@ -119,7 +119,7 @@ def _resolve(snapshot: Snapshot, leg: Leg) -> _Target:
 def _vector_field(snapshot: Snapshot, name: str | None) -> FieldSchema:
     vectors = snapshot.schema.vectors
     names = listed(f.name for f in vectors) or "none"
-    if not asks(name):
+    if not names_something(name):
         if len(vectors) == 1:
             return vectors[0]
         raise ParamError(f"anns_field is needed: the vector fields are {names}")

@@ -20,7 +20,6 @@ LONGEST_WAIT = 2_000_000
 """Seconds, about 23 days; SQLite counts milliseconds in 32 bits."""
 
 _MOST = 2**63 - 1
-_HAVE_TRUTH = (bool, int, str, list, tuple, dict)
 
 
 def refuse(what: str, rule: str, value: Any) -> NoReturn:
@@ -65,9 +64,16 @@ def as_written(value: Any) -> Any:
 
 
 def asks(value: Any) -> bool:
-    """Whether an argument asks for anything: None, False, 0 and what is empty do not."""
-    # Arrays have no truth value; they are here to ask.
-    return value is not None and (not isinstance(value, _HAVE_TRUTH) or bool(value))
+    """Whether an argument asks for anything: None, False and the empty text do not.
+
+    These pymilvus passes where nothing was given. 0 is a key, and an empty list is a list of none.
+    """
+    return value is not False and names_something(value)
+
+
+def names_something(value: Any) -> bool:
+    """Whether a name is given, be it a wrong one: None and the empty text are none."""
+    return value is not None and not (isinstance(value, str) and not value)
 
 
 def number(what: str, value: Any, least: float, most: float) -> float:

@@ -40,6 +40,7 @@ from collections.abc import Sequence
 from enum import IntEnum
 
 from elanus._shown import cut as cut
+from elanus._shown import encodable
 from elanus._shown import listed as listed
 from elanus._shown import quoted as quoted
 from elanus._shown import shown as shown
@@ -67,6 +68,8 @@ class ElanusError(Exception):
     default_code: int = ErrorCode.UNEXPECTED_ERROR
 
     def __init__(self, message: str = "", code: int | None = None) -> None:
+        if isinstance(message, str):
+            message = encodable(message)  # it may hold the path of a file
         super().__init__(message)
         self._message = message
         self._code = int(self.default_code if code is None else code)
@@ -212,7 +215,7 @@ class EmbeddingError(ElanusError):
         self._places = places
         text = self._name if self.place is None else f"{self._name}[{self.place}]"
         self._message = self._template.replace("{texts}", _listed(self._name, places))
-        self._message = self._message.replace("{text}", text)
+        self._message = encodable(self._message.replace("{text}", text))
         self.args = (self._message,)
 
 

@@ -229,8 +229,9 @@ class CollectionState:
             known = {key: view.parts.get(key) or Column.empty(key.kind) for key in keys}
             behind = {key: column for key, column in known.items() if column.n < view.n}
             if behind:
-                followed: dict[Hashable, Any] = {**follow_columns(db, self.tables, view, behind)}
-                view = replace(view, parts={**view.parts, **followed}, settled=set())
+                parts = dict(view.parts)
+                parts.update(follow_columns(db, self.tables, view, behind).items())
+                view = replace(view, parts=parts, settled=set())
                 if view.n >= LEAST_WORTH_SAVING:
                     return_free_memory()  # as below
             self._view = view

@@ -36,6 +36,7 @@ it is, and never an error of its own.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from enum import IntEnum
 
@@ -44,6 +45,8 @@ from elanus._shown import encodable
 from elanus._shown import listed as listed
 from elanus._shown import quoted as quoted
 from elanus._shown import shown as shown
+
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 class ErrorCode(IntEnum):
@@ -118,6 +121,8 @@ def _point_at(reason: str, expression: str, position: int | None) -> str:
         return f"filter {quoted(expression)}: {reason}" if expression else reason
     start, end = max(0, position - 60), position + 40
     around = expression[start:end].replace("\n", " ").replace("\t", " ")
+    # One letter for one, or the mark below would stand elsewhere.
+    around = _HALF.sub("\N{REPLACEMENT CHARACTER}", around)
     return f"filter, at position {position}: {reason}\n  {around}\n  {' ' * (position - start)}^"
 
 

@@ -236,7 +236,7 @@ class CollectionState:
                 if column is None or not key.is_current(column, view)
             }
             if behind:
-                parts: dict[PartKey, Any] = {**view.parts}
+                parts = dict(view.parts)
                 parts.update(follow_columns(db, self.tables, view, behind).items())
                 view = view.with_parts(parts)
                 if None in known.values():

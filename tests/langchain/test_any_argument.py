@@ -105,6 +105,20 @@ def test_any_argument_of_a_record_manager(refusals):
         assert refusals(records.delete_keys, {"keys": ["a"]}) == {}
 
 
+@pytest.mark.parametrize("wrong", [np.array(1), np.array(["x"]), "5", [1.0], True, math.nan])
+def test_a_time_that_is_no_number_is_refused_by_name(wrong):
+    with ElanusVectorStore(None, uri=":memory:", mode="text") as store:
+        records = ElanusRecordManager("n", store)
+        for is_made in (False, True):
+            for name in ("before", "after"):
+                with pytest.raises(ParamError, match=rf"^{name} must be a number"):
+                    records.list_keys(**{name: wrong})
+            if not is_made:
+                records.update(["a"])
+        assert records.list_keys(before=math.inf, after=-math.inf) == ["a"]
+        assert records.list_keys(before=np.float64(1e11), after=np.int64(0)) == ["a"]
+
+
 def test_keys_that_are_no_strings_are_not_taken_for_their_text():
     with ElanusVectorStore(None, uri=":memory:", mode="text") as store:
         records = ElanusRecordManager("n", store)

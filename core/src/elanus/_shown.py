@@ -43,8 +43,19 @@ def listed(names: Iterable[str], most: int = 20) -> str:
 
 
 def cut(text: str, most: int = LONGEST) -> str:
-    """The beginning of a text."""
-    return text if len(text) <= most else text[: most - 1] + "…"
+    """The beginning of a text, which UTF-8 can hold."""
+    short = text if len(text) <= most else text[: most - 1] + "…"
+    if short.isascii():
+        return short
+    written = encodable(short)
+    return written if len(written) <= most else written[: most - 1] + "…"
+
+
+def encodable(text: str) -> str:
+    """A text with its lone surrogates written out: whoever logs a message need not fail by them."""
+    if text.isascii():
+        return text
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _written(value: object, levels: int) -> str:

@@ -36,13 +36,17 @@ it is, and never an error of its own.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from enum import IntEnum
 
 from elanus._shown import cut as cut
+from elanus._shown import encodable
 from elanus._shown import listed as listed
 from elanus._shown import quoted as quoted
 from elanus._shown import shown as shown
+
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 class ErrorCode(IntEnum):
@@ -67,6 +71,8 @@ class ElanusError(Exception):
     default_code: int = ErrorCode.UNEXPECTED_ERROR
 
     def __init__(self, message: str = "", code: int | None = None) -> None:
+        if isinstance(message, str):
+            message = encodable(message)  # it may hold the path of a file
         super().__init__(message)
         self._message = message
         self._code = int(self.default_code if code is None else code)
@@ -115,6 +121,8 @@ def _point_at(reason: str, expression: str, position: int | None) -> str:
         return f"filter {quoted(expression)}: {reason}" if expression else reason
     start, end = max(0, position - 60), position + 40
     around = expression[start:end].replace("\n", " ").replace("\t", " ")
+    # One letter for one, or the mark below would stand elsewhere.
+    around = _HALF.sub("\N{REPLACEMENT CHARACTER}", around)
     return f"filter, at position {position}: {reason}\n  {around}\n  {' ' * (position - start)}^"
 
 
@@ -212,7 +220,7 @@ class EmbeddingError(ElanusError):
         self._places = places
         text = self._name if self.place is None else f"{self._name}[{self.place}]"
         self._message = self._template.replace("{texts}", _listed(self._name, places))
-        self._message = self._message.replace("{text}", text)
+        self._message = encodable(self._message.replace("{text}", text))
         self.args = (self._message,)
 
 

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 
 from elanus import AnnSearchRequest, RRFRanker, WeightedRanker
-from elanus.errors import DataNotMatchException, ParamError, UnsupportedError
+from elanus.errors import (
+    CollectionNotFoundError,
+    DataNotMatchException,
+    ParamError,
+    UnsupportedError,
+)
 
 
 def search(data=None, **options):
@@ -92,6 +97,26 @@ BAD_READS = {
     "nested params": (search(search_params={"params": 5}), ParamError, "params must be a dict"),
     "radius": (search(search_params={"params": {"radius": 1}}), UnsupportedError, "'radius'"),
     "grouping": (search(group_by_field="short"), UnsupportedError, "group_by_field='short'"),
+    **{
+        f"{name}={value!r}": (search(**{name: value}), UnsupportedError, f"argument {name}=")
+        for name in ("ids", "group_by_field", "group_size", "ranker")
+        for value in (0, [], {}, ())
+    },
+    "ids of an empty text": (search(ids=""), UnsupportedError, "argument ids=''"),
+    **{
+        f"anns_field={value!r}": (search(anns_field=value), ParamError, "is no vector field")
+        for value in (0, [], {}, (), False)
+    },
+    **{
+        f"metric_type={value!r}": (
+            search(search_params={"metric_type": value}),
+            ParamError,
+            "metric",
+        )
+        for value in (0, [], {}, False)
+    },
+    "list_indexes field 0": (lambda c: c.list_indexes("c", 0), ParamError, "field_name.*got 0"),
+    "compact 0": (lambda c: c.compact(0), CollectionNotFoundError, "collection 0 not found"),
     "unknown keyword": (query(foo=1), UnsupportedError, "query: the argument foo=1"),
     "unknown keyword, array": (search(foo=np.ones(2)), UnsupportedError, "argument foo="),
     "partitions": (search(partition_names=["p"]), UnsupportedError, "partitions.*'p'"),

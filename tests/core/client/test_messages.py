@@ -1,13 +1,14 @@
 """One function shows a value in a message: at most 200 characters, whatever the value is."""
 
 import enum
+import os
 import tracemalloc
 
 import numpy as np
 import pytest
 
 from elanus import DataType, DocumentStore, ElanusError, MilvusClient
-from elanus.errors import listed, quoted, shown
+from elanus.errors import EmbeddingError, FilterError, cut, listed, quoted, shown
 from unwieldy import MEGA, Failing, Long, endless
 
 
@@ -58,6 +59,42 @@ def test_a_value_of_any_kind_is_short(value):
 def test_a_short_value_is_shown_as_python_writes_it(value, text):
     assert quoted(value) == text
     assert shown(value) == f"{text} ({type(value).__name__})"
+
+
+class Half:
+    def __repr__(self):
+        return "half \ud800" + "\udfff" * 300
+
+
+@pytest.mark.parametrize("value", [Half(), [Half()], "\ud800", b"\xff"])
+def test_whatever_is_shown_can_be_written_in_utf_8(value):
+    for text in (shown(value), quoted(value), listed(["a\ud800", "b"]), cut("\udc80" * 500)):
+        assert len(text.encode()) > 0
+        assert len(text) <= 200
+
+
+def test_every_message_can_be_written_in_utf_8(tmp_path):
+    name = os.fsdecode(b"\xff.db")
+    (tmp_path / name).write_bytes(b"no database of ours, whatever its name is")
+    errors = [
+        ElanusError("a \ud800"),
+        FilterError("wrong", "a == '\ud800' or", 3),
+        EmbeddingError("{text} \udfff", [3], 0),
+        EmbeddingError("{texts}", [3, 4], None, "t\ud800"),
+    ]
+    errors[-2].blame(3, " \ud801")
+    for call in (
+        lambda: MilvusClient(tmp_path / name),
+        lambda: MilvusClient(tmp_path / "none" / name),
+        lambda: MilvusClient(":memory:").query("\ud800"),
+        lambda: MilvusClient(":memory:").create_collection("\ud800", dimension=2),
+    ):
+        with pytest.raises(ElanusError) as caught:
+            call()
+        errors.append(caught.value)
+    for error in errors:
+        for text in (str(error), error.message, repr(error), *map(str, error.args)):
+            text.encode()
 
 
 def test_a_list_of_names_is_short():

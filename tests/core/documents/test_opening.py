@@ -137,6 +137,33 @@ def test_another_analyzer_is_refused_and_none_takes_the_stored_one(open_store, t
     assert open_store(file, analyzer={"type": "standard"}).count() == 1
 
 
+@pytest.mark.parametrize("wrong", [0, False, [], (), 0.0])
+def test_what_is_no_analyzer_is_not_taken_for_none(wrong):
+    with pytest.raises(ParamError, match="analyzer_params must be a name, a mapping"):
+        DocumentStore(":memory:", analyzer=wrong)
+
+
+@pytest.mark.parametrize("wrong", [0, False, [], ()])
+def test_what_is_no_filter_is_not_taken_for_none(open_store, wrong):
+    store = open_store(":memory:")
+    store.add(["a"], ids=["a"])
+    for call in (store.get, store.delete, store.count):
+        with pytest.raises(ParamError, match="filter must be an expression or a dict"):
+            call(filter=wrong)
+    for call in (store.get, store.delete):
+        for nothing in (None, "", {}):
+            with pytest.raises(ParamError, match="give ids, a filter, or both"):
+                call(filter=nothing)
+    assert store.count({}) == 1
+
+
+@pytest.mark.parametrize("nothing", ["", {}])
+def test_an_empty_analyzer_opens_what_it_has_made(open_store, tmp_path, nothing):
+    file = tmp_path / "kb.db"
+    open_store(file, analyzer=nothing).close()
+    open_store(file, analyzer=nothing).close()
+
+
 def test_the_default_analyzer_stems_english(open_store):
     store = open_store()
     store.add(["running birds"], ids=["a"])

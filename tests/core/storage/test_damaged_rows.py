@@ -144,6 +144,31 @@ def changed_back(path, table, column, value):
 @pytest.mark.parametrize(
     "statement",
     [
+        "UPDATE c1_vectors SET v2 = NULL, v2_sum = NULL WHERE row = 4",
+        "UPDATE c1_vectors SET v4 = NULL, v4_sum = NULL WHERE row = 4",
+        "UPDATE c1_terms SET t1 = NULL, t1_sum = NULL WHERE row = 4",
+        "UPDATE c1_vectors SET v2_sum = NULL WHERE row = 4",
+        "UPDATE c1_vectors SET v3_sum = NULL WHERE row = 4",
+        "UPDATE c1_vectors SET v4_sum = NULL WHERE row = 4",
+        "UPDATE c1_terms SET t1_sum = NULL WHERE row = 4",
+        "UPDATE c1_rows SET data_sum = NULL WHERE row = 4",
+        "UPDATE c1_rows SET key_sum = NULL WHERE row = 4",
+    ],
+)
+def test_nothing_that_must_be_there_is_missed_without_an_error(closed, statement):
+    # One byte of damage makes NULL of a column, or of all.
+    sound, _ = outcomes(closed)
+    changed(closed, statement)
+    found, faults = outcomes(closed)
+    assert "damaged" in found
+    assert all(b in (a, "damaged") for a, b in zip(sound, found, strict=True))
+    assert len(faults) == 1, faults
+    assert "row 4" in faults[0]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
         "UPDATE c1_rows SET data = 'text' WHERE row = 4",
         "UPDATE c1_rows SET data = 7 WHERE row = 4",
         "UPDATE c1_rows SET data = x'' WHERE row = 4",
@@ -267,6 +292,82 @@ def test_cells_in_another_order_end_every_walk(closed):
                 except DatabaseCorruptError:
                     refused += 1
             assert refused
+
+
+TREES = ["c1_rows", "sqlite_autoindex_c1_rows_1", "c1_vectors", "c1_terms", "c1_words_t1",
+         "sqlite_autoindex_c1_words_t1_1"]  # fmt: skip
+
+
+def lose_last_cell(path, tree):
+    """Two bytes of damage: what SQLite reads of a page ends before its last cell."""
+    db = sqlite3.connect(path)
+    (root,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (tree,)).fetchone()
+    db.close()
+    page = bytearray(Path(path).read_bytes())
+    place = (root - 1) * 16_384 + 3
+    cells = int.from_bytes(page[place : place + 2], "big")
+    page[place : place + 2] = (cells - 1).to_bytes(2, "big")
+    Path(path).write_bytes(page)
+
+
+def answers(client):
+    found = []
+    for call in calls(client):
+        try:
+            found.append(call())
+        except DatabaseCorruptError as error:
+            assert re.search(DAMAGED, str(error), re.DOTALL)  # noqa: PT017
+            found.append("damaged")
+    return found
+
+
+@pytest.mark.parametrize("tree", TREES)
+def test_a_page_that_loses_a_cell_gives_no_fewer_rows_without_an_error(closed, tree):
+    sound, _ = outcomes(closed)
+    lose_last_cell(closed, tree)
+    with MilvusClient(closed) as client:
+        found = answers(client)
+        assert client.verify()
+    assert "damaged" in found
+    assert all(b in (a, "damaged") for a, b in zip(sound, found, strict=True))
+
+
+def test_rows_that_came_since_the_last_look_are_all_there_or_the_file_is_damaged(closed):
+    with MilvusClient(closed) as reader, MilvusClient(closed) as writer:
+        key = key_type(reader)
+        assert len(reader.query("c")) == 10
+        writer.insert("c", [row(number, key) for number in range(11, 15)])
+        writer.delete("c", ids=[row(12, key)["id"], row(2, key)["id"]])
+        writer.upsert("c", row(3, key))
+        assert len(reader.query("c")) == 12
+        writer.delete("c", ids=[row(14, key)["id"], row(3, key)["id"]])
+        assert len(reader.query("c")) == 10
+        assert reader.verify() == []
+    changed(closed, "UPDATE sqlite_sequence SET seq = 90 WHERE name = 'c1_rows'")
+    # A gap among the numbers alone loses no row.
+    with MilvusClient(closed) as reader, MilvusClient(closed) as writer:
+        assert len(reader.query("c")) == 10
+        writer.insert("c", row(20, key))
+        assert len(reader.query("c")) == 11
+        assert reader.verify() == []
+
+
+def test_a_row_that_is_lost_between_two_looks_is_missed(closed):
+    with MilvusClient(closed) as reader, MilvusClient(closed) as writer:
+        key = key_type(reader)
+        assert len(reader.query("c")) == 10
+        writer.insert("c", [row(number, key) for number in range(11, 15)])
+        with writer._database.file.write("lose a row") as db:
+            (page,) = db.row("SELECT rootpage FROM sqlite_master WHERE name = 'c1_rows'")
+            db.execute("PRAGMA writable_schema = 1")
+            db.execute(
+                "INSERT INTO sqlite_master VALUES('table', 'bare', 'bare', ?, "
+                "'CREATE TABLE bare(row INTEGER PRIMARY KEY, pk, key_sum, data_sum, data)')",
+                (page,),
+            )
+        changed(closed, "DELETE FROM bare WHERE row = 12")
+        with pytest.raises(DatabaseCorruptError, match=r"13 rows, and its index more"):
+            reader.query("c")
 
 
 # --- what is no damage ---------------------------------------------------------------------------

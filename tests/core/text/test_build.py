@@ -169,6 +169,12 @@ BAD = {
     "length is no truth value": (one({"type": "length", "max": True}), "'max' .* got True"),
     "length that keeps nothing": (one({"type": "length", "min": 3, "max": 2}), "min 3 and max 2"),
     "length below zero": (one({"type": "length", "min": -1}), "min -1"),
+    "length beyond all": (one({"type": "length", "max": 10**5000}), "'max' .* fit in 64 bits"),
+    "length below all": (
+        one({"type": "length", "max": 5, "min": -(10**5000)}),
+        "'min' .* fit in 64 bits",
+    ),
+    "version beyond all": ({"tokenizer": "standard", "version": 2**63}, "'version' .* 64 bits"),
     "stop without words": (one("stop"), "needs the option 'stop_words'"),
     "stop words of a wrong type": (stop([1]), r"list of strings, got \[1\]"),
     "stop words in a mapping": (stop({"a": 1}), "list of strings"),

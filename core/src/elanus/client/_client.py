@@ -29,7 +29,6 @@ from elanus.schema import (
     as_ranker,
     as_schema,
     as_search,
-    asks,
     check_name,
     check_options,
     flag,
@@ -37,6 +36,7 @@ from elanus.schema import (
     is_whole,
     make_field,
     mapping,
+    names_something,
     output_names,
     text,
     whole,
@@ -90,7 +90,7 @@ class MilvusClient:
     ) -> None:
         del user, password, token  # a file has no users
         check_options("MilvusClient", kwargs)
-        if asks(db_name) and text("db_name", db_name) != "default":
+        if names_something(db_name) and text("db_name", db_name) != "default":
             raise UnsupportedError(
                 f"db_name {quoted(db_name)}: a file is one database, named 'default'"
             )
@@ -165,7 +165,7 @@ class MilvusClient:
     def prepare_index_params(field_name: str = "", **kwargs: Any) -> IndexParams:
         """Index parameters to be filled with ``add_index``."""
         params = IndexParams()
-        if asks(field_name):
+        if names_something(field_name):
             params.add_index(field_name, **kwargs)
         return params
 
@@ -321,7 +321,7 @@ class MilvusClient:
         """Names of a collection's indexes, or of those on one field."""
         check_options("list_indexes", kwargs)
         indexes = self._database.catalogue().collection(collection_name).indexes.values()
-        asked = text("field_name", field_name) if asks(field_name) else ""
+        asked = text("field_name", field_name) if names_something(field_name) else ""
         return [i.name for i in indexes if asked in ("", i.field)]
 
     def describe_index(
@@ -421,7 +421,7 @@ class MilvusClient:
         """
         text("target_size_unit", target_size_unit)
         check_options("compact", {"target_size": target_size, **kwargs}, timeout)
-        if asks(collection_name):
+        if names_something(collection_name):
             self._database.catalogue().collection(collection_name)
         self._database.compact()
         return 0

@@ -19,7 +19,7 @@ from elanus.schema import (
     DataType,
     Function,
     FunctionType,
-    asks,
+    names_something,
     refuse,
 )
 from elanus.text import build_analyzer
@@ -92,7 +92,7 @@ def open_collection(
     """
     if not client.has_collection(name):
         made = Layout(embedding.name, embedding.dim) if embedding else Layout(None, dim)
-        _create(client, name, made, analyzer if asks(analyzer) else DEFAULT_ANALYZER)
+        _create(client, name, made, analyzer if names_something(analyzer) else DEFAULT_ANALYZER)
     properties = client.describe_collection(name)["properties"]
     if _ANALYZER not in properties:
         raise ParamError(
@@ -137,7 +137,7 @@ def _create(client: MilvusClient, name: str, made: Layout, analyzer: Any) -> Non
 
 
 def _check_analyzer(name: str, properties: Mapping[str, Any], analyzer: Any) -> None:
-    if analyzer is None:
+    if not names_something(analyzer):
         return
     asked = build_analyzer(analyzer).identity
     if asked != properties[_ANALYZER]:

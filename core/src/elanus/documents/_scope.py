@@ -17,6 +17,11 @@ Filter: TypeAlias = str | Mapping[str, Any] | None
 _AMONG = f"{ID} in {{ids_}}"
 
 
+def selects(filter: Any) -> bool:
+    """Whether a filter is given: None, ``""`` and ``{}`` let everything pass."""
+    return filter is not None and not (isinstance(filter, (str, Mapping)) and not filter)
+
+
 def make_scope(
     filter: Filter, ids: Any = None, given: Mapping[str, Any] | None = None
 ) -> Expression | None:

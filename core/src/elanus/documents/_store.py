@@ -31,13 +31,13 @@ from elanus.documents._input import (
     checked_documents,
     checked_ids,
 )
-from elanus.documents._scope import Filter, make_scope
+from elanus.documents._scope import Filter, make_scope, selects
 from elanus.documents._search import find, make_search
 from elanus.documents._values import Document, EmbeddingFunction, Mode, RankedDocument
 from elanus.errors import EmbeddingError, ParamError, quoted, shown
 from elanus.progress import ProgressBar
 from elanus.query import mmr
-from elanus.schema import asks, checked_vectors, flag, number, text, whole
+from elanus.schema import checked_vectors, flag, number, text, whole
 
 _EMBEDDED_AT_ONCE = 128
 _READ_AT_ONCE = 1000
@@ -271,9 +271,9 @@ class DocumentStore(HasWorker):
         Raises:
             ParamError: if neither is given: to delete all, ``clear``.
         """
-        if ids is None and not asks(filter):
+        if ids is None and not selects(filter):
             raise ParamError("delete: give ids, a filter, or both; to delete all, use clear()")
-        if asks(filter):
+        if selects(filter):
             found = self._client.delete(
                 self._collection, filter=make_scope(filter, ids, filter_params)
             )
@@ -308,10 +308,10 @@ class DocumentStore(HasWorker):
         Raises:
             ParamError: if neither ids nor a filter is given: to read all, walk the store.
         """
-        if ids is None and not asks(filter):
+        if ids is None and not selects(filter):
             raise ParamError("get: give ids, a filter, or both; to read all, walk the store")
         fields = self._all_fields if flag("with_vectors", with_vectors) else FIELDS
-        if asks(filter):
+        if selects(filter):
             rows = self._client.query(
                 self._collection,
                 output_fields=fields,

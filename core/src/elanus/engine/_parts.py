@@ -6,7 +6,7 @@ are no longer in the file; their slots are dead, and hold nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -107,6 +107,7 @@ class TextKey(PartKey):
             # The log may have been trimmed since: then it no longer says which terms are gone.
             part = part if part.last_delete >= tables.floor(db) else None
         if part is None:
+            tables.check_words(db, self.field)
             part = TextPart(Bm25Index.empty(k1=self.k1, b=self.b), view.last_delete)
         index = part.index
         if part.last_delete < view.last_delete and index.n:
@@ -151,9 +152,7 @@ class ColumnKey(PartKey):
     def follow(self, db: Connection, tables: Tables, view: View, part: Column | None) -> Column:
         """See `PartKey`."""
         column = Column.empty(self.kind) if part is None else part
-        for documents in documents_since(db, tables, view, column.n):
-            column = column.append(extract_path(documents, self.path))
-        return column
+        return follow_columns(db, tables, view, {self: column})[self]
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +170,47 @@ class PrimaryKeyColumn(PartKey):
         del db, tables
         column = Column.empty(self.kind) if part is None else part
         return column.append(view.keys[column.n :].tolist())
+
+
+def follow_columns(
+    db: Connection, tables: Tables, view: View, columns: Mapping[ColumnKey, Column]
+) -> dict[ColumnKey, Column]:
+    """Columns extended to all slots of the view; those that cover equally many by one pass."""
+    found = {}
+    for covered in {column.n for column in columns.values()}:
+        together = {key: column for key, column in columns.items() if column.n == covered}
+        for documents in documents_since(db, tables, view, covered):
+            read = _Documents(documents, are_many=len(together) > 1)
+            together = {key: read.append_to(column, key) for key, column in together.items()}
+        found.update(together)
+    return found
+
+
+class _Documents:
+    """Some documents, of which paths are read: what many paths share is looked at once."""
+
+    def __init__(self, documents: list[dict[str, Any]], *, are_many: bool) -> None:
+        self._documents = documents
+        self._are_many = are_many
+        self._parents: dict[Path, tuple[list[Any], set[str] | None]] = {}
+
+    def append_to(self, column: Column, key: ColumnKey) -> Column:
+        """A column with what stands at its path in the documents behind its values."""
+        *way, last = key.path
+        parents, names = self._at(tuple(way))
+        if names is not None and key.kind.type is FieldType.JSON and last not in names:
+            # Thousands of keys that no document has are easily asked for.
+            return column.append_missing(len(parents))
+        return column.append(extract_path(parents, (last,)))
+
+    def _at(self, way: Path) -> tuple[list[Any], set[str] | None]:
+        """What stands at a path, and the names of all keys there if that is worth a look."""
+        if way not in self._parents:
+            values, names = extract_path(self._documents, way), None
+            if self._are_many and not any(isinstance(v, list) for v in values):
+                names = set().union(*(v for v in values if isinstance(v, dict)))
+            self._parents[way] = values, names
+        return self._parents[way]
 
 
 def documents_since(

@@ -29,9 +29,9 @@ from elanus.schema import (
     RRFRanker,
     SearchRequest,
     WeightedRanker,
-    asks,
     dense_matrix,
     metrics_for,
+    names_something,
     sparse_vector,
 )
 
@@ -216,7 +216,7 @@ def _key_of(snapshot: Snapshot, f: FieldSchema, metric: Metric) -> PartKey:
 def _vector_field(snapshot: Snapshot, name: str | None) -> FieldSchema:
     vectors = snapshot.schema.vectors
     names = listed(f.name for f in vectors) or "none"
-    if not asks(name):
+    if not names_something(name):
         if len(vectors) == 1:
             return vectors[0]
         raise ParamError(f"anns_field is needed: the vector fields are {names}")

@@ -6,7 +6,7 @@ commit. Filters read their columns from here, and their masks are kept here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from collections.abc import Collection as Several
 from dataclasses import dataclass, field
 from functools import reduce
@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from elanus.engine._parts import Path, TextKey, TextPart, column_key
+from elanus.engine._parts import ColumnKey, Path, TextKey, TextPart, column_key
 from elanus.engine._state import CollectionState, OutdatedSnapshotError
 from elanus.engine._view import PartKey, View
 from elanus.query import Column, Expression, evaluate
@@ -96,20 +96,26 @@ class Snapshot:
     def _followed(self, key: PartKey) -> Any:
         part = self.view.part(key)
         if part is None:
-            view = self.state.with_part(self.db, self.info, self._seq, key)
-            if view.numbering is not self.view.numbering:
-                # Slots were numbered afresh meanwhile: masks and slots known so far are void.
-                raise OutdatedSnapshotError
-            self.view = view
-            part = view.parts[key]
+            self._show(self.state.with_part(self.db, self.info, self._seq, key))
+            part = self.view.parts[key]
         return part
+
+    def _show(self, view: View) -> None:
+        if view.numbering is not self.view.numbering:
+            # Slots were numbered afresh meanwhile: masks and slots known so far are void.
+            raise OutdatedSnapshotError
+        self.view = view
 
     # --- column source of filters ----------------------------------------------------------
 
-    def column(self, path: Path) -> Column:
-        """The values of a field or path by slot."""
-        column: Column = self.part(column_key(self.schema, path))
-        return column
+    def columns(self, paths: Iterable[Path]) -> dict[Path, Column]:
+        """The values of fields and paths by slot. Those that are behind come of one pass."""
+        keys = {path: column_key(self.schema, path) for path in paths}
+        stored = [key for key in keys.values() if isinstance(key, ColumnKey)]
+        behind = [key for key in stored if self.view.part(key) is None]
+        if behind:
+            self._show(self.state.with_columns(self.db, self.info, self._seq, behind))
+        return {path: self.part(key) for path, key in keys.items()}
 
     def text_match(self, field: str, text: str, minimum: int) -> NDArray[np.bool_]:
         """The slots whose text holds at least ``minimum`` of the terms of ``text``."""

@@ -30,11 +30,18 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
-from elanus.engine._parts import DenseKey, TextKey, TextPart, field_kinds
+from elanus.engine._parts import (
+    ColumnKey,
+    DenseKey,
+    TextKey,
+    TextPart,
+    field_kinds,
+    follow_columns,
+)
 from elanus.engine._view import PartKey, View, empty_view, follow
 from elanus.engine.saved._held import SavedView
 from elanus.engine.saved._saved import Restored, SavedFiles
@@ -42,7 +49,7 @@ from elanus.engine.upkeep._memory import return_free_memory
 from elanus.engine.upkeep._thresholds import Thresholds
 from elanus.errors import DatabaseCorruptError, DatabaseFormatError, quoted
 from elanus.index import Approximate, DenseIndex, bm25_from_arrays
-from elanus.query import FieldKind
+from elanus.query import Column, FieldKind
 from elanus.schema import DataType, IndexSpec, Schema
 from elanus.storage import (
     Apart,
@@ -207,13 +214,47 @@ class CollectionState:
                 self._tidy(key, view.parts[key])
             return view
 
+    def with_columns(
+        self, db: Connection, info: CollectionInfo, seq: int, keys: Iterable[ColumnKey]
+    ) -> View:
+        """The view of commit ``seq`` with some columns brought up to it, by one pass over the rows.
+
+        Raises:
+            OutdatedSnapshotError: if a newer view was published meanwhile.
+        """
+        return self._apart.run(lambda: self._with_columns(db, info, seq, keys))
+
+    def _with_columns(
+        self, db: Connection, info: CollectionInfo, seq: int, keys: Iterable[ColumnKey]
+    ) -> View:
+        with self._lock:
+            view = self._followed(db, info, seq)
+            known: dict[ColumnKey, Column | None] = {key: view.parts.get(key) for key in keys}
+            behind = {
+                key: Column.empty(key.kind) if column is None else column
+                for key, column in known.items()
+                if column is None or not key.is_current(column, view)
+            }
+            if behind:
+                parts = dict(view.parts)
+                parts.update(follow_columns(db, self.tables, view, behind).items())
+                view = view.with_parts(parts)
+                if None in known.values():
+                    self._return_memory(view)
+            self.view = view
+            return view
+
     def _follow(self, db: Connection, view: View, key: PartKey, part: Any) -> Any:
         followed = key.follow(db, self.tables, view, part)
-        if part is None and view.n >= self.thresholds.text_rows:
-            # What was read is several times what is kept of it. Now, and not in the background:
-            # the C library would let the next searches wait for it.
-            return_free_memory()
+        if part is None:
+            self._return_memory(view)
         return followed
+
+    def _return_memory(self, view: View) -> None:
+        """After a part was made: what was read is several times what is kept of it."""
+        if view.n >= self.thresholds.text_rows:
+            # Now, and not in the background: the C library would let the next searches wait for it.
+            return_free_memory()
 
     def _saved_text(self, key: TextKey, view: View) -> TextPart | None:
         """The text index that was saved, if it fits the view and is sound."""

@@ -157,14 +157,20 @@ def follow(
             "before it; restore it from a backup"
         )
     alive, count = view.alive, view.count
+    deleted = np.zeros(0, dtype=np.int64)
     if last_delete > view.last_delete:
-        gone = view.slots_of(tables.deletes_since(db, view.last_delete))
+        deleted = tables.deletes_since(db, view.last_delete)
         alive = alive.copy()
-        alive[gone] = False
+        alive[view.slots_of(deleted)] = False
         count = int(np.count_nonzero(alive))
     if view.n >= rebuild_slots and count * 2 < view.n:
         fresh = empty_view(info.generation, text_keys=view.keys.dtype == object)
         return follow(db, info, tables, fresh, seq, rebuild_slots)
+    last_row = tables.last_row(db)
+    # Each number that was given since is that of a row, or of one that was deleted again.
+    came = len(new_rows) + int(np.count_nonzero(deleted > view.last_row))
+    if view.n == 0 or came != last_row - view.last_row:
+        tables.check_count(db, count + len(new_rows))
     if len(new_rows):
         alive = np.concatenate([alive, np.ones(len(new_rows), dtype=bool)])
     rows, keys = view.grown or (Growing.of(view.rows), Growing.of(view.keys))
@@ -172,7 +178,7 @@ def follow(
     return replace(
         view,
         seq=seq,
-        last_row=max(view.last_row, tables.last_row(db)),
+        last_row=max(view.last_row, last_row),
         last_delete=last_delete,
         rows=rows.array,
         keys=keys.array,

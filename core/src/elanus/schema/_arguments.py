@@ -23,7 +23,6 @@ LONGEST_WAIT = 2_000_000
 """Seconds, about 23 days; SQLite counts milliseconds in 32 bits."""
 
 _MOST = 2**63 - 1
-_HAVE_TRUTH = (bool, int, str, list, tuple, dict)
 
 # Accepted by every call, since they change nothing here: reads see every commit before them,
 # nothing is loaded or replicated, and no call waits for a server.
@@ -32,6 +31,8 @@ _HARMLESS = frozenset(
      "replica_number", "resource_groups", "refresh", "skip_load_dynamic_field", "sync",
      "num_shards", "num_partitions", "is_clustering", "is_l0", "context"}
 )  # fmt: skip
+
+_KEYS = frozenset({"ids", "pks"})  # where the empty text is a key
 
 
 def refuse(what: str, rule: str, value: Any) -> NoReturn:
@@ -78,9 +79,16 @@ def as_written(value: Any) -> Any:
 
 
 def asks(value: Any) -> bool:
-    """Whether an argument asks for anything: None, False, 0 and what is empty do not."""
-    # Arrays have no truth value; they are here to ask.
-    return value is not None and (not isinstance(value, _HAVE_TRUTH) or bool(value))
+    """Whether an argument asks for anything: None, False and the empty text do not.
+
+    These pymilvus passes where nothing was given. 0 is a key, and an empty list is a list of none.
+    """
+    return value is not False and names_something(value)
+
+
+def names_something(value: Any) -> bool:
+    """Whether a name is given, be it a wrong one: None and the empty text are none."""
+    return value is not None and not (isinstance(value, str) and not value)
 
 
 def number(what: str, value: Any, least: float, most: float) -> float:
@@ -203,13 +211,14 @@ def check_options(
         partitions: those that are named: a collection has one.
 
     Raises:
-        UnsupportedError: naming the keyword; a value of None, False or nothing asks for nothing.
+        UnsupportedError: naming the keyword; None, False and the empty text ask for nothing.
         ParamError: if the timeout is no number of seconds.
     """
     if timeout is not None:
         seconds(f"{call}: timeout", timeout)
     for key, value in given.items():
-        if key not in _HARMLESS and asks(value):
+        is_given = value is not None if key in _KEYS else asks(value)
+        if is_given and key not in _HARMLESS:
             raise UnsupportedError(
                 f"{call}: the argument {cut(key)}={quoted(value)} is not supported"
             )

@@ -291,7 +291,8 @@ def as_schema(schema: Any) -> Schema:
     except AttributeError:
         raise ParamError(f"{quoted(schema)} is no CollectionSchema") from None
     for name in _NOT_HERE:
-        if asks(getattr(schema, name, None)):
+        other = getattr(schema, name, None)
+        if asks(other) and not (isinstance(other, list) and not other):
             raise UnsupportedError(f"schema: {name} is not supported")
     given["description"] = given["description"] or ""
     return CollectionSchema(**given).freeze()

@@ -19,9 +19,9 @@ from elanus.errors import (
 )
 from elanus.schema._arguments import (
     as_written,
-    asks,
     flag,
     mapping,
+    names_something,
     number,
     refuse,
     text,
@@ -202,7 +202,7 @@ def make_spec(schema: Schema, f: FieldSchema, options: IndexParam) -> IndexSpec:
     types = _types_for(f)
     configs = dict(options.configs)
     nested = configs.pop("index_type", None)
-    asked = next((v for v in (options.index_type, nested) if asks(v)), "AUTOINDEX")
+    asked = next((v for v in (options.index_type, nested) if names_something(v)), "AUTOINDEX")
     written = (word(asked) or quoted(asked)).upper()
     index_type = next((t for t in types if t.value == written), None)
     if index_type is None:
@@ -215,7 +215,7 @@ def make_spec(schema: Schema, f: FieldSchema, options: IndexParam) -> IndexSpec:
     if index_type.needs_faiss:
         _check_faiss(f, index_type, params)
     given: Any = options.index_name
-    name = check_name(given if asks(given) else f.name, "index")
+    name = check_name(given if names_something(given) else f.name, "index")
     return IndexSpec(name, f.name, index_type, metric, params)
 
 
@@ -248,7 +248,7 @@ def _metric_for(schema: Schema, f: FieldSchema, asked: Any) -> Metric | None:
     allowed = metrics_for(schema, f)
     if f.dtype not in VECTOR_TYPES:
         return None
-    metric = Metric.of(asked) if asks(asked) else allowed[0]
+    metric = Metric.of(asked) if names_something(asked) else allowed[0]
     if metric not in allowed:
         names = ", ".join(m.value for m in allowed)
         raise ParamError(f"index on {f.name!r}: metric_type {metric.value!r}; allowed: {names}")

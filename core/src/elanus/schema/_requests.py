@@ -12,11 +12,11 @@ from elanus.errors import ParamError, UnsupportedError, quoted
 from elanus.schema._arguments import (
     as_number,
     as_written,
-    asks,
     flag,
     mapping,
     members,
     names,
+    names_something,
     refuse,
     whole,
     word,
@@ -202,7 +202,7 @@ def as_search_params(raw: Mapping[str, Any] | None) -> SearchParams:
     if not options.keys() <= _USUAL:
         _check_others(options)
     counts = [_count(name, options.get(name)) for name in _COUNTS]
-    return SearchParams(Metric.of(metric).value if asks(metric) else None, *counts)
+    return SearchParams(Metric.of(metric).value if names_something(metric) else None, *counts)
 
 
 def _check_others(options: Mapping[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """Everything on the disk: the database file, what is in it, and the cache. No idea of ranking here.
 
 What the system or SQLite refuses (a full disk, a lock, damage) becomes our error in `_errors`. A
-full disk meets a write in `file/_file`, a checkpoint in `file/_turns`, and the mark in `file/_mark`.
+full disk meets a write in `file/_file`, a checkpoint in `file/_turns`, the mark in `file/_mark`.
 """
 
 from elanus.storage import _ending as ending

@@ -1,4 +1,4 @@
-"""SQLite's errors as ours: the one place where they are translated (the mark's file has its own).
+"""SQLite's errors as ours: the one place where they are translated.
 
 A full disk is `DatabaseFullError`, however SQLite says so. What a write that met it has left in the
 log is taken back by `DatabaseFile.write`; saved views keep a reserve free (`CacheFolder`).

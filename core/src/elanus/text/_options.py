@@ -9,6 +9,7 @@ from elanus.errors import ParamError, listed, quoted
 
 T = TypeVar("T")
 _REQUIRED: Any = object()
+_BOUND = 2**63  # JSON and messages hold no integers of any size
 
 
 class Options:
@@ -46,6 +47,11 @@ class Options:
             raise ParamError(
                 f"analyzer: option {quoted(key)} of {self.owner} must be of type {kind.__name__}, "
                 f"got {quoted(value)}"
+            )
+        if isinstance(value, int) and not -_BOUND < value < _BOUND:
+            raise ParamError(
+                f"analyzer: option {quoted(key)} of {self.owner} must fit in 64 bits, got "
+                f"{quoted(value)}"
             )
         return value
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Sequence
@@ -155,13 +156,11 @@ class ElanusRecordManager(RecordManager):
             group_ids: of these sources; an empty list asks for all, as LangChain's own do.
             limit: how many at most.
         """
-        if not self._is_made():
-            return []
         text, params = "namespace == {namespace}", dict[str, Any](namespace=self.namespace)
-        if before is not None:
-            text, params["before"] = f"{text} and updated_at < {{before}}", before
-        if after is not None:
-            text, params["after"] = f"{text} and updated_at > {{after}}", after
+        for name, sign, given in (("before", "<", before), ("after", ">", after)):
+            if given is not None:
+                params[name] = number(name, given, -math.inf, math.inf)
+                text = f"{text} and updated_at {sign} {{{name}}}"
         limit = None if limit is None else whole("limit", limit, 0)
         sources = [] if group_ids is None else members("group_ids", "a list", group_ids)
         if sources:
@@ -169,6 +168,8 @@ class ElanusRecordManager(RecordManager):
             params["groups"] = [each for each in groups if each is not None]
             unknown = " or group_id is null" if None in groups else ""
             text = f"{text} and (group_id in {{groups}}{unknown})"
+        if not self._is_made():
+            return []
         rows = self._client.query(
             self._collection, text, ["key"], filter_params=params, limit=limit or None
         )

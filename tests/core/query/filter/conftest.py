@@ -37,6 +37,9 @@ class Rows:
     def kinds(self):
         return self.fields
 
+    def columns(self, paths):
+        return {path: self.column(path) for path in paths}
+
     def column(self, path):
         self.asked.append(path)
         name, *steps = path

@@ -74,6 +74,18 @@ def test_a_column_gives_back_what_was_appended(data):
         assert repr(values_of(column)) == repr(held)
 
 
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.lists(KINDS[-1][1], max_size=3) | st.integers(0, 3), max_size=5))
+def test_slots_without_a_value_are_as_if_each_had_been_given(pieces):
+    column, expected = Column.empty(FieldKind(FieldType.JSON)), []
+    for piece in pieces:
+        is_gap = isinstance(piece, int)
+        column = column.append_missing(piece) if is_gap else column.append(piece)
+        expected += [MISSING] * piece if is_gap else piece
+    assert column.n == len(expected)
+    assert repr(values_of(column)) == repr(expected)
+
+
 @pytest.mark.parametrize(
     ("kind", "values", "lanes"),
     [

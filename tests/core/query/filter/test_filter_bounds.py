@@ -82,6 +82,7 @@ def test_a_list_of_a_million_values_in_the_text_takes_seconds(source, text, expe
         ('s == "x{n}"', "||", [True, False]),
         ("(i == {n} and b)", "or", [True, False]),
         ("i in [{n}]", "or", [True, False]),
+        ("i + {n} == 7", "or", [True, True]),
         ("exists k", "and", [True, False]),
         ("(k is not null) is true", "&&", [True, False]),
     ],

@@ -2,12 +2,13 @@
 
 import string
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elanus.errors import FilterError
-from elanus.query import bind, check, evaluate, parse_filter
+from elanus.query import bind, check, evaluate, filter_from_dict, parse_filter
 from elanus.query.filter import _tree as tree
 
 
@@ -325,3 +326,23 @@ def test_any_text_is_a_filter_or_a_filter_error(make_rows, text):
         assert error.position is None or 0 <= error.position <= len(text)  # noqa: PT017
     else:
         assert evaluate(expression, source).shape == (1,)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [np.array(1), np.array("x"), np.array(1, dtype=object), np.ma.masked, np.ma.array(1.0)],
+)
+@pytest.mark.parametrize("wrap", [lambda v: v, lambda v: [1, v], lambda v: [[v]]])
+def test_an_array_without_a_dimension_is_no_value(value, wrap):
+    for text in ("i == {x}", "i in {x}"):
+        with pytest.raises(FilterError, match=r"template \{x\} is of type \w+: .*give a bool, int"):
+            bind(parse_filter(text), {"x": wrap(value)})
+    with pytest.raises(FilterError, match=r"key 'k' is of type \w+: "):
+        filter_from_dict({"k": wrap(value)}, "metadata")
+
+
+def test_numbers_and_lists_of_numpy_are_values(make_rows):
+    source = make_rows([{"i": 1}, {"i": 2}])
+    for value in (np.int64(1), np.float32(1), np.array([1]), [np.int8(1)], np.array([[1]])[0]):
+        text = "i == {x}" if isinstance(value, np.generic) else "i in {x}"
+        assert evaluate(bind(parse_filter(text), {"x": value}), source).tolist() == [True, False]

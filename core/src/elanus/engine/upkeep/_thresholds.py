@@ -1,6 +1,6 @@
 """When upkeep is worth its while: sizes and seconds, as one value that is passed in.
 
-The sizes of graphs have their defaults, and the reasons for them, beside `wants_graph` of the index.
+The sizes of graphs have their defaults, with the reasons, beside `wants_graph` of the index.
 """
 
 from __future__ import annotations

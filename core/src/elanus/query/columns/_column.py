@@ -127,7 +127,16 @@ class Column:
         """
         if not len(values):
             return self
-        batch = convert(self.kind, values, self.strings)
+        return self._appended(convert(self.kind, values, self.strings))
+
+    def append_missing(self, count: int) -> Column:
+        """Return a column of JSON values that has ``count`` slots without any behind the present.
+
+        As ``append`` of as many ``MISSING``, without a look at each.
+        """
+        return self._appended(Converted(count, ValueType.MISSING))
+
+    def _appended(self, batch: Converted) -> Column:
         same = self.n == 0 or self.type == batch.type
         if self.kinds is not None or batch.kinds is not None or not same:
             kinds = np.full(batch.n, batch.type, np.uint8) if batch.kinds is None else batch.kinds

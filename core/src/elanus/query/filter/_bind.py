@@ -97,8 +97,10 @@ class _Conversion:
         self._inner = 0
 
     def value(self, value: Any, nesting: int) -> Any:
-        # Of dates and records, tolist() makes numbers and tuples.
-        if isinstance(value, (np.generic, np.ndarray)) and value.dtype.kind not in "mMV":
+        # Of dates and records, tolist() makes numbers and tuples; of an array without a dimension a
+        # number, for which no array stands.
+        is_array = isinstance(value, np.ndarray) and value.ndim > 0
+        if (is_array or isinstance(value, np.generic)) and value.dtype.kind not in "mMV":
             value = value.tolist()
         if isinstance(value, (list, tuple, set, frozenset)):
             return self._list(value, nesting)

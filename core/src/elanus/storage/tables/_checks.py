@@ -73,46 +73,66 @@ class Checks:
 
     # --- comparing -------------------------------------------------------------------------
 
-    def check_keys(self, rows: RowNumbers, keys: Sequence[Any], sums: Sequence[Any]) -> None:
+    def check_count(self, db: Connection, count: int) -> None:
+        """Compare the number of rows that were found with the index of keys.
+
+        Raises:
+            DatabaseCorruptError: if it differs: one of the two has lost some.
+        """
+        _check_index(db, self._names.rows, "rows", count)
+
+    def check_words(self, db: Connection, field: str) -> None:
+        """Compare the numbers of a field's terms, which have no gaps, with the index of terms."""
+        count = self._numbers.last_word(db, field) + 1
+        _check_index(db, self._names.words(field), "terms", count)
+
+    def check_keys(
+        self, db: Connection, rows: RowNumbers, keys: Sequence[Any], sums: Sequence[Any]
+    ) -> None:
         """Compare primary keys with their checksums.
 
         Raises:
             DatabaseCorruptError: if one differs; so do the others here.
         """
         _check_types("primary key", rows, keys, {self._names.key_class})
-        _check_sums("primary key", rows, sums, self.key_sums(rows, keys))
+        self._check_sums(db, "primary key", rows, sums, self.key_sums(rows, keys))
 
-    def check_data(self, rows: RowNumbers, blobs: Sequence[Any], sums: Sequence[Any]) -> None:
+    def check_data(
+        self, db: Connection, rows: RowNumbers, blobs: Sequence[Any], sums: Sequence[Any]
+    ) -> None:
         """Compare the JSON of rows with its checksums."""
         _check_types("data", rows, blobs, {bytes})
-        _check_sums("data", rows, sums, self.data_sums(rows, blobs))
+        self._check_sums(db, "data", rows, sums, self.data_sums(rows, blobs))
 
     def check_blobs(
-        self, field: str, rows: RowNumbers, blobs: Sequence[Any], sums: Sequence[Any]
-    ) -> None:
+        self, db: Connection, field: str, rows: RowNumbers, blobs: Sequence[Any],
+        sums: Sequence[Any],
+    ) -> None:  # fmt: skip
         """Compare the vectors or terms of a field with their checksums."""
         self._check_shape(field, rows, blobs)
-        _check_sums(field, rows, sums, self.blob_sums(field, rows, blobs))
+        self._check_sums(db, field, rows, sums, self.blob_sums(field, rows, blobs))
 
     def dense(
-        self, field: str, rows: RowNumbers, blobs: Sequence[Any], sums: Sequence[Any]
-    ) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+        self, db: Connection, field: str, rows: RowNumbers, blobs: Sequence[Any],
+        sums: Sequence[Any],
+    ) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:  # fmt: skip
         """Compare dense vectors with their checksums; which rows have one, and the vectors."""
         kept = self._check_shape(field, rows, blobs)
         names = self._names
         matrix = decode_dense(kept, names.dims[field])
         if len(kept) == len(blobs):
             starts = rows + names.seeds[names.column(field)]
-            _check_sums(field, rows, sums, _of_words(starts, matrix.view("<u4")))
+            self._check_sums(db, field, rows, sums, _of_words(starts, matrix.view("<u4")))
             return np.ones(len(blobs), dtype=bool), matrix
-        _check_sums(field, rows, sums, self.blob_sums(field, rows, blobs))
+        self._check_sums(db, field, rows, sums, self.blob_sums(field, rows, blobs))
         return np.array([blob is not None for blob in blobs], dtype=bool), matrix
 
     def sparse(
-        self, field: str, rows: RowNumbers, blobs: Sequence[Any], sums: Sequence[Any]
-    ) -> Csr:
+        self, db: Connection, field: str, rows: RowNumbers, blobs: Sequence[Any],
+        sums: Sequence[Any],
+    ) -> Csr:  # fmt: skip
         """Compare sparse vectors with their checksums; the vectors."""
-        self.check_blobs(field, rows, blobs, sums)
+        self.check_blobs(db, field, rows, blobs, sums)
         return decode_sparse(blobs)
 
     def terms(
@@ -120,7 +140,7 @@ class Checks:
         sums: Sequence[Any],
     ) -> Csr:  # fmt: skip
         """Compare terms with their checksums and the vocabulary; the terms."""
-        self.check_blobs(field, rows, blobs, sums)
+        self.check_blobs(db, field, rows, blobs, sums)
         offsets, terms, counts = decode_terms(blobs)
         # Whoever counts terms makes room for the largest number.
         wrong = (terms > self._numbers.last_word(db, field)) | (counts == 0)
@@ -130,8 +150,10 @@ class Checks:
         return offsets, terms, counts
 
     def _check_shape(self, field: str, rows: RowNumbers, blobs: Sequence[Any]) -> Sequence[bytes]:
-        """Check that each BLOB holds whole records; those that are not null."""
+        """Check that each BLOB is there and holds whole records; those that are not null."""
         _check_types(f"field {field!r}", rows, blobs, {bytes, type(None)})
+        if field not in self._names.nullable and None in blobs:
+            raise damaged(int(rows[blobs.index(None)]), f"field {field!r} is missing")
         kept = [blob for blob in blobs if blob is not None] if None in blobs else blobs
         dim = self._names.dims.get(field)
         record = TERM if field in self._names.term_columns else COMPONENT
@@ -140,6 +162,21 @@ class Checks:
                 place = next(i for i, b in enumerate(blobs) if b is not None and len(b) == length)
                 raise damaged(int(rows[place]), f"field {field!r} has {length} bytes")
         return kept
+
+    def _check_sums(
+        self,
+        db: Connection,
+        what: str,
+        rows: Iterable[int],
+        stored: Sequence[Any],
+        found: Sequence[int | None],
+    ) -> None:
+        if list(stored) == found:
+            return
+        may_lack = None in stored and self._names.are_upgraded(db)
+        for row, kept, counted in zip(rows, stored, found, strict=True):
+            if kept != counted and not (kept is None and may_lack):
+                raise damaged(int(row), f"its {what} is not what was written")
 
 
 def damaged(row: int, what: str) -> DatabaseCorruptError:
@@ -171,15 +208,18 @@ def _check_types(what: str, rows: Iterable[int], values: Sequence[Any], types: s
             raise damaged(int(row), f"its {what} is of type {type(value).__name__}")
 
 
-def _check_sums(
-    what: str, rows: Iterable[int], stored: Sequence[Any], found: Sequence[int | None]
-) -> None:
-    if list(stored) == found:
-        return
-    for row, kept, counted in zip(rows, stored, found, strict=True):
-        # Rows of format 1 have no checksums.
-        if kept != counted and kept is not None:
-            raise damaged(int(row), f"its {what} is not what was written")
+def _check_index(db: Connection, table: str, what: str, count: int) -> None:
+    # No further than needed: on damaged pages a walk may have no end.
+    (found,) = db.row(
+        f"SELECT count(*) FROM (SELECT 1 FROM {table} INDEXED BY sqlite_autoindex_{table}_1 "
+        "LIMIT ?)", (count + 1,),
+    )  # fmt: skip
+    if found != count:
+        either = "more" if found > count else f"{found}"
+        raise DatabaseCorruptError(
+            f"table {table} of the file is damaged: it has {count} {what}, and its index {either}; "
+            "restore it from a backup"
+        )
 
 
 def _of_blobs(starts: NDArray[np.int64], blobs: Iterable[bytes]) -> list[int]:

@@ -45,7 +45,7 @@ class Fetching:
                 # For a few rows numpy takes longer than all the rest, so `check_data` is only
                 # called to say what is wrong; or that there is no checksum.
                 if type(data) is not bytes or zlib.crc32(data, row + seed) != kept:
-                    self._checks.check_data(np.array([row]), [data], [kept])
+                    self._checks.check_data(db, np.array([row]), [data], [kept])
                 if key != wanted[row]:
                     raise damaged(row, f"its key is {key!r:.100}, not {wanted[row]!r:.100}")
                 try:
@@ -64,7 +64,7 @@ class Fetching:
         columns = f"row, {column}, {column}_sum"
         for picked in _pick(db, columns, self._names.vectors, "row", rows):
             numbers, blobs, sums = zip(*picked, strict=True)
-            self._checks.check_blobs(field, np.array(numbers, dtype=np.int64), blobs, sums)
+            self._checks.check_blobs(db, field, np.array(numbers, dtype=np.int64), blobs, sums)
             found.update(zip(numbers, blobs, strict=True))
         return found
 
@@ -80,7 +80,7 @@ class Fetching:
         found: list[int] = []
         for picked in _pick(db, "row, pk, key_sum", self._names.rows, "pk", keys):
             numbers, there, sums = zip(*picked, strict=True)
-            self._checks.check_keys(np.array(numbers, dtype=np.int64), there, sums)
+            self._checks.check_keys(db, np.array(numbers, dtype=np.int64), there, sums)
             found += numbers
         return found
 

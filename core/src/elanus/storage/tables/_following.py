@@ -34,7 +34,7 @@ class Following:
         pieces: list[RowNumbers] = []
         keys: list[Any] = []
         for found, picked, sums in walk(db, self._names.rows, ("pk", "key_sum"), row):
-            self._checks.check_keys(found, picked, sums)
+            self._checks.check_keys(db, found, picked, sums)
             pieces.append(found)
             keys += picked
         if not pieces:
@@ -47,7 +47,7 @@ class Following:
     def data_since(self, db: Connection, row: int, most: int) -> tuple[RowNumbers, Sequence[bytes]]:
         """Numbers and JSON of the first ``most`` rows after ``row``, in order."""
         rows, blobs, sums = _since(db, self._names.rows, ("data", "data_sum"), row, most)
-        self._checks.check_data(rows, blobs, sums)
+        self._checks.check_data(db, rows, blobs, sums)
         return rows, blobs
 
     def dense_since(
@@ -55,14 +55,14 @@ class Following:
     ) -> tuple[RowNumbers, NDArray[np.bool_], NDArray[np.float32]]:
         """Of the first ``most`` rows after ``row``: numbers, which have a vector, the vectors."""
         rows, blobs, sums = self._blobs_since(db, self._names.vectors, field, row, most)
-        return rows, *self._checks.dense(field, rows, blobs, sums)
+        return rows, *self._checks.dense(db, field, rows, blobs, sums)
 
     def sparse_since(
         self, db: Connection, field: str, row: int, most: int
     ) -> tuple[RowNumbers, Csr]:
         """Numbers and sparse vectors of the first ``most`` rows after ``row``, in order."""
         rows, blobs, sums = self._blobs_since(db, self._names.vectors, field, row, most)
-        return rows, self._checks.sparse(field, rows, blobs, sums)
+        return rows, self._checks.sparse(db, field, rows, blobs, sums)
 
     def terms_since(
         self, db: Connection, field: str, row: int, most: int

@@ -21,6 +21,7 @@ class Names:
         rows, vectors, terms, deletes: names of the tables.
         vector_columns, term_columns: by field. They are numbered by the field's place in the
             schema, so no name needs quoting.
+        nullable: the vector fields that may lack a vector.
         dims: of the dense vector fields.
         key_class: the type of a primary key.
         seeds: by column, what tells its checksums from those of others, as pages can change places.
@@ -39,6 +40,7 @@ class Names:
             f.name: f"v{places[f.name]}" for f in (*schema.dense, *schema.sparse)
         }
         self.term_columns = {f.name: f"t{places[f.name]}" for f in schema.analysed}
+        self.nullable = {f.name for f in (*schema.dense, *schema.sparse) if f.nullable}
         self._columns = {**self.vector_columns, **self.term_columns}
         self.seeds = {
             column: zlib.crc32(f"{collection} {column}".encode())
@@ -92,6 +94,13 @@ class Names:
         ):
             for column in columns:
                 db.execute(f"ALTER TABLE {table} ADD COLUMN {column}_sum INTEGER")
+
+    def are_upgraded(self, db: Connection) -> bool:
+        """Whether rows may be from format 1, without checksums: these columns were added last."""
+        (last,) = db.row(
+            "SELECT name FROM pragma_table_info(?) ORDER BY cid DESC LIMIT 1", (self.rows,)
+        )
+        return bool(last == "data_sum")
 
     def drop(self, db: Connection) -> None:
         """Drop the tables."""

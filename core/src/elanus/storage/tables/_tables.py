@@ -35,6 +35,7 @@ class Tables:
         self.logged_deletes = numbers.logged_deletes
 
         self.checks = checks = Checks(names, numbers)
+        self.check_count, self.check_words = checks.check_count, checks.check_words
         writing = RowWriting(names, numbers, checks)
         self.add, self.remove = writing.add, writing.remove
         self.check_new, self.trim_deletes = writing.check_new, writing.trim_deletes

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from elanus.errors import DatabaseCorruptError, ElanusError
-from elanus.schema import DataType, FieldSchema
+from elanus.schema import DataType
 from elanus.storage._errors import DECODING, is_refusal
 from elanus.storage._sqlite import Connection, Error, InterruptError
 from elanus.storage.tables._catalogue import CollectionInfo, collections_of, read_state
@@ -128,14 +128,13 @@ def _collection_faults(db: Connection, info: CollectionInfo) -> Iterator[str]:
         return
     checks: list[Iterator[str]] = [
         _row_faults(db, info, tables),
-        _each(db, names.rows, "pk", check.check_keys),
-        _each(db, names.rows, "data", check.check_data),
+        _each(db, names.rows, "pk", partial(check.check_keys, db)),
+        _each(db, names.rows, "data", partial(check.check_data, db)),
         _json_faults(db, names),
     ]
     for f in (*info.schema.dense, *info.schema.sparse):
-        blobs = partial(check.check_blobs, f.name)
+        blobs = partial(check.check_blobs, db, f.name)
         checks.append(_each(db, names.vectors, names.column(f.name), blobs))
-        checks.append(_null_faults(db, names, f))
     for f in info.schema.analysed:
         terms = partial(check.terms, db, f.name)
         checks.append(_word_faults(db, names, f.name))
@@ -200,12 +199,6 @@ def _json_faults(db: Connection, names: Names) -> Iterator[str]:
             decode_row(row, data)
         except DatabaseCorruptError as error:
             yield str(error)
-
-
-def _null_faults(db: Connection, names: Names, f: FieldSchema) -> Iterator[str]:
-    (count,) = db.row(f"SELECT count(*) FROM {names.vectors} WHERE {names.column(f.name)} IS NULL")
-    if count and not f.nullable:
-        yield f"field {f.name!r}: {count} rows have no vector"
 
 
 def _word_faults(db: Connection, names: Names, field: str) -> Iterator[str]:

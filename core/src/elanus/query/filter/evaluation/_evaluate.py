@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator as python
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
@@ -24,7 +24,7 @@ from elanus.query.filter.patterns._like import like_table
 from elanus.query.filter.patterns._regex import regex_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from numpy.typing import NDArray
 
@@ -59,8 +59,11 @@ class ColumnSource(Protocol):
     def kinds(self) -> Kinds:
         """The kinds of the fields."""
 
-    def column(self, path: ColumnPath) -> Column:
-        """Return a column of ``n`` slots: a field (or ``"$meta"``, key), then steps into JSON."""
+    def columns(self, paths: Collection[ColumnPath]) -> Mapping[ColumnPath, Column]:
+        """Return columns of ``n`` slots: a field (or ``"$meta"``, key), then steps into JSON.
+
+        All that a filter names, at once: each by itself might read all rows.
+        """
 
     def text_match(self, field: str, text: str, minimum: int) -> NDArray[np.bool_]:
         """Return where an analysed field holds ``minimum`` of the words of a text, bool (n,)."""
@@ -75,23 +78,25 @@ def evaluate(expression: tree.Expression, source: ColumnSource) -> NDArray[np.bo
 
     Args:
         expression: a filter without templates.
-        source: the columns; each one is asked for once.
+        source: the columns, which are asked for once, all of them.
 
     Raises:
         FilterError: the filter does not fit the schema.
     """
     references = check(expression, source.kinds)
-    return _Evaluation(source, expression.text, references).truth(expression.root).certain
+    columns = source.columns({reference.column for reference in references.values()})
+    evaluation = _Evaluation(source, expression.text, references, columns)
+    return evaluation.truth(expression.root).certain
 
 
 @dataclass(slots=True)
 class _Evaluation:
-    """The columns of one evaluation, read once each."""
+    """One evaluation, with all columns that it reads."""
 
     source: ColumnSource
     text: str
     references: Mapping[tree.Path, Reference]
-    columns: dict[ColumnPath, Column] = field(default_factory=dict)
+    columns: Mapping[ColumnPath, Column]
 
     def truth(self, node: tree.Node) -> Truth:
         """Evaluate a condition."""
@@ -200,9 +205,7 @@ class _Evaluation:
 
     def _read(self, path: tree.Path) -> Column:
         reference = self.references[path]
-        column = self.columns.get(reference.column)
-        if column is None:
-            column = self.columns[reference.column] = self.source.column(reference.column)
+        column = self.columns[reference.column]
         return column if reference.subscript is None else column.subscript(reference.subscript)
 
 

@@ -294,6 +294,7 @@ CALLS = {
     "create_field_schema": {"name": "x", "data_type": DataType.INT64, "desc": "d"},
     "prepare_index_params": {"field_name": "vector", "index_type": "HNSW", "params": {}},
     "verify": {},
+    "check_readable": {"collection_name": "c"},
     "check_writable": {},
     "backup": {"target": "/nonexistent/folder/x.db"},
 }  # fmt: skip

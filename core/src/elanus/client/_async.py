@@ -71,6 +71,7 @@ class AsyncMilvusClient(HasWorker):
     compact = twin(MilvusClient.compact)
     get_server_version = twin(MilvusClient.get_server_version)
     verify = twin(MilvusClient.verify)
+    check_readable = twin(MilvusClient.check_readable)
     check_writable = twin(MilvusClient.check_writable)
     backup = twin(MilvusClient.backup)
 

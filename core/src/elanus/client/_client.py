@@ -133,6 +133,18 @@ class MilvusClient:
         """
         self._database.file.check_writable("write")
 
+    def check_readable(self, collection_name: str) -> None:
+        """Raise what every read of a collection would: for whoever has to pay before it can read.
+
+        Raises:
+            CollectionNotFoundError: if there is no such collection.
+            ClosedError: if the file is closed.
+        """
+        name = self._name(collection_name)
+        catalogue = self._database.catalogue()
+        if name not in catalogue.collections:
+            catalogue.collection(name)  # raises, and names what there is
+
     def backup(self, target: str | os.PathLike[str]) -> None:
         """Copy the database to a file that does not exist, while others go on writing.
 
@@ -684,8 +696,9 @@ class MilvusClient:
         """
         first, digits = as_page(kwargs, {})
         explain = flag("explain", kwargs.pop("explain", False))
-        common = self._filters(kwargs.pop("filter", ""), kwargs.pop("filter_params", None))
+        given, params = kwargs.pop("filter", ""), kwargs.pop("filter_params", None)
         check_options("hybrid_search", kwargs, timeout, partition_names)
+        common = self._filters(given, params)
         if not isinstance(reqs, (list, tuple)) or not reqs:
             raise ParamError("hybrid_search: reqs must be a list of AnnSearchRequest")
         legs = [self._leg(request, common) for request in reqs]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elanus.client import Hit, MilvusClient
-from elanus.documents._collection import ID, METADATA, TERMS, TEXT, VECTOR
+from elanus.documents._collection import FIELDS, ID, METADATA, TERMS, TEXT, VECTOR
 from elanus.documents._values import MODES, Mode, RankedDocument
 from elanus.errors import ParamError, shown
 from elanus.query import NORMALISE, Expression
@@ -69,8 +69,11 @@ def make_search(
     explain: bool,
     scope: Expression | None,
     fields: Sequence[str],
+    with_vectors: Any = False,
 ) -> Search:
     """Check everything but the vector: a wrong argument costs no embedding.
+
+    ``fields`` are those of a hit that carries its embedding; ``with_vectors`` says whether it does.
 
     Raises:
         ParamError: naming the argument that is wrong.
@@ -82,6 +85,8 @@ def make_search(
     usual = max(_LEAST_DEPTH, 4 * k)
     depths = (usual, usual) if depth is None else _checked_depth(depth, usual)
     said = flag("explain", explain)
+    if not flag("with_vectors", with_vectors):
+        fields = FIELDS
     fusion = _RRF if ranker is None else as_ranker(ranker)
     return Search(str.__str__(query), plain, k, scope, fields, said, fusion, depths)
 

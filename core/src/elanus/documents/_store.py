@@ -222,7 +222,7 @@ class DocumentStore(HasWorker):
         documents = checked_documents(texts, metadatas, ids)
         if documents:
             self._client.check_writable()
-            self._client.describe_collection(self._collection)  # it may have been dropped
+            self._client.check_readable(self._collection)  # it may have been dropped
         return documents
 
     def _add_at_once(
@@ -416,7 +416,7 @@ class DocumentStore(HasWorker):
         search = make_search(
             query, mode, k, ranker, depth, explain=explain,
             scope=make_scope(filter, ids, filter_params),
-            fields=self._all_fields if flag("with_vectors", with_vectors) else FIELDS,
+            fields=self._all_fields, with_vectors=with_vectors,
         )  # fmt: skip
         embedded = None if search.mode == "text" else self._query_vector(search.query, vector)
         hits = find(self._client, self._collection, search, embedded)
@@ -469,7 +469,7 @@ class DocumentStore(HasWorker):
         search = make_search(
             query, mode, max(k, fetched), ranker, explain=explain,
             scope=make_scope(filter, ids, filter_params),
-            fields=self._all_fields,
+            fields=self._all_fields, with_vectors=True,
         )  # fmt: skip
         embedded = self._query_vector(search.query, vector)
         hits = find(self._client, self._collection, search, embedded)
@@ -486,7 +486,7 @@ class DocumentStore(HasWorker):
         if embedding is None:
             raise lacks_model(self, self._layout)
         # Closed, or dropped: to be known before the query is paid for.
-        self._client.describe_collection(self._collection)
+        self._client.check_readable(self._collection)
         # No model takes a lone surrogate, and a query is never refused for what it says.
         found = embedding.encode_queries([query.encode(errors="replace").decode()])
         return checked_vectors(f"{embedding.name}.encode_queries", found, 1, dim)

@@ -214,7 +214,9 @@ class Commits:
     @_reading
     def catalogue(self) -> Catalogue:
         """The catalogue as of now."""
-        known = self.newest
+        known, mark = self.newest, self.file.look()
+        if mark is not None and mark == known.mark:
+            return known.catalogue
         with self.file.read() as db:
             seq, version = read_state(db)
             if version < known.catalogue.version:

@@ -110,19 +110,22 @@ def checked_vectors(
         raise DataNotMatchException(
             f"{cut(source)}: expected the shape ({count}, {dim}), got {cut(str(shape))}"
         )
-    each = "numbers" if dim is None else f"{dim} numbers, shape ({count}, {dim})"
-    expected = f"{cut(source)}: expected {count} rows of {each}"
     is_list = isinstance(vectors, (np.ndarray, list, tuple))
     rows = vectors if is_list and shape != () else as_list(vectors)
     if rows is None or isinstance(vectors, (str, set, frozenset)) or len(rows) != count:
-        raise DataNotMatchException(f"{expected}, got {shown(vectors)}")
+        raise DataNotMatchException(f"{_expected(source, count, dim)}, got {shown(vectors)}")
     try:
         return dense_matrix(rows, _width(rows) if dim is None else dim)
     except Rejected as error:
         row = int(error.path[0])
         raise DataNotMatchException(
-            f"{expected}, but row {row}: {error.rule}; got {shown(rows[row])}"
+            f"{_expected(source, count, dim)}, but row {row}: {error.rule}; got {shown(rows[row])}"
         ) from None
+
+
+def _expected(source: str, count: int, dim: int | None) -> str:
+    each = "numbers" if dim is None else f"{dim} numbers, shape ({count}, {dim})"
+    return f"{cut(source)}: expected {count} rows of {each}"
 
 
 def _width(rows: Sequence[Any] | NDArray[Any]) -> int:

@@ -2,6 +2,7 @@
 
 import asyncio
 import atexit
+import contextlib
 import os
 import sys
 import threading
@@ -9,16 +10,15 @@ import time
 
 import numpy as np
 
-from elanus import MilvusClient
+from elanus import AsyncMilvusClient, MilvusClient
 from elanus.engine.upkeep._tasks import BackgroundUpkeep
 from elanus.engine.upkeep._thresholds import Thresholds
 from elanus.index import FaissIndex, Graph
 
-ROWS, DIM = 6_000, 32
+ROWS, DIM = 20_000, 32
 SLOW = {
     "HNSW": {"M": 64, "efConstruction": 4_000},
-    "IVF_PQ": {"nlist": 64, "m": 32, "nbits": 12},
-    "SCANN": {"nlist": 2_000},
+    "IVF_PQ": {"nlist": 64, "m": 32, "nbits": 9},
 }
 
 
@@ -37,6 +37,7 @@ def opened(path, index_type):
     search(client)
     assert began.wait(60)
     time.sleep(0.3)  # well inside
+    assert client.describe_index("big", "vector")["indexed_rows"] == 0, "it is built already"
     return client
 
 
@@ -85,6 +86,23 @@ def exit_in_asyncio(client):
         sys.exit(3)
 
     asyncio.run(run())
+
+
+def give_up_loading(client):
+    """Nobody waits any more for a thread that waits for the graph."""
+    other = AsyncMilvusClient(client._database.file.path)
+
+    async def run():
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(other.load_collection("big"), 1)
+
+    asyncio.run(run())
+
+    def tell():
+        index = other.blocking.describe_index("big", "vector")
+        print("still built" if index["indexed_rows"] < ROWS else "was waited for", flush=True)
+
+    atexit.register(tell)
 
 
 def search_while_ending(client):

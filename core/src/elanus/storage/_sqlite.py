@@ -59,6 +59,14 @@ class Connection(apsw.Connection):
         """Whether closing the last connection of all processes ends the log, and removes it."""
         self.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, int(not fold))
 
+    def forbid(self, reason: Exception) -> None:
+        """Have every statement from now on raise: SQLite may not be used any more."""
+
+        def refuse(*_: object) -> bool:
+            raise reason
+
+        self.set_exec_trace(refuse)
+
     def wait_for(self, seconds: float, is_given_up: Callable[[], bool]) -> None:
         """How long a statement waits for another program's lock, and what ends that sooner."""
         # SQLite's own wait would not end when Python is interrupted, and holds off all handlers.

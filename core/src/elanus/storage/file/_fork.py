@@ -30,6 +30,7 @@ from collections.abc import Iterable
 from typing import Protocol, TypeVar
 
 from elanus.errors import ForkedHandleError
+from elanus.storage._sqlite import Connection
 
 _PATIENCE = 60.0  # seconds
 _LOOK_SECONDS = 0.001
@@ -41,7 +42,7 @@ class HoldsConnections(Protocol):
     def before_fork(self) -> Iterable[int]:
         """Close what nobody uses; the threads that use a connection."""
 
-    def crossed(self) -> Iterable[object]:
+    def crossed(self) -> Iterable[Connection]:
         """The connections that have crossed into the child all the same."""
 
 
@@ -65,7 +66,7 @@ class _Process:
 
     def __init__(self) -> None:
         self.pid = os.getpid()
-        self.crossed: list[object] = []
+        self.crossed: list[Connection] = []
         self.holders: dict[int, weakref.ref[HoldsConnections]] = {}
         self.made_anew: dict[int, weakref.ref[MadeAnew]] = {}
 
@@ -109,14 +110,18 @@ def is_forking() -> bool:
         ForkedHandleError: if SQLite may not be used in this process.
     """
     if _process.crossed or _process.pid != os.getpid():
-        raise ForkedHandleError(
-            f"this process was forked from {os.getppid()} while a thread there was using a "
-            "database: its state cannot be used here; fork while none is used, or start the "
-            "process by spawn or forkserver"
-        )
+        raise _refusal()
     me = threading.get_ident()
     # A handler on top of the fork goes on: the thread would wait for itself.
     return forking.get("thread", me) != me
+
+
+def _refusal() -> ForkedHandleError:
+    return ForkedHandleError(
+        f"this process was forked from {os.getppid()} while a thread there was using a database: "
+        "its state cannot be used here; fork while none is used, or start the process by spawn or "
+        "forkserver"
+    )
 
 
 def wait_for_fork() -> None:
@@ -153,6 +158,9 @@ def _after_in_child() -> None:
     # Before they begin anew, which makes them forget.
     for holder in _alive(_process.holders):
         _process.crossed.extend(holder.crossed())
+    # A handler that forked returns to the call under it, which may have one in its hands.
+    for db in _process.crossed:
+        db.forbid(_refusal())
     for told in living():
         told.after_fork_in_child()
     # Last: until then nothing may be used.

@@ -46,6 +46,8 @@ class Hashed:
 CLIENT_READS = {
     "__repr__": lambda c, w: repr(c),
     "verify": lambda c, w: c.verify(),
+    "check_readable": lambda c, w: c.check_readable("a"),
+    "check_writable": lambda c, w: c.check_writable(),
     "backup": lambda c, w: c.backup(w.new_path()),
     "create_schema": lambda c, w: c.create_schema(),
     "create_field_schema": lambda c, w: c.create_field_schema("x", 5),
@@ -99,6 +101,8 @@ STORE_READS = {
     "blocking": lambda s, w: s.blocking,
     "worker": lambda s, w: s.worker,
     "verify": lambda s, w: s.verify(),
+    "check_add": lambda s, w: s.check_add(["an owl"]),
+    "acheck_add": lambda s, w: w.run(s.acheck_add(["an owl"])),
     "get": lambda s, w: s.get("1"),
     "count": lambda s, w: s.count(),
     "search": lambda s, w: [s.search("an owl", mode=m) for m in ("hybrid", "dense", "text")],

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from pathlib import Path
 
 import pytest
@@ -236,3 +237,16 @@ def test_closing_during_searches_and_writes_ends_them_in_order(path, world, plac
             # The write that was running when the file was closed is whole or absent.
             assert len(found) - 2 * len(acknowledged) in (0, 2)
             assert again.verify() == []
+
+
+def test_a_closed_client_keeps_no_memory_of_its_collections(path, world):
+    client = MilvusClient(path)
+    world.create(client)
+    client.insert(world.NAME, world.rows(50))
+    assert world.nearest(client, 5) == 5
+    states = client._database.commits.states.values()
+    (kept,) = [weakref.ref(state) for state in states]
+    del states
+    client.close()
+    gc.collect()
+    assert kept() is None

@@ -309,6 +309,10 @@ class Commits:
         for state in states.values():
             self.file.apart.run(state.forget)
 
+    def let_go(self) -> None:
+        """Give back all memory: the file is closed, but its object may live on."""
+        self.states, self.newest = {}, Newest()
+
     def forget(self, number: int) -> None:
         """Forget a collection that was dropped."""
         self.states.pop(number, None)

@@ -103,7 +103,7 @@ class Database:
     def _close(self) -> None:
         self._upkeep.close()
         self.file.close()
-        self.commits.states.clear()
+        self.commits.let_go()
 
     def after_fork_in_child(self) -> None:
         """See `MadeAnew`: what is in memory is shared with the parent, until one changes it."""

@@ -72,7 +72,8 @@ def as_written(value: Any) -> Any:
     if not isinstance(value, (str, float, np.floating)):
         return value
     try:
-        found = float(value)
+        # A text's own class may say otherwise what it is, and fail in the message.
+        found = float(str.__str__(value) if isinstance(value, str) else value)
     except ValueError:
         return value
     return int(found) if found.is_integer() else found

@@ -183,7 +183,12 @@ class EmbeddingError(ElanusError):
         name: what the list is called.
 
     Whoever hands a part of a longer list to a function calls ``renumber`` on its error.
+
+    Attributes:
+        texts: the list that its places count in, where somebody between has kept it; else None.
     """
+
+    texts: Sequence[str] | None = None
 
     def __init__(
         self,

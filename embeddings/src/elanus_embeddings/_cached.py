@@ -314,7 +314,7 @@ def _check_inner(inner: Any) -> None:
     encoders = [getattr(inner, f"encode_{kind}", None) for kind in ("documents", "queries")]
     try:
         name = getattr(inner, "name", None)
-    except Exception as error:
+    except Exception as error:  # a property is anybody's code
         raise ParamError(
             f"inner {quoted(inner)}: its name cannot be read: {quoted(error)}"
         ) from error
@@ -335,7 +335,7 @@ def _dim_of(inner: EmbeddingFunction) -> Any:
         return inner.dim
     except ParamError:
         raise
-    except Exception as error:
+    except Exception as error:  # a property is anybody's code
         raise EmbeddingError(
             f"inner {quoted(inner)}: its dim cannot be read: {quoted(error)}"
         ) from error

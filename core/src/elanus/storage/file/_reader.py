@@ -98,10 +98,10 @@ class Reader:
     def _end(self, db: Connection, error: BaseException) -> None:
         try:
             self._explain(db, error)
-        except Exception:
+        except Exception:  # what the error means: the connection is sound
             self._file.pool.give_back(db)
             raise
-        except BaseException:
+        except BaseException:  # a handler's, in the middle of asking
             self._file.pool.discard(db)
             raise
         if isinstance(error, Exception):

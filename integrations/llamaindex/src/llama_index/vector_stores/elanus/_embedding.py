@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 from llama_index.core.base.embeddings.base import BaseEmbedding
@@ -16,7 +16,7 @@ from llama_index.core.bridge.pydantic import (
     ValidationInfo,
     field_validator,
 )
-from llama_index.core.instrumentation import get_dispatcher  # type: ignore[attr-defined]
+from llama_index.core.instrumentation import get_dispatcher  # type: ignore[attr-defined]  # public, but in no `__all__`
 from llama_index.core.schema import BaseComponent
 
 from elanus import ParamError
@@ -40,6 +40,7 @@ class _OverFunction(ShortRepr):
     model_config = ConfigDict(extra="forbid")
 
     function: Any = Field(exclude=True, repr=False)
+    _is_sparse: ClassVar[bool] = False
 
     @field_validator("embed_batch_size", "num_workers", mode="before", check_fields=False)
     @classmethod
@@ -55,20 +56,15 @@ class _OverFunction(ShortRepr):
         fields |= {"function": function, "model_name": model_name or _name(function)}
         super().__init__(**fields)
 
-    @staticmethod
-    def _rows(encoded: Any, count: int) -> list[Any]:
-        """What the function gave for so many texts, in LlamaIndex's form."""
-        raise NotImplementedError  # and not abstract, or LlamaIndex would give each call a span
-
     def _flow(self, call: str, texts: list[str]) -> Flow[list[Any]]:
         texts = _checked_texts(texts)
         try:
             encoded = yield step_of(self.function, call, texts)
         except EmbeddingError as error:
             # LlamaIndex does not say where a batch began: so the error keeps what it is about.
-            error.batch = list(texts)  # type: ignore[attr-defined]
+            error.texts = list(texts)
             raise
-        return self._rows(encoded, len(texts))
+        return (_sparse if self._is_sparse else _dense)(encoded, len(texts))
 
     # LlamaIndex itself gives a span to what fills its abstract methods, but only in a class that
     # has them among its bases.
@@ -125,10 +121,6 @@ class ElanusEmbedding(_OverFunction, BaseEmbedding):
         """Name of the class in what LlamaIndex serialises."""
         return "ElanusEmbedding"
 
-    @staticmethod
-    def _rows(encoded: Any, count: int) -> list[Vector]:
-        return _dense(encoded, count)
-
     def get_text_embedding_batch(
         self, texts: list[str], show_progress: bool = False, **kwargs: Any
     ) -> list[Vector]:
@@ -160,14 +152,12 @@ class ElanusSparseEmbedding(_OverFunction, BaseSparseEmbedding):
         ParamError: if ``function`` is not such an object.
     """
 
+    _is_sparse: ClassVar[bool] = True
+
     @classmethod
     def class_name(cls) -> str:
         """Name of the class in what LlamaIndex serialises."""
         return "ElanusSparseEmbedding"
-
-    @staticmethod
-    def _rows(encoded: Any, count: int) -> list[SparseVector]:
-        return _sparse(encoded, count)
 
 
 def _check(function: Any) -> None:
@@ -198,8 +188,9 @@ def _named_in(texts: list[str]) -> Iterator[None]:
     try:
         yield
     except EmbeddingError as error:
-        first = {text: place for place, text in reversed(list(enumerate(texts)))}
-        error.renumber([first[text] for text in error.batch])  # type: ignore[attr-defined]
+        if error.texts is not None:
+            first = {text: place for place, text in reversed(list(enumerate(texts)))}
+            error.renumber([first[text] for text in error.texts])
         raise
 
 

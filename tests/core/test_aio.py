@@ -6,9 +6,10 @@ import threading
 
 import pytest
 
-from elanus import DocumentStore
+from elanus import AsyncMilvusClient, DocumentStore
 from elanus.aio import HasWorker, Worker, arun, in_thread, run, step, step_of, twin
-from elanus.errors import ClosedError
+from elanus.errors import ClosedError, StorageError
+from elanus.storage import ending
 
 
 class Counter:
@@ -184,3 +185,31 @@ def test_a_cancelled_flow_ends_where_it_waits_and_begins_no_further_step():
 
 def test_a_thread_of_the_loop_takes_every_argument():
     assert asyncio.run(in_thread(Counter().add, 2, twice=True)) == 4
+
+
+def test_where_no_thread_can_be_started_a_coroutine_says_so(threaded, monkeypatch):
+    def refuse(_):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ending.AwaitedThread, "start", refuse)
+        for _ in range(2):
+            with pytest.raises(StorageError, match=r"no thread can be started, .*ulimit -u"):
+                asyncio.run(threaded.aadd(1))
+    assert asyncio.run(threaded.aadd(2)) == 2
+    threaded.worker.wait()  # nothing is left that nobody runs
+
+
+def test_at_the_end_of_the_interpreter_a_coroutines_read_goes_on_and_a_daemon_threads_does_not(
+    tmp_path, monkeypatch
+):
+    client = AsyncMilvusClient(tmp_path / "kb.db")
+    asyncio.run(client.create_collection("a", dimension=2))
+    monkeypatch.setattr(ending.process, "ends", True)
+    monkeypatch.setattr(ending, "_HOLD_SECONDS", 3.0)
+    held = threading.Thread(target=client.blocking.query, args=["a"], daemon=True)
+    held.start()
+    assert asyncio.run(client.query("a")) == []
+    assert held.is_alive()
+    held.join()
+    asyncio.run(client.close())

@@ -9,7 +9,6 @@ after another; ``arun`` awaits them.
 from __future__ import annotations
 
 import os
-import threading
 import time
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Generator
@@ -19,7 +18,7 @@ from functools import partial, wraps
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
-from elanus.errors import ClosedError
+from elanus.errors import ClosedError, StorageError
 from elanus.storage import ending, on_fork
 
 if TYPE_CHECKING:
@@ -65,7 +64,7 @@ class _Threads:
         future: Future[R] = Future()
 
         def job() -> None:
-            if future.set_running_or_notify_cancel():
+            if job in self.running and future.set_running_or_notify_cancel():
                 try:
                     future.set_result(call())
                 except BaseException as error:  # noqa: BLE001  # raised again where it is awaited
@@ -78,9 +77,23 @@ class _Threads:
             self._idle.pop()
         except IndexError:
             if self._count < self._most:
-                self._count += 1
-                threading.Thread(target=self._run, name=self._name, daemon=True).start()
+                self._start(future, job)
         return future
+
+    def _start(self, future: Future[R], job: object) -> None:
+        self._count += 1
+        try:
+            ending.AwaitedThread(target=self._run, name=self._name, daemon=True).start()
+        except RuntimeError as error:
+            self._count -= 1
+            if not self._count:  # else one of the others will run it
+                self.running.pop(job, None)
+                future.set_exception(
+                    StorageError(
+                        f"no thread can be started, which a coroutine needs ({error}); raise the "
+                        "limit of processes (ulimit -u, or pids.max of the container)"
+                    )
+                )
 
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:

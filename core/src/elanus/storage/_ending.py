@@ -58,9 +58,14 @@ def has_begun() -> bool:
     return process.ends
 
 
+class AwaitedThread(threading.Thread):
+    """A daemon thread that somebody waits for when the end has begun: it may go on."""
+
+
 def hold() -> None:
     """Keep this thread from reading, now that the end has begun, if the end could kill it."""
-    if threading.current_thread().daemon:
+    thread = threading.current_thread()
+    if thread.daemon and not isinstance(thread, AwaitedThread):
         reading.pop(threading.get_ident(), None)
         time.sleep(_HOLD_SECONDS)
 

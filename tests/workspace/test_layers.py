@@ -68,3 +68,22 @@ def test_another_distribution_imports_only_public_names(above):
     modules = {m for f in files for m in imported(f) if m.split(".")[0] == "elanus"}
     assert modules
     assert modules <= {f"elanus.{name}" for name in MODULES_BELOW} | {"elanus", "elanus.errors"}
+
+
+def bodies(folder):
+    """Lines of each function's body below its docstring, by the function."""
+    for file in sorted(folder.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                has_docstring = ast.get_docstring(node) is not None
+                body = node.body[has_docstring:]
+                lines = body[-1].end_lineno - body[0].lineno + 1 if body else 0
+                yield lines, f"{file.name}: {node.name}"
+
+
+def test_functions_are_short():
+    folders = ("core", "embeddings", "integrations/langchain", "integrations/llamaindex")
+    found = sorted(each for folder in folders for each in bodies(ROOT / folder / "src"))
+    assert len(found) > 1_000
+    assert found[len(found) // 2][0] <= 5
+    assert found[-1][0] <= 40, found[-1]

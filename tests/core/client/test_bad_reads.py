@@ -186,3 +186,17 @@ BAD_READS = {
 def test_a_bad_read_or_delete_is_refused(table, case, check_refused):
     call, error, message = case
     check_refused(table, error, f"(?s){message}", call)
+
+
+class Unshown(str):
+    """A text that cannot be shown."""
+
+    __slots__ = ()
+
+    def __repr__(self):
+        raise RuntimeError
+
+
+def test_a_text_that_is_no_number_and_cannot_be_shown_is_refused(client):
+    with pytest.raises(ParamError, match="search parameter ef must be an integer"):
+        search(search_params={"params": {"ef": Unshown("x")}})(client)

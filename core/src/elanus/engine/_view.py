@@ -150,12 +150,7 @@ def follow(
     if view.n == 0:
         # Nothing to mark as dead: the log of the past need not be read.
         view = replace(view, last_delete=last_delete)
-    new_rows, new_keys = tables.keys_since(db, view.last_row)
-    if view.n and len(new_rows) and new_rows[0] <= view.rows[-1]:
-        raise DatabaseCorruptError(
-            f"row {int(new_rows[0])} of the file is damaged: it is older than rows that were read "
-            "before it; restore it from a backup"
-        )
+    new_rows, new_keys = _keys_since(db, tables, view)
     alive, count = view.alive, view.count
     deleted = np.zeros(0, dtype=np.int64)
     if last_delete > view.last_delete:
@@ -188,6 +183,21 @@ def follow(
         began=seq if view.seq < 0 else view.began,
         derived=Derived(None if len(new_rows) else view.derived.order),
     )
+
+
+def _keys_since(db: Connection, tables: Tables, view: View) -> tuple[NDArray[np.int64], list[Any]]:
+    """Numbers and keys of the rows that came since a view.
+
+    Raises:
+        DatabaseCorruptError: if one is older than rows that the view knows.
+    """
+    rows, keys = tables.keys_since(db, view.last_row)
+    if view.n and len(rows) and rows[0] <= view.rows[-1]:
+        raise DatabaseCorruptError(
+            f"row {int(rows[0])} of the file is damaged: it is older than rows that were read "
+            "before it; restore it from a backup"
+        )
+    return rows, keys
 
 
 def as_keys(keys: list[Any], dtype: np.dtype[Any]) -> Keys:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from elanus import AsyncMilvusClient, DocumentStore, MilvusClient
+from elanus import AsyncMilvusClient, DocumentStore, MilvusClient, storage
 from elanus.errors import ForkedHandleError
 
 NAME = "rows"
@@ -248,6 +248,47 @@ def returning_from_a_handler(path):
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     outcomes = {os.waitstatus_to_exitcode(os.waitpid(number, 0)[1]) for number in children}
     assert outcomes <= {0, 7}, outcomes
+    client.close()
+
+
+def at_every_line(path):
+    """The same, at each line of storage that opens a connection, one fork a line."""
+    client, parent, rooms = MilvusClient(path), os.getpid(), Path(storage.__file__).parent
+    line, outcomes = 0, []
+
+    def fork(*_):
+        number = os.fork()
+        if number:
+            outcomes.append(os.waitstatus_to_exitcode(os.waitpid(number, 0)[1]))
+        else:
+            signal.alarm(20)  # kills whoever hangs
+
+    def trace(frame, event, _):
+        nonlocal left
+        if not Path(frame.f_code.co_filename).is_relative_to(rooms):
+            return None
+        left -= 1
+        if left == 0:
+            sys.settrace(None)
+            fork()
+        return trace if left > 0 else None
+
+    while len(outcomes) == line:
+        line += 1
+        left = line
+        wait(child(lambda: None))  # which closes the connections
+        sys.settrace(trace)
+        try:
+            client.query(NAME, "id < 0")
+        except ForkedHandleError:
+            os._exit(7)
+        finally:
+            sys.settrace(None)
+        if os.getpid() != parent:
+            os._exit(0)
+    assert line > 50
+    assert {0, 7} == set(outcomes), outcomes
+    insert(client, path, 1)
     client.close()
 
 

@@ -16,7 +16,7 @@ KILLED = {"dying_parent", "writing_parent_dies"}
 SCENARIOS = [
     "opened_again", "inherited", "busy_threads", "forks_of_forks", "closing_child", "dying_parent",
     "writing_parent_dies", "memory", "asynchronous", "in_a_handler", "pool", "store",
-    "struck", "returning_from_a_handler", "opening_threads", "log_ended_meanwhile",
+    "struck", "returning_from_a_handler", "at_every_line", "opening_threads", "log_ended_meanwhile",
 ]  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Final, TypeAlias
 
 import apsw
@@ -38,18 +39,22 @@ class Connection(apsw.Connection):
         log_pages: pages in the write-ahead log after this connection's last commit.
         owner: the thread that holds it; 0 while it is idle.
         log_files: what tells the log that it was opened with from others.
+        forbidden: why it may not be used any more.
     """
 
-    __slots__ = ("log_files", "log_pages", "owner")
+    __slots__ = ("forbidden", "log_files", "log_pages", "owner")
 
     def __init__(self) -> None:
         # Not opened yet: it has to be known to those who fork before it is.
         self.log_pages = 0
         self.owner = 0
         self.log_files: tuple[tuple[int, int] | None, ...] = ()
+        self.forbidden: Exception | None = None
 
     def connect(self, address: str) -> None:
         """Open a file by its URI."""
+        if self.forbidden is not None:
+            raise self.forbidden
         super().__init__(address, flags=_FLAGS, statementcachesize=_STATEMENTS)
         # In place of SQLite's own hook, which checkpoints.
         self.set_wal_hook(_note_log)
@@ -60,12 +65,15 @@ class Connection(apsw.Connection):
         self.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, int(not fold))
 
     def forbid(self, reason: Exception) -> None:
-        """Have every statement from now on raise: SQLite may not be used any more."""
+        """Have every statement from now on raise, and the opening: SQLite may not be used."""
+        self.forbidden = reason
 
         def refuse(*_: object) -> bool:
             raise reason
 
-        self.set_exec_trace(refuse)
+        # One that is closed, or not open yet, has no statements.
+        with suppress(apsw.ConnectionClosedError):
+            self.set_exec_trace(refuse)
 
     def wait_for(self, seconds: float, is_given_up: Callable[[], bool]) -> None:
         """How long a statement waits for another program's lock, and what ends that sooner."""

@@ -34,13 +34,14 @@ from elanus.storage._sqlite import Connection
 
 _PATIENCE = 60.0  # seconds
 _LOOK_SECONDS = 0.001
+_PASSING_SECONDS = 1.0
 
 
 class HoldsConnections(Protocol):
     """What has connections, which must not cross."""
 
     def before_fork(self) -> Iterable[int]:
-        """Close what nobody uses; the threads that use a connection."""
+        """Close what nobody uses; the threads that use a connection, 0 for one between two."""
 
     def crossed(self) -> Iterable[Connection]:
         """The connections that have crossed into the child all the same."""
@@ -144,11 +145,18 @@ def _before() -> None:
 
 def _close_all(deadline: float) -> None:
     me = threading.get_ident()
+    passed_by = time.monotonic() + _PASSING_SECONDS
     while time.monotonic() < deadline:
         # One fork after another: the end of one would be taken for that of the other.
         if forking.setdefault("thread", me) == me:
             users = {thread for pool in _alive(_process.holders) for thread in pool.before_fork()}
             if not users or me in users:
+                return
+            if users != {0}:
+                passed_by = time.monotonic() + _PASSING_SECONDS
+            # Another thread would have noted by now that it holds one, or does not: it is this one,
+            # interrupted in between.
+            elif time.monotonic() > passed_by:
                 return
         wait_for_fork()
 

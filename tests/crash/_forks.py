@@ -252,16 +252,21 @@ def returning_from_a_handler(path):
 
 
 def at_every_line(path):
-    """The same, at each line of storage that opens a connection, one fork a line."""
-    client, parent, rooms = MilvusClient(path), os.getpid(), Path(storage.__file__).parent
-    line, outcomes = 0, []
+    """The same, at each line of storage that a call passes, one fork a line."""
+    client = MilvusClient(path)
+    fork_at_every_line(lambda: client.query(NAME, "id < 0"))
+    fork_at_every_line(lambda: client.upsert(NAME, row(2)))
+    insert(client, path, 1)
+    client.close()
+    fork_at_every_line(lambda: MilvusClient(path).close())
+    with MilvusClient(":memory:") as in_memory:
+        in_memory.create_collection(NAME, dimension=2)
+        fork_at_every_line(lambda: in_memory.upsert(NAME, row(1)))
 
-    def fork(*_):
-        number = os.fork()
-        if number:
-            outcomes.append(os.waitstatus_to_exitcode(os.waitpid(number, 0)[1]))
-        else:
-            signal.alarm(20)  # kills whoever hangs
+
+def fork_at_every_line(call):
+    parent, rooms = os.getpid(), Path(storage.__file__).parent
+    line, outcomes = 0, []
 
     def trace(frame, event, _):
         nonlocal left
@@ -270,7 +275,11 @@ def at_every_line(path):
         left -= 1
         if left == 0:
             sys.settrace(None)
-            fork()
+            number = os.fork()
+            if number:
+                outcomes.append(os.waitstatus_to_exitcode(os.waitpid(number, 0)[1]))
+            else:
+                signal.alarm(20)  # kills whoever hangs
         return trace if left > 0 else None
 
     while len(outcomes) == line:
@@ -279,7 +288,7 @@ def at_every_line(path):
         wait(child(lambda: None))  # which closes the connections
         sys.settrace(trace)
         try:
-            client.query(NAME, "id < 0")
+            call()
         except ForkedHandleError:
             os._exit(7)
         finally:
@@ -288,8 +297,6 @@ def at_every_line(path):
             os._exit(0)
     assert line > 50
     assert {0, 7} == set(outcomes), outcomes
-    insert(client, path, 1)
-    client.close()
 
 
 def in_a_handler(path):

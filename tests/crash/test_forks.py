@@ -16,12 +16,12 @@ KILLED = {"dying_parent", "writing_parent_dies"}
 SCENARIOS = [
     "opened_again", "inherited", "busy_threads", "forks_of_forks", "closing_child", "dying_parent",
     "writing_parent_dies", "memory", "asynchronous", "in_a_handler", "pool", "store",
-    "struck", "returning_from_a_handler", "at_every_line", "opening_threads", "log_ended_meanwhile",
+    "struck", "returning_from_a_handler", "opening_threads", "log_ended_meanwhile",
 ]  # fmt: skip
+RUNS = [(scenario, turn) for scenario in SCENARIOS for turn in range(REPEATS)]
 
 
-@pytest.mark.parametrize("turn", range(REPEATS))
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize(("scenario", "turn"), [*RUNS, ("at_every_line", 0)])
 def test_what_was_acknowledged_is_there(tmp_path, scenario, turn):
     path = tmp_path / "kb.db"
     with MilvusClient(path) as client:

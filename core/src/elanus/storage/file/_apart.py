@@ -25,6 +25,7 @@ from typing import Any, Generic, TypeVar
 
 from elanus.errors import ForkedHandleError, StorageError
 from elanus.storage._sqlite import Connection
+from elanus.storage.file._fork import on_fork
 
 T = TypeVar("T")
 
@@ -123,6 +124,8 @@ class Apart:
         self._idle: list[_Helper] = []
         self._all: list[_Helper] = []
         self._waiting: list[_Call[Any]] = []  # of the main thread, one on top of another
+        # Not left to the database: it is opened by the first call that runs here.
+        on_fork(self)
 
     def run(self, call: Callable[[], T]) -> T:
         """Run a call: apart from the main thread, but in any other thread just so."""

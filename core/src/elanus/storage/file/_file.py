@@ -317,6 +317,5 @@ class DatabaseFile:
         self.pool.after_fork_in_child()
         self._turns.after_fork_in_child()
         self._mark.after_fork_in_child()
-        self.apart.after_fork_in_child()
         if not self.in_memory:
             self._process = os.getpid()

@@ -8,25 +8,31 @@ from elanus.client import AsyncMilvusClient, MilvusClient
 from elanus.documents import Document, DocumentStore, EmbeddingFunction, RankedDocument
 from elanus.errors import ElanusError, FilterError, MilvusException, ParamError
 from elanus.schema import (
+    AdaptiveRanker,
     AnnSearchRequest,
     CollectionSchema,
+    CombMNZRanker,
     DataType,
     FieldSchema,
     Function,
     FunctionType,
     LegExplanation,
     LoadState,
+    MinMaxRanker,
     RRFRanker,
     WeightedRanker,
+    ZScoreRanker,
 )
 from elanus.text import build_analyzer
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "AdaptiveRanker",
     "AnnSearchRequest",
     "AsyncMilvusClient",
     "CollectionSchema",
+    "CombMNZRanker",
     "DataType",
     "Document",
     "DocumentStore",
@@ -40,10 +46,12 @@ __all__ = [
     "LoadState",
     "MilvusClient",
     "MilvusException",
+    "MinMaxRanker",
     "ParamError",
     "RRFRanker",
     "RankedDocument",
     "WeightedRanker",
+    "ZScoreRanker",
     "__version__",
     "build_analyzer",
 ]

@@ -13,7 +13,7 @@ from elanus.client._options import (
     quick_schema,
 )
 from elanus.client._results import Hit, as_hits, describe
-from elanus.engine import Database, Leg
+from elanus.engine import Database, Leg, Wish
 from elanus.errors import ParamError, UnsupportedError, quoted
 from elanus.query import Expression, as_filter
 from elanus.schema import (
@@ -679,14 +679,17 @@ class MilvusClient:
         Args:
             collection_name: the collection.
             reqs: ``AnnSearchRequest`` objects, ours or pymilvus's; each brings its own limit.
-            ranker: ``RRFRanker`` (the default) or ``WeightedRanker``, ours or pymilvus's.
+            ranker: ``RRFRanker`` (the default), ``WeightedRanker`` (ours or pymilvus's),
+                ``AdaptiveRanker``, ``MinMaxRanker``, ``ZScoreRanker`` or ``CombMNZRanker``.
             limit: number of hits a query.
             output_fields: fields of the hits; none by default.
             timeout: accepted for compatibility.
             partition_names: none, or ``["_default"]``.
             **kwargs: ``filter`` and ``filter_params`` (for every request, besides its own),
-                ``offset``, ``round_decimal``, and ``explain=True``, which adds to each hit an
-                ``"explanation"``: leg, score, rank and contribution of each leg that found it.
+                ``offset``, ``round_decimal``; ``explain=True``, which adds to each hit an
+                ``"explanation"``: leg, score, rank, contribution and reason of each leg that found
+                it (with ``AdaptiveRanker``, of every leg); and ``relevance=True``, which adds a
+                ``"relevance"``: the estimated probability that the hit answers the query.
 
         Returns:
             As ``search``; ``distance`` is the fused score, larger is better.
@@ -696,6 +699,7 @@ class MilvusClient:
         """
         first, digits = as_page(kwargs, {})
         explain = flag("explain", kwargs.pop("explain", False))
+        relevance = flag("relevance", kwargs.pop("relevance", False))
         given, params = kwargs.pop("filter", ""), kwargs.pop("filter_params", None)
         check_options("hybrid_search", kwargs, timeout, partition_names)
         common = self._filters(given, params)
@@ -707,10 +711,8 @@ class MilvusClient:
             as_ranker(ranker),
             whole("limit", limit, 1),
         )
-        name = self._name(collection_name)
-        found = self._database.hybrid_search(
-            name, legs, fusion, names, limit=most, offset=first, explain=explain
-        )
+        wish = Wish(fusion, names, most, first, explain, relevance)
+        found = self._database.hybrid_search(self._name(collection_name), legs, wish)
         return as_hits(found, digits)
 
     def _leg(self, request: Any, common: tuple[Expression, ...]) -> Leg:

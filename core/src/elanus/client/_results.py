@@ -70,6 +70,8 @@ def as_hits(found: Sequence[Found], digits: int) -> list[list[Hit]]:
         ]
         for hit, legs in zip(hits, one.legs, strict=False):  # no legs: nobody asked for them
             hit["explanation"] = [asdict(leg) for leg in legs]
+        for hit, relevance in zip(hits, one.relevances, strict=False):  # likewise
+            hit["relevance"] = relevance
         results.append(hits)
     return results
 

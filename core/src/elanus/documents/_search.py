@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,12 +13,12 @@ from elanus.client import Hit, MilvusClient
 from elanus.documents._collection import FIELDS, ID, METADATA, TERMS, TEXT, VECTOR
 from elanus.documents._values import MODES, Mode, RankedDocument
 from elanus.errors import ParamError, shown
-from elanus.query import NORMALISE, Expression
+from elanus.query import Expression
 from elanus.schema import (
+    AdaptiveRanker,
     AnnSearchRequest,
     LegExplanation,
-    Metric,
-    RRFRanker,
+    Ranker,
     WeightedRanker,
     as_ranker,
     choice,
@@ -27,11 +27,12 @@ from elanus.schema import (
     whole,
 )
 
-_LEAST_DEPTH = 100
+_LEAST_DEPTH, _LEAST_ALONE = 100, 10
 _LEGS = {"dense": VECTOR, "text": TERMS}
 _MODES_OF = {VECTOR: "dense", TERMS: "text"}
-_METRICS = {"dense": Metric.COSINE, "text": Metric.BM25}
-_RRF = RRFRanker()
+_USUAL = AdaptiveRanker()
+_ALONE = WeightedRanker(1.0, norm_score=False)
+"""Leaves the scores of a single leg as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Search:
         fields: of the documents.
         explain: whether hits say what each leg thought of them.
         ranker: how legs are fused.
-        depth: how many hits each leg gives to the fusion, dense and text.
+        depth: how many hits each leg gives to the fusion, by mode.
     """
 
     query: str
@@ -55,8 +56,8 @@ class Search:
     scope: Expression | None
     fields: Sequence[str]
     explain: bool
-    ranker: RRFRanker | WeightedRanker
-    depth: tuple[int, int]
+    ranker: Ranker
+    depth: Mapping[str, int]
 
 
 def make_search(
@@ -83,24 +84,22 @@ def make_search(
         refuse("query", "a string", query)
     k = whole("k", k, 1)
     usual = max(_LEAST_DEPTH, 4 * k)
-    depths = (usual, usual) if depth is None else _checked_depth(depth, usual)
+    depths = dict.fromkeys(_LEGS, usual) if depth is None else _checked_depth(depth, usual)
     said = flag("explain", explain)
     if not flag("with_vectors", with_vectors):
         fields = FIELDS
-    fusion = _RRF if ranker is None else as_ranker(ranker)
+    fusion = _USUAL if ranker is None else as_ranker(ranker)
     return Search(str.__str__(query), plain, k, scope, fields, said, fusion, depths)
 
 
-def _checked_depth(depth: Any, usual: int) -> tuple[int, int]:
-    """How many hits the dense and the text leg give to the fusion."""
+def _checked_depth(depth: Any, usual: int) -> dict[str, int]:
+    """How many hits each leg gives to the fusion."""
     if not isinstance(depth, Mapping):
-        each = whole("depth", depth, 1)
-        return each, each
+        return dict.fromkeys(_LEGS, whole("depth", depth, 1))
     for leg in depth:
         if leg not in _LEGS:
             raise ParamError(f"depth is given for the legs dense and text; got {shown(leg)}")
-    dense, text = (whole(f"depth of {leg}", depth.get(leg, usual), 1) for leg in _LEGS)
-    return dense, text
+    return {leg: whole(f"depth of {leg}", depth.get(leg, usual), 1) for leg in _LEGS}
 
 
 def find(
@@ -114,63 +113,43 @@ def find(
         search: what to look for.
         vector: (1, dim) the query's embedding; None in text mode.
     """
-    hits = _ask(client, collection, search, vector)
-    scores = [hit["distance"] for hit in hits]
+    data = {"dense": vector, "text": [search.query]}
     if search.mode == "hybrid":
-        shares = _shares_of_best(scores, search.ranker)
+        ranker, depth = search.ranker, search.depth
     else:
-        shares = map(NORMALISE[_METRICS[search.mode]], scores)
-    said = _explained(hits, search) if search.explain else [()] * len(hits)
-    found = []
-    for hit, score, share, legs in zip(hits, scores, shares, said, strict=True):
-        row = hit["entity"]
-        relevance = min(1.0, max(0.0, share))
-        stored = np.array(row[VECTOR], dtype=np.float32) if VECTOR in row else None
-        found.append(
-            RankedDocument(row[ID], row[TEXT], row[METADATA], score, relevance, legs, stored)
-        )
-    return found
-
-
-def _ask(client: MilvusClient, collection: str, search: Search, vector: Any) -> list[Hit]:
-    """The client's hits: the one place where a store searches."""
-    if search.mode != "hybrid":
-        data = [search.query] if search.mode == "text" else vector
-        (hits,) = client.search(
-            collection, data, limit=search.k, output_fields=search.fields,
-            anns_field=_LEGS[search.mode], filter=search.scope,
-        )  # fmt: skip
-        return hits
-    dense, text = search.depth
-    legs = [
-        AnnSearchRequest(vector, VECTOR, {}, dense),
-        AnnSearchRequest([search.query], TERMS, {}, text),
-    ]
+        # A relevance looks at rivals too.
+        ranker, depth = _ALONE, {search.mode: max(search.k, _LEAST_ALONE)}
+    legs = [AnnSearchRequest(data[leg], _LEGS[leg], {}, most) for leg, most in depth.items()]
     (hits,) = client.hybrid_search(
-        collection, legs, search.ranker, search.k, search.fields, explain=search.explain,
+        collection, legs, ranker, search.k, search.fields, explain=search.explain, relevance=True,
         filter=search.scope,
     )  # fmt: skip
-    return hits
+    return [_as_ranked(hit) for hit in hits]
 
 
-def _shares_of_best(scores: list[float], ranker: RRFRanker | WeightedRanker) -> Iterable[float]:
-    """Fused scores as shares of the score of a hit that every leg ranks first."""
-    best = sum(ranker.weights) if ranker.weights else float(len(_LEGS))
-    if isinstance(ranker, RRFRanker):
-        best /= ranker.k + 1.0
-    return [score / best for score in scores] if best > 0 else [0.0] * len(scores)
+def _as_ranked(hit: Hit) -> RankedDocument:
+    row = hit["entity"]
+    legs = tuple(
+        LegExplanation(**leg | {"leg": _MODES_OF[leg["leg"]]})
+        for leg in hit.get("explanation") or ()
+    )
+    stored = np.array(row[VECTOR], dtype=np.float32) if VECTOR in row else None
+    return RankedDocument(
+        row[ID], row[TEXT], row[METADATA], hit["distance"], hit["relevance"], legs, stored
+    )
 
 
-def _explained(hits: list[Hit], search: Search) -> list[tuple[LegExplanation, ...]]:
-    """What each leg that found a hit said of it."""
-    if search.mode == "hybrid":
-        return [
-            tuple(
-                LegExplanation(**leg | {"leg": _MODES_OF[leg["leg"]]}) for leg in hit["explanation"]
-            )
-            for hit in hits
-        ]
-    return [
-        (LegExplanation(search.mode, hit["distance"], rank, hit["distance"]),)
-        for rank, hit in enumerate(hits, 1)
-    ]
+def worths(hits: Sequence[RankedDocument], mode: Mode) -> NDArray[np.float64]:
+    """(n,) how well hits fit the query, on about the scale of the cosines among them.
+
+    In dense mode that is the cosine; other scores are mapped to [0, 1] from the last hit to the
+    first.
+    """
+    scores = np.array([hit.score for hit in hits])
+    if mode == "dense" or not len(scores):
+        return scores
+    low, high = scores.min(), scores.max()
+    spread: NDArray[np.float64] = (
+        (scores - low) / (high - low) if high > low else np.ones(len(scores))
+    )
+    return spread

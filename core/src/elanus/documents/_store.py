@@ -32,7 +32,7 @@ from elanus.documents._input import (
     checked_ids,
 )
 from elanus.documents._scope import Filter, make_scope, selects
-from elanus.documents._search import find, make_search
+from elanus.documents._search import find, make_search, worths
 from elanus.documents._values import Document, EmbeddingFunction, Mode, RankedDocument
 from elanus.errors import EmbeddingError, ParamError, quoted, shown
 from elanus.progress import ProgressBar
@@ -395,9 +395,11 @@ class DocumentStore(HasWorker):
             filter: an expression in which bare names are metadata keys, such as
                 ``"year >= 2020 and lang == 'en'"``, or a dict, such as
                 ``{"year": {"$gte": 2020}, "$or": [{"lang": "en"}, {"lang": "fr"}]}``.
-            ranker: how hybrid mode fuses: ``RRFRanker()`` (the default) or ``WeightedRanker(…)``,
-                dense first.
-            min_relevance: leave out documents of a smaller relevance.
+            ranker: how hybrid mode fuses: ``AdaptiveRanker()`` (the default), ``RRFRanker()``,
+                ``WeightedRanker(…)``, ``MinMaxRanker()``, ``ZScoreRanker()`` or
+                ``CombMNZRanker()``; weights are of the dense leg first.
+            min_relevance: leave out documents of a smaller relevance; 0.5 leaves those that answer
+                the query more likely than not.
             explain: whether hits say what each leg thought of them.
             vector: (dim,) the query's embedding, if it is known already; then no embedding
                 function is needed.
@@ -439,16 +441,17 @@ class DocumentStore(HasWorker):
     ) -> list[RankedDocument]:
         """Documents that answer a query and are unlike each other (maximal marginal relevance).
 
-        Of the first ``fetch_k`` documents of the mode's ranking, the first choice is the nearest
-        to the query; each further one maximises λ · (its cosine with the query)
-        - (1 - λ) · (its greatest cosine with a document chosen before). Carbonell and Goldstein
-        (SIGIR 1998). Every mode needs the query's vector for this, ``"text"`` included.
+        Of the first ``fetch_k`` documents of the mode's ranking, the first choice is the best; each
+        further one maximises λ · (how well it fits the query) - (1 - λ) · (its greatest cosine with
+        a document chosen before). Carbonell and Goldstein (SIGIR 1998). How well a document fits
+        is its cosine in dense mode; in the others its score, mapped to [0, 1] from the last of the
+        ``fetch_k`` to the first.
 
         Args:
             query: as for ``search``.
             k: how many documents at most.
             fetch_k: how many to choose from; never fewer than ``k``.
-            lambda_mult: λ, from 0 (only unlike each other) to 1 (only near the query).
+            lambda_mult: λ, from 0 (only unlike each other) to 1 (only fitting the query).
             mode: whose ranking is chosen from.
             filter: as for ``search``.
             ranker: as for ``search``.
@@ -471,10 +474,12 @@ class DocumentStore(HasWorker):
             scope=make_scope(filter, ids, filter_params),
             fields=self._all_fields, with_vectors=True,
         )  # fmt: skip
-        embedded = self._query_vector(search.query, vector)
+        if self._layout.dim is None:
+            raise lacks_vectors(self)
+        embedded = None if search.mode == "text" else self._query_vector(search.query, vector)
         hits = find(self._client, self._collection, search, embedded)
         vectors = np.array([hit.vector for hit in hits])
-        return [hits[i] for i in mmr(embedded[0], vectors, k, lambda_mult)]
+        return [hits[i] for i in mmr(worths(hits, search.mode), vectors, k, lambda_mult)]
 
     def _query_vector(self, query: str, vector: Any) -> NDArray[np.float32]:
         """The query's embedding (1, dim): the given one, or the model's."""

@@ -64,7 +64,8 @@ class RankedDocument:
     Attributes:
         id, text, metadata: as it was added.
         score: larger is better; cosine (dense), BM25 (text), or the fused score (hybrid).
-        relevance: the score on a scale from 0 to 1; see ``docs/scores.md``.
+        relevance: the estimated probability, from 0 to 1, that it answers the query; see
+            ``docs/ranking.md``.
         explanation: with ``explain=True``, what each leg that found it said; else empty.
         vector: (dim,) its embedding, if it was asked for and there is one. Not part of equality.
     """

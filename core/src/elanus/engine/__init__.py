@@ -5,7 +5,7 @@ has the views on disk, and ``upkeep`` the background thread, which builds graphs
 """
 
 from elanus.engine._database import Database
-from elanus.engine._search import Hits, Leg
+from elanus.engine._search import Hits, Leg, Wish
 from elanus.engine._snapshot import Snapshot
 
-__all__ = ["Database", "Hits", "Leg", "Snapshot"]
+__all__ = ["Database", "Hits", "Leg", "Snapshot", "Wish"]

@@ -12,7 +12,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from elanus.engine._commit import Commits
 from elanus.engine._dense import coverage, load_parts
 from elanus.engine._parts import DenseKey
-from elanus.engine._search import Hits, Leg, hybrid_search, search
+from elanus.engine._search import Hits, Leg, Wish, hybrid_search, search
 from elanus.engine._select import count, select, select_keys
 from elanus.engine._state import make_analyzers
 from elanus.engine._write import Prepared, Writer, check_keys, delete, prepare
@@ -32,9 +32,7 @@ from elanus.errors import (
 from elanus.query import Expression
 from elanus.schema import (
     IndexSpec,
-    RRFRanker,
     Schema,
-    WeightedRanker,
     check_name,
     make_batch,
 )
@@ -304,21 +302,9 @@ class Database:
         """The hits of each query; see `_search.search`."""
         return self.commits.read(name, search, leg, names)
 
-    def hybrid_search(
-        self,
-        name: str,
-        legs: Sequence[Leg],
-        ranker: RRFRanker | WeightedRanker,
-        names: tuple[str, ...],
-        *,
-        limit: int,
-        offset: int,
-        explain: bool,
-    ) -> list[Hits]:
+    def hybrid_search(self, name: str, legs: Sequence[Leg], wish: Wish) -> list[Hits]:
         """The fused hits of each query; see `_search.hybrid_search`."""
-        return self.commits.read(
-            name, hybrid_search, legs, ranker, names, limit=limit, offset=offset, explain=explain
-        )
+        return self.commits.read(name, hybrid_search, legs, wish)
 
     def query(
         self,

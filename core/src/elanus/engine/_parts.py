@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from elanus.engine._view import PartKey, View
 from elanus.errors import DatabaseCorruptError
-from elanus.index import Bm25Index, DenseIndex, SparseIndex, SparseRows
+from elanus.index import Bm25Index, DenseIndex, Moments, SparseIndex, SparseRows
 from elanus.query import Column, FieldKind, FieldType, extract_path
 from elanus.schema import DYNAMIC, INTEGER_TYPES, DataType, FieldSchema, Metric, Schema
 from elanus.storage import Connection, Tables, decode_row
@@ -60,6 +60,41 @@ class DenseKey(PartKey):
             # Adopted, not appended: nothing is copied, now or when rows are added.
             return DenseIndex.from_matrix(vectors, known, self.metric)
         return part.append(vectors, known)
+
+
+@dataclass(frozen=True, slots=True)
+class MomentsPart:
+    """Moments of the vectors of the alive rows, of one view."""
+
+    moments: Moments
+    of: NDArray[np.bool_]
+    last_delete: int
+
+
+@dataclass(frozen=True, slots=True)
+class MomentsKey(PartKey):
+    """Moments of a dense index, for mean and deviation of scores; the part is a `MomentsPart`."""
+
+    dense: DenseKey
+
+    def is_current(self, part: MomentsPart, view: View) -> bool:
+        """See `PartKey`."""
+        return len(part.of) == view.n and part.last_delete == view.last_delete
+
+    def follow(
+        self, db: Connection, tables: Tables, view: View, part: MomentsPart | None
+    ) -> MomentsPart:
+        """See `PartKey`; the file need only be read if the index is behind."""
+        index: DenseIndex | None = view.part(self.dense)
+        if index is None:
+            index = self.dense.follow(db, tables, view, view.parts.get(self.dense))
+        moments = Moments.empty(self.dense.dim) if part is None else part.moments
+        before = np.zeros(view.n, dtype=bool)
+        if part is not None:
+            before[: len(part.of)] = part.of
+        present = index.rows.present
+        now = view.alive if present is None else view.alive & present
+        return MomentsPart(moments.followed(index.rows, before, now), now, view.last_delete)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate, pairwise
 from typing import Any
@@ -12,23 +12,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elanus.engine._dense import dense_index, request_upkeep, with_effort
-from elanus.engine._parts import DenseKey, SparseKey, TextPart
+from elanus.engine._parts import DenseKey, MomentsKey, SparseKey, TextPart
 from elanus.engine._project import Projection, fetch, make_projection
 from elanus.engine._snapshot import Snapshot
 from elanus.engine._view import PartKey
 from elanus.errors import DataNotMatchException, ParamError, listed, quoted, shown
 from elanus.index import top_hits
-from elanus.query import Expression, RankedLeg, fuse
+from elanus.query import (
+    AdaptiveFusion,
+    DenseEvidence,
+    Evidence,
+    Expression,
+    Fusion,
+    RankedLeg,
+    TextEvidence,
+    fuse,
+    judge,
+    relevances,
+)
 from elanus.schema import (
+    AdaptiveRanker,
     DataType,
     FieldSchema,
     IndexSpec,
     LegExplanation,
     Metric,
+    Ranker,
     Rejected,
-    RRFRanker,
     SearchRequest,
-    WeightedRanker,
     dense_matrix,
     metrics_for,
     names_something,
@@ -65,6 +76,7 @@ class Hits:
         scores: distances or fused scores.
         entities: the fields that were asked for.
         legs: what each leg said of each hit, if that was asked for.
+        relevances: the estimated probability that each answers the query, if that was asked for.
     """
 
     key_name: str
@@ -72,6 +84,7 @@ class Hits:
     scores: list[float]
     entities: list[dict[str, Any]]
     legs: list[tuple[LegExplanation, ...]] = field(default_factory=list)
+    relevances: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,22 +135,33 @@ def _hits(
     return Hits(snapshot.schema.primary.name, keys, scores.tolist(), entities)
 
 
-def hybrid_search(
-    snapshot: Snapshot,
-    legs: Sequence[Leg],
-    ranker: RRFRanker | WeightedRanker,
-    names: tuple[str, ...],
-    *,
-    limit: int,
-    offset: int,
-    explain: bool,
-) -> list[Hits]:
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a hybrid search is to give.
+
+    Attributes:
+        ranker: how legs become one ranking.
+        names: fields that each hit carries.
+        limit, offset: how many hits, and how many of the best are left out.
+        explain: whether hits carry what each leg said of them.
+        relevance: whether they carry the probability that they answer the query.
+    """
+
+    ranker: Ranker
+    names: tuple[str, ...]
+    limit: int
+    offset: int = 0
+    explain: bool = False
+    relevance: bool = False
+
+
+def hybrid_search(snapshot: Snapshot, legs: Sequence[Leg], wish: Wish) -> list[Hits]:
     """The fused hits of each query; all legs have the same number of queries.
 
     Raises:
         ParamError: if they have not.
     """
-    collection = snapshot.collection
+    collection, names = snapshot.collection, wish.names
     projection = collection.projections.get(names) or make_projection(collection, names)
     counts = {len(leg.request.queries) for leg in legs}
     if len(counts) != 1:
@@ -145,26 +169,96 @@ def hybrid_search(
             f"hybrid_search: every request needs as many queries, got {sorted(counts)}"
         )
     ranked = [rank(snapshot, leg, leg.request.limit) for leg in legs]
+    first, end = wish.offset, wish.offset + wish.limit
     results = []
     for query in range(counts.pop()):
-        parts = [
+        found = [
             RankedLeg(target.field.name, target.metric, *(a.tolist() for a in rankings[query]))
             for target, rankings in ranked
         ]
-        fusion = fuse(parts, ranker)
-        slots, scores = _best(snapshot, fusion.scores, offset + limit)
-        hits = _hits(snapshot, slots[offset:], scores[offset:], projection)
-        if explain:
-            hits = replace(hits, legs=[fusion.explain(slot) for slot in slots[offset:].tolist()])
-        results.append(hits)
+        if wish.relevance or isinstance(wish.ranker, AdaptiveRanker):
+            fusion, chances = _judged(snapshot, legs, ranked, found, query, wish)
+        else:
+            fusion, chances = fuse(found, wish.ranker), {}
+        slots, scores = top_hits(
+            fusion.ids, fusion.scores, end, snapshot.view.keys, descending=True
+        )
+        hits, best = (
+            _hits(snapshot, slots[first:], scores[first:], projection),
+            slots[first:].tolist(),
+        )
+        results.append(
+            replace(
+                hits,
+                legs=[fusion.explain(slot) for slot in best] if wish.explain else [],
+                relevances=[chances[slot] for slot in best] if wish.relevance else [],
+            )
+        )
     return results
 
 
-def _best(snapshot: Snapshot, scores: Mapping[int, float], count: int) -> Ranking:
-    """The slots of the best fused scores; equal scores by primary key."""
-    slots = np.fromiter(scores, dtype=np.intp, count=len(scores))
-    values = np.fromiter(scores.values(), dtype=np.float64, count=len(scores))
-    return top_hits(slots, values, count, snapshot.view.keys, descending=True)
+def _judged(
+    snapshot: Snapshot,
+    legs: Sequence[Leg],
+    ranked: Sequence[tuple[_Target, list[Ranking]]],
+    found: Sequence[RankedLeg],
+    query: int,
+    wish: Wish,
+) -> tuple[Fusion | AdaptiveFusion, dict[int, float]]:
+    """The fusion of what the legs found, and the relevance of each hit."""
+    ids = np.unique(np.concatenate([rankings[query][0] for _, rankings in ranked]))
+    evidence = [
+        _evidence(snapshot, leg, target, query, ids, rankings[query][0])
+        for leg, (target, rankings) in zip(legs, ranked, strict=True)
+    ]
+    ranker = wish.ranker
+    fusion = (
+        AdaptiveFusion(found, ids, evidence, judge(evidence, ranker.weight))
+        if isinstance(ranker, AdaptiveRanker)
+        else fuse(found, ranker)
+    )
+    if not wish.relevance:
+        return fusion, {}
+    return fusion, dict(zip(ids.tolist(), relevances(evidence).tolist(), strict=True))
+
+
+def _evidence(
+    snapshot: Snapshot,
+    leg: Leg,
+    target: _Target,
+    number: int,
+    ids: NDArray[np.intp],
+    found: NDArray[np.intp],
+) -> Evidence:
+    """What a leg says of some slots, ascending, whether it found them or not.
+
+    Raises:
+        ParamError: if scores of its metric cannot be judged.
+    """
+    query = leg.request.queries[number]
+    mask = snapshot.eligible(*leg.filters)
+    allowed = np.ones(len(ids), dtype=bool) if mask is None else mask[ids]
+    if target.metric is Metric.BM25:
+        source = snapshot.schema.bm25_inputs[target.field.name]
+        part: TextPart = snapshot.part(target.key)
+        known, unknown = _query_terms(snapshot, source, query, number)
+        scores, deviation, possible = part.index.judge(known, unknown, ids)
+        return TextEvidence(
+            np.where(allowed, scores, 0.0), np.isin(ids, found), deviation, possible,
+            part.index.documents,
+        )  # fmt: skip
+    if target.metric not in (Metric.COSINE, Metric.IP) or not isinstance(target.key, DenseKey):
+        raise ParamError(
+            f"field {target.field.name!r}: AdaptiveRanker and relevance need scores by BM25, or of "
+            f"dense vectors by COSINE or IP, not {target.metric.value} of {target.field.dtype.name}"
+        )
+    index = dense_index(snapshot, target.key, target.index)
+    if index.rows.present is not None:
+        allowed &= index.rows.present[ids]
+    moments = snapshot.part(MomentsKey(target.key)).moments
+    (vector,) = dense_matrix([query], target.key.dim)
+    scores, mean, deviation = index.judge(vector, ids, moments)
+    return DenseEvidence(np.where(allowed, scores, mean), mean, deviation, moments.count)
 
 
 def rank(snapshot: Snapshot, leg: Leg, limit: int) -> tuple[_Target, list[Ranking]]:
@@ -258,22 +352,25 @@ def _rank_text(
 ) -> list[Ranking]:
     source = snapshot.schema.bm25_inputs[target.field.name]
     part: TextPart = snapshot.part(target.key)
-    queries = [_query_terms(snapshot, source, q, i) for i, q in enumerate(request.queries)]
+    queries = [_query_terms(snapshot, source, q, i)[0] for i, q in enumerate(request.queries)]
     keys = snapshot.view.keys
     if len(queries) == 1:
         return [part.index.search(queries[0], limit, mask=mask, keys=keys)]
     return list(part.index.search_many(queries, limit, mask=mask, keys=keys))
 
 
-def _query_terms(snapshot: Snapshot, field: str, text: Any, number: int) -> list[tuple[int, int]]:
-    """Term numbers and counts of a query, in the order of the terms' text."""
+def _query_terms(
+    snapshot: Snapshot, field: str, text: Any, number: int
+) -> tuple[list[tuple[int, int]], int]:
+    """Term numbers and counts of a query, in the order of the terms' text; how many have none."""
     if not isinstance(text, str):
         raise DataNotMatchException(
             f"query {number}: a BM25 search takes texts, got {type(text).__name__}"
         )
     counts = Counter(snapshot.state.analyzers[field].tokens(text))
     numbers = snapshot.numbers(field, counts)
-    return [(numbers[term], counts[term]) for term in sorted(counts) if term in numbers]
+    known = [(numbers[term], counts[term]) for term in sorted(counts) if term in numbers]
+    return known, counts.total() - sum(count for _, count in known)
 
 
 def _rank_sparse(

@@ -14,6 +14,7 @@ from elanus.index.dense._index import (
     wants_graph,
 )
 from elanus.index.dense._lengths import DENSE_METRICS
+from elanus.index.dense._moments import Moments
 from elanus.index.dense._rerank import Approximate
 from elanus.index.sparse._bm25 import Bm25Index
 from elanus.index.sparse._bm25_arrays import bm25_from_arrays, bm25_to_arrays
@@ -33,6 +34,7 @@ __all__ = [
     "Graph",
     "GraphParams",
     "Keys",
+    "Moments",
     "Ranking",
     "SparseIndex",
     "SparseRows",

@@ -1,7 +1,15 @@
 """Pure functions over queries: the filter language, and what is done with results."""
 
-from elanus.query._fusion import NORMALISE, Fusion, RankedLeg, fuse
+from elanus.query._adaptive import (
+    AdaptiveFusion,
+    DenseEvidence,
+    Evidence,
+    TextEvidence,
+    judge,
+)
+from elanus.query._fusion import Fusion, RankedLeg, fuse
 from elanus.query._mmr import mmr
+from elanus.query._relevance import relevances
 from elanus.query.columns._column import Column, extract_path
 from elanus.query.columns._kinds import MISSING, FieldKind, FieldType, ValueType
 from elanus.query.filter._bind import bind
@@ -14,16 +22,19 @@ from elanus.query.filter.evaluation._evaluate import ColumnSource, evaluate
 
 __all__ = [
     "MISSING",
-    "NORMALISE",
+    "AdaptiveFusion",
     "Column",
     "ColumnPath",
     "ColumnSource",
+    "DenseEvidence",
+    "Evidence",
     "Expression",
     "FieldKind",
     "FieldType",
     "Fusion",
     "Kinds",
     "RankedLeg",
+    "TextEvidence",
     "ValueType",
     "as_filter",
     "bind",
@@ -32,6 +43,8 @@ __all__ = [
     "extract_path",
     "filter_from_dict",
     "fuse",
+    "judge",
     "mmr",
     "parse_filter",
+    "relevances",
 ]

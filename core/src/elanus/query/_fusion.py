@@ -1,4 +1,4 @@
-"""Fusion: one score out of several, by rank (RRF) or by normalised score (weighted).
+"""Fusion by rank (RRF), or by scores that are scaled by a rule or by what each leg has found.
 
 Hits are put in order by these scores as all others are: `top_hits` of the index.
 """
@@ -6,11 +6,28 @@ Hits are put in order by these scores as all others are: `top_hits` of the index
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from elanus.errors import ParamError
-from elanus.schema import LegExplanation, Metric, RRFRanker, WeightedRanker
+from elanus.schema import (
+    CombMNZRanker,
+    LegExplanation,
+    Metric,
+    MinMaxRanker,
+    RRFRanker,
+    WeightedRanker,
+    ZScoreRanker,
+)
+
+ListRanker: TypeAlias = RRFRanker | WeightedRanker | MinMaxRanker | ZScoreRanker | CombMNZRanker
+"""Rankers that need no more than what the legs have found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +54,14 @@ class Fusion:
     Attributes:
         legs: the rankings.
         parts: what each leg's hits contribute, in the order of the hits.
-        scores: fused score by identity; larger is better.
+        ids: (n,) what any leg found.
+        scores: (n,) fused scores; larger is better.
     """
 
     legs: Sequence[RankedLeg]
     parts: Sequence[Sequence[float]]
-    scores: Mapping[int, float]
+    ids: NDArray[np.intp]
+    scores: NDArray[np.float64]
 
     def explain(self, id_: int) -> tuple[LegExplanation, ...]:
         """What each leg that found a hit said of it; the contributions add up to its score."""
@@ -80,11 +99,12 @@ NORMALISE: dict[Metric, Callable[[float], float]] = {
 """A score of each metric mapped to [0, 1], larger is better, as Milvus's weighted ranker does."""
 
 
-def fuse(legs: Sequence[RankedLeg], ranker: RRFRanker | WeightedRanker) -> Fusion:
+def fuse(legs: Sequence[RankedLeg], ranker: ListRanker) -> Fusion:
     """Fuse legs into one ranking.
 
     RRF gives Σ wᵢ / (k + rankᵢ) with ranks from 1 (Cormack, Clarke and Büttcher, SIGIR 2009);
-    the weighted ranker Σ wᵢ · normalised score. A leg that did not find a hit adds nothing.
+    the others Σ wᵢ · scaled score, CombMNZ that times the number of legs that found the hit. A leg
+    that did not find a hit adds nothing.
 
     Raises:
         ParamError: if the number of weights is not that of the legs.
@@ -94,16 +114,53 @@ def fuse(legs: Sequence[RankedLeg], ranker: RRFRanker | WeightedRanker) -> Fusio
         raise ParamError(
             f"{type(ranker).__name__}: {len(weights)} weights for {len(legs)} requests"
         )
-    if isinstance(ranker, RRFRanker):
-        parts = [_by_rank(leg, w, ranker.k) for leg, w in zip(legs, weights, strict=True)]
-    else:
-        parts = _by_score(legs, weights, normalised=ranker.norm_score)
-    scores: dict[int, float] = {}
-    so_far = scores.get
+    parts = _parts(legs, ranker, weights)
+    totals: dict[int, float] = {}
+    so_far = totals.get
     for leg, contributed in zip(legs, parts, strict=True):
         hits = zip(leg.ids, contributed, strict=True)
-        scores.update([(id_, so_far(id_, 0.0) + part) for id_, part in hits])
-    return Fusion(legs, parts, scores)
+        totals.update([(id_, so_far(id_, 0.0) + part) for id_, part in hits])
+    ids = np.fromiter(totals, dtype=np.intp, count=len(totals))
+    return Fusion(legs, parts, ids, np.fromiter(totals.values(), np.float64, len(totals)))
+
+
+def _parts(
+    legs: Sequence[RankedLeg], ranker: ListRanker, weights: Sequence[float]
+) -> list[list[float]]:
+    if isinstance(ranker, RRFRanker):
+        return [_by_rank(leg, w, ranker.k) for leg, w in zip(legs, weights, strict=True)]
+    if isinstance(ranker, WeightedRanker):
+        return _by_score(legs, weights, normalised=ranker.norm_score)
+    scale = _in_deviations if isinstance(ranker, ZScoreRanker) else _from_last_to_first
+    parts = [[w * s for s in scale(leg)] for leg, w in zip(legs, weights, strict=True)]
+    if isinstance(ranker, CombMNZRanker):
+        legs_of = Counter(chain.from_iterable(leg.ids for leg in legs))
+        found = zip(legs, parts, strict=True)
+        parts = [
+            [p * legs_of[i] for i, p in zip(leg.ids, part, strict=True)] for leg, part in found
+        ]
+    return parts
+
+
+def _from_last_to_first(leg: RankedLeg) -> list[float]:
+    """Scores from 0 for the leg's last hit to 1 for its first; 1 each if they are all alike."""
+    if not leg.scores:
+        return []
+    first, last = leg.scores[0], leg.scores[-1]
+    if first == last:
+        return [1.0] * len(leg.scores)
+    return [(score - last) / (first - last) for score in leg.scores]
+
+
+def _in_deviations(leg: RankedLeg) -> list[float]:
+    """Scores in standard deviations of the leg's hits, counted from its last hit."""
+    scores = np.array(leg.scores)
+    deviation = float(scores.std()) if len(scores) else 0.0
+    if not deviation:
+        return [1.0] * len(scores)
+    sign = 1.0 if leg.metric.higher_is_better else -1.0
+    standing: list[float] = (sign * (scores - scores[-1]) / deviation).tolist()
+    return standing
 
 
 def _by_rank(leg: RankedLeg, weight: float, k: float) -> list[float]:

@@ -1,4 +1,4 @@
-"""Maximal marginal relevance: results near the query and unlike each other."""
+"""Maximal marginal relevance: results that answer the query and are unlike each other."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from numpy.typing import NDArray
 
 
 def mmr(
-    query: NDArray[np.float32], candidates: NDArray[np.float32], k: int, lambda_mult: float
+    relevance: NDArray[np.float64], candidates: NDArray[np.float32], k: int, lambda_mult: float
 ) -> list[int]:
     """Choose ``min(k, n)`` of the candidates, one after another.
 
-    The first is the nearest to the query; each further one maximises
-    λ · cos(query, d) - (1 - λ) · max over the chosen c of cos(c, d). Of equals the one that
+    The first is the most relevant; each further one maximises
+    λ · relevance(d) - (1 - λ) · max over the chosen c of cos(c, d). Of equals the one that
     stands first among the candidates is taken. Carbonell and Goldstein, *The Use of MMR,
     Diversity-Based Reranking for Reordering Documents and Producing Summaries* (SIGIR 1998).
 
     Args:
-        query: (dim,) a vector of any length; the cosine with a zero vector is 0.
-        candidates: (n, dim) vectors, by rank.
+        relevance: (n,) of each candidate, on about the scale of a cosine.
+        candidates: (n, dim) vectors, by rank; the cosine with a zero vector is 0.
         k: how many to choose.
-        lambda_mult: λ, from 0 (only unlike each other) to 1 (only near the query).
+        lambda_mult: λ, from 0 (only unlike each other) to 1 (only relevant).
 
     Returns:
         Positions among the candidates, in the order of the choice.
@@ -28,11 +28,10 @@ def mmr(
     if not len(candidates):
         return []
     units = _units(candidates)
-    near = _cosines(units, _units(query[np.newaxis])[0])
-    chosen = [int(np.argmax(near))]
+    chosen = [int(np.argmax(relevance))]
     like = _cosines(units, units[chosen[0]])
     while len(chosen) < min(k, len(units)):
-        worth = lambda_mult * near - (1.0 - lambda_mult) * like
+        worth = lambda_mult * relevance - (1.0 - lambda_mult) * like
         worth[chosen] = -np.inf
         chosen.append(int(np.argmax(worth)))
         like = np.maximum(like, _cosines(units, units[chosen[-1]]))

@@ -1,25 +1,20 @@
-"""Search requests and rankers: what ``hybrid_search`` takes, ours or pymilvus's."""
+"""Search requests: what ``search`` and ``hybrid_search`` take, ours or pymilvus's."""
 
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from elanus.errors import ParamError, UnsupportedError, quoted
 from elanus.schema._arguments import (
-    as_number,
     as_written,
-    flag,
     mapping,
-    members,
     names,
     names_something,
     refuse,
     whole,
-    word,
 )
 from elanus.schema._types import Metric
 from elanus.schema._vectors import split_queries
@@ -71,92 +66,6 @@ class AnnSearchRequest:
     def filter(self) -> str | None:
         """The filter of this leg."""
         return self.expr
-
-
-@dataclass(frozen=True, slots=True)
-class RRFRanker:
-    """Reciprocal rank fusion: a hit scores Σ wᵢ / (k + rankᵢ), ranks counted from 1.
-
-    Cormack, Clarke and Büttcher, SIGIR 2009.
-
-    Attributes:
-        k: how flat the score falls with the rank; 0 < k < 16384.
-        weights: one a leg, or none for 1 each.
-    """
-
-    k: float = 60
-    weights: tuple[float, ...] = ()
-
-    def __post_init__(self) -> None:
-        k = as_number(self.k)
-        if k is None or not 0 < k < 16384:
-            refuse("RRFRanker: k", "between 0 and 16384 (exclusive)", self.k)
-        object.__setattr__(self, "k", k)
-        object.__setattr__(self, "weights", _weights("RRFRanker", self.weights))
-
-    def dict(self) -> dict[str, Any]:
-        """The ranker as pymilvus writes it."""
-        return {"strategy": "rrf", "params": {"k": self.k}}
-
-
-@dataclass(frozen=True, slots=True, init=False)
-class WeightedRanker:
-    """Weighted sum of the legs' scores, each normalised as Milvus does.
-
-    Attributes:
-        weights: one a leg, each from 0 to 1.
-        norm_score: whether scores are mapped to [0, 1] first.
-    """
-
-    weights: tuple[float, ...]
-    norm_score: bool = True
-
-    def __init__(self, *weights: float, norm_score: bool = True) -> None:
-        object.__setattr__(self, "weights", _weights("WeightedRanker", weights))
-        object.__setattr__(self, "norm_score", flag("WeightedRanker: norm_score", norm_score))
-        if not weights or any(w > 1 for w in self.weights):
-            refuse("WeightedRanker: weights", "from 0 to 1", weights)
-
-    def dict(self) -> dict[str, Any]:
-        """The ranker as pymilvus writes it."""
-        params = {"weights": list(self.weights), "norm_score": self.norm_score}
-        return {"strategy": "weighted", "params": params}
-
-
-def _weights(what: str, weights: Any) -> tuple[float, ...]:
-    plain = []
-    for given in members(f"{what}: weights", "a list of numbers", weights):
-        weight = as_number(given)
-        if weight is None or not 0 <= weight <= sys.float_info.max:
-            refuse(f"{what}: a weight", "a number of at least 0", given)
-        plain.append(float(weight))
-    return tuple(plain)
-
-
-def as_ranker(ranker: Any) -> RRFRanker | WeightedRanker:
-    """Our form of a ranker: ours, or any object with pymilvus's ``dict()``.
-
-    Raises:
-        ParamError: if it is none, or its parameters are wrong.
-        UnsupportedError: if it asks for another strategy.
-    """
-    if ranker is None:
-        return RRFRanker()
-    if isinstance(ranker, (RRFRanker, WeightedRanker)):
-        return ranker
-    try:
-        raw = ranker.dict()
-        strategy, params = raw["strategy"], mapping("ranker: params", raw["params"])
-    except (AttributeError, KeyError, TypeError):
-        refuse("ranker", "an RRFRanker or a WeightedRanker", ranker)
-    if word(strategy) == "rrf":
-        return RRFRanker(params.get("k", 60))
-    if word(strategy) == "weighted":
-        weights = members("ranker: weights", "a list of numbers", params.get("weights"))
-        return WeightedRanker(*weights, norm_score=params.get("norm_score", True))
-    raise UnsupportedError(
-        f"ranker strategy {quoted(strategy)} is not supported; use rrf or weighted"
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,11 +222,13 @@ class LegExplanation:
     Attributes:
         leg: the vector field searched, or the name that the caller gave the leg.
         score: the leg's own score, in its metric.
-        rank: place among the leg's hits, from 1.
+        rank: place among the leg's hits, from 1; None if it is not among them.
         contribution: what the leg added to the fused score.
+        reason: how the contribution came about, in words; empty where the rank says it all.
     """
 
     leg: str
     score: float
-    rank: int
+    rank: int | None
     contribution: float
+    reason: str = ""

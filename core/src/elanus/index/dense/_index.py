@@ -24,8 +24,9 @@ import numpy as np
 
 from elanus.errors import ParamError
 from elanus.index._order import Keys, Ranking, check_search
-from elanus.index.dense._exact import GATHER_COST, QueryVector, scan
+from elanus.index.dense._exact import GATHER_COST, QueryVector, canonical_scores, scan
 from elanus.index.dense._lengths import DENSE_METRICS, Float32s, Float64s, Slots
+from elanus.index.dense._moments import Moments
 from elanus.index.dense._rerank import Approximate, Wanted, check_fits, ranked
 from elanus.index.dense._rows import Rows
 from elanus.schema import DEFAULT_EF, Metric
@@ -185,6 +186,26 @@ class DenseIndex:
         if len(slots) and not 0 <= slots.min() <= slots.max() < self.n:
             raise ParamError(f"slots {slots.min()} to {slots.max()}: pass slots 0 to {self.n - 1}")
         return self.rows.take(slots)
+
+    def judge(
+        self, query: Float32s, slots: Slots, moments: Moments
+    ) -> tuple[Float64s, float, float]:
+        """What the similarities of some vectors are worth, by those of all.
+
+        Args:
+            query: float32, shape ``(dim,)``.
+            slots: (m,) of vectors that are present.
+            moments: of all vectors.
+
+        Returns:
+            Scores (m,), as `search` gives them; mean and standard deviation of all scores.
+        """
+        wanted = QueryVector.of(query, self.dim)
+        squares = self.rows.squares[slots]
+        scores = canonical_scores(
+            self.metric, self.rows.take(slots), wanted.wide, wanted.square, squares
+        )
+        return (scores, *moments.of(wanted, self.metric))
 
     def search(
         self,

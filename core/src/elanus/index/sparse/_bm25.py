@@ -229,6 +229,33 @@ class Bm25Index:
         # longer than one. A product of sparse matrices would read every list in full.
         return [self.search(query, k, mask=mask, keys=keys) for query in queries]
 
+    def judge(
+        self, query: Sequence[tuple[int, int]], unknown: int, slots: NDArray[np.intp]
+    ) -> tuple[NDArray[np.float64], float, float]:
+        """What the scores of some rows are worth, by what all rows would have.
+
+        Args:
+            query: as in `search`.
+            unknown: how many further terms the query has, which no number stands for.
+            slots: (m,) ascending.
+
+        Returns:
+            scores: (m,) as `search` gives them; 0 for a row without any of the terms.
+            deviation: about the standard deviation of the scores of all rows:
+                1.2 √Σ (½ (k1 + 1) n idf)² p (1 - p), p the share of the rows that hold the term.
+            possible: what a row scores at most, if no term is unknown: Σ n idf (k1 + 1).
+        """
+        weighted = self._weigh(query)
+        factors, rows = weighted.factors(), self.documents
+        missing = unknown + sum(count for _, count in query) - sum(weighted.counts)
+        possible = sum(factors) + missing * _idf(rows, 0) * (self.saturation.k1 + 1)
+        if not factors:
+            return np.zeros(len(slots)), 0.0, possible
+        shares = [df / rows for df in weighted.frequencies]
+        spread = [(f / 2) ** 2 * p * (1 - p) for f, p in zip(factors, shares, strict=True)]
+        scores = exact_scores(self.segments, weighted, slots)
+        return scores, 1.2 * math.sqrt(sum(spread)), possible
+
     def matching(self, terms: Sequence[int], minimum: int = 1) -> NDArray[np.bool_]:
         """(n,) mask of the slots that hold at least ``minimum`` of the distinct terms.
 
@@ -262,12 +289,12 @@ class Bm25Index:
         for gone in self.removed:
             frequency = list(map(sub, frequency, gone.look_up(terms).tolist()))
         known = [place for place, df in enumerate(frequency) if df > 0]
-        # Milvus's (and Lucene's) weight of a term that df of the rows hold.
         rows, held = self.documents, [frequency[place] for place in known]
         return QueryTerms(
             numbers=[numbers[place] for place in known],
-            idfs=[math.log(1 + (rows - df + 0.5) / (df + 0.5)) for df in held],
+            idfs=[_idf(rows, df) for df in held],
             counts=[query[place][1] for place in known],
+            frequencies=held,
             lists=[[part[place] for place in known] for part in lists],
             average=self.average_length,
             saturation=self.saturation,
@@ -293,6 +320,11 @@ class Bm25Index:
                     "Bm25Index.remove: a row is longer or shorter than what its slot holds; "
                     "give the rows as they were appended"
                 )
+
+
+def _idf(rows: int, frequency: int) -> float:
+    """Milvus's (and Lucene's) weight of a term that so many of the rows hold."""
+    return math.log(1 + (rows - frequency + 0.5) / (frequency + 0.5))
 
 
 def _term_numbers(terms: Sequence[int]) -> NDArray[np.uint32]:

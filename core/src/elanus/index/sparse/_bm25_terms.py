@@ -25,6 +25,7 @@ class QueryTerms:
         numbers: term numbers.
         idfs: Milvus's (and Lucene's) idf of each term.
         counts: how often the query holds each term.
+        frequencies: in how many rows each term occurs.
         lists: for each segment the begin and end of each term's list; equal where it has none.
         average: the rows' average length, in tokens.
         saturation: ``k1`` and ``b``.
@@ -33,6 +34,7 @@ class QueryTerms:
     numbers: list[int]
     idfs: list[float]
     counts: list[int]
+    frequencies: list[int]
     lists: list[list[list[int]]]
     average: float
     saturation: Saturation

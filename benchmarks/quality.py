@@ -1,0 +1,131 @@
+"""nDCG@10 of every mode and ranker on judged collections.
+
+    python benchmarks/quality.py DATA [name ...]
+
+DATA holds a folder for each collection in the layout of BEIR (https://github.com/beir-cellar/beir),
+with vectors beside it: corpus.jsonl.xz, queries.jsonl, qrels.tsv, cvec.f16.npy (documents),
+qids.json and qvec.f16.npy (queries). The measure is that of Järvelin and Kekäläinen (2002), with
+gains as they are judged.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import lzma
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from elanus import (
+    AdaptiveRanker,
+    CombMNZRanker,
+    DocumentStore,
+    MinMaxRanker,
+    RRFRanker,
+    WeightedRanker,
+    ZScoreRanker,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+K = 10
+WAYS: dict[str, dict[str, Any]] = {
+    "text": {"mode": "text"},
+    "dense": {"mode": "dense"},
+    "RRF": {"ranker": RRFRanker()},
+    "weighted": {"ranker": WeightedRanker(0.5, 0.5)},
+    "min-max": {"ranker": MinMaxRanker()},
+    "z-score": {"ranker": ZScoreRanker()},
+    "CombMNZ": {"ranker": CombMNZRanker()},
+    "adaptive": {"ranker": AdaptiveRanker()},
+}
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A collection with judged questions.
+
+    Attributes:
+        ids, texts: of the documents; title and text as one.
+        vectors: of the documents, (n, dim).
+        questions: id, text, vector and gains by document id.
+    """
+
+    ids: list[str]
+    texts: list[str]
+    vectors: NDArray[np.float32]
+    questions: list[tuple[str, str, NDArray[np.float32], dict[str, float]]]
+
+
+def load(folder: Path) -> Judged:
+    """Read a collection; only questions with a relevant document count."""
+    documents = list(_lines(folder / "corpus.jsonl.xz"))
+    texts = [f"{d.get('title') or ''} {d['text']}".strip() for d in documents]
+    asked = {str(q["_id"]): str(q["text"]) for q in _lines(folder / "queries.jsonl")}
+    gains: dict[str, dict[str, float]] = {}
+    for line in (folder / "qrels.tsv").read_text("utf-8").splitlines()[1:]:
+        question, document, gain = line.split("\t")
+        if float(gain) > 0:
+            gains.setdefault(question, {})[document] = float(gain)
+    vectors = np.load(folder / "qvec.f16.npy").astype(np.float32)
+    order = json.loads((folder / "qids.json").read_text("utf-8"))
+    questions = [
+        (str(id_), asked[str(id_)], vector, gains[str(id_)])
+        for id_, vector in zip(order, vectors, strict=True)
+        if str(id_) in gains
+    ]
+    matrix = np.load(folder / "cvec.f16.npy").astype(np.float32)
+    return Judged([str(d["_id"]) for d in documents], texts, matrix, questions)
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    opened: Callable[..., Any] = lzma.open if path.suffix == ".xz" else open
+    with opened(path, "rt", encoding="utf-8") as lines:
+        yield from map(json.loads, lines)
+
+
+def ndcg(found: Sequence[str], gains: dict[str, float]) -> float:
+    """nDCG@10 of a ranking."""
+    won = sum(gains.get(id_, 0.0) / math.log2(i + 2) for i, id_ in enumerate(found[:K]))
+    best = sorted(gains.values(), reverse=True)[:K]
+    return won / sum(gain / math.log2(i + 2) for i, gain in enumerate(best))
+
+
+def measure(judged: Judged) -> dict[str, float]:
+    """nDCG@10 of each way, the mean over the questions."""
+    with DocumentStore(":memory:", dim=judged.vectors.shape[1]) as store:
+        store.add(judged.texts, ids=judged.ids, vectors=judged.vectors)
+        means = {}
+        for name, how in WAYS.items():
+            values = [
+                ndcg([hit.id for hit in store.search(text, K, vector=vector, **how)], gains)
+                for _, text, vector, gains in judged.questions
+            ]
+            means[name] = float(np.mean(values))
+        return means
+
+
+def main() -> None:
+    """Print a table, one row a collection."""
+    parser = argparse.ArgumentParser(description="nDCG@10 of every mode and ranker.")
+    parser.add_argument("data", type=Path)
+    parser.add_argument("names", nargs="*")
+    arguments = parser.parse_args()
+    names = arguments.names or sorted(p.parent.name for p in arguments.data.glob("*/qrels.tsv"))
+    print(f"{'collection':14}{'documents':>10}{'questions':>10}" + "".join(f"{w:>10}" for w in WAYS))
+    for name in names:
+        judged = load(arguments.data / name)
+        means = measure(judged)
+        sizes = f"{name:14}{len(judged.ids):>10}{len(judged.questions):>10}"
+        print(sizes + "".join(f"{value:>10.4f}" for value in means.values()), flush=True)
+
+
+if __name__ == "__main__":
+    main()

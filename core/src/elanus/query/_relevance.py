@@ -1,0 +1,100 @@
+"""Relevance: the estimated probability that a document answers the query.
+
+A logistic model of evidence without a scale of its own, one for each kind of search, fitted on
+judged collections and on questions that a collection does not answer: ``docs/ranking.md``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elanus.query._adaptive import Evidence, is_text, judge
+from elanus.schema import AdaptiveRanker
+
+Floats: TypeAlias = NDArray[np.float64]
+
+_WEIGHT = AdaptiveRanker().weight
+_RIVALS = 3
+_UNKNOWN = 0.5  # what is left of the vectors' word where no word of the query is known
+
+
+@dataclass(frozen=True, slots=True)
+class _Model:
+    """Coefficients of the log odds.
+
+    Attributes:
+        constant: where all evidence is 0.
+        strength: of ln(1 + score).
+        coverage: of √c.
+        lead: of the lead over the rivals, times √c.
+    """
+
+    constant: float
+    strength: float
+    coverage: float
+    lead: float
+
+
+_HYBRID = _Model(-7.78, 0.95, 4.33, 14.45)
+_TEXT = _Model(-6.88, 0.25, 6.08, 14.83)
+_DENSE = -5.94, 0.64, 7.65  # constant, of z, of the lead
+
+
+def relevances(legs: Sequence[Evidence]) -> Floats:
+    """(n,) probabilities, from 0 to 1, that candidates answer the query, by what all legs say."""
+    judgement = judge(legs, _WEIGHT)
+    texts = sum(map(is_text, legs))
+    strength = np.maximum(judgement.scores, 0.0)
+    by_chance = _by_chance(max(leg.documents for leg in legs))
+    if not judgement.coverage:
+        if texts == len(legs):
+            return np.zeros(len(strength))
+        constant, of_z, of_lead = _DENSE
+        found = _probability(constant + of_z * strength + of_lead * _lead(strength, by_chance))
+        return found * _UNKNOWN if texts else found
+    if texts == len(legs):
+        model, floor = _TEXT, 1.5 * by_chance
+    else:
+        model, floor = _HYBRID, by_chance + _WEIGHT * by_chance**1.5
+    covered = math.sqrt(judgement.coverage)
+    return _probability(
+        model.constant
+        + model.strength * np.log1p(strength)
+        + covered * (model.coverage + model.lead * _lead(strength, floor))
+    )
+
+
+def _by_chance(documents: int) -> float:
+    """How many deviations the third best of so many documents has if none answers: a normal's."""
+    if documents <= 2 * _RIVALS:
+        return 0.0
+    return NormalDist().inv_cdf(1.0 - _RIVALS / documents)
+
+
+def _lead(strength: Floats, floor: float) -> Floats:
+    """How far each stands above its rivals, as a share of the larger; from -1 to 1.
+
+    The rivals are the best three of the others, or what there would be by chance: a filter may have
+    left none.
+    """
+    best = np.zeros(_RIVALS + 1)
+    first = np.sort(strength)[::-1][: _RIVALS + 1]
+    best[: len(first)] = first
+    # Of the first three the fourth is a rival: nobody is his own.
+    among = strength >= best[_RIVALS - 1]
+    rivals = (best[:_RIVALS].sum() + among * (best[_RIVALS] - strength)) / _RIVALS
+    rivals = np.maximum(rivals, floor)
+    lead: Floats = (strength - rivals) / np.maximum(np.maximum(strength, rivals), 1e-6)
+    return lead
+
+
+def _probability(odds: Floats) -> Floats:
+    probability: Floats = 1.0 / (1.0 + np.exp(-odds))
+    return probability

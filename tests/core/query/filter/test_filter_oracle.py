@@ -299,7 +299,7 @@ def compute(operator, left, right):
         "*": lambda: left * right,
         "/": lambda: left / right,
         "%": lambda: math.fmod(left, right),
-        "**": lambda: left * left * left if right == 3 else left * left,
+        "**": lambda: math.prod([left] * int(right)),
     }[operator]()
     return UNKNOWN if math.isnan(result) else result
 

@@ -119,7 +119,9 @@ def main() -> None:
     parser.add_argument("names", nargs="*")
     arguments = parser.parse_args()
     names = arguments.names or sorted(p.parent.name for p in arguments.data.glob("*/qrels.tsv"))
-    print(f"{'collection':14}{'documents':>10}{'questions':>10}" + "".join(f"{w:>10}" for w in WAYS))
+    print(
+        f"{'collection':14}{'documents':>10}{'questions':>10}" + "".join(f"{w:>10}" for w in WAYS)
+    )
     for name in names:
         judged = load(arguments.data / name)
         means = measure(judged)

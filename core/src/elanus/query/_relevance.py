@@ -42,7 +42,7 @@ class _Model:
     lead: float
 
 
-_HYBRID = _Model(-7.78, 0.95, 4.33, 14.45)
+_HYBRID = _Model(-6.64, 0.81, 4.50, 10.8)
 _TEXT = _Model(-6.88, 0.25, 6.08, 14.83)
 _DENSE = -5.94, 0.64, 7.65  # constant, of z, of the lead
 

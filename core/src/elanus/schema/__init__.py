@@ -46,26 +46,6 @@ from elanus.schema._index import (
     metrics_for,
 )
 from elanus.schema._json import Rejected, as_json, to_json, to_text
-from elanus.schema._rankers import (
-    AdaptiveRanker,
-    CombMNZRanker,
-    MinMaxRanker,
-    Ranker,
-    RRFRanker,
-    WeightedRanker,
-    ZScoreRanker,
-    as_ranker,
-)
-from elanus.schema._requests import (
-    COUNT,
-    AnnSearchRequest,
-    LegExplanation,
-    SearchParams,
-    SearchRequest,
-    as_page,
-    as_search,
-    output_names,
-)
 from elanus.schema._types import (
     INTEGER_TYPES,
     DataType,
@@ -83,6 +63,26 @@ from elanus.schema._vectors import (
     sparse_vector,
 )
 from elanus.schema.frames._input import is_data
+from elanus.schema.requests._rankers import (
+    AdaptiveRanker,
+    CombMNZRanker,
+    MinMaxRanker,
+    Ranker,
+    RRFRanker,
+    WeightedRanker,
+    ZScoreRanker,
+    as_ranker,
+)
+from elanus.schema.requests._requests import (
+    COUNT,
+    AnnSearchRequest,
+    LegExplanation,
+    SearchParams,
+    SearchRequest,
+    as_page,
+    as_search,
+    output_names,
+)
 
 __all__ = [
     "COUNT",

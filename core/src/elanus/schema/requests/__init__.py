@@ -1,0 +1,1 @@
+"""What searches are asked with: requests, their parameters, and rankers."""

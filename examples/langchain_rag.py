@@ -81,7 +81,7 @@ def join(documents: list[Document]) -> str:
 def describe(document: Document) -> str:
     """Which document, and what each leg of the search thought of it."""
     said = document.metadata["_elanus"]
-    legs = ", ".join(f"{leg['leg']} rank {leg['rank']}" for leg in said["legs"])
+    legs = ", ".join(f"{leg['leg']} {leg['contribution']:.2f}" for leg in said["legs"])
     return f"[{document.id}] relevance {said['relevance']:.2f}: {legs}"
 
 

@@ -75,7 +75,7 @@ def main() -> None:
     print(f"{str(answer).strip()}\n")
     for each in answer.source_nodes:
         legs = each.metadata["_elanus"]["legs"]
-        ranks = ", ".join(f"{leg['leg']} rank {leg['rank']}" for leg in legs)
+        ranks = ", ".join(f"{leg['leg']} {leg['contribution']:.2f}" for leg in legs)
         print(f"{each.node.ref_doc_id}: relevance {each.score:.2f} ({ranks})")
     store.close()
 

@@ -34,8 +34,8 @@ QUESTIONS = (
 )
 SHOWN = 3  # hits a question
 LEGEND = """
-Each passage was looked for by meaning (dense) and by words (text). Its score adds what the two
-ranks give; a relevance of 1 means that both put it first."""
+Each passage was looked for by meaning (dense) and by words (text), and scores by how far it stands
+out in both. Its relevance is the estimated probability that it answers."""
 
 
 def main() -> None:
@@ -108,11 +108,10 @@ def show(number: int, hit: RankedDocument) -> None:
     title, _, doc = hit.text.partition("\n")
     print(f"\n  {number}. {textwrap.shorten(title, 92, placeholder=' ...')}")
     print(textwrap.indent(textwrap.shorten(doc, 180, placeholder=" ..."), " " * 5))
-    legs = "; ".join(
-        f"{leg.leg} rank {leg.rank} (score {leg.score:.3f}) gives {leg.contribution:.4f}"
-        for leg in hit.explanation
-    )
-    print(f"     score {hit.score:.4f}, relevance {hit.relevance:.2f}: {legs}")
+    print(f"     relevance {hit.relevance:.2f}, score {hit.score:.2f}:")
+    for leg in hit.explanation:
+        rank = f"rank {leg.rank}" if leg.rank else "not among its first"
+        print(f"       {leg.leg} gives {leg.contribution:.2f} ({rank}; {leg.reason})")
 
 
 if __name__ == "__main__":

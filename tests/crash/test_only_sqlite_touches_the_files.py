@@ -66,6 +66,9 @@ CLIENT_READS = {
     "get_server_version": lambda c, w: c.get_server_version(),
     "get": lambda c, w: c.get("a", [1, 2]),
     "query": lambda c, w: c.query("a", "id > 1"),
+    "count_values": lambda c, w: c.count_values("a", "$meta", ["tag"]),
+    "count_keys": lambda c, w: c.count_keys("a", "$meta"),
+    "file_size": lambda c, w: c.file_size(),
     "search": lambda c, w: c.search("a", [[1, 0, 0, 0]], output_fields=["*"]),
     "hybrid_search": lambda c, w: c.hybrid_search(
         "a", [AnnSearchRequest([[1, 0, 0, 0]], "vector", {}, 5)], limit=3
@@ -77,6 +80,8 @@ CLIENT_WRITES = {
     "create_collection": lambda c, w: c.create_collection("b", dimension=DIM),
     "insert": lambda c, w: c.insert("b", rows(50)),
     "upsert": lambda c, w: c.upsert("b", rows(70)),
+    "replace": lambda c, w: c.replace("b", rows(70)[6:], "id > 5"),
+    "change_json": lambda c, w: c.change_json("b", "$meta", {"x": 1}, filter="id < 20"),
     "delete": lambda c, w: c.delete("b", filter="id < 10"),
     "drop_index": lambda c, w: c.drop_index("b", "vector"),
     "create_index": lambda c, w: c.create_index("b", flat(c)),

@@ -287,6 +287,23 @@ CALLS = {
         "output_fields": ["id"], "timeout": 1.0, "partition_names": None, "filter": "id > {x}",
         "filter_params": {"x": 0}, "offset": 0, "round_decimal": -1, "explain": False,
     },
+    "replace": {
+        "collection_name": "c", "data": [ROW], "filter": "id < {x}", "timeout": 1.0,
+        "filter_params": {"x": 2},
+    },
+    "change_json": {
+        "collection_name": "c", "field_name": "$meta", "values": {"a": 1}, "remove": ["b"],
+        "ids": [1], "filter": None, "timeout": 1.0, "filter_params": None,
+    },
+    "count_values": {
+        "collection_name": "c", "field_name": "$meta", "path": ["extra"], "filter": "id < {x}",
+        "timeout": 1.0, "filter_params": {"x": 2},
+    },
+    "count_keys": {
+        "collection_name": "c", "field_name": "$meta", "filter": "id < {x}", "timeout": 1.0,
+        "filter_params": {"x": 2},
+    },
+    "file_size": {},
     "create_schema": {
         "auto_id": False, "enable_dynamic_field": False, "description": "", "primary_field": None,
         "fields": [], "functions": [],

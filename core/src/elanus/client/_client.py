@@ -8,12 +8,14 @@ from types import TracebackType
 from typing import Any
 
 from elanus.client._options import (
+    column_path,
+    json_field,
     keys_of,
     local_path,
     quick_schema,
 )
 from elanus.client._results import Hit, as_hits, describe
-from elanus.engine import Database, Leg
+from elanus.engine import Database, JsonChange, Leg
 from elanus.errors import ParamError, UnsupportedError, quoted
 from elanus.query import Expression, as_filter
 from elanus.schema import (
@@ -36,6 +38,7 @@ from elanus.schema import (
     is_whole,
     make_field,
     mapping,
+    names,
     names_something,
     output_names,
     text,
@@ -501,13 +504,17 @@ class MilvusClient:
         return {"upsert_count": len(keys), "ids": keys, "cost": 0}
 
     def _put(self, name: Any, data: Any, operation: str) -> list[Any]:
-        name = self._name(name)
+        return self._database.put(self._name(name), self._data(data, operation), operation)
+
+    @staticmethod
+    def _data(data: Any, operation: str) -> Any:
+        """What is to be written, if it is rows or columns at all."""
         if not is_data(data):
             raise ParamError(
                 f"{operation}: data must be a dict or a list of dicts, a dict of columns, an Arrow "
                 f"table, or a pandas or polars frame, got {type(data).__name__}"
             )
-        return self._database.put(name, data, operation)
+        return data
 
     def delete(
         self,
@@ -723,6 +730,156 @@ class MilvusClient:
             raise ParamError(f"hybrid_search: {quoted(request)} is no AnnSearchRequest") from None
         filters = (*common, *self._filters(expr, params))
         return Leg(as_search(data, field, limit, param), filters)
+
+    # --- beyond pymilvus -------------------------------------------------------------------
+
+    def replace(
+        self,
+        /,
+        collection_name: str,
+        data: Any,
+        filter: str | Expression | None = "",
+        timeout: float | None = None,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        """Make the rows that a filter selects those that are given: one commit, or none at all.
+
+        A selected row whose key is not given is deleted. One that is stored as it is given, bit for
+        bit, is not touched. What is selected and what is stored is seen by the transaction that
+        writes, so nothing that others write meanwhile is left over or lost.
+
+        Args:
+            collection_name: the collection.
+            data: rows or columns, as for ``insert``, each key once.
+            filter: an expression; empty selects every row.
+            timeout: accepted for compatibility.
+            **kwargs: ``filter_params``, values of the filter's templates.
+
+        Returns:
+            ``{"ids": [keys of data], "upsert_count": …, "delete_count": …, "unchanged_count": …}``.
+
+        Raises:
+            DataNotMatchException: naming row and rule, or a key that is given twice.
+            ParamError: if a key is that of a row which the filter does not select.
+        """
+        params = kwargs.pop("filter_params", None)
+        check_options("replace", kwargs, timeout)
+        filters = self._filters(filter, params)
+        name = self._name(collection_name)
+        keys, took = self._database.replace(name, self._data(data, "replace"), filters)
+        return {
+            "ids": keys,
+            "upsert_count": took.written,
+            "delete_count": took.deleted,
+            "unchanged_count": took.unchanged,
+        }
+
+    def change_json(
+        self,
+        /,
+        collection_name: str,
+        field_name: str,
+        values: Mapping[str, Any] | None = None,
+        remove: Sequence[str] = (),
+        ids: Any = None,
+        filter: str | Expression | None = None,
+        timeout: float | None = None,
+        **kwargs: Any,
+    ) -> int:
+        """Set and remove keys of the object in a JSON field of many rows, in one commit.
+
+        All else of a row stays as it is stored: no vector and no text need be given again.
+
+        Args:
+            collection_name: the collection.
+            field_name: a JSON field, or ``"$meta"`` for the dynamic keys.
+            values: keys to set.
+            remove: keys to take out, where they are.
+            ids: a key or a list of keys of rows.
+            filter: an expression; give either this or ``ids``.
+            timeout: accepted for compatibility.
+            **kwargs: ``filter_params``, values of the filter's templates.
+
+        Returns:
+            How many rows were selected, also if some were so already.
+
+        Raises:
+            ParamError: if an argument is wrong, or the field of a row holds no object.
+        """
+        params = kwargs.pop("filter_params", None)
+        check_options("change_json", kwargs, timeout)
+        filters = self._filters(filter, params)
+        if (ids is None) == (not filters):
+            raise ParamError("change_json: give either ids or a filter")
+        given = as_json("change_json: values", mapping("values", values))
+        removed = frozenset(names("remove", remove))
+        name = self._name(collection_name)
+        field = json_field(self._database.catalogue().collection(name).schema, field_name)
+        keys = None if ids is None else keys_of("ids", ids)
+        return self._database.change_json(name, filters, keys, JsonChange(field, given, removed))
+
+    def count_values(
+        self,
+        /,
+        collection_name: str,
+        field_name: str,
+        path: Sequence[str | int] = (),
+        filter: str | Expression | None = "",
+        timeout: float | None = None,
+        **kwargs: Any,
+    ) -> list[tuple[Any, int]]:
+        """How many rows have each value of a field, or at a place inside of a JSON field.
+
+        Args:
+            collection_name: the collection.
+            field_name: a scalar field, or ``"$meta"`` for the dynamic keys.
+            path: keys and positions that lead into a JSON field.
+            filter: an expression; only rows that it lets pass are counted.
+            timeout: accepted for compatibility.
+            **kwargs: ``filter_params``, values of the filter's templates.
+
+        Returns:
+            Values and counts, the most frequent first; equally frequent ones by type, then in their
+            own order. A row with an array counts once for each different element. Null is None;
+            missing values and objects are not counted. Equal numbers are one, whole if they are.
+        """
+        params = kwargs.pop("filter_params", None)
+        check_options("count_values", kwargs, timeout)
+        filters, name = self._filters(filter, params), self._name(collection_name)
+        schema = self._database.catalogue().collection(name).schema
+        return self._database.count_values(name, column_path(schema, field_name, path), filters)
+
+    def count_keys(
+        self,
+        /,
+        collection_name: str,
+        field_name: str,
+        filter: str | Expression | None = "",
+        timeout: float | None = None,
+        **kwargs: Any,
+    ) -> list[tuple[str, str, int]]:
+        """In how many rows the object in a JSON field has each key, by the type of its value.
+
+        Args:
+            collection_name: the collection.
+            field_name: a JSON field, or ``"$meta"`` for the dynamic keys.
+            filter: an expression; only rows that it lets pass are counted.
+            timeout: accepted for compatibility.
+            **kwargs: ``filter_params``, values of the filter's templates.
+
+        Returns:
+            Key, type (``NULL BOOL INT FLOAT STRING ARRAY OBJECT``) and number of rows, the most
+            frequent first; a key that has values of two types is there twice.
+        """
+        params = kwargs.pop("filter_params", None)
+        check_options("count_keys", kwargs, timeout)
+        filters, name = self._filters(filter, params), self._name(collection_name)
+        field = json_field(self._database.catalogue().collection(name).schema, field_name)
+        return self._database.count_names(name, (field,), filters)
+
+    def file_size(self) -> int:
+        """Bytes of the database: all commits count, also those that are still in its log."""
+        return self._database.size()
 
     # --- arguments -------------------------------------------------------------------------
 

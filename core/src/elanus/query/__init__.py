@@ -3,6 +3,8 @@
 from elanus.query._fusion import NORMALISE, Fusion, RankedLeg, fuse
 from elanus.query._mmr import mmr
 from elanus.query.columns._column import Column, extract_path
+from elanus.query.columns._convert import type_of
+from elanus.query.columns._distinct import distinct
 from elanus.query.columns._kinds import MISSING, FieldKind, FieldType, ValueType
 from elanus.query.filter._bind import bind
 from elanus.query.filter._check import ColumnPath, Kinds, check
@@ -28,10 +30,12 @@ __all__ = [
     "as_filter",
     "bind",
     "check",
+    "distinct",
     "evaluate",
     "extract_path",
     "filter_from_dict",
     "fuse",
     "mmr",
     "parse_filter",
+    "type_of",
 ]

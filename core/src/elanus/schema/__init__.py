@@ -61,6 +61,7 @@ from elanus.schema._requests import (
 )
 from elanus.schema._types import (
     INTEGER_TYPES,
+    VECTOR_TYPES,
     DataType,
     FunctionType,
     IndexType,
@@ -87,6 +88,7 @@ __all__ = [
     "INTEGER_TYPES",
     "MAX_LENGTH",
     "MAX_NAME",
+    "VECTOR_TYPES",
     "AnnSearchRequest",
     "Batch",
     "CollectionSchema",

@@ -81,6 +81,12 @@ def read_state(db: Connection) -> tuple[int, int]:
     return seq, catalogue
 
 
+def size_of(db: Connection) -> int:
+    """Bytes of all pages of the database, as a transaction sees it."""
+    pages, of_each = (db.row(f"PRAGMA {name}")[0] for name in ("page_count", "page_size"))
+    return int(pages * of_each)
+
+
 def _damaged(what: str, why: object) -> DatabaseCorruptError:
     return DatabaseCorruptError(
         f"the catalogue of the file is damaged: {what}: {why!s:.200}; restore it from a backup"

@@ -16,7 +16,8 @@ from elanus.client._options import (
 )
 from elanus.client._results import Hit, as_hits, describe
 from elanus.engine import Database, JsonChange, Leg
-from elanus.errors import ParamError, UnsupportedError, quoted
+from elanus.errors import ElanusError, ParamError, UnsupportedError, quoted
+from elanus.notebook import described
 from elanus.query import Expression, as_filter
 from elanus.schema import (
     COUNT,
@@ -114,6 +115,15 @@ class MilvusClient:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({quoted(self._database.file.path)})"
+
+    def _repr_html_(self) -> str:
+        """The collections, for notebooks; why they cannot be read, if so."""
+        try:
+            names = self.list_collections()
+            rows = [(name, self.get_collection_stats(name)["row_count"]) for name in names]
+        except ElanusError as error:
+            return described(repr(self), [("error", error)])
+        return described(repr(self), [("collection", "rows"), *rows])
 
     def close(self) -> None:
         """Release the file. Calls that are running finish; a second close does nothing."""
@@ -811,7 +821,7 @@ class MilvusClient:
         filters = self._filters(filter, params)
         if (ids is None) == (not filters):
             raise ParamError("change_json: give either ids or a filter")
-        given = as_json("change_json: values", mapping("values", values))
+        given = as_json("values", mapping("values", values))
         removed = frozenset(names("remove", remove))
         name = self._name(collection_name)
         field = json_field(self._database.catalogue().collection(name).schema, field_name)

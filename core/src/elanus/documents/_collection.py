@@ -44,10 +44,12 @@ class Layout:
     Attributes:
         model: name of the embedding; None if it was made without one.
         dim: of the vectors; None if the collection has none.
+        analyzer: identity of the analyzer of its texts; ``""`` before it is made.
     """
 
     model: str | None
     dim: int | None
+    analyzer: str = ""
 
 
 def as_document(row: Mapping[str, Any]) -> Document:
@@ -99,7 +101,7 @@ def open_collection(
             f"collection {quoted(name)} was not made by DocumentStore; choose another name"
         )
     _check_analyzer(name, properties, analyzer)
-    layout = Layout(properties.get(_MODEL), properties.get(_DIM))
+    layout = Layout(properties.get(_MODEL), properties.get(_DIM), properties[_ANALYZER])
     if embedding is not None:
         _check_embedding(name, layout, embedding)
     if dim not in (None, layout.dim):

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from elanus.errors import ParamError, UnsupportedError, listed, quoted
+from elanus.errors import ParamError, UnsupportedError, likely, listed, quoted
 from elanus.schema import (
     DYNAMIC,
     VECTOR_TYPES,
@@ -107,7 +107,7 @@ def _steps(path: Any) -> list[str | int]:
 def _field(schema: Schema, name: Any) -> str:
     known = [*schema.by_name, *[DYNAMIC] * schema.enable_dynamic_field]
     if not isinstance(name, str) or name not in known:
-        raise ParamError(f"no field {quoted(name)}; fields: {listed(known)}")
+        raise ParamError(f"no field {quoted(name)}; fields: {listed(known)}{likely(name, known)}")
     return str.__str__(name)
 
 

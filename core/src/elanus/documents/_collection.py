@@ -11,7 +11,7 @@ import numpy as np
 
 from elanus.client import MilvusClient
 from elanus.documents._values import Document, EmbeddingFunction
-from elanus.errors import EmbeddingMismatchError, ParamError, quoted
+from elanus.errors import EmbeddingMismatchError, ParamError, likely, quoted
 from elanus.schema import (
     DEFAULT_URI,
     MAX_LENGTH,
@@ -33,6 +33,8 @@ DEFAULT_ANALYZER = "english"
 """Latin words are stemmed as English ones; all other scripts are treated as by ``standard``."""
 
 _OPTIONS = ("read_only", "durability", "timeout", "journal", "user", "password", "token", "db_name")
+
+_ARGUMENTS = ("uri", "embedding", "collection", "analyzer", "dim", "client")
 
 _MODEL, _DIM, _ANALYZER = "elanus.embedding", "elanus.dim", "elanus.analyzer"
 
@@ -68,7 +70,10 @@ def open_client(
     """
     unknown = sorted(options.keys() - _OPTIONS)
     if unknown:
-        raise ParamError(f"unknown argument {quoted(unknown[0])}; options: {', '.join(_OPTIONS)}")
+        raise ParamError(
+            f"unknown argument {quoted(unknown[0])}; options: {', '.join(_OPTIONS)}"
+            f"{likely(unknown[0], (*_OPTIONS, *_ARGUMENTS))}"
+        )
     if client is None:
         return MilvusClient(DEFAULT_URI if uri is None else uri, **options)
     if not isinstance(client, MilvusClient):

@@ -15,6 +15,7 @@ from elanus.errors import (
     DatabaseCorruptError,
     DataNotMatchException,
     ElanusError,
+    likely,
     listed,
     quoted,
 )
@@ -69,6 +70,7 @@ class Catalogue:
             known = listed(sorted(self.collections)) or "none"
             raise CollectionNotFoundError(
                 f"collection {quoted(name)} not found; collections here: {known}"
+                f"{likely(name, self.collections)}"
             )
         return found
 

@@ -7,7 +7,7 @@ import time
 
 import _model as model
 
-from elanus import AnnSearchRequest, MilvusClient
+from elanus import AnnSearchRequest, DocumentStore, MilvusClient
 
 
 def say(*words):
@@ -36,6 +36,28 @@ def change_catalogue(path, seed, number):
             client = MilvusClient(path)
         say(n)
         state = model.catalogue_applied(seed, n, state)
+
+
+class SlowLetters:
+    """An embedding that takes its time, as models do, and says when it begins."""
+
+    dim, name = 4, "letters"
+
+    def encode_documents(self, texts):
+        say("embedding")
+        time.sleep(0.02)
+        return [[float(t.count(c)) + 1 for c in "aeio"] for t in texts]
+
+    encode_queries = encode_documents
+
+
+def sync_source(path, first):
+    """Version after version of one source for ever, acknowledging each."""
+    say("ready")
+    with DocumentStore(path, SlowLetters()) as store:
+        for version in range(int(first), 1_000_000):
+            store.sync("a", model.chunks(version))
+            say(version)
 
 
 def told_to_stop():

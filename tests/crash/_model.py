@@ -190,3 +190,8 @@ def catalogue_of(client):
         name: (client.get_collection_stats(name)["row_count"], "v" in client.list_indexes(name))
         for name in client.list_collections()
     }
+
+
+def chunks(version):
+    """The texts of a source: half of them are those of the version before."""
+    return [word("chunk", number) for number in range(200 * version, 200 * version + 400)]

@@ -9,7 +9,14 @@ from pathlib import Path
 import pymilvus
 import pytest
 
-from elanus import AsyncMilvusClient, DataType, Function, FunctionType, MilvusClient
+from elanus import (
+    AsyncMilvusClient,
+    DataType,
+    DocumentStore,
+    Function,
+    FunctionType,
+    MilvusClient,
+)
 from elanus.errors import (
     DataTypeNotSupportException,
     FilterError,
@@ -143,6 +150,27 @@ def test_what_is_said_to_raise_raises(call):
         client.create_collection("c", dimension=2)
         with pytest.raises(UnsupportedError):
             call(client)
+
+
+STORE_PAGE = (ROOT / "docs/document-store.md").read_text(encoding="utf-8")
+
+
+def test_the_page_of_the_store_has_every_call_and_every_argument_of_opening():
+    written = set(re.findall(r"\w+", STORE_PAGE))
+    calls = public(DocumentStore)
+    coroutines = {name for name in calls if name[0] == "a" and name[1:] in calls} | {"async_"}
+    # Properties, and what the adapters for frameworks use.
+    others = {"blocking", "worker", "check_add", "aclose"}
+    assert calls - coroutines - others <= written
+    assert set(inspect.signature(DocumentStore).parameters) - {"options"} <= written
+
+
+def test_every_call_of_the_store_has_its_coroutine():
+    calls = {n for n, v in vars(DocumentStore).items() if n[0] != "_" and inspect.isfunction(v)}
+    coroutines = {
+        name for name in calls if inspect.iscoroutinefunction(getattr(DocumentStore, name))
+    }
+    assert coroutines == {f"a{name}" for name in calls - coroutines - {"sync"}} | {"async_"}
 
 
 # --- data types and indexes --------------------------------------------------------------------

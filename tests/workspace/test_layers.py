@@ -16,11 +16,16 @@ BELOW = {
     "text": set(),
     "query": set(),
     "engine": {"index", "query", "storage", "text"},
-    "client": {"aio", "engine", "query", "storage"},
-    "documents": {"aio", "client", "progress", "query", "text"},
+    "client": {"aio", "engine", "notebook", "query", "storage"},
+    "documents": {"aio", "client", "notebook", "progress", "query", "text"},
 }
 # Modules beside the rooms.
-MODULES_BELOW = {"aio": {"errors", "storage"}, "arguments": {"schema"}, "progress": set()}
+MODULES_BELOW = {
+    "aio": {"errors", "storage"},
+    "arguments": {"schema"},
+    "notebook": {"errors"},
+    "progress": set(),
+}
 
 
 def imported(file):

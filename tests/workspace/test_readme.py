@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import pytest
 
+from elanus import DocumentStore
+
 ROOT = Path(__file__).parents[2]
 PAGES = (
     *("README.md", "core/README.md", "embeddings/README.md"),
@@ -34,23 +36,36 @@ def examples():
             yield Example(f"{page}:{line}", match[1], match[2])
 
 
-@pytest.mark.parametrize("example", list(examples()), ids=lambda example: example.name)
-def test_an_example_runs_and_prints_what_the_page_says(example, tmp_path):
-    script = tmp_path / "example.py"
+def run_example(example, folder):
+    script = folder / "example.py"
     script.write_text(example.code, encoding="utf-8")
-    run = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-W", "error", script.name],
-        cwd=tmp_path,
+        cwd=folder,
         capture_output=True,
         text=True,
         encoding="utf-8",
         timeout=120,
         check=False,
     )
+
+
+@pytest.mark.parametrize("example", list(examples()), ids=lambda example: example.name)
+def test_an_example_runs_and_prints_what_the_page_says(example, tmp_path):
+    run = run_example(example, tmp_path)
     assert run.returncode == 0, run.stderr
     assert run.stderr == ""
     if example.output is not None:
         assert run.stdout == example.output
+
+
+def test_the_first_example_of_the_readme_can_be_run_twice(tmp_path):
+    example = next(examples())
+    assert example.name.startswith("README.md")
+    for _ in range(2):
+        assert run_example(example, tmp_path).stdout == example.output
+    with DocumentStore(tmp_path / "kb.db") as store:
+        assert len(store) == 3
 
 
 def test_the_readme_shows_the_three_ways_in():

@@ -5,7 +5,15 @@ One file, no server: ``DocumentStore`` takes text and gives ranked documents;
 """
 
 from elanus.client import AsyncMilvusClient, MilvusClient
-from elanus.documents import Document, DocumentStore, EmbeddingFunction, RankedDocument
+from elanus.documents import (
+    Document,
+    DocumentStore,
+    EmbeddingFunction,
+    Fragment,
+    RankedDocument,
+    StoreStats,
+    SyncReport,
+)
 from elanus.errors import ElanusError, FilterError, MilvusException, ParamError
 from elanus.schema import (
     AdaptiveRanker,
@@ -40,6 +48,7 @@ __all__ = [
     "EmbeddingFunction",
     "FieldSchema",
     "FilterError",
+    "Fragment",
     "Function",
     "FunctionType",
     "LegExplanation",
@@ -50,6 +59,8 @@ __all__ = [
     "ParamError",
     "RRFRanker",
     "RankedDocument",
+    "StoreStats",
+    "SyncReport",
     "WeightedRanker",
     "ZScoreRanker",
     "__version__",

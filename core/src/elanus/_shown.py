@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from difflib import get_close_matches
 from enum import Enum
 from itertools import islice
 from typing import Any
@@ -40,6 +41,14 @@ def listed(names: Iterable[str], most: int = 20) -> str:
     """The first of some names, plain and separated by commas; each may be of any length."""
     first = list(islice(names, most + 1))
     return ", ".join(cut(n, _LONGEST_NAME) for n in first[:most]) + ", …" * (len(first) > most)
+
+
+def likely(name: object, known: Iterable[str]) -> str:
+    """For the end of an error: ``"; did you mean 'limit'?"``, or nothing if no name is like it."""
+    if not isinstance(name, str) or len(name) > _LONGEST_NAME:
+        return ""
+    found = get_close_matches(str.__str__(name), list(known), 1)
+    return f"; did you mean {found[0]!r}?" if found else ""
 
 
 def cut(text: str, most: int = LONGEST) -> str:

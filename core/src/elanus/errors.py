@@ -29,7 +29,8 @@ The names on the right of ``=`` are those that pymilvus users catch already; the
 classes, so a change of import is enough. Codes are Milvus's where Milvus has one.
 
 ``quoted``, ``shown``, ``listed`` and ``cut`` put a caller's value into a message: short whatever
-it is, and never an error of its own.
+it is, and never an error of its own. ``likely`` adds the name that was meant instead of an unknown
+one.
 """
 
 # ruff: noqa: PLC0414  # the alias marks a name that is meant for those who import this module
@@ -42,6 +43,7 @@ from enum import IntEnum
 
 from elanus._shown import cut as cut
 from elanus._shown import encodable
+from elanus._shown import likely as likely
 from elanus._shown import listed as listed
 from elanus._shown import quoted as quoted
 from elanus._shown import shown as shown

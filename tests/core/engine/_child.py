@@ -26,7 +26,7 @@ def answer(state, call, args):
             setattr(importlib.import_module(module), name, value)
         BackgroundUpkeep.thresholds = Thresholds(**args["thresholds"])
         return None
-    if call in ("insert", "upsert"):
+    if call in ("insert", "upsert", "replace"):
         args["data"] = [repaired(row) for row in args["data"]]
     if call == "hybrid_search":
         args["reqs"] = [AnnSearchRequest(**request) for request in args["reqs"]]

@@ -49,6 +49,11 @@ batches = st.lists(st.tuples(numbers, row_values), min_size=1, max_size=8)
 limits = st.sampled_from([1, 2, 3, 5, 100])
 
 
+def stored(row):
+    """What two rows have in common if they are the same in the file: 1 is not 1.0."""
+    return repr(row | {"s": sorted(row["s"].items())})
+
+
 class Machine(RuleBasedStateMachine):
     """Every rule lets one of the handles act, and compares what it says with the model."""
 
@@ -133,6 +138,38 @@ class Machine(RuleBasedStateMachine):
         left = {k: r for k, r in self.rows.items() if not keep(r)}
         assert said["delete_count"] == len(self.rows) - len(left)
         self.rows = left
+
+    @rule(who=actors, batch=batches, again=st.booleans(), data=st.data())
+    def replace(self, who, batch, again, data):
+        text, keep = self.filter(data)
+        chosen = {k: r for k, r in self.rows.items() if keep(r)}
+        new = {self.key(number): {"id": self.key(number), **values} for number, values in batch}
+        elsewhere = self.rows.keys() - chosen.keys()
+        new = {k: r for k, r in ((chosen if again else {}) | new).items() if k not in elsewhere}
+        said = self.call(
+            who, "replace", collection_name=self.name, data=list(new.values()), filter=text
+        )
+        same = [k for k in new.keys() & chosen.keys() if stored(new[k]) == stored(chosen[k])]
+        assert said == {
+            "ids": list(new), "upsert_count": len(new) - len(same),
+            "delete_count": len(chosen.keys() - new.keys()), "unchanged_count": len(same),
+        }  # fmt: skip
+        self.rows = {k: r for k, r in self.rows.items() if k not in chosen} | new
+
+    @rule(who=actors, chosen=st.lists(numbers, min_size=1, max_size=6), data=st.data())
+    def change_json(self, who, chosen, data):
+        text, keep = self.filter(data)
+        by_keys = text == ""
+        keys = [self.key(number) for number in chosen] if by_keys else list(self.rows)
+        wanted = {k for k in keys if k in self.rows and (by_keys or keep(self.rows[k]))}
+        value = data.draw(st.sampled_from([1, 2.5, None]), label="value")
+        change = {"remove": ["extra"]} if value is None else {"values": {"extra": value}}
+        rows = {"ids": keys} if by_keys else {"filter": text}
+        args = {"collection_name": self.name, "field_name": "$meta", **change, **rows}
+        assert self.call(who, "change_json", **args) == len(wanted)
+        for key in wanted:
+            plain = {k: v for k, v in self.rows[key].items() if k != "extra"}
+            self.rows[key] = plain if value is None else plain | {"extra": value}
 
     @precondition(lambda self: self.rows)
     @rule(who=actors, again=st.booleans())
@@ -245,6 +282,15 @@ class Machine(RuleBasedStateMachine):
             who, "query", collection_name=self.name, filter=text, output_fields=["count(*)"]
         )
         assert got == [{"count(*)": sum(bool(keep(r)) for r in self.rows.values())}]
+
+    @rule(who=actors, data=st.data())
+    def count_values(self, who, data):
+        text, keep = self.filter(data)
+        got = self.call(
+            who, "count_values", collection_name=self.name, field_name="tag", filter=text
+        )
+        tags = [r["tag"] for r in self.rows.values() if keep(r)]
+        assert dict(got) == {tag: tags.count(tag) for tag in tags}
 
     @rule(who=actors)
     def verify(self, who):

@@ -82,3 +82,9 @@ class AsyncMilvusClient(HasWorker):
     query = twin(MilvusClient.query)
     search = twin(MilvusClient.search)
     hybrid_search = twin(MilvusClient.hybrid_search)
+
+    replace = twin(MilvusClient.replace)
+    change_json = twin(MilvusClient.change_json)
+    count_values = twin(MilvusClient.count_values)
+    count_keys = twin(MilvusClient.count_keys)
+    file_size = twin(MilvusClient.file_size)

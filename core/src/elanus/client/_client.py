@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import cache
+from inspect import signature
 from types import TracebackType
 from typing import Any
 
 from elanus.client._options import (
+    column_path,
+    json_field,
     keys_of,
     local_path,
     quick_schema,
 )
 from elanus.client._results import Hit, as_hits, describe
-from elanus.engine import Database, Leg, Wish
-from elanus.errors import ParamError, UnsupportedError, quoted
+from elanus.engine import Database, JsonChange, Leg, Wish
+from elanus.errors import ElanusError, ParamError, UnsupportedError, quoted
+from elanus.notebook import described
 from elanus.query import Expression, as_filter
 from elanus.schema import (
     COUNT,
@@ -36,6 +41,7 @@ from elanus.schema import (
     is_whole,
     make_field,
     mapping,
+    names,
     names_something,
     output_names,
     text,
@@ -44,6 +50,32 @@ from elanus.schema import (
 from elanus.storage import OpenOptions
 
 _PAGE = ("offset", "round_decimal")
+
+# What calls take beside the names in their signatures.
+_FURTHER: Mapping[str, tuple[str, ...]] = {
+    "create_schema": ("auto_id", "enable_dynamic_field", "description", "primary_field", "fields",
+                      "functions"),
+    "create_collection": ("properties", "description", "max_length", "enable_dynamic_field"),
+    "delete": ("filter_params", "pks"),
+    "query": ("limit", "offset", "filter_params"),
+    "search": (*_PAGE, "filter_params"),
+    "hybrid_search": (*_PAGE, "filter", "filter_params", "explain"),
+    **dict.fromkeys(("replace", "change_json", "count_values", "count_keys"), ("filter_params",)),
+}  # fmt: skip
+
+
+def _check_options(
+    call: str, given: Mapping[str, Any], timeout: Any = None, partitions: Any = None
+) -> None:
+    """As ``check_options``, knowing the names that each call takes."""
+    check_options(call, given, timeout, partitions, _names_of(call) if given else ())
+
+
+@cache
+def _names_of(call: str) -> tuple[str, ...]:
+    method = MilvusClient if call == "MilvusClient" else getattr(MilvusClient, call)
+    taken = [p.name for p in signature(method).parameters.values() if p.kind is not p.VAR_KEYWORD]
+    return (*taken, *_FURTHER.get(call, ()))
 
 
 class MilvusClient:
@@ -89,7 +121,7 @@ class MilvusClient:
         **kwargs: Any,
     ) -> None:
         del user, password, token  # a file has no users
-        check_options("MilvusClient", kwargs)
+        _check_options("MilvusClient", kwargs)
         if names_something(db_name) and text("db_name", db_name) != "default":
             raise UnsupportedError(
                 f"db_name {quoted(db_name)}: a file is one database, named 'default'"
@@ -111,6 +143,15 @@ class MilvusClient:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({quoted(self._database.file.path)})"
+
+    def _repr_html_(self) -> str:
+        """The collections, for notebooks; why they cannot be read, if so."""
+        try:
+            names = self.list_collections()
+            rows = [(name, self.get_collection_stats(name)["row_count"]) for name in names]
+        except ElanusError as error:
+            return described(repr(self), [("error", error)])
+        return described(repr(self), [("collection", "rows"), *rows])
 
     def close(self) -> None:
         """Release the file. Calls that are running finish; a second close does nothing."""
@@ -161,9 +202,8 @@ class MilvusClient:
             **kwargs: ``auto_id``, ``enable_dynamic_field``, ``description``, ``primary_field``,
                 ``fields`` and ``functions``.
         """
-        known = {"auto_id", "enable_dynamic_field", "description", "primary_field", "fields",
-                 "functions"}  # fmt: skip
-        check_options("create_schema", {k: v for k, v in kwargs.items() if k not in known})
+        known = _FURTHER["create_schema"]
+        _check_options("create_schema", {k: v for k, v in kwargs.items() if k not in known})
         return CollectionSchema(**{k: v for k, v in kwargs.items() if k in known})
 
     @staticmethod
@@ -226,7 +266,7 @@ class MilvusClient:
         properties = as_json("create_collection: properties", given)
         quick = {k: kwargs.pop(k) for k in ("max_length", "enable_dynamic_field") if k in kwargs}
         description = kwargs.pop("description", "")
-        check_options("create_collection", kwargs, timeout)
+        _check_options("create_collection", kwargs, timeout)
         if schema is None:
             if dimension is None:
                 raise ParamError("create_collection: give a schema or a dimension")
@@ -246,12 +286,12 @@ class MilvusClient:
         self, /, collection_name: str, timeout: float | None = None, **kwargs: Any
     ) -> bool:
         """Whether there is a collection of this name."""
-        check_options("has_collection", kwargs, timeout)
+        _check_options("has_collection", kwargs, timeout)
         return text("collection_name", collection_name) in self._database.catalogue().collections
 
     def list_collections(self, /, timeout: float | None = None, **kwargs: Any) -> list[str]:
         """The names of all collections."""
-        check_options("list_collections", kwargs, timeout)
+        _check_options("list_collections", kwargs, timeout)
         return sorted(self._database.catalogue().collections)
 
     def describe_collection(
@@ -262,14 +302,14 @@ class MilvusClient:
         Raises:
             CollectionNotFoundError: if there is none of this name.
         """
-        check_options("describe_collection", kwargs, timeout)
+        _check_options("describe_collection", kwargs, timeout)
         return describe(self._database.catalogue().collection(collection_name))
 
     def drop_collection(
         self, /, collection_name: str, timeout: float | None = None, **kwargs: Any
     ) -> None:
         """Drop a collection with all its rows; one that does not exist is no error."""
-        check_options("drop_collection", kwargs, timeout)
+        _check_options("drop_collection", kwargs, timeout)
         name = text("collection_name", collection_name)
         if len(name) <= MAX_NAME:  # a longer one is nobody's, and would stand in others' errors
             self._database.drop_collection(name)
@@ -288,21 +328,21 @@ class MilvusClient:
         Raises:
             CollectionNotFoundError, CollectionExistsError: if one name is missing or taken.
         """
-        check_options("rename_collection", {"target_db": target_db, **kwargs}, timeout)
+        _check_options("rename_collection", {"target_db": target_db, **kwargs}, timeout)
         self._database.rename_collection(self._name(old_name), check_name(new_name, "collection"))
 
     def truncate_collection(
         self, /, collection_name: str, timeout: float | None = None, **kwargs: Any
     ) -> None:
         """Delete all rows of a collection; schema and indexes stay."""
-        check_options("truncate_collection", kwargs, timeout)
+        _check_options("truncate_collection", kwargs, timeout)
         self._database.truncate_collection(self._name(collection_name))
 
     def get_collection_stats(
         self, /, collection_name: str, timeout: float | None = None, **kwargs: Any
     ) -> dict[str, int]:
         """``{"row_count": number of rows}``."""
-        check_options("get_collection_stats", kwargs, timeout)
+        _check_options("get_collection_stats", kwargs, timeout)
         return {"row_count": self._database.count(self._name(collection_name))}
 
     # --- indexes ---------------------------------------------------------------------------
@@ -321,7 +361,7 @@ class MilvusClient:
             ParamError: if a field has an index with other parameters already.
             UnsupportedError: if the index type is none of ours.
         """
-        check_options("create_index", kwargs, timeout)
+        _check_options("create_index", kwargs, timeout)
         if index_params is None:
             raise ParamError("create_index: index_params is needed, from prepare_index_params()")
         info = self._database.catalogue().collection(collection_name)
@@ -331,7 +371,7 @@ class MilvusClient:
         self, /, collection_name: str, field_name: str | None = "", **kwargs: Any
     ) -> list[str]:
         """Names of a collection's indexes, or of those on one field."""
-        check_options("list_indexes", kwargs)
+        _check_options("list_indexes", kwargs)
         indexes = self._database.catalogue().collection(collection_name).indexes.values()
         asked = text("field_name", field_name) if names_something(field_name) else ""
         return [i.name for i in indexes if asked in ("", i.field)]
@@ -340,7 +380,7 @@ class MilvusClient:
         self, /, collection_name: str, index_name: str, timeout: float | None = None, **kwargs: Any
     ) -> dict[str, Any] | None:
         """Type, metric, parameters and coverage of an index; None if there is none."""
-        check_options("describe_index", kwargs, timeout)
+        _check_options("describe_index", kwargs, timeout)
         info = self._database.catalogue().collection(collection_name)
         spec = info.indexes.get(text("index_name", index_name))
         if spec is None:
@@ -364,7 +404,7 @@ class MilvusClient:
         self, /, collection_name: str, index_name: str, timeout: float | None = None, **kwargs: Any
     ) -> None:
         """Drop an index; searches of its field stay possible, and become exact."""
-        check_options("drop_index", kwargs, timeout)
+        _check_options("drop_index", kwargs, timeout)
         self._database.drop_index(self._name(collection_name), text("index_name", index_name))
 
     # --- loading ---------------------------------------------------------------------------
@@ -377,7 +417,7 @@ class MilvusClient:
         Never needed: the first search reads what it needs, terms and columns too, and answers
         exactly while a graph is built.
         """
-        check_options("load_collection", kwargs, timeout)
+        _check_options("load_collection", kwargs, timeout)
         self._database.load(self._name(collection_name))
 
     def refresh_load(
@@ -390,7 +430,7 @@ class MilvusClient:
         self, /, collection_name: str, timeout: float | None = None, **kwargs: Any
     ) -> None:
         """Give a collection's memory back; the next search reads it again."""
-        check_options("release_collection", kwargs, timeout)
+        _check_options("release_collection", kwargs, timeout)
         self._database.release(self._name(collection_name))
 
     def get_load_state(
@@ -402,7 +442,7 @@ class MilvusClient:
         **kwargs: Any,
     ) -> dict[str, Any]:
         """``{"state": LoadState}``: Loaded unless released or missing."""
-        check_options("get_load_state", kwargs, timeout, partition_name)
+        _check_options("get_load_state", kwargs, timeout, partition_name)
         name = text("collection_name", collection_name)
         info = self._database.catalogue().collections.get(name)
         if info is None:
@@ -412,7 +452,7 @@ class MilvusClient:
 
     def flush(self, /, collection_name: str, timeout: float | None = None, **kwargs: Any) -> None:
         """Nothing to do: every acknowledged write is in the file already."""
-        check_options("flush", kwargs, timeout)
+        _check_options("flush", kwargs, timeout)
         self._database.catalogue().collection(collection_name)
 
     def compact(
@@ -432,7 +472,7 @@ class MilvusClient:
             A job number, as in Milvus; the work is done when the call returns.
         """
         text("target_size_unit", target_size_unit)
-        check_options("compact", {"target_size": target_size, **kwargs}, timeout)
+        _check_options("compact", {"target_size": target_size, **kwargs}, timeout)
         if names_something(collection_name):
             self._database.catalogue().collection(collection_name)
         self._database.compact()
@@ -445,7 +485,7 @@ class MilvusClient:
         from elanus import __version__  # noqa: PLC0415  # the package's face imports this module
 
         flag("detail", detail)
-        check_options("get_server_version", kwargs, timeout)
+        _check_options("get_server_version", kwargs, timeout)
         return f"elanus {__version__}"
 
     # --- rows ------------------------------------------------------------------------------
@@ -478,7 +518,7 @@ class MilvusClient:
         Raises:
             DataNotMatchException: naming row, field, value and rule; nothing is written then.
         """
-        check_options("insert", kwargs, timeout, partition_name)
+        _check_options("insert", kwargs, timeout, partition_name)
         keys = self._put(collection_name, data, "insert")
         return {"insert_count": len(keys), "ids": keys, "cost": 0}
 
@@ -496,18 +536,22 @@ class MilvusClient:
         Returns:
             ``{"upsert_count": n, "ids": [keys], "cost": 0}``.
         """
-        check_options("upsert", kwargs, timeout, partition_name)
+        _check_options("upsert", kwargs, timeout, partition_name)
         keys = self._put(collection_name, data, "upsert")
         return {"upsert_count": len(keys), "ids": keys, "cost": 0}
 
     def _put(self, name: Any, data: Any, operation: str) -> list[Any]:
-        name = self._name(name)
+        return self._database.put(self._name(name), self._data(data, operation), operation)
+
+    @staticmethod
+    def _data(data: Any, operation: str) -> Any:
+        """What is to be written, if it is rows or columns at all."""
         if not is_data(data):
             raise ParamError(
                 f"{operation}: data must be a dict or a list of dicts, a dict of columns, an Arrow "
                 f"table, or a pandas or polars frame, got {type(data).__name__}"
             )
-        return self._database.put(name, data, operation)
+        return data
 
     def delete(
         self,
@@ -537,7 +581,7 @@ class MilvusClient:
         """
         params = kwargs.pop("filter_params", None)
         pks = kwargs.pop("pks", None)
-        check_options("delete", kwargs, timeout, partition_name)
+        _check_options("delete", kwargs, timeout, partition_name)
         ids = pks if ids is None else ids
         filters = self._filters(filter, params)
         if (ids is None) == (not filters):
@@ -560,7 +604,7 @@ class MilvusClient:
         **kwargs: Any,
     ) -> list[dict[str, Any]]:
         """Rows by primary key, in the order of ``ids``; keys that do not exist are left out."""
-        check_options("get", kwargs, timeout, partition_names)
+        _check_options("get", kwargs, timeout, partition_names)
         names = output_names(output_fields) or ("*",)
         return self._database.get(self._name(collection_name), keys_of("ids", ids), names)
 
@@ -593,7 +637,7 @@ class MilvusClient:
         params, limit = kwargs.pop("filter_params", None), kwargs.pop("limit", None)
         offset = kwargs.pop("offset", 0)
         first = 0 if offset is None else whole("offset", offset, 0)
-        check_options("query", kwargs, timeout, partition_names)
+        _check_options("query", kwargs, timeout, partition_names)
         filters = self._filters(filter, params)
         if filters and ids is not None:
             raise ParamError("query: give either a filter or ids, not both")
@@ -656,7 +700,7 @@ class MilvusClient:
         """
         page = {key: kwargs.pop(key) for key in _PAGE if key in kwargs}
         params = kwargs.pop("filter_params", None)
-        check_options("search", kwargs, timeout, partition_names)
+        _check_options("search", kwargs, timeout, partition_names)
         request = as_search(data, anns_field, limit, search_params, page)
         filters = self._filters(filter, params)
         names, name = output_names(output_fields), self._name(collection_name)
@@ -701,7 +745,7 @@ class MilvusClient:
         explain = flag("explain", kwargs.pop("explain", False))
         relevance = flag("relevance", kwargs.pop("relevance", False))
         given, params = kwargs.pop("filter", ""), kwargs.pop("filter_params", None)
-        check_options("hybrid_search", kwargs, timeout, partition_names)
+        _check_options("hybrid_search", kwargs, timeout, partition_names)
         common = self._filters(given, params)
         if not isinstance(reqs, (list, tuple)) or not reqs:
             raise ParamError("hybrid_search: reqs must be a list of AnnSearchRequest")
@@ -725,6 +769,156 @@ class MilvusClient:
             raise ParamError(f"hybrid_search: {quoted(request)} is no AnnSearchRequest") from None
         filters = (*common, *self._filters(expr, params))
         return Leg(as_search(data, field, limit, param), filters)
+
+    # --- beyond pymilvus -------------------------------------------------------------------
+
+    def replace(
+        self,
+        /,
+        collection_name: str,
+        data: Any,
+        filter: str | Expression | None = "",
+        timeout: float | None = None,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        """Make the rows that a filter selects those that are given: one commit, or none at all.
+
+        A selected row whose key is not given is deleted. One that is stored as it is given, bit for
+        bit, is not touched. What is selected and what is stored is seen by the transaction that
+        writes, so nothing that others write meanwhile is left over or lost.
+
+        Args:
+            collection_name: the collection.
+            data: rows or columns, as for ``insert``, each key once.
+            filter: an expression; empty selects every row.
+            timeout: accepted for compatibility.
+            **kwargs: ``filter_params``, values of the filter's templates.
+
+        Returns:
+            ``{"ids": [keys of data], "upsert_count": …, "delete_count": …, "unchanged_count": …}``.
+
+        Raises:
+            DataNotMatchException: naming row and rule, or a key that is given twice.
+            ParamError: if a key is that of a row which the filter does not select.
+        """
+        params = kwargs.pop("filter_params", None)
+        _check_options("replace", kwargs, timeout)
+        filters = self._filters(filter, params)
+        name = self._name(collection_name)
+        keys, took = self._database.replace(name, self._data(data, "replace"), filters)
+        return {
+            "ids": keys,
+            "upsert_count": took.written,
+            "delete_count": took.deleted,
+            "unchanged_count": took.unchanged,
+        }
+
+    def change_json(
+        self,
+        /,
+        collection_name: str,
+        field_name: str,
+        values: Mapping[str, Any] | None = None,
+        remove: Sequence[str] = (),
+        ids: Any = None,
+        filter: str | Expression | None = None,
+        timeout: float | None = None,
+        **kwargs: Any,
+    ) -> int:
+        """Set and remove keys of the object in a JSON field of many rows, in one commit.
+
+        All else of a row stays as it is stored: no vector and no text need be given again.
+
+        Args:
+            collection_name: the collection.
+            field_name: a JSON field, or ``"$meta"`` for the dynamic keys.
+            values: keys to set.
+            remove: keys to take out, where they are.
+            ids: a key or a list of keys of rows.
+            filter: an expression; give either this or ``ids``.
+            timeout: accepted for compatibility.
+            **kwargs: ``filter_params``, values of the filter's templates.
+
+        Returns:
+            How many rows were selected, also if some were so already.
+
+        Raises:
+            ParamError: if an argument is wrong, or the field of a row holds no object.
+        """
+        params = kwargs.pop("filter_params", None)
+        _check_options("change_json", kwargs, timeout)
+        filters = self._filters(filter, params)
+        if (ids is None) == (not filters):
+            raise ParamError("change_json: give either ids or a filter")
+        given = as_json("values", mapping("values", values))
+        removed = frozenset(names("remove", remove))
+        name = self._name(collection_name)
+        field = json_field(self._database.catalogue().collection(name).schema, field_name)
+        keys = None if ids is None else keys_of("ids", ids)
+        return self._database.change_json(name, filters, keys, JsonChange(field, given, removed))
+
+    def count_values(
+        self,
+        /,
+        collection_name: str,
+        field_name: str,
+        path: Sequence[str | int] = (),
+        filter: str | Expression | None = "",
+        timeout: float | None = None,
+        **kwargs: Any,
+    ) -> list[tuple[Any, int]]:
+        """How many rows have each value of a field, or at a place inside of a JSON field.
+
+        Args:
+            collection_name: the collection.
+            field_name: a scalar field, or ``"$meta"`` for the dynamic keys.
+            path: keys and positions that lead into a JSON field.
+            filter: an expression; only rows that it lets pass are counted.
+            timeout: accepted for compatibility.
+            **kwargs: ``filter_params``, values of the filter's templates.
+
+        Returns:
+            Values and counts, the most frequent first; equally frequent ones by type, then in their
+            own order. A row with an array counts once for each different element. Null is None;
+            missing values and objects are not counted. Equal numbers are one, whole if they are.
+        """
+        params = kwargs.pop("filter_params", None)
+        _check_options("count_values", kwargs, timeout)
+        filters, name = self._filters(filter, params), self._name(collection_name)
+        schema = self._database.catalogue().collection(name).schema
+        return self._database.count_values(name, column_path(schema, field_name, path), filters)
+
+    def count_keys(
+        self,
+        /,
+        collection_name: str,
+        field_name: str,
+        filter: str | Expression | None = "",
+        timeout: float | None = None,
+        **kwargs: Any,
+    ) -> list[tuple[str, str, int]]:
+        """In how many rows the object in a JSON field has each key, by the type of its value.
+
+        Args:
+            collection_name: the collection.
+            field_name: a JSON field, or ``"$meta"`` for the dynamic keys.
+            filter: an expression; only rows that it lets pass are counted.
+            timeout: accepted for compatibility.
+            **kwargs: ``filter_params``, values of the filter's templates.
+
+        Returns:
+            Key, type (``NULL BOOL INT FLOAT STRING ARRAY OBJECT``) and number of rows, the most
+            frequent first; a key that has values of two types is there twice.
+        """
+        params = kwargs.pop("filter_params", None)
+        _check_options("count_keys", kwargs, timeout)
+        filters, name = self._filters(filter, params), self._name(collection_name)
+        field = json_field(self._database.catalogue().collection(name).schema, field_name)
+        return self._database.count_names(name, (field,), filters)
+
+    def file_size(self) -> int:
+        """Bytes of the database: all commits count, also those that are still in its log."""
+        return self._database.size()
 
     # --- arguments -------------------------------------------------------------------------
 

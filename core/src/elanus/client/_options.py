@@ -6,11 +6,14 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from elanus.errors import ParamError, UnsupportedError, quoted
+from elanus.errors import ParamError, UnsupportedError, likely, listed, quoted
 from elanus.schema import (
+    DYNAMIC,
+    VECTOR_TYPES,
     CollectionSchema,
     DataType,
     Schema,
+    is_whole,
     members,
     refuse,
     whole,
@@ -63,6 +66,49 @@ def keys_of(what: str, ids: Any) -> list[Any]:
     if isinstance(ids, (str, bytes)) or not isinstance(ids, Iterable):
         return [ids]
     return members(what, "a key or a list of keys", ids)
+
+
+def json_field(schema: Schema, name: Any) -> str:
+    """The name of a JSON field, or ``$meta``.
+
+    Raises:
+        ParamError: if it is that of another field, or of none.
+    """
+    plain = _field(schema, name)
+    if plain != DYNAMIC and schema.by_name[plain].dtype is not DataType.JSON:
+        raise ParamError(f"field {quoted(plain)} is of type {schema.by_name[plain].dtype.name}; "
+                         "give a JSON field")  # fmt: skip
+    return plain
+
+
+def column_path(schema: Schema, name: Any, path: Any) -> tuple[str | int, ...]:
+    """A scalar field, or the way to a place inside of a JSON field.
+
+    Raises:
+        ParamError: if it is no scalar field, or there is a way into something else than JSON.
+    """
+    steps = [] if isinstance(path, (tuple, list)) and not path else _steps(path)
+    if steps or name == DYNAMIC:
+        return (json_field(schema, name), *steps)
+    plain = _field(schema, name)
+    if schema.by_name[plain].dtype in VECTOR_TYPES:
+        raise ParamError(f"field {quoted(plain)} holds vectors; give a scalar field")
+    return (plain,)
+
+
+def _steps(path: Any) -> list[str | int]:
+    found = members("path", "a list of keys and positions", path)
+    for step in found:
+        if not (isinstance(step, str) or (is_whole(step) and step >= 0)):
+            refuse("path", "a list of keys and positions", path)
+    return [str.__str__(step) if isinstance(step, str) else int(step) for step in found]
+
+
+def _field(schema: Schema, name: Any) -> str:
+    known = [*schema.by_name, *[DYNAMIC] * schema.enable_dynamic_field]
+    if not isinstance(name, str) or name not in known:
+        raise ParamError(f"no field {quoted(name)}; fields: {listed(known)}{likely(name, known)}")
+    return str.__str__(name)
 
 
 def quick_schema(

@@ -1,6 +1,17 @@
 """Text in, ranked documents out. Stands on what the client offers, and on nothing below it."""
 
+from elanus.documents._highlight import Fragment
+from elanus.documents._overview import StoreStats
 from elanus.documents._store import DocumentStore
+from elanus.documents._sync import SyncReport
 from elanus.documents._values import Document, EmbeddingFunction, RankedDocument
 
-__all__ = ["Document", "DocumentStore", "EmbeddingFunction", "RankedDocument"]
+__all__ = [
+    "Document",
+    "DocumentStore",
+    "EmbeddingFunction",
+    "Fragment",
+    "RankedDocument",
+    "StoreStats",
+    "SyncReport",
+]

@@ -11,7 +11,7 @@ import numpy as np
 
 from elanus.client import MilvusClient
 from elanus.documents._values import Document, EmbeddingFunction
-from elanus.errors import EmbeddingMismatchError, ParamError, quoted
+from elanus.errors import EmbeddingMismatchError, ParamError, likely, quoted
 from elanus.schema import (
     DEFAULT_URI,
     MAX_LENGTH,
@@ -34,6 +34,8 @@ DEFAULT_ANALYZER = "english"
 
 _OPTIONS = ("read_only", "durability", "timeout", "journal", "user", "password", "token", "db_name")
 
+_ARGUMENTS = ("uri", "embedding", "collection", "analyzer", "dim", "client")
+
 _MODEL, _DIM, _ANALYZER = "elanus.embedding", "elanus.dim", "elanus.analyzer"
 
 
@@ -44,10 +46,12 @@ class Layout:
     Attributes:
         model: name of the embedding; None if it was made without one.
         dim: of the vectors; None if the collection has none.
+        analyzer: identity of the analyzer of its texts; ``""`` before it is made.
     """
 
     model: str | None
     dim: int | None
+    analyzer: str = ""
 
 
 def as_document(row: Mapping[str, Any]) -> Document:
@@ -66,7 +70,10 @@ def open_client(
     """
     unknown = sorted(options.keys() - _OPTIONS)
     if unknown:
-        raise ParamError(f"unknown argument {quoted(unknown[0])}; options: {', '.join(_OPTIONS)}")
+        raise ParamError(
+            f"unknown argument {quoted(unknown[0])}; options: {', '.join(_OPTIONS)}"
+            f"{likely(unknown[0], (*_OPTIONS, *_ARGUMENTS))}"
+        )
     if client is None:
         return MilvusClient(DEFAULT_URI if uri is None else uri, **options)
     if not isinstance(client, MilvusClient):
@@ -99,7 +106,7 @@ def open_collection(
             f"collection {quoted(name)} was not made by DocumentStore; choose another name"
         )
     _check_analyzer(name, properties, analyzer)
-    layout = Layout(properties.get(_MODEL), properties.get(_DIM))
+    layout = Layout(properties.get(_MODEL), properties.get(_DIM), properties[_ANALYZER])
     if embedding is not None:
         _check_embedding(name, layout, embedding)
     if dim not in (None, layout.dim):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NoReturn
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal, NoReturn, TypeAlias
+
+import orjson
 
 from elanus.documents._values import EmbeddingFunction
 from elanus.errors import DataNotMatchException, ElanusError, ParamError, quoted, shown
@@ -20,6 +23,12 @@ from elanus.schema import (
 
 _LONGEST_ID = 65535
 
+CONTENT: Final = "content"
+"""In place of ids: each follows from the document's text and metadata."""
+
+Ids: TypeAlias = Sequence[str | None] | Literal["content"] | None
+"""One id a document, None where one is to be made; or ``CONTENT``."""
+
 
 @dataclass(frozen=True, slots=True)
 class NewDocument:
@@ -33,7 +42,7 @@ class NewDocument:
 def checked_documents(
     texts: Sequence[str],
     metadatas: Sequence[Mapping[str, Any] | None] | None,
-    ids: Sequence[str | None] | None,
+    ids: Ids,
 ) -> list[NewDocument]:
     """Documents from parallel lists.
 
@@ -41,12 +50,27 @@ def checked_documents(
         ParamError: if one is no list, or they differ in length.
         DataNotMatchException: naming the first document that breaks a rule.
     """
+    if is_by_content(ids):
+        return [
+            replace(d, id=content_id(d.text, d.metadata))
+            for d in checked_documents(texts, metadatas, None)
+        ]
     columns = [_as_list("texts", texts)]
     for name, other in (("metadatas", metadatas), ("ids", ids)):
         columns.append([None] * len(columns[0]) if other is None else _as_list(name, other))
         if len(columns[-1]) != len(columns[0]):
             raise ParamError(f"{len(columns[0])} texts, but {len(columns[-1])} {name}")
     return [_checked(i, *parts) for i, parts in enumerate(zip(*columns, strict=True))]
+
+
+def is_by_content(ids: Any) -> bool:
+    """Whether ids are to be made from the documents."""
+    return isinstance(ids, str) and ids == CONTENT
+
+
+def content_id(*content: Any) -> str:
+    """An id that follows from JSON values, and from nothing else: 128 bits of SHA-256."""
+    return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
 
 
 def _as_list(name: str, values: Any) -> list[Any]:

@@ -25,19 +25,33 @@ from elanus.documents._collection import (
     open_client,
     open_collection,
 )
+from elanus.documents._highlight import Fragment, fragments
 from elanus.documents._input import (
+    Ids,
     NewDocument,
     check_embedding,
     checked_documents,
     checked_ids,
+    is_by_content,
 )
+from elanus.documents._overview import StoreStats, facets_of, keys_of, stats_of
 from elanus.documents._scope import Filter, make_scope, selects
 from elanus.documents._search import find, make_search, worths
+from elanus.documents._sync import (
+    StoredSource,
+    SyncReport,
+    checked_source,
+    embedded,
+    rows_of,
+    without_stored,
+)
 from elanus.documents._values import Document, EmbeddingFunction, Mode, RankedDocument
-from elanus.errors import EmbeddingError, ParamError, quoted, shown
+from elanus.errors import ElanusError, EmbeddingError, ParamError, quoted, shown
+from elanus.notebook import described
 from elanus.progress import ProgressBar
 from elanus.query import mmr
-from elanus.schema import checked_vectors, flag, number, text, whole
+from elanus.schema import checked_vectors, computed_once, flag, number, refuse, text, whole
+from elanus.text import Analyzer, build_analyzer
 
 _EMBEDDED_AT_ONCE = 128
 _READ_AT_ONCE = 1000
@@ -115,6 +129,22 @@ class DocumentStore(HasWorker):
     def __repr__(self) -> str:
         return f"DocumentStore({self._client!r}, collection={quoted(self._collection)})"
 
+    def _repr_html_(self) -> str:
+        """What is in the store, for notebooks; why it cannot be read, if so."""
+        try:
+            stats = self.stats()
+        except ElanusError as error:
+            return described(repr(self), [("error", error)])
+        return described(
+            repr(self),
+            [
+                ("documents", f"{stats.documents:,}"),
+                ("model", stats.model or "none is named"),
+                ("dimension", stats.dim or "no vectors"),
+                ("file", f"{stats.file_size:,} bytes"),
+            ],
+        )
+
     @property
     def client(self) -> MilvusClient:
         """The client underneath."""
@@ -162,7 +192,7 @@ class DocumentStore(HasWorker):
         self,
         texts: Sequence[str],
         metadatas: Sequence[Mapping[str, Any] | None] | None = None,
-        ids: Sequence[str | None] | None = None,
+        ids: Ids = None,
         vectors: Any = None,
         progress: bool = False,
     ) -> list[str]:
@@ -175,7 +205,8 @@ class DocumentStore(HasWorker):
         Args:
             texts: one text a document.
             metadatas: JSON values under string keys, one dict a document.
-            ids: one string a document; None makes one.
+            ids: one string a document; None makes one. ``"content"`` makes all of them from text
+                and metadata, so that a document added twice is one; it is not embedded again.
             vectors: (n, dim) their embeddings, if they are known already.
             progress: show a progress bar on standard error.
 
@@ -198,17 +229,20 @@ class DocumentStore(HasWorker):
             {ID: uuid.uuid4().hex if d.id is None else d.id, TEXT: d.text, METADATA: d.metadata}
             for d in documents
         ]
+        made = [str(row[ID]) for row in rows]
+        if must_embed and is_by_content(ids):
+            rows = without_stored(self._client, self._collection, rows)
         if rows and must_embed:
             self._add_embedding(rows, progress=progress)
         else:
             self._add_at_once(rows, vectors)
-        return [str(row[ID]) for row in rows]
+        return made
 
     def check_add(
         self,
         texts: Sequence[str],
         metadatas: Sequence[Mapping[str, Any] | None] | None = None,
-        ids: Sequence[str | None] | None = None,
+        ids: Ids = None,
     ) -> None:
         """Raise what ``add`` raises before it embeds; for whoever embeds on his own.
 
@@ -228,13 +262,18 @@ class DocumentStore(HasWorker):
     def _add_at_once(
         self, rows: list[dict[str, Any]], vectors: Any, source: str = "vectors"
     ) -> None:
+        self._enter_vectors(rows, vectors, source)
+        self._client.upsert(self._collection, rows)
+
+    def _enter_vectors(
+        self, rows: Sequence[dict[str, Any]], vectors: Any, source: str = "vectors"
+    ) -> None:
         if vectors is not None or source != "vectors":
             if self._layout.dim is None:
                 raise lacks_vectors(self)
             matrix = checked_vectors(source, vectors, len(rows), self._layout.dim)
             for row, vector in zip(rows, matrix, strict=True):
                 row[VECTOR] = vector
-        self._client.upsert(self._collection, rows)
 
     def _add_embedding(self, rows: list[dict[str, Any]], *, progress: bool) -> None:
         embedding = self._embedding
@@ -252,6 +291,106 @@ class DocumentStore(HasWorker):
             source = f"{embedding.name}.encode_documents(texts[{start}:{places.stop}])"
             self._add_at_once(part, vectors, source)
             bar.add(len(part))
+
+    def sync(
+        self,
+        source: str,
+        texts: Sequence[str],
+        metadatas: Sequence[Mapping[str, Any] | None] | None = None,
+        ids: Sequence[str | None] | None = None,
+        vectors: Any = None,
+        progress: bool = False,
+    ) -> SyncReport:
+        """Make the documents of one source, such as the chunks of a file, those that are given.
+
+        What is new or changed is written and what is gone is deleted, in one commit. What is there
+        already stays untouched, and a text of this source that has a vector is not embedded again.
+        A sync that was interrupted has written nothing; the next one does it all.
+
+        Args:
+            source: name of the source. The documents get it as ``source`` in their metadata, and
+                their places in the list, from 0, as ``position``: keys like all others.
+            texts: the texts of all documents of the source, in their order; none deletes them.
+            metadatas: as for ``add``.
+            ids: one string a document; None makes one of source and text, which stays when other
+                documents come and go.
+            vectors: (n, dim) their embeddings, if they are known already.
+            progress: show a progress bar on standard error.
+
+        Raises:
+            DataNotMatchException: naming the document and the rule broken.
+            ParamError: if an argument is wrong, or an id is that of another source's document.
+            EmbeddingError: naming the text, if the embedding function fails with one.
+        """
+        progress, name = flag("progress", progress), checked_source(source)
+        rows = rows_of(name, self._checked(texts, metadatas, ids))
+        self._client.check_writable()
+        stored = StoredSource(self._client, self._collection, name)
+        made = [str(row[ID]) for row in rows]
+        if vectors is None and stored.is_as(rows):
+            return SyncReport(made, unchanged=len(made))
+        stored.check_free(rows)
+        given = 0
+        if vectors is None and self._layout.dim is not None:
+            given = self._fill_vectors(rows, stored, progress=progress)
+        else:
+            self._enter_vectors(rows, vectors)
+        took = self._client.replace(self._collection, rows, stored.filter)
+        return SyncReport(
+            made, took["upsert_count"], took["unchanged_count"], took["delete_count"], given
+        )
+
+    def _fill_vectors(
+        self, rows: Sequence[dict[str, Any]], stored: StoredSource, *, progress: bool
+    ) -> int:
+        """Enter the vectors that are stored, and those of other texts; how many were embedded."""
+        first: dict[str, int] = {}
+        for place, row in enumerate(rows):
+            first.setdefault(row[TEXT], place)
+        known = stored.vectors(first.keys())
+        missing = {written: place for written, place in first.items() if written not in known}
+        if missing:
+            if self._embedding is None:
+                raise lacks_model(self, self._layout)
+            known |= embedded(self._embedding, missing, progress=progress)
+        for row in rows:
+            row[VECTOR] = known[row[TEXT]]
+        return len(missing)
+
+    def update_metadata(
+        self,
+        ids: Sequence[str] | str | None = None,
+        values: Mapping[str, Any] | None = None,
+        *,
+        remove: Sequence[str] = (),
+        filter: Filter = None,
+        filter_params: Mapping[str, Any] | None = None,
+    ) -> int:
+        """Set and remove metadata keys of documents, in one commit; how many documents.
+
+        Texts and vectors stay as they are stored: nothing is embedded again.
+
+        Args:
+            ids: one id or several; those that do not exist are left out.
+            values: JSON values by key; keys that are not named stay.
+            remove: keys to take out, where they are.
+            filter: an expression over metadata keys, or a dict; beside ``ids``, only those of
+                them that it lets pass are changed.
+            filter_params: values of the templates ``{x}`` in an expression.
+
+        Raises:
+            ParamError: if neither ids nor a filter is given, or an argument is wrong.
+        """
+        if ids is None and not selects(filter):
+            raise ParamError("update_metadata: give ids, a filter, or both")
+        if selects(filter):
+            return self._client.change_json(
+                self._collection, METADATA, values, remove,
+                filter=make_scope(filter, ids, filter_params),
+            )  # fmt: skip
+        return self._client.change_json(
+            self._collection, METADATA, values, remove, ids=checked_ids(ids)
+        )
 
     def delete(
         self,
@@ -331,6 +470,52 @@ class DocumentStore(HasWorker):
             filter=make_scope(filter, None, filter_params),
         )
         return int(found[0]["count(*)"])
+
+    def peek(self, n: int = 5) -> list[Document]:
+        """The first documents in the order of their ids, ``n`` at most."""
+        rows = self._client.query(self._collection, output_fields=FIELDS, limit=whole("n", n, 1))
+        return [as_document(row) for row in rows]
+
+    def stats(self) -> StoreStats:
+        """Sizes of the store, and what it was made with."""
+        return stats_of(self._client, self._collection, self._layout)
+
+    def keys(
+        self, filter: Filter = None, *, filter_params: Mapping[str, Any] | None = None
+    ) -> dict[str, dict[str, int]]:
+        """The metadata keys, and in how many documents each has a value of which type.
+
+        Args:
+            filter: an expression or a dict; only documents that it lets pass are counted.
+            filter_params: values of the templates ``{x}`` in an expression.
+
+        Returns:
+            ``{key: {type: documents}}``, the most frequent key first. Types are ``null bool int
+            float str list dict``.
+        """
+        return keys_of(self._client, self._collection, make_scope(filter, None, filter_params))
+
+    def facets(
+        self,
+        key: str | Sequence[str | int],
+        filter: Filter = None,
+        limit: int | None = None,
+        *,
+        filter_params: Mapping[str, Any] | None = None,
+    ) -> list[tuple[Any, int]]:
+        """The values of a metadata key, and how many documents have each, the most frequent first.
+
+        A document with a list counts once for each different element. Null is None; documents
+        without the key are not counted, nor are dicts. Equal numbers are one value.
+
+        Args:
+            key: a metadata key; or the keys and positions that lead to a value, ``["a", "b"]``.
+            filter: an expression or a dict; only documents that it lets pass are counted.
+            limit: how many values at most; None for all.
+            filter_params: values of the templates ``{x}`` in an expression.
+        """
+        scope = make_scope(filter, None, filter_params)
+        return facets_of(self._client, self._collection, key, scope, limit)
 
     def __len__(self) -> int:
         return self.count()
@@ -481,6 +666,38 @@ class DocumentStore(HasWorker):
         vectors = np.array([hit.vector for hit in hits])
         return [hits[i] for i in mmr(worths(hits, search.mode), vectors, k, lambda_mult)]
 
+    def highlight(
+        self,
+        found: Document | RankedDocument | str,
+        query: str,
+        length: int = 160,
+        most: int = 3,
+    ) -> list[Fragment]:
+        """The parts of a document that hold words of a query, by the store's analyzer.
+
+        Args:
+            found: a document, or any text.
+            query: the text whose words are looked for, in any of the forms that a search finds.
+            length: of a part, in characters, about.
+            most: how many parts.
+
+        Returns:
+            The parts that hold most, in the order of the text; none if no word is there.
+        """
+        whole_text: Any = getattr(found, "text", found)
+        if not isinstance(whole_text, str):
+            refuse("found", "a document or a text", found)
+        if not isinstance(query, str):
+            refuse("query", "a string", query)
+        length, most = whole("length", length, 1), whole("most", most, 1)
+        analyzer = self._analyzer
+        spans = analyzer.spans(whole_text, analyzer.tokens(query))
+        return fragments(whole_text, spans, length, most)
+
+    @computed_once
+    def _analyzer(self) -> Analyzer:
+        return build_analyzer(self._layout.analyzer)
+
     def _query_vector(self, query: str, vector: Any) -> NDArray[np.float32]:
         """The query's embedding (1, dim): the given one, or the model's."""
         dim, embedding = self._layout.dim, self._embedding
@@ -500,10 +717,17 @@ class DocumentStore(HasWorker):
 
     aadd = twin(add)
     acheck_add = twin(check_add)
+    async_ = twin(sync)  # `async` is a word of the language
+    aupdate_metadata = twin(update_metadata)
     adelete = twin(delete)
     aclear = twin(clear)
     aget = twin(get)
     acount = twin(count)
+    apeek = twin(peek)
+    astats = twin(stats)
+    akeys = twin(keys)
+    afacets = twin(facets)
+    ahighlight = twin(highlight)
     asearch = twin(search)
     asearch_mmr = twin(search_mmr)
     averify = twin(verify)

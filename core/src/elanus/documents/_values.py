@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from elanus.notebook import documents_table
 from elanus.schema import LegExplanation
 
 Mode = Literal["hybrid", "dense", "text"]
@@ -56,6 +57,9 @@ class Document:
     metadata: dict[str, Any] = field(default_factory=dict)
     vector: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
 
+    def _repr_html_(self) -> str:
+        return documents_table([self]).html
+
 
 @dataclass(frozen=True, slots=True)
 class RankedDocument:
@@ -77,3 +81,6 @@ class RankedDocument:
     relevance: float
     explanation: tuple[LegExplanation, ...] = ()
     vector: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
+
+    def _repr_html_(self) -> str:
+        return documents_table([self]).html

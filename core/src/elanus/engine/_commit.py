@@ -55,6 +55,7 @@ from elanus.storage import (
     faults,
     load_catalogue,
     read_state,
+    size_of,
 )
 
 _MOST_RESTORED = 20
@@ -229,6 +230,12 @@ class Commits:
         with self.file.read() as db:
             return faults(db)
 
+    @_reading
+    def size(self) -> int:
+        """Bytes of all pages, those included that the log has and the file has not yet."""
+        with self.file.read() as db:
+            return size_of(db)
+
     def catalogue_of(self, db: Connection) -> Catalogue:
         """The catalogue as a transaction sees it."""
         known = self.newest.catalogue
@@ -265,13 +272,21 @@ class Commits:
             **kwargs: the same.
         """
         restored = 0
+        seen: list[CollectionState] = []
+
+        def finish(committed: bool) -> None:
+            for state in seen:
+                state.finish_terms(committed)
+            seen.clear()
+
         while True:
             try:
-                with self.file.write(operation) as db:
+                with self.file.write(operation, after=finish) as db:
                     # The turn to write is ours: nobody commits from here on.
                     if read_state(db)[0] < self._newest_view():
                         raise RestoredError  # noqa: TRY301  # as `follow` does
                     snapshot = self._snapshot(Reader(self.file, db), None, name)
+                    seen.append(snapshot.state)
                     done = action(snapshot, db, *args, **kwargs)
                 return done  # noqa: RET504  # committed: only now
             except RestoredError:

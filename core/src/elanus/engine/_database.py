@@ -11,11 +11,23 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from elanus.engine._commit import Commits
 from elanus.engine._dense import coverage, load_parts
-from elanus.engine._parts import DenseKey
+from elanus.engine._parts import DenseKey, Path
 from elanus.engine._search import Hits, Leg, Wish, hybrid_search, search
-from elanus.engine._select import count, select, select_keys
+from elanus.engine._select import count, count_names, count_values, select, select_keys
+from elanus.engine._snapshot import Snapshot
 from elanus.engine._state import make_analyzers
-from elanus.engine._write import Prepared, Writer, check_keys, delete, prepare
+from elanus.engine._write import (
+    JsonChange,
+    Prepared,
+    Replacement,
+    Writer,
+    change_json,
+    check_distinct,
+    check_keys,
+    delete,
+    prepare,
+    replace,
+)
 from elanus.engine.upkeep._check import view_faults
 from elanus.engine.upkeep._tasks import BackgroundUpkeep
 from elanus.errors import (
@@ -156,6 +168,10 @@ class Database:
     def compact(self) -> None:
         """Give the space of deleted rows back to the file system."""
         self.file.vacuum()
+
+    def size(self) -> int:
+        """Bytes of the database as of now, wherever they are: in the file, its log, or memory."""
+        return self.commits.size()
 
     def catalogue(self) -> Catalogue:
         """The catalogue as of now."""
@@ -322,6 +338,18 @@ class Database:
         """How many rows all filters let pass."""
         return self.commits.read(name, count, filters)
 
+    def count_values(
+        self, name: str, path: Path, filters: tuple[Expression, ...]
+    ) -> list[tuple[Any, int]]:
+        """Values at a path, and how many rows that all filters let pass have each."""
+        return self.commits.read(name, count_values, path, filters)
+
+    def count_names(
+        self, name: str, path: Path, filters: tuple[Expression, ...]
+    ) -> list[tuple[str, str, int]]:
+        """Keys of the objects at a path, types of their values, and how many rows have each."""
+        return self.commits.read(name, count_names, path, filters)
+
     def get(self, name: str, keys: Sequence[Any], names: tuple[str, ...]) -> list[dict[str, Any]]:
         """The rows of some keys, in the order of the keys; those that do not exist are left out."""
         return self.commits.read(name, select_keys, keys, names)
@@ -355,6 +383,46 @@ class Database:
                 keys += writer.put(part)
             bump(db)
         return keys
+
+    def replace(
+        self, name: str, data: Any, filters: tuple[Expression, ...]
+    ) -> tuple[list[Any], Replacement]:
+        """Make the rows that all filters let pass those of ``data``; one commit, or none at all.
+
+        Returns:
+            The keys of ``data``, and what it took.
+
+        Raises:
+            DataNotMatchException: if two rows have one key.
+        """
+        info = self.catalogue().collection(name)
+        batch = make_batch(info.schema, data, upsert=True)
+        check_distinct(batch.keys)
+        parts = prepare(info.schema, self.commits.state_of(info).analyzers, batch)
+        return self._replace(info, filters, parts)
+
+    @_apart
+    def _replace(
+        self, info: CollectionInfo, filters: tuple[Expression, ...], parts: Sequence[Prepared]
+    ) -> tuple[list[Any], Replacement]:
+        def act(snapshot: Snapshot, db: Connection) -> tuple[list[Any], Replacement]:
+            self._check_unchanged(db, info)
+            return replace(snapshot, db, filters, parts)
+
+        return self.commits.write(info.name, f"replace rows of {info.name!r}", act)
+
+    @_apart
+    def change_json(
+        self,
+        name: str,
+        filters: tuple[Expression, ...],
+        keys: Sequence[Any] | None,
+        change: JsonChange,
+    ) -> int:
+        """Change a JSON field of rows, by filter or by key; how many there were."""
+        return self.commits.write(
+            name, f"change {change.field!r} in {name!r}", change_json, filters, keys, change
+        )
 
     def _check_unchanged(self, db: Connection, info: CollectionInfo) -> None:
         """Rows were prepared for a collection that may have been dropped or renamed since."""

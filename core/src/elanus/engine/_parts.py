@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from elanus.engine._view import PartKey, View
 from elanus.errors import DatabaseCorruptError
 from elanus.index import Bm25Index, DenseIndex, Moments, SparseIndex, SparseRows
-from elanus.query import Column, FieldKind, FieldType, extract_path
+from elanus.query import Column, FieldKind, FieldType, extract_path, type_of
 from elanus.schema import DYNAMIC, INTEGER_TYPES, DataType, FieldSchema, Metric, Schema
 from elanus.storage import Connection, Tables, decode_row
 
@@ -205,6 +205,36 @@ class PrimaryKeyColumn(PartKey):
         del db, tables
         column = Column.empty(self.kind) if part is None else part
         return column.append(view.keys[column.n :].tolist())
+
+
+@dataclass(frozen=True, slots=True)
+class NamesKey(PartKey):
+    """The keys of the objects at a JSON path; the part is a `Column` of arrays.
+
+    The entries are texts, ``TYPE key``: a key with values of two types has two of them.
+    """
+
+    path: Path
+
+    def is_current(self, part: Column, view: View) -> bool:
+        """See `PartKey`."""
+        return part.n == view.n
+
+    def follow(self, db: Connection, tables: Tables, view: View, part: Column | None) -> Column:
+        """See `PartKey`."""
+        column = Column.empty(_NAMES) if part is None else part
+        for documents in documents_since(db, tables, view, column.n):
+            column = column.append([_names(v) for v in extract_path(documents, self.path)])
+        return column
+
+
+_NAMES = FieldKind(FieldType.ARRAY, FieldType.STRING)
+
+
+def _names(value: Any) -> list[str]:
+    if not isinstance(value, dict):
+        return []
+    return [f"{type_of(each).name} {name}" for name, each in value.items()]
 
 
 def follow_columns(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from elanus.engine._snapshot import Collection, Snapshot
-from elanus.errors import ParamError, listed, quoted
+from elanus.errors import ParamError, likely, listed, quoted
 from elanus.schema import DYNAMIC, Schema
 from elanus.storage import decode_sparse
 
@@ -68,7 +68,10 @@ def _check_name(schema: Schema, name: str) -> None:
             f"output field {quoted(name)} is filled by a function and cannot be given back"
         )
     if f is None and not schema.enable_dynamic_field and name != DYNAMIC:
-        raise ParamError(f"unknown output field {quoted(name)}; fields: {listed(schema.by_name)}")
+        raise ParamError(
+            f"unknown output field {quoted(name)}; fields: {listed(schema.by_name)}"
+            f"{likely(name, schema.by_name)}"
+        )
 
 
 def _dynamic_names(schema: Schema, wanted: dict[str, None]) -> tuple[str, ...] | None:

@@ -1,4 +1,4 @@
-"""Selecting rows of one snapshot: by filter, by key, and counting them."""
+"""Selecting rows of one snapshot: by filter, by key, and counting them and what they hold."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from elanus.engine._parts import NamesKey, Path
 from elanus.engine._project import Projection, fetch, make_projection
 from elanus.engine._snapshot import Snapshot
 from elanus.engine._write import check_keys
-from elanus.query import Expression
+from elanus.query import Expression, distinct
 
 
 def select(
@@ -66,3 +67,22 @@ def select_keys(
     rows = snapshot.state.tables.rows_of(snapshot.db, wanted)
     found = [key for key in wanted if key in rows]
     return fetch(snapshot, projection, [rows[key] for key in found], found)
+
+
+def count_values(
+    snapshot: Snapshot, path: Path, filters: tuple[Expression, ...]
+) -> list[tuple[Any, int]]:
+    """How many of the rows that all filters let pass have each value; see `distinct`."""
+    mask = snapshot.eligible(*filters)
+    return distinct(snapshot.columns([path])[path], mask)
+
+
+def count_names(
+    snapshot: Snapshot, path: Path, filters: tuple[Expression, ...]
+) -> list[tuple[str, str, int]]:
+    """In how many rows each key of a JSON object has a value of each type: key, type, rows."""
+    mask = snapshot.eligible(*filters)
+    found = distinct(snapshot.part(NamesKey(path)), mask)
+    return [
+        (name, kind, rows) for (kind, _, name), rows in ((e.partition(" "), n) for e, n in found)
+    ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from elanus.engine._snapshot import Snapshot
 from elanus.engine._state import CollectionState
-from elanus.errors import DataNotMatchException, shown
+from elanus.errors import DataNotMatchException, ParamError, quoted, shown
 from elanus.query import Expression
 from elanus.schema import Batch, DataType, Rejected, Schema, converter
 from elanus.storage import (
@@ -109,10 +109,18 @@ class Writer:
         self._tables = state.tables
         self._vocabularies = state.vocabularies
 
-    def put(self, part: Prepared) -> list[Any]:
-        """Insert rows, replacing those whose keys exist; the keys of all rows."""
+    def put(self, part: Prepared, unless: Collection[int] = ()) -> list[Any]:
+        """Insert rows, replacing those whose keys exist; the keys of all rows.
+
+        Args:
+            part: the rows.
+            unless: places of rows to leave out.
+        """
         keys = self._with_ids(part.keys)
         kept = _last_of_each(keys)
+        if unless:
+            places = range(len(keys)) if kept is None else kept
+            kept = [place for place in places if place not in unless]
         new = NewRows(
             _picked(keys, kept),
             _picked(part.data, kept),
@@ -162,6 +170,153 @@ def delete(snapshot: Snapshot, db: Connection, filters: tuple[Expression, ...]) 
     return deleted
 
 
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """What it took to make some rows what they should be.
+
+    Attributes:
+        written: rows that were not there, or otherwise.
+        deleted: rows that are gone.
+        unchanged: rows that were there as they should be, and were not touched.
+    """
+
+    written: int
+    deleted: int
+    unchanged: int
+
+
+def replace(
+    snapshot: Snapshot,
+    db: Connection,
+    filters: tuple[Expression, ...],
+    parts: Sequence[Prepared],
+) -> tuple[list[Any], Replacement]:
+    """Make the rows that all filters let pass those of ``parts``, whose keys are distinct.
+
+    Raises:
+        ParamError: if a key is that of a row which the filters do not let pass.
+    """
+    rows, keys = _matching(snapshot, filters)
+    there = dict(zip(keys, rows, strict=True))
+    writer, given, unchanged = Writer(db, snapshot.info, snapshot.state), [], 0
+    for part in parts:
+        _check_not_elsewhere(snapshot, db, part, there)
+        same = _unchanged(snapshot, part, there)
+        unchanged += len(same)
+        given += writer.put(part, same)
+    wanted = set(given)
+    deleted = writer.remove([row for key, row in there.items() if key not in wanted])
+    bump(db)
+    return given, Replacement(len(given) - unchanged, deleted, unchanged)
+
+
+def _matching(snapshot: Snapshot, filters: tuple[Expression, ...]) -> tuple[list[int], list[Any]]:
+    """Numbers and keys of the rows that all filters let pass."""
+    view, mask = snapshot.view, snapshot.eligible(*filters)
+    slots = slice(None) if mask is None else np.flatnonzero(mask)
+    return view.rows[slots].tolist(), view.keys[slots].tolist()
+
+
+def _check_not_elsewhere(
+    snapshot: Snapshot, db: Connection, part: Prepared, there: Mapping[Any, int]
+) -> None:
+    new = [key for key in part.keys if key is not None and key not in there]
+    other = next(iter(snapshot.state.tables.rows_of(db, new)), None)
+    if other is not None:
+        raise ParamError(
+            f"replace: {quoted(other)} is the key of a row that the filter does not select; delete "
+            "that row first, or give another key"
+        )
+
+
+def _unchanged(snapshot: Snapshot, part: Prepared, there: Mapping[Any, int]) -> set[int]:
+    """Places of the rows that are stored as they should be already, bit for bit."""
+    tables, schema = snapshot.state.tables, snapshot.schema
+    places = [place for place, key in enumerate(part.keys) if key in there]
+    keys = [part.keys[place] for place in places]
+    rows = [there[key] for key in keys]
+    stored = snapshot.by_row(rows, tables.documents, rows, keys)
+    # As bytes: to Python 1, 1.0 and True are equal.
+    same = {p for p, d in zip(places, stored, strict=True) if orjson.dumps(d) == part.data[p]}
+    for f, column in zip((*schema.dense, *schema.sparse), part.vectors, strict=True):
+        blobs = snapshot.by_row(rows, tables.fetch_vectors, f.name, rows)
+        same -= {p for p, blob in zip(places, blobs, strict=True) if blob != column[p]}
+    return same
+
+
+@dataclass(frozen=True, slots=True)
+class JsonChange:
+    """A change of the object that a JSON field holds.
+
+    Attributes:
+        field: name of the field, or ``$meta``.
+        values: keys to set, JSON values.
+        removed: keys to take out, where they are.
+    """
+
+    field: str
+    values: Mapping[str, Any]
+    removed: frozenset[str]
+
+    def of(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """The scalar fields of a row, changed.
+
+        Raises:
+            ParamError: if the field holds something else than an object.
+        """
+        there = document.get(self.field)
+        if not isinstance(there, dict | None):
+            raise ParamError(f"field {quoted(self.field)} of a row is no object: {shown(there)}")
+        kept = {k: v for k, v in (there or {}).items() if k not in self.removed}
+        return {**document, self.field: {**kept, **self.values}}
+
+
+def change_json(
+    snapshot: Snapshot,
+    db: Connection,
+    filters: tuple[Expression, ...],
+    keys: Sequence[Any] | None,
+    change: JsonChange,
+) -> int:
+    """Change a JSON field of the rows that all filters let pass, or of some keys; how many.
+
+    Vectors and terms stay those that are stored. A row that is so already is not touched.
+    """
+    if keys is None:
+        rows, keys = _matching(snapshot, filters)
+    else:
+        found = snapshot.state.tables.rows_of(db, check_keys(snapshot.schema, keys))
+        rows, keys = list(found.values()), list(found)
+    for start in range(0, len(rows), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        _rewrite(snapshot, db, rows[part], keys[part], change)
+    bump(db)
+    return len(rows)
+
+
+def _rewrite(
+    snapshot: Snapshot, db: Connection, rows: list[int], keys: Sequence[Any], change: JsonChange
+) -> None:
+    """A row never changes: it is written again under another number, with all else that it has."""
+    tables, schema = snapshot.state.tables, snapshot.schema
+    stored = snapshot.by_row(rows, tables.documents, rows, keys)
+    data = [orjson.dumps(change.of(document)) for document in stored]
+    kept = [p for p, document in enumerate(stored) if data[p] != orjson.dumps(document)]
+    numbers = [rows[p] for p in kept]
+    read_vectors, read_terms = tables.fetch_vectors, tables.fetch_terms
+    new = NewRows(
+        _picked(keys, kept),
+        _picked(data, kept),
+        [
+            snapshot.by_row(numbers, read_vectors, f.name, numbers)
+            for f in (*schema.dense, *schema.sparse)
+        ],
+        [snapshot.by_row(numbers, read_terms, f.name, numbers) for f in schema.analysed],
+    )
+    Writer(db, snapshot.info, snapshot.state).remove(numbers)
+    tables.add(db, new)
+
+
 def _last_of_each(keys: Sequence[Any]) -> list[int] | None:
     """Places of the rows to keep when a key occurs twice: the last one. None keeps all."""
     last = {key: place for place, key in enumerate(keys)}
@@ -170,6 +325,20 @@ def _last_of_each(keys: Sequence[Any]) -> list[int] | None:
 
 def _picked(values: Sequence[Any], places: list[int] | None) -> Sequence[Any]:
     return values if places is None else [values[place] for place in places]
+
+
+def check_distinct(keys: Sequence[Any]) -> None:
+    """Check that no two rows have one key; None is none.
+
+    Raises:
+        DataNotMatchException: naming the first that is there twice.
+    """
+    seen: dict[Any, int] = {}
+    for number, key in enumerate(keys):
+        if key is not None and seen.setdefault(key, number) != number:
+            raise DataNotMatchException(
+                f"row {number}: key {quoted(key)} is that of row {seen[key]}, too"
+            )
 
 
 def check_keys(schema: Schema, keys: Sequence[Any]) -> list[Any]:

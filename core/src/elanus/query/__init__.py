@@ -11,6 +11,8 @@ from elanus.query._fusion import Fusion, RankedLeg, fuse
 from elanus.query._mmr import mmr
 from elanus.query._relevance import relevances
 from elanus.query.columns._column import Column, extract_path
+from elanus.query.columns._convert import type_of
+from elanus.query.columns._distinct import distinct
 from elanus.query.columns._kinds import MISSING, FieldKind, FieldType, ValueType
 from elanus.query.filter._bind import bind
 from elanus.query.filter._check import ColumnPath, Kinds, check
@@ -39,6 +41,7 @@ __all__ = [
     "as_filter",
     "bind",
     "check",
+    "distinct",
     "evaluate",
     "extract_path",
     "filter_from_dict",
@@ -47,4 +50,5 @@ __all__ = [
     "mmr",
     "parse_filter",
     "relevances",
+    "type_of",
 ]

@@ -48,6 +48,7 @@ from elanus.schema._index import (
 from elanus.schema._json import Rejected, as_json, to_json, to_text
 from elanus.schema._types import (
     INTEGER_TYPES,
+    VECTOR_TYPES,
     DataType,
     FunctionType,
     IndexType,
@@ -94,6 +95,7 @@ __all__ = [
     "INTEGER_TYPES",
     "MAX_LENGTH",
     "MAX_NAME",
+    "VECTOR_TYPES",
     "AdaptiveRanker",
     "AnnSearchRequest",
     "Batch",

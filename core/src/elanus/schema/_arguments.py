@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from elanus.errors import ParamError, UnsupportedError, cut, quoted, shown
+from elanus.errors import ParamError, UnsupportedError, cut, likely, quoted, shown
 from elanus.schema.frames._libraries import table_library
 
 DEFAULT_URI = "./elanus.db"
@@ -201,7 +201,11 @@ def as_list(value: Any) -> list[Any] | None:
 
 
 def check_options(
-    call: str, given: Mapping[str, Any], timeout: Any = None, partitions: Any = None
+    call: str,
+    given: Mapping[str, Any],
+    timeout: Any = None,
+    partitions: Any = None,
+    known: Iterable[str] = (),
 ) -> None:
     """Refuse keywords that would otherwise be dropped in silence.
 
@@ -210,6 +214,7 @@ def check_options(
         given: keywords that the call does not know.
         timeout: taken for compatibility, since no call waits for a server.
         partitions: those that are named: a collection has one.
+        known: names of all arguments of the call: one of them may have been meant.
 
     Raises:
         UnsupportedError: naming the keyword; None, False and the empty text ask for nothing.
@@ -222,6 +227,7 @@ def check_options(
         if is_given and key not in _HARMLESS:
             raise UnsupportedError(
                 f"{call}: the argument {cut(key)}={quoted(value)} is not supported"
+                f"{likely(key, known)}"
             )
     if partitions is not None:
         wanted = partitions if isinstance(partitions, (list, tuple)) else [partitions]

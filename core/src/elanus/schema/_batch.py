@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from elanus.errors import DataNotMatchException, listed, quoted
+from elanus.errors import DataNotMatchException, likely, listed, quoted
 from elanus.schema._collection import DYNAMIC, Schema
 from elanus.schema._fields import FieldSchema
 from elanus.schema._json import Rejected, to_json
@@ -120,6 +120,7 @@ def _dynamic_part(schema: Schema, number: int, row: Mapping[str, Any]) -> dict[s
         raise DataNotMatchException(
             f"row {number}: unknown field {quoted(next(iter(part)))} (the collection has no "
             f"dynamic field); fields: {listed(schema.by_name)}"
+            f"{likely(next(iter(part)), schema.by_name)}"
         )
     nested = part.pop(DYNAMIC, None)
     if isinstance(nested, dict):

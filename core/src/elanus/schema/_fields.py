@@ -15,6 +15,7 @@ from elanus.errors import (
     PrimaryKeyException,
     SchemaError,
     UnsupportedError,
+    likely,
     listed,
     quoted,
 )
@@ -136,6 +137,7 @@ def make_field(name: str, dtype: Any, description: str = "", **options: Any) -> 
         raise ParamError(
             f"{what}: unknown option {listed(map(repr, sorted(unknown)))}; "
             f"known: {', '.join(sorted(_FIELD_ARGUMENTS - {'hints', 'is_function_output'}))}"
+            f"{likely(min(unknown), _FIELD_ARGUMENTS)}"
         )
     options = {k: v for k, v in options.items() if k not in _HINTS and v is not None}
     dtype = DataType.of(dtype)
@@ -290,7 +292,9 @@ def check_bm25(function: Function, by_name: Mapping[str, FieldSchema]) -> None:
         raise SchemaError(f"{what}: BM25 takes one input field and one output field")
     for name in (*function.input_field_names, *function.output_field_names):
         if name not in by_name:
-            raise SchemaError(f"{what}: no field {quoted(name)}; fields: {listed(by_name)}")
+            raise SchemaError(
+                f"{what}: no field {quoted(name)}; fields: {listed(by_name)}{likely(name, by_name)}"
+            )
     source = by_name[function.input_field_names[0]]
     target = by_name[function.output_field_names[0]]
     if not source.enable_analyzer:

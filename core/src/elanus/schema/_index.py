@@ -13,6 +13,7 @@ from elanus.errors import (
     ParamError,
     UnsupportedError,
     cut,
+    likely,
     listed,
     quoted,
     shown,
@@ -186,7 +187,10 @@ def _as_spec(param: Any, schema: Schema) -> IndexSpec:
     options = IndexParam(**{"field_name": "", **raw})
     name: Any = options.field_name
     if not isinstance(name, str) or name not in schema.by_name:
-        raise ParamError(f"index: no field {quoted(name)}; fields: {listed(schema.by_name)}")
+        raise ParamError(
+            f"index: no field {quoted(name)}; fields: {listed(schema.by_name)}"
+            f"{likely(name, schema.by_name)}"
+        )
     return make_spec(schema, schema.by_name[name], options)
 
 
@@ -209,6 +213,7 @@ def make_spec(schema: Schema, f: FieldSchema, options: IndexParam) -> IndexSpec:
         raise UnsupportedError(
             f"index on {f.name!r}: index_type {quoted(written)} is not supported for "
             f"{f.dtype.name}; supported: {', '.join(t.value for t in types)}"
+            f"{likely(written, [t.value for t in types])}"
         )
     metric = _metric_for(schema, f, configs.pop("metric_type", None))
     params = _check_params(f.name, index_type, configs, {**types[index_type], **_HINTS})
@@ -267,7 +272,7 @@ def _check_params(
             known = ", ".join(k for k in rules if k not in _HINTS) or "none"
             raise ParamError(
                 f"index on {name!r}: {index_type.value} has no parameter {quoted(key)}; "
-                f"known: {known}"
+                f"known: {known}{likely(key, rules)}"
             )
         checked[key] = rules[key](f"index on {name!r}: {key}={cut(quoted(value), 80)}", value)
     return checked

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum, IntEnum
 from typing import Any, TypeVar
 
-from elanus.errors import DataTypeNotSupportException, ParamError, quoted
+from elanus.errors import DataTypeNotSupportException, ParamError, likely, quoted
 from elanus.schema._arguments import is_whole, word
 
 E = TypeVar("E", bound=IntEnum)
@@ -141,7 +141,10 @@ class Metric(str, Enum):
         name = (word(value) or "").upper()
         if name not in cls.__members__:
             names = ", ".join(cls.__members__)
-            raise ParamError(f"unknown metric_type {quoted(value)}; known: {names}")
+            raise ParamError(
+                f"unknown metric_type {quoted(value)}; known: {names}"
+                f"{likely(name, cls.__members__)}"
+            )
         return cls[name]
 
 

@@ -43,6 +43,7 @@ from elanus.storage.tables._catalogue import (
     remove_collection,
     remove_index,
     rename_collection,
+    size_of,
     take_ids,
 )
 from elanus.storage.tables._codec import (
@@ -104,6 +105,7 @@ __all__ = [
     "remove_collection",
     "remove_index",
     "rename_collection",
+    "size_of",
     "take_ids",
     "unregister",
     "write_arrays",

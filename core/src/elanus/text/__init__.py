@@ -5,7 +5,7 @@ turns one word into zero or more. Filters look at one word at a time, never at i
 every distinct word is worked out once and remembered.
 """
 
-from elanus.text._analyzer import AnalyzedBatch, Analyzer
+from elanus.text._analyzer import AnalyzedBatch, Analyzer, Span
 from elanus.text._build import RULES_VERSION, build_analyzer
 
-__all__ = ["RULES_VERSION", "AnalyzedBatch", "Analyzer", "build_analyzer"]
+__all__ = ["RULES_VERSION", "AnalyzedBatch", "Analyzer", "Span", "build_analyzer"]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from elanus.errors import ParamError, quoted
 from elanus.text._filters import TokenFilter
 from elanus.text._numbered import numbered_words, numbering
+from elanus.text._unicode import UNSPACED
 
 # Beyond it a token is cut, as a key of a vocabulary must end somewhere (base64, minified code).
 LONGEST_TOKEN = 255
@@ -23,6 +25,7 @@ _REMEMBERED_TOKENS = 50_000
 # A clause of Chinese has dozens of terms and will not come again.
 _REMEMBERED_TERMS = 8
 
+_PARTS = re.compile(f"(?P<unspaced>[{UNSPACED}]+)|[^{UNSPACED}]+")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -72,6 +75,14 @@ class WordTerms(dict[str, tuple[str, ...]]):
         return terms
 
 
+class Span(NamedTuple):
+    """Where a text holds terms: ``text[start:end]``, and which ones."""
+
+    start: int
+    end: int
+    terms: frozenset[str]
+
+
 @dataclass(frozen=True, slots=True)
 class Analyzer:
     """A tokenizer and its filters; made by `build_analyzer`, safe to share between threads.
@@ -100,6 +111,45 @@ class Analyzer:
             raise ParamError(f"text must be a string to be analyzed, got {quoted(text)}")
         return list(chain.from_iterable(map(self._terms.__getitem__, self._split(text))))
 
+    def spans(self, text: str, terms: Iterable[str]) -> list[Span]:
+        """Where a text holds some terms: whole words, but parts of an unspaced script; in order.
+
+        Spans do not overlap or touch: those that do are one, with the terms of both.
+
+        Raises:
+            ParamError: `text` is not a string.
+        """
+        if not isinstance(text, str):
+            raise ParamError(f"text must be a string to be analyzed, got {quoted(text)}")
+        wanted, found, at = frozenset(terms), list[Span](), 0
+        for word in self._split(text):
+            # Words come in order, and between two of them is nothing that could begin one.
+            start = text.index(word, at)
+            at = start + len(word)
+            held = wanted.intersection(self._terms[word])
+            if held:
+                found += self._inside(word, start, held)
+        return found
+
+    def _inside(self, word: str, start: int, held: frozenset[str]) -> list[Span]:
+        """Where the terms of a word stand that holds them."""
+        whole = [Span(start, start + len(word), held)]
+        spots: list[Span] = []
+        for match in _PARTS.finditer(word):
+            at = start + match.start()
+            if match.lastgroup == "unspaced":
+                spots += (
+                    Span(at + i, at + i + len(term), frozenset({term}))
+                    for term in held
+                    for i in range(len(match[0]))
+                    if match[0].startswith(term, i)
+                )
+            else:
+                terms = held.intersection(self._terms[match[0]])
+                spots += [Span(at, at + len(match[0]), terms)] if terms else []
+        # Nothing is found of a term that is written otherwise in the text than it is kept.
+        return _merged(spots) or whole
+
     def analyze(self, texts: Sequence[str]) -> AnalyzedBatch:
         """The terms of many texts, counted: for each text the counts of `tokens`.
 
@@ -117,6 +167,17 @@ class Analyzer:
                 )
         rows, numbers, words = numbered_words(texts, self._split, self._table)
         return _count(rows, numbers, [self._terms[word] for word in words], len(texts))
+
+
+def _merged(spans: Iterable[Span]) -> list[Span]:
+    found: list[Span] = []
+    for span in sorted(spans, key=lambda s: (s.start, s.end)):
+        if found and span.start <= found[-1].end:
+            last = found[-1]
+            found[-1] = Span(last.start, max(last.end, span.end), last.terms | span.terms)
+        else:
+            found.append(span)
+    return found
 
 
 def chain_filters(filters: Sequence[TokenFilter]) -> Callable[[str], tuple[str, ...]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar, overload
 
-from elanus.errors import ParamError, listed, quoted
+from elanus.errors import ParamError, likely, listed, quoted
 
 T = TypeVar("T")
 _REQUIRED: Any = object()
@@ -86,4 +86,6 @@ class Options:
 def unknown(what: str, name: object, known: Iterable[str]) -> ParamError:
     """The error for a name that does not exist, with those that do."""
     names = listed(map(repr, sorted(known))) or "none"
-    return ParamError(f"analyzer: unknown {what}: {quoted(name)}; known: {names}")
+    return ParamError(
+        f"analyzer: unknown {what}: {quoted(name)}; known: {names}{likely(name, known)}"
+    )

@@ -10,7 +10,7 @@ from langchain_core.documents import Document
 
 from elanus import ParamError
 from elanus.arguments import choice, flag, members, number, refuse
-from elanus.errors import listed, quoted, shown
+from elanus.errors import likely, listed, quoted, shown
 
 Mode = Literal["hybrid", "dense", "text"]
 _MODES = ("hybrid", "dense", "text")
@@ -107,5 +107,5 @@ def check_names(call: str, given: Mapping[Any, Any], known: set[str]) -> None:
     if unknown:
         raise TypeError(
             f"{call}() got unexpected arguments: {listed(sorted(unknown))}; known besides its own: "
-            f"{', '.join(sorted(known))}"
+            f"{', '.join(sorted(known))}{likely(min(unknown), known)}"
         )

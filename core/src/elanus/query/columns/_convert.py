@@ -92,7 +92,7 @@ def _typed(kind: FieldKind, values: Sequence[Any], strings: Strings) -> Converte
 def _mixed(values: Sequence[Any], strings: Strings) -> Converted:
     n = len(values)
     array = np.fromiter(values, object, n)
-    kinds = np.fromiter(map(_type_of, values), np.uint8, n)
+    kinds = np.fromiter(map(type_of, values), np.uint8, n)
     _move_large_integers(array, kinds)
     present = [ValueType(number) for number in np.unique(kinds)]
     if len(present) == 1:
@@ -108,7 +108,12 @@ def _mixed(values: Sequence[Any], strings: Strings) -> Converted:
     return Converted(n, ValueType.MISSING, kinds, lanes, elements)
 
 
-def _type_of(value: Any) -> ValueType:
+def type_of(value: Any) -> ValueType:
+    """Return the type of a JSON value.
+
+    Raises:
+        ParamError: it is of no type that JSON has.
+    """
     try:
         return _TYPE_OF[type(value)]
     except KeyError:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn, TypeAlias, cast
 
-from elanus.errors import FilterError, shown
+from elanus.errors import FilterError, likely, shown
 from elanus.query.columns._kinds import FieldKind, FieldType
 from elanus.query.filter import _tree as tree
 from elanus.query.filter._members import Members
@@ -109,7 +109,9 @@ class _Checker:
         dynamic = self.kinds.get(DYNAMIC)
         if dynamic is None:
             self.fail(
-                f"no field {path.name!r:.80} in this collection, which has no dynamic field", path
+                f"no field {path.name!r:.80} in this collection, which has no dynamic field"
+                f"{likely(path.name, self.kinds)}",
+                path,
             )
         return Reference((DYNAMIC, path.name, *path.steps), dynamic)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final, TypeAlias
 
-from elanus.errors import FilterError, shown
+from elanus.errors import FilterError, likely, shown
 from elanus.query.filter import _tree as tree
 from elanus.query.filter._bind import plain_value
 from elanus.query.filter._lexer import is_encodable
@@ -218,4 +218,6 @@ def _opposite(node: tree.Node) -> tree.Node:
 
 def _unknown(operator: Any, known: tuple[str, ...]) -> FilterError:
     name = f"{operator!r:.80}" if isinstance(operator, str) else shown(operator)
-    return FilterError(f"unknown operator {name}; known: {', '.join(known)}")
+    return FilterError(
+        f"unknown operator {name}; known: {', '.join(known)}{likely(operator, known)}"
+    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, Final, NoReturn, cast
 
-from elanus.errors import FilterError
+from elanus.errors import FilterError, likely
 from elanus.query.filter import _tree as tree
 from elanus.query.filter._lexer import Token, TokenType, tokenize
 
@@ -206,7 +206,7 @@ class Parser:
         function = written.lower()
         # Milvus takes function names in lower and in upper case, and nothing between.
         if function not in _FUNCTIONS or written not in (function, function.upper()):
-            known = ", ".join(_FUNCTIONS)
+            known = ", ".join(_FUNCTIONS) + likely(function, _FUNCTIONS)
             self.fail(f"unknown function {written!r:.80}; known: {known}", name.start)
         return function
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from elanus.errors import ParamError, UnsupportedError, quoted
+from elanus.errors import ParamError, UnsupportedError, likely, quoted
 from elanus.schema._arguments import (
     as_written,
     mapping,
@@ -120,8 +120,11 @@ def _check_others(options: Mapping[str, Any]) -> None:
             if value is not None:
                 raise UnsupportedError(f"search parameter {quoted(key)} is not supported")
         elif key not in _OTHER_INDEXES | _USUAL:
-            known = ", ".join(sorted({"metric_type", *_COUNTS} | _OTHER_INDEXES))
-            raise ParamError(f"unknown search parameter {quoted(key)}; known: {known}")
+            every = sorted({"metric_type", *_COUNTS} | _OTHER_INDEXES)
+            known = ", ".join(every)
+            raise ParamError(
+                f"unknown search parameter {quoted(key)}; known: {known}{likely(key, every)}"
+            )
 
 
 def _count(name: str, value: Any) -> int | None:

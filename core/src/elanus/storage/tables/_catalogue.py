@@ -15,6 +15,7 @@ from elanus.errors import (
     DatabaseCorruptError,
     DataNotMatchException,
     ElanusError,
+    likely,
     listed,
     quoted,
 )
@@ -69,6 +70,7 @@ class Catalogue:
             known = listed(sorted(self.collections)) or "none"
             raise CollectionNotFoundError(
                 f"collection {quoted(name)} not found; collections here: {known}"
+                f"{likely(name, self.collections)}"
             )
         return found
 
@@ -79,6 +81,12 @@ def read_state(db: Connection) -> tuple[int, int]:
     if not (type(seq) is type(catalogue) is int and seq >= 0 and catalogue >= 0):
         raise _damaged("state", f"it counts commits as {seq!r:.40} and {catalogue!r:.40}")
     return seq, catalogue
+
+
+def size_of(db: Connection) -> int:
+    """Bytes of all pages of the database, as a transaction sees it."""
+    pages, of_each = (db.row(f"PRAGMA {name}")[0] for name in ("page_count", "page_size"))
+    return int(pages * of_each)
 
 
 def _damaged(what: str, why: object) -> DatabaseCorruptError:

@@ -59,10 +59,20 @@ class Fetching:
         self, db: Connection, field: str, rows: Sequence[int]
     ) -> dict[int, bytes | None]:
         """A vector field's BLOBs by row number."""
+        return self._blobs(db, self._names.vectors, field, rows)
+
+    def fetch_terms(
+        self, db: Connection, field: str, rows: Sequence[int]
+    ) -> dict[int, bytes | None]:
+        """An analysed field's terms by row number, as they are stored."""
+        return self._blobs(db, self._names.terms, field, rows)
+
+    def _blobs(
+        self, db: Connection, table: str, field: str, rows: Sequence[int]
+    ) -> dict[int, bytes | None]:
         found: dict[int, bytes | None] = {}
         column = self._names.column(field)
-        columns = f"row, {column}, {column}_sum"
-        for picked in _pick(db, columns, self._names.vectors, "row", rows):
+        for picked in _pick(db, f"row, {column}, {column}_sum", table, "row", rows):
             numbers, blobs, sums = zip(*picked, strict=True)
             self._checks.check_blobs(db, field, np.array(numbers, dtype=np.int64), blobs, sums)
             found.update(zip(numbers, blobs, strict=True))

@@ -47,5 +47,6 @@ class Tables:
         self.deletes_since = following.deletes_since
 
         fetching = Fetching(names, checks)
-        self.documents, self.fetch_vectors = fetching.documents, fetching.fetch_vectors
+        self.documents, self.fetch_terms = fetching.documents, fetching.fetch_terms
+        self.fetch_vectors = fetching.fetch_vectors
         self.rows_of, self.rows_to_remove = fetching.rows_of, fetching.rows_to_remove

@@ -15,7 +15,7 @@ from llama_index.core.vector_stores.types import (
 
 from elanus import DocumentStore, ParamError, RankedDocument, WeightedRanker
 from elanus.arguments import flag, members, names, number, refuse, whole
-from elanus.errors import listed, quoted
+from elanus.errors import likely, listed, quoted
 from llama_index.vector_stores.elanus._filters import FilterDict, to_filter
 from llama_index.vector_stores.elanus._nodes import REF_DOC_ID, to_node
 from llama_index.vector_stores.elanus._rerank import Reranker, order_of
@@ -131,7 +131,10 @@ def make_plan(
 
 def _check(query: VectorStoreQuery, options: Mapping[str, Any]) -> None:
     if unknown := sorted(options.keys() - _OPTIONS):
-        raise TypeError(f"query: unknown arguments {listed(unknown)}; known: {sorted(_OPTIONS)}")
+        raise TypeError(
+            f"query: unknown arguments {listed(unknown)}; known: {sorted(_OPTIONS)}"
+            f"{likely(unknown[0], _OPTIONS)}"
+        )
     if not isinstance(query, VectorStoreQuery):
         refuse("query", "a VectorStoreQuery", query)
     # Not everything has a hash, or one truth value when it is compared.

@@ -1,0 +1,71 @@
+"""What is in a store, at a glance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from elanus.client import MilvusClient
+from elanus.documents._collection import METADATA, Layout
+from elanus.query import Expression
+from elanus.schema import refuse, whole
+
+_TYPE_NAMES = {
+    "NULL": "null", "BOOL": "bool", "INT": "int", "FLOAT": "float", "STRING": "str",
+    "ARRAY": "list", "OBJECT": "dict",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class StoreStats:
+    """Sizes of a store, and what it was made with.
+
+    Attributes:
+        documents: how many there are.
+        collection: its name in the file.
+        model: name of the embedding; None if the store names none.
+        dim: number of components of the vectors; None if it has none.
+        analyzer: the identity of its analyzer, as ``build_analyzer`` takes it.
+        file_size: bytes of the whole file with its log, other collections included.
+    """
+
+    documents: int
+    collection: str
+    model: str | None
+    dim: int | None
+    analyzer: str
+    file_size: int
+
+
+def stats_of(client: MilvusClient, collection: str, layout: Layout) -> StoreStats:
+    """The sizes as of now."""
+    count = client.get_collection_stats(collection)["row_count"]
+    return StoreStats(
+        count, collection, layout.model, layout.dim, layout.analyzer, client.file_size()
+    )
+
+
+def keys_of(
+    client: MilvusClient, collection: str, scope: Expression | None
+) -> dict[str, dict[str, int]]:
+    """Metadata keys, and in how many documents each has a value of which type."""
+    found: dict[str, dict[str, int]] = {}
+    for name, kind, count in client.count_keys(collection, METADATA, scope):
+        found.setdefault(name, {})[_TYPE_NAMES[kind]] = count
+    return dict(sorted(found.items(), key=lambda one: (-sum(one[1].values()), one[0])))
+
+
+def facets_of(
+    client: MilvusClient,
+    collection: str,
+    key: str | Sequence[str | int],
+    scope: Expression | None,
+    limit: int | None,
+) -> list[tuple[Any, int]]:
+    """Values of a metadata key, and how many documents have each."""
+    if not isinstance(key, (str, list, tuple)) or (not key and not isinstance(key, str)):
+        refuse("key", "a metadata key, or the keys and positions that lead to a value", key)
+    most = None if limit is None else whole("limit", limit, 1)
+    path = [key] if isinstance(key, str) else key
+    return client.count_values(collection, METADATA, path, scope)[:most]

@@ -18,6 +18,7 @@ BELOW = {
     "engine": {"index", "query", "storage", "text"},
     "client": {"aio", "engine", "query", "storage"},
     "documents": {"aio", "client", "progress", "query", "text"},
+    "evaluation": {"documents", "progress"},
 }
 # Modules beside the rooms.
 MODULES_BELOW = {"aio": {"errors", "storage"}, "arguments": {"schema"}, "progress": set()}

@@ -3,17 +3,23 @@
 Needs the extra ``elanus[evaluation]``. ``import elanus`` does not import it.
 """
 
+from elanus.evaluation._compare import Comparison
+from elanus.evaluation._evaluate import Evaluation, evaluate, evaluate_runs
 from elanus.evaluation._folder import read_beir
 from elanus.evaluation._known_items import known_item_queries
 from elanus.evaluation._questions import Dataset, Questions
 from elanus.evaluation._runs import Method, Ranking, Run, run_methods, usual_methods
 
 __all__ = [
+    "Comparison",
     "Dataset",
+    "Evaluation",
     "Method",
     "Questions",
     "Ranking",
     "Run",
+    "evaluate",
+    "evaluate_runs",
     "known_item_queries",
     "read_beir",
     "run_methods",

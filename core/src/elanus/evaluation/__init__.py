@@ -7,21 +7,27 @@ from elanus.evaluation._compare import Comparison
 from elanus.evaluation._evaluate import Evaluation, evaluate, evaluate_runs
 from elanus.evaluation._folder import read_beir
 from elanus.evaluation._known_items import known_item_queries
+from elanus.evaluation._legs import Bin, Overlap, Reliability, overlap, reliability
 from elanus.evaluation._questions import Dataset, Questions
 from elanus.evaluation._runs import Method, Ranking, Run, run_methods, usual_methods
 
 __all__ = [
+    "Bin",
     "Comparison",
     "Dataset",
     "Evaluation",
     "Method",
+    "Overlap",
     "Questions",
     "Ranking",
+    "Reliability",
     "Run",
     "evaluate",
     "evaluate_runs",
     "known_item_queries",
+    "overlap",
     "read_beir",
+    "reliability",
     "run_methods",
     "usual_methods",
 ]

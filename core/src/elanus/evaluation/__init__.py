@@ -10,18 +10,23 @@ from elanus.evaluation._known_items import known_item_queries
 from elanus.evaluation._legs import Bin, Overlap, Reliability, overlap, reliability
 from elanus.evaluation._questions import Dataset, Questions
 from elanus.evaluation._runs import Method, Ranking, Run, run_methods, usual_methods
+from elanus.evaluation._tune import Candidate, Fold, Tuning, dense_weight, tune
 
 __all__ = [
     "Bin",
+    "Candidate",
     "Comparison",
     "Dataset",
     "Evaluation",
+    "Fold",
     "Method",
     "Overlap",
     "Questions",
     "Ranking",
     "Reliability",
     "Run",
+    "Tuning",
+    "dense_weight",
     "evaluate",
     "evaluate_runs",
     "known_item_queries",
@@ -29,5 +34,6 @@ __all__ = [
     "read_beir",
     "reliability",
     "run_methods",
+    "tune",
     "usual_methods",
 ]

@@ -11,6 +11,8 @@ from elanus.evaluation._legs import Bin, Overlap, Reliability, overlap, reliabil
 from elanus.evaluation._questions import Dataset, Questions
 from elanus.evaluation._runs import Method, Ranking, Run, run_methods, usual_methods
 from elanus.evaluation._tune import Candidate, Fold, Tuning, dense_weight, tune
+from elanus.evaluation.report._page import html_report
+from elanus.evaluation.report._text import text_report
 
 __all__ = [
     "Bin",
@@ -29,11 +31,13 @@ __all__ = [
     "dense_weight",
     "evaluate",
     "evaluate_runs",
+    "html_report",
     "known_item_queries",
     "overlap",
     "read_beir",
     "reliability",
     "run_methods",
+    "text_report",
     "tune",
     "usual_methods",
 ]

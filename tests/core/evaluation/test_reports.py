@@ -160,12 +160,16 @@ def test_the_plot_of_gains_shows_each_question_at_its_height(two_runs):
     (gains, _) = re.findall(r'<path d="([^"]*)" class="(?:gain|loss)"', html_report(two_runs))
     zero = float(re.match(r"M[\d.]+ ([\d.]+)", gains)[1])
     steps = [float(v) for v in re.findall(r"V([\d.]+)", gains)]
-    scale = 79.0 / 0.7  # half the height of the frame, for the greatest gain, rounded up
+    scale = 77.0 / 0.7  # half the height of the frame, for the greatest gain, rounded up
     expected = [zero - scale * d for d in (0.63093, 0.36907, 0.0)]
     assert steps == pytest.approx([*expected, zero], abs=0.1)
 
 
 def test_the_worst_questions_are_shown_with_what_was_found_and_what_was_not(birds, questions):
+    questions = Questions(
+        questions.texts | {"odd": "flurb of grassland"},
+        questions.judgements | {"odd": {"penguin": 1}},
+    )
     evaluation = evaluate(birds, questions, k=100)
     values = dict(zip(questions.ids, evaluation.by_question("hybrid"), strict=True))
     text = html_report(evaluation, birds, worst=2)
@@ -179,6 +183,14 @@ def test_the_worst_questions_are_shown_with_what_was_found_and_what_was_not(bird
             mark = "✓ " if hit.id in questions.relevant(id_) else ""
             assert f"{mark}{hit.id} {hit.text} relevance {hit.relevance:.2f}" in article
     assert "<article>" not in html_report(evaluation, birds, worst=0)
+
+
+def test_a_question_that_is_answered_as_well_as_can_be_is_none_of_the_worst(two_runs, make_run):
+    found = {"hover": ["elanus", "kite"], "dive": ["falcon"], "night": ["owl"], "none": ["owl"]}
+    for name, shown in (("penguin", 0), ("owl", 1)):
+        run = make_run("run", found | {"none": [name]})
+        text = html_report(evaluate_runs([run], two_runs.questions, measures=["nDCG@10"]))
+        assert text.count("<article>") == text.count("The worst questions") == shown
 
 
 def test_relevant_documents_that_were_missed_are_shown_with_their_ranks(birds, make_run):

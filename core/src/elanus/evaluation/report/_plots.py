@@ -45,19 +45,19 @@ class _Frame:
     def columns(self, values: Iterable[float], label: str) -> str:
         """Values below."""
         return "".join(
-            _text(self.x(v), self.bottom + 15, label.format(v), anchor="middle") for v in values
+            _text(self.x(v), self.bottom + 19, label.format(v), anchor="middle") for v in values
         )
 
     def named(self, x: str) -> str:
         """What goes from left to right."""
-        return _text((self.left + self.right) / 2, self.bottom + 31, x, anchor="middle")
+        return _text((self.left + self.right) / 2, self.bottom + 35, x, anchor="middle")
 
 
 def gains_plot(differences: NDArray[np.float64]) -> str:
     """Questions from the greatest gain to the greatest loss, as one filled outline each."""
     ordered = np.sort(differences)[::-1]
     end = max(_rounded_up(float(np.abs(differences).max())), 0.1)
-    frame = _Frame(44, 12, _WIDTH - 18, _HEIGHT - 40, len(ordered), -end, end)
+    frame = _Frame(44, 12, _WIDTH - 18, _HEIGHT - 44, len(ordered), -end, end)
     body = frame.rows((-end, -end / 2), "{:.2g}") + frame.rows((0,), "0")
     body += frame.rows((end / 2, end), "+{:.2g}")
     for name, values in (("gain", np.maximum(ordered, 0)), ("loss", np.minimum(ordered, 0))):
@@ -72,11 +72,11 @@ def overlap_plot(found: Overlap) -> str:
     place = np.minimum((found.shared * _BINS).astype(np.int64), _BINS - 1)
     counts = np.bincount(place, minlength=_BINS)
     top = _counts_end(int(counts.max()))
-    frame = _Frame(44, 12, _WIDTH - 18, _HEIGHT - 40, _BINS, 0, top)
+    frame = _Frame(44, 12, _WIDTH - 18, _HEIGHT - 44, _BINS, 0, top)
     body = frame.rows((0, top / 2, top), "{:,.0f}")
     body += _bars(frame, counts.tolist(), "first")
     body += "".join(
-        _text(frame.x(n), frame.bottom + 15, f"{n * 10} %", anchor="middle")
+        _text(frame.x(n), frame.bottom + 19, f"{n * 10} %", anchor="middle")
         for n in range(0, _BINS + 1, 2)
     )
     body += frame.named(f"share of the first {found.k} hits that both have")
@@ -108,12 +108,12 @@ def sources(found: Overlap) -> Sequence[tuple[str, str, int]]:
 
 def reliability_plot(found: Reliability) -> str:
     """Observed by predicted relevance; the area of a point is its number of hits."""
-    frame = _Frame(44, 12, _WIDTH - 18, _HEIGHT - 40, 1, 0, 1)
+    frame = _Frame(44, 12, _WIDTH - 18, _HEIGHT - 44, 1, 0, 1)
     body = frame.rows((0, 0.25, 0.5, 0.75, 1), "{:.2g}")
     body += _line(frame.x(0), frame.y(0), frame.x(1), frame.y(1), "guide")
     most = max(b.count for b in found.bins)
     for b in found.bins:
-        radius = 2.5 + 9 * (b.count / most) ** 0.5
+        radius = 2 + 7 * (b.count / most) ** 0.5
         tip = f"{b.count:,} hits: predicted {b.predicted:.2f}, observed {b.observed:.2f}"
         body += (
             f'<circle cx="{frame.x(b.predicted):.1f}" cy="{frame.y(b.observed):.1f}" '

@@ -12,6 +12,7 @@ from elanus.documents import DocumentStore
 from elanus.evaluation._evaluate import Evaluation
 from elanus.evaluation._runs import Run
 
+_PERFECT = 1 - 1e-9
 _HITS = 5
 _MISSED = 3
 _LONGEST = 240
@@ -20,11 +21,14 @@ _RIGHT = '<span class="right" title="judged relevant">✓</span> '
 
 
 def worst_section(found: Evaluation, store: DocumentStore | None, count: int) -> str:
-    """The questions of which the first measure of the baseline is smallest, worst first."""
-    if not count:
-        return ""
+    """The questions of which the first measure of the baseline is smallest, worst first.
+
+    Those that are answered as well as can be are left out; if there is no other, all of this is.
+    """
     values = found.by_question(found.baseline)
-    order = np.argsort(values, kind="stable")[:count]
+    order = [i for i in np.argsort(values, kind="stable")[:count] if values[i] < _PERFECT]
+    if not order:
+        return ""
     ids = [found.questions.ids[i] for i in order]
     (run,) = (run for run in found.runs if run.name == found.baseline)
     texts = _texts(found, run, ids, store)

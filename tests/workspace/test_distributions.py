@@ -28,12 +28,14 @@ SOURCES = (
 HEAVY = (
     "grpc",
     "hypothesis",
+    "ir_measures",
     "jieba",
     "langchain_core",
     "llama_index",
     "pandas",
     "pymilvus",
     "pytest",
+    "scipy",
     "sentence_transformers",
     "tokenizers",
     "torch",
@@ -109,6 +111,12 @@ def test_the_namespace_of_llamaindex_is_left_open():
 
 def test_importing_elanus_loads_no_framework():
     loaded = modules_after("import elanus")
+    assert [name for name in (*HEAVY, "elanus.evaluation") if name in loaded] == []
+
+
+def test_importing_the_evaluation_loads_neither_measures_nor_statistics():
+    loaded = modules_after("import elanus.evaluation")
+    assert "elanus.evaluation" in loaded
     assert [name for name in HEAVY if name in loaded] == []
 
 

@@ -18,6 +18,7 @@ BELOW = {
     "engine": {"index", "query", "storage", "text"},
     "client": {"aio", "engine", "notebook", "query", "storage"},
     "documents": {"aio", "client", "notebook", "progress", "query", "text"},
+    "evaluation": {"documents", "progress"},
 }
 # Modules beside the rooms.
 MODULES_BELOW = {

@@ -4,13 +4,14 @@ from elanus.documents._highlight import Fragment
 from elanus.documents._overview import StoreStats
 from elanus.documents._store import DocumentStore
 from elanus.documents._sync import SyncReport
-from elanus.documents._values import Document, EmbeddingFunction, RankedDocument
+from elanus.documents._values import Document, EmbeddingFunction, Mode, RankedDocument
 
 __all__ = [
     "Document",
     "DocumentStore",
     "EmbeddingFunction",
     "Fragment",
+    "Mode",
     "RankedDocument",
     "StoreStats",
     "SyncReport",

@@ -2,14 +2,14 @@
 
 from elanus.query._fusion import NORMALISE, Fusion, RankedLeg, fuse
 from elanus.query._mmr import mmr
-from elanus.query.columns._column import Column, extract_path
+from elanus.query.columns._column import Column, extract_path, first_keys
 from elanus.query.columns._kinds import MISSING, FieldKind, FieldType, ValueType
 from elanus.query.filter._bind import bind
 from elanus.query.filter._check import ColumnPath, Kinds, check
 from elanus.query.filter._from_dict import filter_from_dict
 from elanus.query.filter._given import as_filter
 from elanus.query.filter._parser import parse_filter
-from elanus.query.filter._tree import Expression
+from elanus.query.filter._tree import Expression, Step
 from elanus.query.filter.evaluation._evaluate import ColumnSource, evaluate
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Fusion",
     "Kinds",
     "RankedLeg",
+    "Step",
     "ValueType",
     "as_filter",
     "bind",
@@ -31,6 +32,7 @@ __all__ = [
     "evaluate",
     "extract_path",
     "filter_from_dict",
+    "first_keys",
     "fuse",
     "mmr",
     "parse_filter",

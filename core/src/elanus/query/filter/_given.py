@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from datetime import date, datetime
 from sys import getsizeof
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
 
 from elanus.errors import FilterError, shown
 from elanus.query.filter import _tree as tree
@@ -14,7 +16,7 @@ from elanus.query.filter._bind import bind
 from elanus.query.filter._from_dict import filter_from_dict
 from elanus.query.filter._parser import LONGEST_REMEMBERED, parse_filter, remembered
 from elanus.query.filter._rebase import rebase_names
-from elanus.schema import mapping
+from elanus.schema import Rejected, mapping, plain_scalar
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -23,6 +25,7 @@ _Signature = tuple[Any, ...]
 
 _PLAIN: Final = frozenset({str, int, float, bool, NoneType, tree.Expression})
 _KNOWN: Final = _PLAIN | {dict, list, tuple, set, frozenset}
+_WRITTEN: Final = frozenset({date, datetime, UUID})  # which mean what their text means
 _ALIKE: Final = ({str}, {int})  # lists of one such type need no look at each
 _MOST: Final = 512
 # What is larger is mostly a list of keys that comes once.
@@ -51,7 +54,8 @@ def as_filter(
         params: values for the templates.
         root: a JSON field: bare names, and the keys of a dict, are its keys. Without one they are
             fields.
-        searched: with a ``root``, the fields that ``text_match`` may search.
+        searched: with a ``root``, the fields that ``text_match`` may search; ``$text`` of a dict
+            is the first of them.
         also: another filter that must hold, over fields: its text and its values.
 
     Returns:
@@ -92,7 +96,7 @@ def _make(
     if given is None:
         return None
     if root and isinstance(given, Mapping):
-        return filter_from_dict(given, root)
+        return filter_from_dict(given, root, next(iter(searched), ""))
     if not isinstance(given, (str, tree.Expression)):
         raise FilterError(f"a filter is a string, got {shown(given)}")
     parsed = _parsed(given) if isinstance(given, str) else given
@@ -119,6 +123,11 @@ def _signature(given: _Signature) -> _Signature | None:
     while waiting:
         value = waiting.pop()
         kind = type(value)
+        if kind in _WRITTEN:
+            try:
+                kind, value = str, plain_scalar(value)
+            except Rejected:  # who makes the filter says why
+                return None
         if kind not in _KNOWN or (room := room - getsizeof(value)) < 0:
             return None
         if kind in _PLAIN:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from elanus.engine._parts import Path, column_key
 from elanus.engine._project import Projection, fetch, make_projection
-from elanus.engine._snapshot import Snapshot
+from elanus.engine._snapshot import Collection, Snapshot
 from elanus.engine._write import check_keys
 from elanus.query import Expression
 
@@ -66,3 +67,19 @@ def select_keys(
     rows = snapshot.state.tables.rows_of(snapshot.db, wanted)
     found = [key for key in wanted if key in rows]
     return fetch(snapshot, projection, [rows[key] for key in found], found)
+
+
+def newly_unknown(collection: Collection, filters: Iterable[Expression]) -> list[Path]:
+    """Keys of which no row has one, though filters that were just evaluated expect it; once each.
+
+    The columns were read for the filters: nothing else is read, and what is not there any more is
+    not spoken of.
+    """
+    view, missed = collection.state.view, collection.state.missed
+    if not view.count:
+        return []
+    asked = [path for each in filters for path in each.expected if path not in missed]
+    columns = {path: view.part(column_key(collection.info.schema, path)) for path in asked}
+    found = [path for path, column in columns.items() if column and column.holds_nothing]
+    missed.update(found)
+    return found

@@ -6,6 +6,7 @@ from elanus.query.columns._column import Column, extract_path, first_keys
 from elanus.query.columns._kinds import MISSING, FieldKind, FieldType, ValueType
 from elanus.query.filter._bind import bind
 from elanus.query.filter._check import ColumnPath, Kinds, check
+from elanus.query.filter._expected import unknown_keys
 from elanus.query.filter._from_dict import filter_from_dict
 from elanus.query.filter._given import as_filter
 from elanus.query.filter._parser import parse_filter
@@ -36,4 +37,5 @@ __all__ = [
     "fuse",
     "mmr",
     "parse_filter",
+    "unknown_keys",
 ]

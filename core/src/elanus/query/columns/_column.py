@@ -89,6 +89,11 @@ class Column:
         }
         return cls(_JSON, n, one.type, one.strings, **repeated)
 
+    @property
+    def holds_nothing(self) -> bool:
+        """Whether no slot ever held a value, not even null."""
+        return self.kinds is None and self.type is ValueType.MISSING
+
     def lanes(self, names: Sequence[str] = _PLAIN) -> dict[str, Any]:
         """Return those arrays that there are; ``bools ints floats codes``, or others by name."""
         lanes = {name: getattr(self, name) for name in names}

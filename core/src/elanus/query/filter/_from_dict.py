@@ -35,7 +35,7 @@ _TESTS: Final[dict[str, tuple[tuple[type, ...], str, _Make]]] = {
     "$any": (*_LIST, partial(tree.Contains, None, "json_contains_any", "any")),
     "$all": (*_LIST, partial(tree.Contains, None, "json_contains_all", "all")),
 }
-_COMPARING: Final = (*("$eq", "$ne", "$in", "$nin", *_TESTS, "$exists", "$empty", "$not"),)
+OPERATORS: Final = (*("$eq", "$ne", "$in", "$nin", *_TESTS, "$exists", "$empty", "$not"),)
 _OF_TEXT: Final = (
     *("$eq", "$ne", "$in", "$nin", "$gt", "$gte", "$lt", "$lte"),
     *("$like", "$regex", "$substring", "$isubstring", "$match", "$not"),
@@ -148,7 +148,7 @@ class _Translation:
         if not isinstance(value, Mapping):
             return _equal(path, key, value)
         if not value:
-            raise FilterError(f"key {key!r:.80} has no operator; known: {', '.join(_COMPARING)}")
+            raise FilterError(f"key {key!r:.80} has no operator; known: {', '.join(OPERATORS)}")
         below = [inner for inner in value if isinstance(inner, str) and not _is_operator(inner)]
         if not below:
             _check_nesting(nesting)
@@ -213,7 +213,7 @@ class _Translation:
                 _require(key, operator, operand, *_STRING)
                 return tree.TextMatch(None, path, _value(key, operand), tree.Literal(None, 1))
         if operator not in _TESTS:
-            raise _unknown(operator, _COMPARING)
+            raise _unknown(operator, OPERATORS)
         return _comparison(path, key, operator, operand)
 
 

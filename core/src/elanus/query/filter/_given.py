@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date, datetime
 from sys import getsizeof
 from types import NoneType
@@ -13,6 +14,7 @@ from uuid import UUID
 from elanus.errors import FilterError, shown
 from elanus.query.filter import _tree as tree
 from elanus.query.filter._bind import bind
+from elanus.query.filter._expected import expected_keys
 from elanus.query.filter._from_dict import filter_from_dict
 from elanus.query.filter._parser import LONGEST_REMEMBERED, parse_filter, remembered
 from elanus.query.filter._rebase import rebase_names
@@ -77,6 +79,8 @@ def as_filter(
     found = None if signature is None else _made.get(signature)
     if found is None:
         found = _make(given, values, root, searched)
+        if root and found is not None:
+            found = replace(found, expected=expected_keys(found.root, root))
         if also is not None:
             found = _both(found, bind(_parsed(also[0]), also[1]))
         if signature is not None and found is not None:
@@ -107,7 +111,7 @@ def _make(
 def _both(one: tree.Expression | None, other: tree.Expression) -> tree.Expression:
     if one is None:
         return other
-    return tree.Expression(one.text, tree.And(None, (one.root, other.root)))
+    return replace(one, root=tree.And(None, (one.root, other.root)))
 
 
 def _signature(given: _Signature) -> _Signature | None:

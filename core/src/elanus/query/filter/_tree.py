@@ -251,11 +251,13 @@ class Expression:
         text: the filter as written, for errors; empty if it was no text.
         root: the condition.
         templates: names of the templates that have no value yet.
+        expected: paths of keys that some document should have; see `expected_keys`.
     """
 
     text: str
     root: Node
     templates: frozenset[str] = frozenset()
+    expected: tuple[tuple[Step, ...], ...] = ()
 
 
 def literal(position: int | None, value: Any) -> Node:

@@ -75,11 +75,11 @@ def newly_unknown(collection: Collection, filters: Iterable[Expression]) -> list
     The columns were read for the filters: nothing else is read, and what is not there any more is
     not spoken of.
     """
-    view, missed = collection.state.view, collection.state.missed
-    if not view.count:
+    view, judged = collection.state.view, collection.state.judged
+    asked = [path for each in filters for path in each.expected if path not in judged]
+    if not asked or not view.count:
         return []
-    asked = [path for each in filters for path in each.expected if path not in missed]
     columns = {path: view.part(column_key(collection.info.schema, path)) for path in asked}
-    found = [path for path, column in columns.items() if column and column.holds_nothing]
-    missed.update(found)
-    return found
+    known = {path: column for path, column in columns.items() if column is not None}
+    judged.update(known)
+    return [path for path, column in known.items() if column.holds_nothing]

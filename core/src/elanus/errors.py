@@ -25,6 +25,11 @@
         └── ClosedError                          it is closed  (= ConnectionNotExistException)
             └── ForkedHandleError                the handle was opened before a fork
 
+Warnings, so that they can be told from those of others:
+
+    ElanusWarning (UserWarning)
+    └── UnknownKeyWarning                        a filter asks for a key that no document has
+
 The names on the right of ``=`` are those that pymilvus users catch already; they are the same
 classes, so a change of import is enough. Codes are Milvus's where Milvus has one.
 
@@ -38,6 +43,8 @@ one.
 from __future__ import annotations
 
 import re
+import sys
+import warnings
 from collections.abc import Sequence
 from enum import IntEnum
 
@@ -48,6 +55,7 @@ from elanus._shown import listed as listed
 from elanus._shown import quoted as quoted
 from elanus._shown import shown as shown
 
+_OWN = re.compile(r"(elanus|langchain_elanus|llama_index\.vector_stores\.elanus)(\.|$)")
 _HALF = re.compile("[\ud800-\udfff]")
 
 
@@ -290,3 +298,19 @@ SchemaNotReadyException = SchemaError
 CollectionNotExistException = CollectionNotFoundError
 IndexNotExistException = IndexNotFoundError
 ConnectionNotExistException = ClosedError
+
+
+class ElanusWarning(UserWarning):
+    """Base of every warning."""
+
+
+class UnknownKeyWarning(ElanusWarning):
+    """A filter asks for a metadata key that no document has: it may be written wrongly."""
+
+
+def warn(warning: ElanusWarning) -> None:
+    """Issue a warning at the line of the caller's that led to it."""
+    level, frame = 1, sys._getframe()  # noqa: SLF001  # as warnings' own skip_file_prefixes do
+    while frame.f_back and _OWN.match(frame.f_globals.get("__name__", "")):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(warning, stacklevel=level)

@@ -132,7 +132,7 @@ def test_the_callers_metadata_is_neither_changed_nor_kept(store):
             DataNotMatchException,
             r"at \['k'\]: set is no JSON value",
         ),
-        ({"texts": ["a"], "metadatas": [{"k": float("nan")}]}, DataNotMatchException, "finite"),
+        ({"texts": ["a"], "metadatas": [{"k": float("inf")}]}, DataNotMatchException, "finite"),
         ({"texts": ["a"], "metadatas": [{"k": 2**63}]}, DataNotMatchException, "64 bits; got"),
     ],
 )

@@ -91,11 +91,20 @@ def _checked(number: int, written: Any, metadata: Any, key: Any) -> NewDocument:
     try:
         plain = to_text(written)
         part, value = "metadata", metadata
-        values = to_json(dict(metadata or {}))
+        values = as_metadata(metadata or {})
         part, value = "id", key
         return NewDocument(None if key is None else to_text(key, _LONGEST_ID), plain, values)
     except Rejected as rule:
         _refuse(number, part, rule, value)
+
+
+def as_metadata(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Metadata as they are stored: by one rule, whichever call or adapter they come through.
+
+    Raises:
+        Rejected: with the path to the first value that JSON has no form for.
+    """
+    return dict(to_json(dict(given), wide=True))
 
 
 def _refuse(number: int, part: str, rule: object, value: Any) -> NoReturn:

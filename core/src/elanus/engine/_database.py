@@ -13,7 +13,14 @@ from elanus.engine._commit import Commits
 from elanus.engine._dense import coverage, load_parts
 from elanus.engine._parts import DenseKey, Path
 from elanus.engine._search import Hits, Leg, Wish, hybrid_search, search
-from elanus.engine._select import count, count_names, count_values, select, select_keys
+from elanus.engine._select import (
+    count,
+    count_names,
+    count_values,
+    newly_unknown,
+    select,
+    select_keys,
+)
 from elanus.engine._snapshot import Snapshot
 from elanus.engine._state import make_analyzers
 from elanus.engine._write import (
@@ -40,8 +47,10 @@ from elanus.errors import (
     DatabaseReplacedError,
     ParamError,
     StorageError,
+    UnknownKeyWarning,
+    warn,
 )
-from elanus.query import Expression
+from elanus.query import Expression, unknown_keys
 from elanus.schema import (
     IndexSpec,
     Schema,
@@ -316,11 +325,15 @@ class Database:
 
     def search(self, name: str, leg: Leg, names: tuple[str, ...]) -> list[Hits]:
         """The hits of each query; see `_search.search`."""
-        return self.commits.read(name, search, leg, names)
+        found = self.commits.read(name, search, leg, names)
+        self._tell_of_unknown(name, leg.filters)
+        return found
 
     def hybrid_search(self, name: str, legs: Sequence[Leg], wish: Wish) -> list[Hits]:
         """The fused hits of each query; see `_search.hybrid_search`."""
-        return self.commits.read(name, hybrid_search, legs, wish)
+        found = self.commits.read(name, hybrid_search, legs, wish)
+        self._tell_of_unknown(name, [each for leg in legs for each in leg.filters])
+        return found
 
     def query(
         self,
@@ -332,11 +345,22 @@ class Database:
         offset: int,
     ) -> list[dict[str, Any]]:
         """The rows that all filters let pass, in the order of their keys."""
-        return self.commits.read(name, select, filters, names, limit=limit, offset=offset)
+        found = self.commits.read(name, select, filters, names, limit=limit, offset=offset)
+        self._tell_of_unknown(name, filters)
+        return found
 
     def count(self, name: str, filters: tuple[Expression, ...] = ()) -> int:
         """How many rows all filters let pass."""
-        return self.commits.read(name, count, filters)
+        found = self.commits.read(name, count, filters)
+        self._tell_of_unknown(name, filters)
+        return found
+
+    def _tell_of_unknown(self, name: str, filters: Iterable[Expression]) -> None:
+        """Warn of keys that no row has. In the caller's own thread, whose warnings they are."""
+        collection = self.commits.newest.collections.get(name)
+        unknown = [] if collection is None else newly_unknown(collection, filters)
+        if unknown:
+            warn(UnknownKeyWarning(unknown_keys(unknown)))
 
     def count_values(
         self, name: str, path: Path, filters: tuple[Expression, ...]
@@ -444,7 +468,12 @@ class Database:
             bump(db)
         return deleted
 
-    @_apart
     def delete_matching(self, name: str, filters: tuple[Expression, ...]) -> int:
         """Delete the rows that a filter selects, as of the moment of deletion; how many."""
+        deleted = self._delete_matching(name, filters)
+        self._tell_of_unknown(name, filters)
+        return deleted
+
+    @_apart
+    def _delete_matching(self, name: str, filters: tuple[Expression, ...]) -> int:
         return self.commits.write(name, f"delete from {name!r}", delete, filters)

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from elanus.engine._view import PartKey, View
 from elanus.errors import DatabaseCorruptError
 from elanus.index import Bm25Index, DenseIndex, Moments, SparseIndex, SparseRows
-from elanus.query import Column, FieldKind, FieldType, extract_path, type_of
+from elanus.query import Column, FieldKind, FieldType, Step, extract_path, first_keys, type_of
 from elanus.schema import DYNAMIC, INTEGER_TYPES, DataType, FieldSchema, Metric, Schema
 from elanus.storage import Connection, Tables, decode_row
 
-Path = tuple[str | int, ...]
+Path = tuple[Step, ...]
 
 _Piece = TypeVar("_Piece", bound=tuple[Any, ...])  # row numbers first
 _Csr = tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[Any]]
@@ -263,7 +263,8 @@ class _Documents:
         """A column with what stands at its path in the documents behind its values."""
         *way, last = key.path
         parents, names = self._at(tuple(way))
-        if names is not None and key.kind.type is FieldType.JSON and last not in names:
+        is_json = key.kind.type is FieldType.JSON
+        if names is not None and is_json and names.isdisjoint(first_keys(last)):
             # Thousands of keys that no document has are easily asked for.
             return column.append_missing(len(parents))
         return column.append(extract_path(parents, (last,)))

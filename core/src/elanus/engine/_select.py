@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from elanus.engine._parts import NamesKey, Path
+from elanus.engine._parts import NamesKey, Path, column_key
 from elanus.engine._project import Projection, fetch, make_projection
-from elanus.engine._snapshot import Snapshot
+from elanus.engine._snapshot import Collection, Snapshot
 from elanus.engine._write import check_keys
 from elanus.query import Expression, distinct
 
@@ -86,3 +86,19 @@ def count_names(
     return [
         (name, kind, rows) for (kind, _, name), rows in ((e.partition(" "), n) for e, n in found)
     ]
+
+
+def newly_unknown(collection: Collection, filters: Iterable[Expression]) -> list[Path]:
+    """Keys of which no row has one, though filters that were just evaluated expect it; once each.
+
+    The columns were read for the filters: nothing else is read, and what is not there any more is
+    not spoken of.
+    """
+    view, judged = collection.state.view, collection.state.judged
+    asked = [path for each in filters for path in each.expected if path not in judged]
+    if not asked or not view.count:
+        return []
+    columns = {path: view.part(column_key(collection.info.schema, path)) for path in asked}
+    known = {path: column for path, column in columns.items() if column is not None}
+    judged.update(known)
+    return [path for path, column in known.items() if column.holds_nothing]

@@ -37,6 +37,7 @@ from typing import Any, Protocol
 from elanus.engine._parts import (
     ColumnKey,
     DenseKey,
+    Path,
     TextKey,
     TextPart,
     field_kinds,
@@ -105,6 +106,7 @@ class CollectionState:
         saved: what was saved of it; changed through this class.
         thresholds: the sizes from which upkeep is asked for.
         is_loaded: whether the collection was not released since it was last loaded.
+        judged: keys that filters asked for, of which it is known whether a row ever had one.
     """
 
     def __init__(self, info: CollectionInfo, upkeep: Upkeep, apart: Apart) -> None:
@@ -116,6 +118,7 @@ class CollectionState:
         self.kinds: Mapping[str, FieldKind] = field_kinds(info.schema)
         self._lock = threading.RLock()
         self.is_loaded = True
+        self.judged: set[Path] = set()
         self.upkeep = upkeep
         self.thresholds = upkeep.thresholds
         self._text_keys = info.schema.primary.dtype is DataType.VARCHAR

@@ -10,16 +10,17 @@ from elanus.query._adaptive import (
 from elanus.query._fusion import Fusion, RankedLeg, fuse
 from elanus.query._mmr import mmr
 from elanus.query._relevance import relevances
-from elanus.query.columns._column import Column, extract_path
+from elanus.query.columns._column import Column, extract_path, first_keys
 from elanus.query.columns._convert import type_of
 from elanus.query.columns._distinct import distinct
 from elanus.query.columns._kinds import MISSING, FieldKind, FieldType, ValueType
 from elanus.query.filter._bind import bind
 from elanus.query.filter._check import ColumnPath, Kinds, check
+from elanus.query.filter._expected import unknown_keys
 from elanus.query.filter._from_dict import filter_from_dict
 from elanus.query.filter._given import as_filter
 from elanus.query.filter._parser import parse_filter
-from elanus.query.filter._tree import Expression
+from elanus.query.filter._tree import Expression, Step
 from elanus.query.filter.evaluation._evaluate import ColumnSource, evaluate
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "Fusion",
     "Kinds",
     "RankedLeg",
+    "Step",
     "TextEvidence",
     "ValueType",
     "as_filter",
@@ -45,10 +47,12 @@ __all__ = [
     "evaluate",
     "extract_path",
     "filter_from_dict",
+    "first_keys",
     "fuse",
     "judge",
     "mmr",
     "parse_filter",
     "relevances",
     "type_of",
+    "unknown_keys",
 ]

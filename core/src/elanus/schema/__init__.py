@@ -45,7 +45,7 @@ from elanus.schema._index import (
     as_index_specs,
     metrics_for,
 )
-from elanus.schema._json import Rejected, as_json, to_json, to_text
+from elanus.schema._json import Rejected, as_json, plain_scalar, to_json, to_text
 from elanus.schema._types import (
     INTEGER_TYPES,
     VECTOR_TYPES,
@@ -151,6 +151,7 @@ __all__ = [
     "names_something",
     "number",
     "output_names",
+    "plain_scalar",
     "refuse",
     "seconds",
     "sparse_vector",

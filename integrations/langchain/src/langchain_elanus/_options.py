@@ -11,6 +11,7 @@ from langchain_core.documents import Document
 from elanus import ParamError
 from elanus.arguments import choice, flag, members, number, refuse
 from elanus.errors import likely, listed, quoted, shown
+from langchain_elanus._where import with_text
 
 Mode = Literal["hybrid", "dense", "text"]
 _MODES = ("hybrid", "dense", "text")
@@ -22,7 +23,8 @@ class SearchOptions:
 
     Attributes:
         mode: ``"hybrid"``, ``"dense"`` or ``"text"``.
-        filter: a dict or an expression over metadata keys; ``expr`` is an alias.
+        filter: a dict or an expression over metadata keys; ``expr`` is an alias, and
+            ``where_document`` adds Chroma's conditions on the text.
         ranker: how hybrid mode fuses; None for reciprocal rank fusion.
         reranker: orders the best hits anew; None for none.
         explain: whether documents say, under ``"_elanus"`` in their metadata, why they were found.
@@ -57,17 +59,21 @@ class SearchOptions:
         Raises:
             TypeError: naming the arguments that no search has.
         """
-        check_names(call, given, {*_NAMES, "expr"})
-        changed = {name: value for name, value in given.items() if name != "expr"}
+        check_names(call, given, {*_NAMES, *_ALIASES})
+        changed = {name: value for name, value in given.items() if name not in _ALIASES}
         if given.get("expr") is not None:
             if changed.get("filter") is not None:
                 raise ParamError(f"{call}: filter and expr are one argument; give either")
             changed["filter"] = given["expr"]
+        if given.get("where_document") is not None:
+            condition = changed.get("filter", self.filter)
+            changed["filter"] = with_text(call, condition, given["where_document"])
         if changed.get("mode", "") is None:
             del changed["mode"]
         return replace(self, **changed)
 
 
+_ALIASES = ("expr", "where_document")
 _NAMES = tuple(field.name for field in fields(SearchOptions))
 
 

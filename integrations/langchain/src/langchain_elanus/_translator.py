@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from langchain_core.structured_query import (
@@ -34,7 +36,8 @@ class ElanusTranslator(Visitor):
     Every comparator and operator of LangChain is translated. ``contain`` finds a string in which
     the value occurs, and a list that has it as an item; ``like`` takes a pattern with ``%`` and
     ``_``; ``not`` of several filters holds where none of them does; ``ne`` and ``nin`` also match
-    documents without the key. Dates are compared as the ISO strings that they come as.
+    documents without the key. Dates and times are compared in the form in which metadata are kept:
+    as ISO strings, times by UTC.
 
     Example:
         >>> query = StructuredQuery("owls", Comparison(Comparator.GT, "year", 2020))
@@ -83,5 +86,17 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(each) for each in value]
     if isinstance(value, Mapping) and value.get("type") in _DATES:
-        return value.get(value["type"], value)
+        return _time(value.get(value["type"], value))
     return value
+
+
+def _time(value: Any) -> Any:
+    """The time that a text says, for the store to write; the text, if it is a date or says none."""
+    if not isinstance(value, str) or "T" not in value:
+        return value
+    try:
+        # Python 3.10 knows neither "Z" nor an offset without a colon.
+        written = re.sub(r"([+-]\d\d)(\d\d)$", r"\1:\2", re.sub("[Zz]$", "+00:00", value))
+        return datetime.fromisoformat(written)
+    except ValueError:
+        return value

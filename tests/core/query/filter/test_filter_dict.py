@@ -14,7 +14,7 @@ from elanus.query import as_filter, evaluate, filter_from_dict, parse_filter
 from elanus.query.filter import _tree as tree
 from elanus.query.filter._rebase import rebase_names
 
-keys = st.sampled_from(["k", "a.b", 'q"\\', "and", "new\nline", ""])
+keys = st.sampled_from(["k", "a.b", "a", "b.c.d", 'q"\\', "and", "new\nline", ""])
 scalars = st.one_of(
     st.booleans(), st.integers(-2, 2), st.sampled_from([0.5, 1.0]), st.text("ab%", max_size=2)
 )
@@ -22,7 +22,11 @@ words = st.text(
     ["a", "A", "b", "ß", "s", "S", "%", "_", "\\", "\n", "İ", "é", "E", "\u0301"], max_size=3
 )
 values = st.one_of(st.none(), scalars, words, st.lists(scalars, max_size=2))
-documents = st.dictionaries(keys, values, max_size=4)
+parts = st.sampled_from(["a", "b", "c", "b.c", "c.d", "d", "k"])
+nested_values = st.recursive(
+    values, lambda inner: st.dictionaries(parts, inner, max_size=2), max_leaves=4
+)
+documents = st.dictionaries(keys | parts, nested_values, max_size=4)
 orderable = st.one_of(st.integers(-2, 2), st.text("ab", max_size=2))
 with_none = st.lists(st.one_of(st.none(), scalars), max_size=3)
 
@@ -44,8 +48,13 @@ def operators(inner):
 
 
 tests = st.recursive(operators(st.just({"$eq": 1})), operators, max_leaves=3)
+asked = st.recursive(
+    values | tests,
+    lambda inner: st.dictionaries(parts, inner, min_size=1, max_size=2),
+    max_leaves=3,
+)
 queries = st.recursive(
-    st.dictionaries(keys, st.one_of(values, tests), min_size=1, max_size=2),
+    st.dictionaries(keys | parts, asked, min_size=1, max_size=2),
     lambda inner: st.one_of(
         st.tuples(
             st.sampled_from(["$and", "$or", "$nor"]), st.lists(inner, min_size=1, max_size=2)
@@ -128,9 +137,21 @@ def leaf(value, operator, operand):
     return comparable and type(value) in (int, float, str) and ORDERS[operator](value, operand)
 
 
+def at(value, key):
+    """What stands under a key, or else at the end of the way that its dots make."""
+    value = value if isinstance(value, dict) else {}
+    if value.get(key) is not None or "." not in key:
+        return value.get(key)
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
 def holds(value, test):
     if not isinstance(test, dict):
         test = {"$eq": test}
+    if not any(key.startswith("$") for key in test):
+        return all(holds(at(value, key), inner) for key, inner in test.items())
     return all(passes(value, operator, operand) for operator, operand in test.items())
 
 
@@ -159,7 +180,7 @@ def chooses(document, key, test):
             return any(selects(document, part) for part in test)
         case "$nor":
             return not any(selects(document, part) for part in test)
-    return holds(document.get(key), test)
+    return holds(at(document, key), test)
 
 
 @settings(max_examples=500, deadline=None)
@@ -207,9 +228,47 @@ def test_the_case_of_letters_that_fold_to_several_does_not_matter(make_rows):
         assert found == expected, wanted
 
 
-def test_a_key_with_dots_is_one_key(make_rows):
-    source = make_rows([{"j": {"a.b": 1}}, {"j": {"a": {"b": 1}}}])
-    assert evaluate(filter_from_dict({"a.b": 1}, "j"), source).tolist() == [True, False]
+DOTTED = [
+    {"a.b": 1},
+    {"a": {"b": 1}},
+    {"a.b": 2, "a": {"b": 1}},
+    {"a.b": None, "a": {"b": 1}},
+    {"a.b": 1, "a": {"b": 2}},
+    {"a": {"b": {"c": 1}}},
+    {"a": {"b.c": 1}},
+    {"a": [{"b": 1}]},
+    {"a": 1},
+    {},
+]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({"a.b": 1}, [0, 1, 3, 4]),
+        ({"a": {"b": 1}}, [1, 2, 3]),
+        ({"a.b": {"$ne": 1}}, [2, 5, 6, 7, 8, 9]),
+        ({"a": {"b": {"$gt": 1}}}, [4]),
+        ({"a": {"$not": {"b": 1}}}, [0, 4, 5, 6, 7, 8, 9]),
+        ({"a.b": None}, [6, 7, 8, 9]),
+        ({"a.b": {"$exists": True}}, [0, 1, 2, 3, 4, 5]),
+        ({"a.b.c": 1}, [5]),
+        ({"a": {"b.c": 1}}, [5, 6]),
+        ({"a": {"b": {"c": 1}}}, [5]),
+        ({"a.b": {"c": 1}}, [5]),
+        ({"a": {"b": 1, "c": None}}, [1, 2, 3]),
+        ({"a.": 1}, []),
+    ],
+)
+def test_a_key_with_dots_is_the_key_of_that_name_or_else_a_path(make_rows, query, expected):
+    source = make_rows([{"j": document} for document in DOTTED])
+    mask = evaluate(filter_from_dict(query, "j"), source)
+    assert np.flatnonzero(mask).tolist() == expected
+
+
+def test_the_keys_below_a_key_may_begin_with_a_dollar(make_rows):
+    source = make_rows([{"j": {"a": {"$b": 1}}}, {"j": {"a": {"b": 1}}}])
+    assert evaluate(filter_from_dict({"a": {"$$b": 1}}, "j"), source).tolist() == [True, False]
 
 
 def test_a_document_without_the_key_is_not_equal(make_rows):
@@ -245,7 +304,13 @@ def nested(levels):
     [
         ({"k": {"$gtt": 1}}, r"'\$gtt'; known: \$eq"),
         ({"$xor": []}, r"'\$xor'; known: \$and"),
-        ({"k": {"b": 1}}, "'b'; known"),
+        ({"k": {"b": 1, "$gt": 1}}, r"both operators and keys.*'\$gt'.*beside 'b'"),
+        ({"k": {"b": 1, 5: 1}}, "both operators and keys.*5"),
+        ({"k": {5: 1}}, "unknown operator 5"),
+        ({"k": {"b": {}}}, "'b' has no operator"),
+        ({"k": {"\ud800": 1}}, "key of a filter dict is a string"),
+        ({"k": {"a": {"$text": "x"}}}, r"unknown operator '\$text'"),
+        ({"$text": "x"}, r"unknown operator '\$text'"),
         ({"k": {}}, "no operator"),
         ({"k": {"$gt": None}}, "a number or a string"),
         ({"k": {"$gt": True}}, "a number or a string"),

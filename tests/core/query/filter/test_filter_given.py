@@ -1,6 +1,8 @@
 """Filters as callers give them: the same object for the same filter, and never for another."""
 
+import datetime as dt
 import time
+import uuid
 
 import numpy as np
 import pytest
@@ -199,3 +201,15 @@ def test_a_store_keeps_masks_of_equal_filters_apart_by_type():
                     assert {each.id for each in found} == expected
             among = store.get(["int", "bool"], filter={"k": {"$in": [1, True]}})
             assert {each.id for each in among} == {"int", "bool"}
+
+
+def test_times_and_uuids_that_mean_the_same_give_the_same_filter():
+    noon = dt.datetime(2024, 5, 1, 12, tzinfo=dt.timezone.utc)
+    east = noon.astimezone(dt.timezone(dt.timedelta(hours=2)))
+    made = [as_filter({"a": {"$gt": each}}, root="j") for each in (noon, east, noon.isoformat())]
+    assert made[0] is made[1] is made[2]
+    assert made[0] is not as_filter({"a": {"$gt": noon.date()}}, root="j")
+    key = uuid.UUID(int=7)
+    assert as_filter({"a": key}, root="j") is as_filter({"a": uuid.UUID(int=7)}, root="j")
+    with pytest.raises(FilterError, match="outside of the years"):
+        as_filter({"a": dt.datetime.min.replace(tzinfo=east.tzinfo)}, root="j")

@@ -246,7 +246,8 @@ def test_no_message_shows_more_than_a_part(make_rows, text, params):
         {LONG: {}},
         {LONG: {"$gt": None}},
         {LONG: {"$not": 5}},
-        {LONG: {LONG: 5}},
+        {LONG: {LONG: 5, "$gt": 1}},
+        {LONG: {LONG: Loud()}},
         {f"${LONG}": 5},
         {"k": {"$regex": f"({LONG}"}},
         {"k": {"$gt": LONG.encode()}},
@@ -257,7 +258,7 @@ def test_no_message_shows_more_than_a_part(make_rows, text, params):
         {10**5000: 1},
         {"k": {10**5000: 1}},
     ],
-    ids=range(13),
+    ids=range(14),
 )
 def test_no_message_of_a_dict_shows_more_than_a_part(query):
     with pytest.raises(FilterError) as caught:

@@ -89,6 +89,11 @@ class Column:
         }
         return cls(_JSON, n, one.type, one.strings, **repeated)
 
+    @property
+    def holds_nothing(self) -> bool:
+        """Whether no slot ever held a value, not even null."""
+        return self.kinds is None and self.type is ValueType.MISSING
+
     def lanes(self, names: Sequence[str] = _PLAIN) -> dict[str, Any]:
         """Return those arrays that there are; ``bools ints floats codes``, or others by name."""
         lanes = {name: getattr(self, name) for name in names}
@@ -179,18 +184,37 @@ def _shift(lanes: dict[str, NDArray[Any]], slots: int, elements: int) -> None:
         lanes["starts"] = lanes["starts"] + elements
 
 
-def extract_path(documents: Sequence[Any], path: Sequence[str | int]) -> list[Any]:
+def extract_path(
+    documents: Sequence[Any], path: Sequence[str | int | tuple[str, ...]]
+) -> list[Any]:
     """Return what stands at a path in each document, ``MISSING`` where nothing does.
 
     Args:
         documents: decoded JSON values, usually dicts.
-        path: keys of objects (str) and positions in arrays (int, from 0); an empty path gives
-            the documents themselves.
+        path: keys of objects (str), positions in arrays (int, from 0), and keys that may be
+            written as one (a tuple): what stands under the key with dots between them, and if
+            that is missing or null, what stands at the end of the way; an empty path gives the
+            documents themselves.
     """
     values = list(documents)
     for step in path:
-        values = _keyed(values, step) if isinstance(step, str) else _indexed(values, step)
+        if isinstance(step, str):
+            values = _keyed(values, step)
+        elif isinstance(step, int):
+            values = _indexed(values, step)
+        else:
+            pairs = zip(_keyed(values, ".".join(step)), extract_path(values, step), strict=True)
+            values = [first if _is_held(first) else second for first, second in pairs]
     return values
+
+
+def _is_held(value: Any) -> bool:
+    return value is not None and value is not MISSING
+
+
+def first_keys(step: str | int | tuple[str, ...]) -> tuple[str | int, ...]:
+    """Return the keys of which an object must have one, or nothing stands at a step into it."""
+    return (".".join(step), step[0]) if isinstance(step, tuple) else (step,)
 
 
 def _keyed(values: list[Any], key: str) -> list[Any]:

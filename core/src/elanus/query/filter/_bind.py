@@ -10,6 +10,7 @@ import numpy as np
 from elanus.errors import FilterError, shown
 from elanus.query.filter import _tree as tree
 from elanus.query.filter._lexer import is_encodable
+from elanus.schema import Rejected, plain_scalar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,9 +24,9 @@ def bind(expression: tree.Expression, params: Mapping[str, Any] | None) -> tree.
 
     Args:
         expression: a parsed filter.
-        params: a bool, int, float, str, or a list of such, for each template; numpy's scalars
-            and arrays are taken too. Names that the filter does not use are allowed, so that
-            one set of values can serve several filters.
+        params: a bool, int, float, str, or a list of such, for each template; dates, UUIDs and
+            what else `plain_scalar` knows, and numpy's arrays, are taken too. Names that the
+            filter does not use are allowed, so that one set of values can serve several filters.
 
     Returns:
         A filter without templates; the same object if it had none.
@@ -97,11 +98,14 @@ class _Conversion:
         self._inner = 0
 
     def value(self, value: Any, nesting: int) -> Any:
-        # Of dates and records, tolist() makes numbers and tuples; of an array without a dimension a
-        # number, for which no array stands.
-        is_array = isinstance(value, np.ndarray) and value.ndim > 0
-        if (is_array or isinstance(value, np.generic)) and value.dtype.kind not in "mMV":
-            value = value.tolist()
+        try:
+            value = plain_scalar(value)
+        except Rejected as rule:
+            raise TypeError(f"is {shown(value)}: {rule}") from None
+        # Of spans and records, tolist() makes numbers and tuples; of an array without a dimension
+        # a number, for which no array stands.
+        if isinstance(value, np.ndarray) and value.ndim > 0 and value.dtype.kind not in "mV":
+            value = list(value) if value.dtype.kind == "M" else value.tolist()
         if isinstance(value, (list, tuple, set, frozenset)):
             return self._list(value, nesting)
         if isinstance(value, str):

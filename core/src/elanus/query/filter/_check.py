@@ -16,7 +16,7 @@ Kinds: TypeAlias = Mapping[str, FieldKind]
 """The kind of every schema field; ``"$meta"`` is a JSON field in a collection with a dynamic field,
 and missing in others."""
 
-ColumnPath: TypeAlias = tuple["str | int", ...]
+ColumnPath: TypeAlias = tuple[tree.Step, ...]
 """A schema field, or ``"$meta"`` and a dynamic key; the steps into JSON follow."""
 
 DYNAMIC: Final = "$meta"
@@ -308,8 +308,9 @@ def _literal(value: Any) -> str:
         return shown(value)
 
 
-def _written(steps: tuple[str | int, ...]) -> str:
-    first = "".join(f"[{step!r:.40}]" for step in steps[:_STEPS_SHOWN])
+def _written(steps: tuple[tree.Step, ...]) -> str:
+    names = [".".join(step) if isinstance(step, tuple) else step for step in steps[:_STEPS_SHOWN]]
+    first = "".join(f"[{name!r:.40}]" for name in names)
     return first + "…" * (len(steps) > _STEPS_SHOWN)
 
 

@@ -14,6 +14,7 @@ from elanus.query.filter import _tree as tree
 from elanus.query.filter._bind import plain_value
 from elanus.query.filter._lexer import is_encodable
 from elanus.query.filter.patterns._regex import compile_regex
+from elanus.schema import Rejected, plain_scalar
 
 _Make: TypeAlias = Callable[[tree.Node, tree.Node], tree.Node]
 
@@ -34,8 +35,13 @@ _TESTS: Final[dict[str, tuple[tuple[type, ...], str, _Make]]] = {
     "$any": (*_LIST, partial(tree.Contains, None, "json_contains_any", "any")),
     "$all": (*_LIST, partial(tree.Contains, None, "json_contains_all", "all")),
 }
-_COMPARING: Final = (*("$eq", "$ne", "$in", "$nin", *_TESTS, "$exists", "$empty", "$not"),)
+OPERATORS: Final = (*("$eq", "$ne", "$in", "$nin", *_TESTS, "$exists", "$empty", "$not"),)
+_OF_TEXT: Final = (
+    *("$eq", "$ne", "$in", "$nin", "$gt", "$gte", "$lt", "$lte"),
+    *("$like", "$regex", "$substring", "$isubstring", "$match", "$not"),
+)
 _JOINING: Final = ("$and", "$or", "$nor", "$not")
+_TEXT: Final = "$text"
 _LITERAL: Final = str.maketrans({each: f"\\{each}" for each in "\\%_"})
 # Dicts are walked by recursion; the tree that comes out has a limit of its own.
 _MAX_NESTING: Final = 40
@@ -43,15 +49,16 @@ _MAX_NESTING: Final = 40
 _MAX_AGAIN: Final = 100_000
 
 
-def filter_from_dict(query: Mapping[str, Any], root: str) -> tree.Expression | None:
+def filter_from_dict(query: Mapping[str, Any], root: str, text: str = "") -> tree.Expression | None:
     """Translate a dict in the manner of MongoDB to a filter.
 
     ``{"key": value}`` asks for equality, ``{"key": {"$operator": value, …}}`` for all of some
     operators, several keys for all of them; ``$and $or $nor`` take lists of such dicts and
-    ``$not`` one. A key is one key: ``"a.b"`` is not a path, and ``"$$x"`` is the key ``$x``.
+    ``$not`` one. ``{"a": {"b": …}}`` asks of the key ``b`` of what ``a`` holds, and so does
+    ``{"a.b": …}``, unless ``"a.b"`` is itself a key of the document; ``"$$x"`` is the key ``$x``.
     The operators:
 
-    * ``$eq $ne $in $nin``: equality; None equals a missing key as well as null.
+    * ``$eq $ne $in $nin``: equality; None, or NaN, equals a missing key as well as null.
     * ``$gt $gte $lt $lte``: order of numbers, or of strings.
     * ``$like``: ``%`` and ``_`` stand for characters; ``$regex``: the regular expression occurs;
       ``$substring``: the string occurs, ``$isubstring``: whatever its case.
@@ -60,12 +67,17 @@ def filter_from_dict(query: Mapping[str, Any], root: str) -> tree.Expression | N
       null, ``""`` or ``[]``. Both take True or False.
     * ``$not``: the opposite of a dict of operators.
 
+    ``$text`` in the place of a key is the document's own text. It takes the operators of strings,
+    and ``$match``: it holds one of the words, as the analyzer makes them.
+
     A test of a missing key, of null or of a value of another type does not match, and ``$ne``,
-    ``$nin``, ``$not`` and ``$nor`` find exactly what their opposite does not.
+    ``$nin``, ``$not`` and ``$nor`` find exactly what their opposite does not. Values are read as
+    `plain_scalar` says, as those of metadata are when they are stored.
 
     Args:
         query: the conditions.
         root: name of the JSON field that holds the keys.
+        text: name of the field that ``$text`` is; empty if there is none.
 
     Returns:
         The filter; None of an empty dict, which lets everything pass.
@@ -76,7 +88,7 @@ def filter_from_dict(query: Mapping[str, Any], root: str) -> tree.Expression | N
     given: Any = query  # whatever a caller passes
     if isinstance(given, Mapping) and not given:
         return None
-    node = _Translation(root).conditions(given, nesting=0)
+    node = _Translation(root, text).conditions(given, nesting=0)
     tree.check_depth(node, "")
     return tree.Expression("", node)
 
@@ -84,14 +96,19 @@ def filter_from_dict(query: Mapping[str, Any], root: str) -> tree.Expression | N
 class _Translation:
     """One translation; it counts the dicts."""
 
-    def __init__(self, root: str) -> None:
-        self._root = root
+    def __init__(self, root: str, text: str) -> None:
+        self._root = tree.Path(None, root)
+        self._text = tree.Path(None, text) if text else None
         self._met: set[int] = set()
         self._again = 0
 
     def conditions(self, query: Any, nesting: int) -> tree.Node:
         if not isinstance(query, Mapping) or not query:
             raise FilterError(f"a filter dict needs at least one condition, got {shown(query)}")
+        self._count(query, nesting)
+        return _joined(tree.And, [self._item(*item, nesting + 1) for item in query.items()])
+
+    def _count(self, query: Mapping[Any, Any], nesting: int) -> None:
         _check_nesting(nesting)
         self._again += id(query) in self._met
         self._met.add(id(query))
@@ -100,34 +117,70 @@ class _Translation:
                 f"a filter dict holds the same dicts more than {_MAX_AGAIN:,} times; say each "
                 f"condition once: {shown(query)}"
             )
-        return _joined(tree.And, [self._item(*item, nesting + 1) for item in query.items()])
 
     def _item(self, key: Any, value: Any, nesting: int) -> tree.Node:
-        if not isinstance(key, str) or not is_encodable(key):
+        if not isinstance(key, str):
             raise FilterError(f"a key of a filter dict is a string, got {shown(key)}")
-        if not key.startswith("$"):
-            return self._key(key, value, nesting)
-        if key.startswith("$$"):
-            return self._key(key[1:], value, nesting)
+        if not _is_operator(key):
+            return self._key(self._root, key, value, nesting)
         if key == "$not":
             return _opposite(self.conditions(value, nesting))
+        if key == _TEXT and self._text is not None:
+            return self._of_text(self._text, value, nesting)
         if key not in _JOINING:
-            raise _unknown(key, _JOINING)
+            raise _unknown(key, _JOINING if self._text is None else (*_JOINING, _TEXT))
         if not isinstance(value, (list, tuple)) or not value:
             raise FilterError(f"{key} needs a list of filter dicts, got {shown(value)}")
         parts = [self.conditions(each, nesting) for each in value]
         joined = _joined(tree.And if key == "$and" else tree.Or, parts)
         return _opposite(joined) if key == "$nor" else joined
 
-    def _key(self, key: str, value: Any, nesting: int) -> tree.Node:
-        path = tree.Path(None, self._root, (str.__str__(key),))
+    def _key(self, above: tree.Path, key: str, value: Any, nesting: int) -> tree.Node:
+        if not is_encodable(key):
+            raise FilterError(f"a key of a filter dict is a string, got {shown(key)}")
+        key = str.__str__(key)
+        key = key[1:] if key.startswith("$$") else key
+        path = tree.Path(None, above.name, (*above.steps, _step(key)))
+        return self._at(path, key, value, nesting)
+
+    def _at(self, path: tree.Path, key: str, value: Any, nesting: int) -> tree.Node:
+        """What is asked of a path: its value, operators, or the keys below it."""
         if not isinstance(value, Mapping):
             return _equal(path, key, value)
         if not value:
-            raise FilterError(f"key {key!r:.80} has no operator; known: {', '.join(_COMPARING)}")
-        _check_nesting(nesting)
-        parts = [self._test(path, key, *item, nesting) for item in value.items()]
+            raise FilterError(f"key {key!r:.80} has no operator; known: {', '.join(OPERATORS)}")
+        below = [inner for inner in value if isinstance(inner, str) and not _is_operator(inner)]
+        if not below:
+            _check_nesting(nesting)
+            return self._tests(path, key, value, nesting)
+        if len(below) < len(value):
+            other = next(inner for inner in value if inner not in below)
+            raise FilterError(
+                f"key {key!r:.80} has both operators and keys below it: {shown(other)} beside "
+                f"{shown(below[0])}; ask for them apart, joined by $and"
+            )
+        self._count(value, nesting)
+        parts = [self._key(path, inner, value[inner], nesting + 1) for inner in below]
         return _joined(tree.And, parts)
+
+    def _of_text(self, path: tree.Path, value: Any, nesting: int) -> tree.Node:
+        """What is asked of the document's own text, which is always a string."""
+        if not isinstance(value, Mapping):
+            value = {"$eq": value}
+        for operator, operand in value.items():
+            if operator not in _OF_TEXT:
+                raise _unknown(operator, _OF_TEXT)
+            if operator == "$eq":
+                _require(_TEXT, operator, operand, *_STRING)
+        if not value:
+            raise FilterError(f"{_TEXT} has no operator; known: {', '.join(_OF_TEXT)}")
+        _check_nesting(nesting)
+        return self._tests(path, _TEXT, value, nesting)
+
+    def _tests(
+        self, path: tree.Path, key: str, tests: Mapping[Any, Any], nesting: int
+    ) -> tree.Node:
+        return _joined(tree.And, [self._test(path, key, *item, nesting) for item in tests.items()])
 
     def _test(
         self, path: tree.Path, key: str, operator: Any, operand: Any, nesting: int
@@ -153,14 +206,30 @@ class _Translation:
                     raise FilterError(
                         f"key {key!r:.80}: $not needs operators, got {shown(operand)}"
                     )
-                return _opposite(self._key(key, operand, nesting + 1))
+                if path is self._text:
+                    return _opposite(self._of_text(path, operand, nesting + 1))
+                return _opposite(self._at(path, key, operand, nesting + 1))
+            case "$match" if path is self._text:
+                _require(key, operator, operand, *_STRING)
+                return tree.TextMatch(None, path, _value(key, operand), tree.Literal(None, 1))
         if operator not in _TESTS:
-            raise _unknown(operator, _COMPARING)
+            raise _unknown(operator, OPERATORS)
         return _comparison(path, key, operator, operand)
+
+
+def _is_operator(key: str) -> bool:
+    return key.startswith("$") and not key.startswith("$$")
+
+
+def _step(key: str) -> tree.Step:
+    """A key, or several that may stand for one with dots between them."""
+    parts = tuple(key.split("."))
+    return parts if len(parts) > 1 and all(parts) else key
 
 
 def _comparison(path: tree.Path, key: str, operator: str, operand: Any) -> tree.Node:
     types, what, make = _TESTS[operator]
+    operand = _plain(key, operand)
     _require(key, operator, operand, types, what)
     if operator == "$substring":
         operand = f"%{operand.translate(_LITERAL)}%"
@@ -173,19 +242,30 @@ def _comparison(path: tree.Path, key: str, operator: str, operand: Any) -> tree.
 
 
 def _equal(path: tree.Path, key: str, value: Any) -> tree.Node:
-    if value is None:
+    if _is_nothing(plain := _plain(key, value)):
         return tree.IsNull(None, path)
-    return tree.Compare(None, "==", path, _value(key, value))
+    return tree.Compare(None, "==", path, _value(key, plain))
 
 
 def _one_of(path: tree.Path, key: str, operator: str, values: Any) -> tree.Node:
     _require(key, operator, values, *_LIST)
-    # Not `None in values`: an array in there would compare itself element by element.
-    given = [value for value in values if value is not None]
+    given = [value for value in values if not _is_nothing(_plain(key, value))]
     listed = tree.In(None, path, _value(key, given))
     if len(given) == len(values):
         return listed
     return tree.Or(None, (listed, tree.IsNull(None, path)))
+
+
+def _is_nothing(value: Any) -> bool:
+    """Whether a value is stored as null: None, and NaN."""
+    return value is None or (type(value) is float and value != value)  # noqa: PLR0124
+
+
+def _plain(key: str, value: Any) -> Any:
+    try:
+        return plain_scalar(value)
+    except Rejected as rule:
+        raise FilterError(f"the value of key {key!r:.80} is {shown(value)}: {rule}") from None
 
 
 def _value(key: str, value: Any) -> tree.Node:

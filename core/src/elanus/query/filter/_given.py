@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date, datetime
 from sys import getsizeof
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
 
 from elanus.errors import FilterError, shown
 from elanus.query.filter import _tree as tree
 from elanus.query.filter._bind import bind
+from elanus.query.filter._expected import expected_keys
 from elanus.query.filter._from_dict import filter_from_dict
 from elanus.query.filter._parser import LONGEST_REMEMBERED, parse_filter, remembered
 from elanus.query.filter._rebase import rebase_names
-from elanus.schema import mapping
+from elanus.schema import Rejected, mapping, plain_scalar
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -23,6 +27,7 @@ _Signature = tuple[Any, ...]
 
 _PLAIN: Final = frozenset({str, int, float, bool, NoneType, tree.Expression})
 _KNOWN: Final = _PLAIN | {dict, list, tuple, set, frozenset}
+_WRITTEN: Final = frozenset({date, datetime, UUID})  # which mean what their text means
 _ALIKE: Final = ({str}, {int})  # lists of one such type need no look at each
 _MOST: Final = 512
 # What is larger is mostly a list of keys that comes once.
@@ -51,7 +56,8 @@ def as_filter(
         params: values for the templates.
         root: a JSON field: bare names, and the keys of a dict, are its keys. Without one they are
             fields.
-        searched: with a ``root``, the fields that ``text_match`` may search.
+        searched: with a ``root``, the fields that ``text_match`` may search; ``$text`` of a dict
+            is the first of them.
         also: another filter that must hold, over fields: its text and its values.
 
     Returns:
@@ -73,6 +79,8 @@ def as_filter(
     found = None if signature is None else _made.get(signature)
     if found is None:
         found = _make(given, values, root, searched)
+        if root and found is not None:
+            found = replace(found, expected=expected_keys(found.root, root))
         if also is not None:
             found = _both(found, bind(_parsed(also[0]), also[1]))
         if signature is not None and found is not None:
@@ -92,7 +100,7 @@ def _make(
     if given is None:
         return None
     if root and isinstance(given, Mapping):
-        return filter_from_dict(given, root)
+        return filter_from_dict(given, root, next(iter(searched), ""))
     if not isinstance(given, (str, tree.Expression)):
         raise FilterError(f"a filter is a string, got {shown(given)}")
     parsed = _parsed(given) if isinstance(given, str) else given
@@ -103,7 +111,7 @@ def _make(
 def _both(one: tree.Expression | None, other: tree.Expression) -> tree.Expression:
     if one is None:
         return other
-    return tree.Expression(one.text, tree.And(None, (one.root, other.root)))
+    return replace(one, root=tree.And(None, (one.root, other.root)))
 
 
 def _signature(given: _Signature) -> _Signature | None:
@@ -119,6 +127,11 @@ def _signature(given: _Signature) -> _Signature | None:
     while waiting:
         value = waiting.pop()
         kind = type(value)
+        if kind in _WRITTEN:
+            try:
+                kind, value = str, plain_scalar(value)
+            except Rejected:  # who makes the filter says why
+                return None
         if kind not in _KNOWN or (room := room - getsizeof(value)) < 0:
             return None
         if kind in _PLAIN:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 ComparisonOperator: TypeAlias = OneOf["==", "!=", "<", "<=", ">", ">="]
 ArithmeticOperator: TypeAlias = OneOf["+", "-", "*", "/", "%", "**"]
 Quantifier: TypeAlias = OneOf["one", "all", "any"]
+Step: TypeAlias = str | int | tuple[str, ...]
+"""A key, a position in an array, or keys that may stand for one with dots between them."""
 
 # Deep trees are walked by recursion, three frames a level: this stays far below Python's limit,
 # and above what people and query builders write.
@@ -90,7 +92,7 @@ class Path(Node):
     """A field, a dynamic key, or a place within one: ``name["a"][0]``."""
 
     name: str
-    steps: tuple[str | int, ...] = ()
+    steps: tuple[Step, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,11 +251,13 @@ class Expression:
         text: the filter as written, for errors; empty if it was no text.
         root: the condition.
         templates: names of the templates that have no value yet.
+        expected: paths of keys that some document should have; see `expected_keys`.
     """
 
     text: str
     root: Node
     templates: frozenset[str] = frozenset()
+    expected: tuple[tuple[Step, ...], ...] = ()
 
 
 def literal(position: int | None, value: Any) -> Node:

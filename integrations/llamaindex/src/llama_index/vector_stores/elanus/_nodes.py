@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
-from pathlib import PurePath
 from typing import Any, Final
 
 from llama_index.core.bridge.pydantic import AnyUrl, BaseModel, ValidationError
@@ -281,17 +279,15 @@ def _inside(node: BaseNode, path: Sequence[str]) -> Any:
 
 
 def _plain(value: Any, node_id: str, depth: int = 0) -> Any:
-    """Metadata with the JSON form of what LlamaIndex itself puts there; the store checks the rest.
+    """Metadata with the JSON form of what only LlamaIndex puts there; the store knows the rest.
 
-    In LlamaIndex's JSON form of all, NaN would be None, and bytes and dates would be text.
+    LlamaIndex's JSON form of all has forms of its own for dates, and makes text of bytes.
     """
     if depth > _DEEPEST:
         raise DataNotMatchException(
             f"node {quoted(node_id)}: metadata is nested more than {_DEEPEST} deep, or holds itself"
         )
-    if isinstance(value, Enum):
-        return _plain(value.value, node_id, depth + 1)
-    if isinstance(value, (PurePath, AnyUrl)):
+    if isinstance(value, AnyUrl):
         return str(value)
     if isinstance(value, BaseModel):
         return _plain(value.model_dump(), node_id, depth + 1)

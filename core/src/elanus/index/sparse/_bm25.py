@@ -242,7 +242,8 @@ class Bm25Index:
         Returns:
             scores: (m,) as `search` gives them; 0 for a row without any of the terms.
             deviation: about the standard deviation of the scores of all rows:
-                1.2 √Σ (½ (k1 + 1) n idf)² p (1 - p), p the share of the rows that hold the term.
+                1.2 √Σ (½ (k1 + 1) n idf)² p (1 - p), p the share of the rows that hold the term,
+                a term of all rows being counted as if half a row lacked it.
             possible: what a row scores at most, if no term is unknown: Σ n idf (k1 + 1).
         """
         weighted = self._weigh(query)
@@ -251,7 +252,8 @@ class Bm25Index:
         possible = sum(factors) + missing * _idf(rows, 0) * (self.saturation.k1 + 1)
         if not factors:
             return np.zeros(len(slots)), 0.0, possible
-        shares = [df / rows for df in weighted.frequencies]
+        # A word that all rows hold would vary by nothing, and outweigh all else by its length.
+        shares = [min(df, rows - 0.5) / rows for df in weighted.frequencies]
         spread = [(f / 2) ** 2 * p * (1 - p) for f, p in zip(factors, shares, strict=True)]
         scores = exact_scores(self.segments, weighted, slots)
         return scores, 1.2 * math.sqrt(sum(spread)), possible

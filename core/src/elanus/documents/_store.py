@@ -32,6 +32,7 @@ from elanus.documents._input import (
     check_embedding,
     checked_documents,
     checked_ids,
+    checked_values,
     is_by_content,
 )
 from elanus.documents._overview import StoreStats, facets_of, keys_of, stats_of
@@ -383,13 +384,14 @@ class DocumentStore(HasWorker):
         """
         if ids is None and not selects(filter):
             raise ParamError("update_metadata: give ids, a filter, or both")
+        changed = checked_values(values)
         if selects(filter):
             return self._client.change_json(
-                self._collection, METADATA, values, remove,
+                self._collection, METADATA, changed, remove,
                 filter=make_scope(filter, ids, filter_params),
             )  # fmt: skip
         return self._client.change_json(
-            self._collection, METADATA, values, remove, ids=checked_ids(ids)
+            self._collection, METADATA, changed, remove, ids=checked_ids(ids)
         )
 
     def delete(

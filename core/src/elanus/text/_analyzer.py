@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elanus.errors import ParamError, quoted
-from elanus.text._filters import TokenFilter
 from elanus.text._numbered import numbered_words, numbering
+from elanus.text.filters._filters import TokenFilter
 
 # Beyond it a token is cut, as a key of a vocabulary must end somewhere (base64, minified code).
 LONGEST_TOKEN = 255

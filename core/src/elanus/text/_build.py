@@ -9,11 +9,11 @@ from typing import Any, cast
 
 from elanus.errors import ParamError, quoted
 from elanus.text._analyzer import Analyzer, WordTerms, chain_filters
-from elanus.text._filters import JsonOptions, TokenFilter, build_filter, lowercase
 from elanus.text._jieba import CutMode, jieba_tokenizer
 from elanus.text._options import Options, unknown
 from elanus.text._tokenizers import Tokenizer, standard, whitespace
 from elanus.text._unicode import HAN
+from elanus.text.filters._filters import JsonOptions, TokenFilter, build_filter, lowercase
 
 RULES_VERSION = 1
 """Number of the rules; raised whenever an unchanged identity would give other terms."""

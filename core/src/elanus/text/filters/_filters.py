@@ -12,9 +12,9 @@ import Stemmer
 
 from elanus.errors import ParamError
 from elanus.text._options import Options, unknown
-from elanus.text._stopwords import resolve_stop_words
 from elanus.text._unicode import HAN
-from elanus.text._wordparts import wordparts
+from elanus.text.filters._stopwords import resolve_stop_words
+from elanus.text.filters._wordparts import wordparts
 
 TokenFilter = Callable[[str], Sequence[str]]
 JsonOptions = dict[str, object]

@@ -271,7 +271,7 @@ def _query_terms(snapshot: Snapshot, field: str, text: Any, number: int) -> list
         raise DataNotMatchException(
             f"query {number}: a BM25 search takes texts, got {type(text).__name__}"
         )
-    counts = Counter(snapshot.state.analyzers[field].tokens(text))
+    counts = Counter(snapshot.state.analyzers[field].query_tokens(text))
     numbers = snapshot.numbers(field, counts)
     return [(numbers[term], counts[term]) for term in sorted(counts) if term in numbers]
 

@@ -88,6 +88,7 @@ class Analyzer:
     identity: str
     _split: Callable[[str], list[str]] = field(repr=False, compare=False)
     _terms: WordTerms = field(repr=False, compare=False)
+    _asked: WordTerms = field(repr=False, compare=False)
     _table: NDArray[np.uint8] | None = field(repr=False, compare=False)
 
     def tokens(self, text: str) -> list[str]:
@@ -96,9 +97,24 @@ class Analyzer:
         Raises:
             ParamError: `text` is not a string.
         """
+        return _terms_of(self._words(text), self._terms)
+
+    def query_tokens(self, text: str) -> list[str]:
+        """The terms by which a query is searched for: `tokens` without those that ask for nothing.
+
+        They differ for an analyzer with the filter ``querystop``, as ``multilingual`` has one. Its
+        words are dropped, unless the query has no others.
+
+        Raises:
+            ParamError: `text` is not a string.
+        """
+        words = self._words(text)
+        return _terms_of(words, self._asked) or _terms_of(words, self._terms)
+
+    def _words(self, text: str) -> list[str]:
         if not isinstance(text, str):
             raise ParamError(f"text must be a string to be analyzed, got {quoted(text)}")
-        return list(chain.from_iterable(map(self._terms.__getitem__, self._split(text))))
+        return self._split(text)
 
     def analyze(self, texts: Sequence[str]) -> AnalyzedBatch:
         """The terms of many texts, counted: for each text the counts of `tokens`.
@@ -117,6 +133,10 @@ class Analyzer:
                 )
         rows, numbers, words = numbered_words(texts, self._split, self._table)
         return _count(rows, numbers, [self._terms[word] for word in words], len(texts))
+
+
+def _terms_of(words: list[str], terms: WordTerms) -> list[str]:
+    return list(chain.from_iterable(map(terms.__getitem__, words)))
 
 
 def chain_filters(filters: Sequence[TokenFilter]) -> Callable[[str], tuple[str, ...]]:

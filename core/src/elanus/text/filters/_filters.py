@@ -17,6 +17,9 @@ from elanus.text.filters._wordparts import wordparts
 TokenFilter = Callable[[str], Sequence[str]]
 JsonOptions = dict[str, object]
 
+QUERY_ONLY = "querystop"
+"""The filter that documents do not pass."""
+
 _HAN_ONLY = re.compile(f"[{HAN}]+")
 _HAN_ALPHANUMERIC_ONLY = re.compile(f"[{HAN}A-Za-z0-9]+")
 _ALPHANUMERIC_ONLY = re.compile("[A-Za-z0-9]+")
@@ -28,7 +31,8 @@ def build_filter(name: str, options: Options) -> tuple[JsonOptions, TokenFilter]
     """The filter of that name.
 
     Args:
-        name: one of Milvus's names, or one of ours: ``folding``, ``scriptstemmer``, ``wordparts``.
+        name: one of Milvus's names, or one of ours: ``folding``, ``querystop``, ``scriptstemmer``,
+            ``wordparts``.
         options: what the user gave beside the name; taken out as far as known.
 
     Returns:
@@ -86,7 +90,7 @@ def _length(options: Options) -> tuple[JsonOptions, TokenFilter]:
 def _stop(options: Options) -> tuple[JsonOptions, TokenFilter]:
     if "stop_words" not in options:
         raise ParamError(
-            "analyzer: filter 'stop' needs the option 'stop_words', e.g. ['_english_', 'foo']"
+            f"analyzer: {options.owner} needs the option 'stop_words', e.g. ['_english_', 'foo']"
         )
     words = resolve_stop_words(options.take_words("stop_words"))
     return {"stop_words": sorted(words)}, lambda token: [] if token in words else [token]
@@ -112,6 +116,7 @@ _PLAIN: dict[str, TokenFilter] = {
 }
 _WITH_OPTIONS: dict[str, Callable[[Options], tuple[JsonOptions, TokenFilter]]] = {
     "length": _length,
+    QUERY_ONLY: _stop,
     "stemmer": _stemmer,
     "stop": _stop,
 }

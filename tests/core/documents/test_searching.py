@@ -405,3 +405,13 @@ def test_words_are_found_in_every_spelling_and_stop_words_if_they_are_all(open_s
     store = open_store()
     store.add(list(SPOKEN.values()), ids=list(SPOKEN))
     assert [hit.id for hit in store.search(query, mode="text")] == ids
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"), [("is the owl", ["barn"]), ("the", ["barn", "hamlet", "who"]), ("", [])]
+)
+def test_a_text_match_drops_stop_words_as_a_query_does(open_store, text, ids):
+    store = open_store()
+    store.add(list(SPOKEN.values()), ids=list(SPOKEN))
+    rows = store.client.query("documents", filter=f"TEXT_MATCH(text, '{text}')")
+    assert [row["id"] for row in rows] == ids

@@ -49,7 +49,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     embedding = MiniLMEmbeddingFunction()
-    with DocumentStore(arguments.file, embedding=embedding, analyzer="english") as store:
+    with DocumentStore(arguments.file, embedding=embedding) as store:
         index(store, arguments.limit)
         print(f"{store.count()} passages in {arguments.file}")
         print(LEGEND)

@@ -78,6 +78,13 @@ def test_the_default_analyzer_is_the_english_one(analyzer):
     assert bm25.name == BM25EmbeddingFunction(corpus=CORPUS).name
 
 
+def test_queries_drop_what_the_analyzer_drops_from_queries():
+    bm25 = BM25EmbeddingFunction("multilingual", ["the owl", "a kite", "b", "c", "d"])
+    assert bm25.encode_documents(["the owl"]).nnz == 2
+    assert bm25.encode_queries(["the owl"]).nnz == 1
+    assert bm25.encode_queries(["the"]).nnz == 1
+
+
 def test_another_analyzer_gives_other_terms_and_another_name():
     bm25 = BM25EmbeddingFunction("standard", CORPUS)
     assert bm25.encode_queries(["kite"]).nnz == 0

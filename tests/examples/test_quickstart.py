@@ -77,18 +77,12 @@ def test_words_without_quotes_are_one_question(folder):
 
 def test_a_run_after_an_interruption_adds_only_what_is_missing(folder, tmp_path):
     # An interrupted run leaves some passages and no summary.
-    with DocumentStore(
-        folder / "demo.db", embedding=MiniLMEmbeddingFunction(), analyzer="english"
-    ) as whole:
+    with DocumentStore(folder / "demo.db", embedding=MiniLMEmbeddingFunction()) as whole:
         expected = {document.id for document in whole}
     names = sorted(name for name in expected if not name.startswith("python-"))
     run(tmp_path)
-    with DocumentStore(
-        tmp_path / "demo.db", embedding=MiniLMEmbeddingFunction(), analyzer="english"
-    ) as part:
+    with DocumentStore(tmp_path / "demo.db", embedding=MiniLMEmbeddingFunction()) as part:
         part.delete(ids=[*names[:20], *(expected - set(names))])
     assert "Indexing 20 passages" in run(tmp_path).stdout
-    with DocumentStore(
-        tmp_path / "demo.db", embedding=MiniLMEmbeddingFunction(), analyzer="english"
-    ) as part:
+    with DocumentStore(tmp_path / "demo.db", embedding=MiniLMEmbeddingFunction()) as part:
         assert {document.id for document in part} == expected

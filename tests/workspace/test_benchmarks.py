@@ -98,6 +98,24 @@ def test_every_target_is_of_a_row_that_is_measured(benchmarks):
     assert {target.row for target in targets.TARGETS} | targets.GROWTH.keys() <= rows
 
 
+def test_the_quality_of_text_search_is_the_mean_gain_of_each_judged_query(tmp_path):
+    folder = tmp_path / "small"
+    folder.mkdir()
+    documents = [("1", "owl owl"), ("2", "an owl sat there"), ("3", "kites")]
+    queries = [("a", "owls"), ("b", "the kite"), ("c", "not judged")]
+    for name, rows in (("corpus", documents), ("queries", queries)):
+        lines = [json.dumps({"_id": i, "title": "", "text": text}) for i, text in rows]
+        (folder / f"{name}.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    judged = ["query-id\tcorpus-id\tscore", "a\t2\t1", "a\t1\t0", "b\t3\t1"]
+    (folder / "qrels.tsv").write_text("\n".join(judged), encoding="utf-8")
+    page, _ = run("text_quality.py", tmp_path, "--steps")
+    rows = [line.split("|")[1:5] for line in page.splitlines() if line.startswith("| small")]
+    found = {name.strip(): (queries.strip(), gain.strip()) for _, name, queries, gain in rows}
+    # The document that was meant is second for a, and first for b: (1 / log2(3) + 1) / 2.
+    assert found["english"] == found["multilingual"] == ("2", "0.8155")
+    assert list(found)[1:4] == ["stems by script", "and no question words", "and folded"]
+
+
 def test_a_system_that_is_not_installed_is_named_before_anything_is_measured(real):
     code = "import sys, runpy; sys.modules['zvec'] = None; sys.argv = sys.argv[1:]; "
     code += "sys.path.insert(0, 'benchmarks'); runpy.run_path(sys.argv[0], run_name='__main__')"

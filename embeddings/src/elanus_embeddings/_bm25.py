@@ -70,7 +70,7 @@ class BM25EmbeddingFunction(BaseEmbeddingFunction[Sparse]):
         epsilon: float = 0.25,
         num_workers: int = 1,  # noqa: ARG002  # pymilvus's users pass it
     ) -> None:
-        self._tokens, self._analyzer = _analysis(analyzer)
+        self._tokens, self._query_tokens, self._analyzer = _analysis(analyzer)
         self.k1 = _number("k1", k1)
         self.b = _number("b", b)
         self.epsilon = _number("epsilon", epsilon)
@@ -173,8 +173,9 @@ class BM25EmbeddingFunction(BaseEmbeddingFunction[Sparse]):
         counts: list[Counter[int]] = []
         lengths: list[int] = []
         bar = ProgressBar(len(texts), "texts", shown=progress)
+        analyse = self._query_tokens if kind == "query" else self._tokens
         for text in texts:
-            terms = self._tokens(text)
+            terms = analyse(text)
             known = (self._places[term] for term in terms if term in self._places)
             counts.append(Counter(known))
             lengths.append(len(terms))
@@ -201,19 +202,19 @@ class BM25EmbeddingFunction(BaseEmbeddingFunction[Sparse]):
         return weights
 
 
-def _analysis(analyzer: Any) -> tuple[Tokens, str | None]:
-    """The function from text to terms, and its identity if it is one of ours."""
+def _analysis(analyzer: Any) -> tuple[Tokens, Tokens, str | None]:
+    """From a document to terms, from a query to terms, and the identity if it is one of ours."""
     if callable(analyzer):
-        return analyzer, None
+        return analyzer, analyzer, None
     made = analyzer
     if analyzer is None or isinstance(analyzer, (str, Mapping)):
         made = build_analyzer("english" if analyzer is None else analyzer)
-    if not callable(getattr(made, "tokens", None)):
+    if not callable(getattr(made, "query_tokens", None)):
         raise ParamError(
             "analyzer must be a name, analyzer_params, an analyzer or a function, got "
             f"{shown(analyzer)}"
         )
-    return made.tokens, made.identity
+    return made.tokens, made.query_tokens, made.identity
 
 
 def _number(name: str, value: Any) -> float:

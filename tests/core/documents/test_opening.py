@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import sqlite3
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from elanus import DocumentStore
 from elanus.errors import (
     ClosedError,
     CollectionNotFoundError,
+    DatabaseFormatError,
     DataNotMatchException,
     ElanusError,
     EmbeddingMismatchError,
@@ -18,6 +21,8 @@ from elanus.errors import (
     ReadOnlyError,
     UnsupportedError,
 )
+from elanus.text import build_analyzer
+from elanus.text._build import _PRESETS
 
 
 def test_another_model_is_refused_naming_both(open_store, make_embedding, tmp_path):
@@ -164,10 +169,50 @@ def test_an_empty_analyzer_opens_what_it_has_made(open_store, tmp_path, nothing)
     open_store(file, analyzer=nothing).close()
 
 
-def test_the_default_analyzer_stems_english(open_store):
+def test_the_default_analyzer_is_multilingual(open_store):
     store = open_store()
-    store.add(["running birds"], ids=["a"])
-    assert [h.id for h in store.search("bird runs", mode="text")] == ["a"]
+    made = store.client.describe_collection("documents")["properties"]["elanus.analyzer"]
+    assert made == build_analyzer("multilingual").identity
+
+
+def test_a_store_made_with_english_goes_on_with_it(open_store, tmp_path):
+    file = tmp_path / "kb.db"
+    open_store(file, analyzer="english").add(["The café"], ids=["old"])
+    store = open_store(file)
+    store.add(["the cafe"], ids=["new"])
+    assert [h.id for h in store.search("cafes", mode="text")] == ["new"]
+    assert [h.id for h in store.search("café", mode="text")] == ["old"]
+    assert store.search("the", mode="text") == []
+    assert open_store(file, analyzer="english").count() == 2
+
+
+def test_a_store_keeps_its_analyzer_when_the_name_stands_for_another(
+    open_store, tmp_path, monkeypatch
+):
+    file = tmp_path / "kb.db"
+    open_store(file).add(["running"], ids=["old"])
+    monkeypatch.setitem(_PRESETS, "multilingual", _PRESETS["whitespace"])
+    store = open_store(file)
+    store.add(["runs"], ids=["new"])
+    assert {h.id for h in store.search("run", mode="text")} == {"old", "new"}
+    with pytest.raises(ParamError, match=r"was made with analyzer .*leave analyzer out"):
+        open_store(file, analyzer="multilingual")
+
+
+@pytest.mark.parametrize("change", ["version", "filter"])
+def test_an_analyzer_that_is_not_known_is_refused(open_store, tmp_path, change):
+    file = tmp_path / "kb.db"
+    open_store(file).close()
+    with contextlib.closing(sqlite3.connect(file)) as db, db:
+        db.execute(
+            "UPDATE collections SET definition_sum = NULL, definition = "
+            f"replace(definition, '\\\"{change}\\\":', '\\\"other\\\":')"
+        )
+    with (
+        DocumentStore(file) as store,
+        pytest.raises(DatabaseFormatError, match=r"field 'text'.* insert the texts again"),
+    ):
+        store.search("owl", mode="text")
 
 
 def test_read_only_finds_and_never_writes(open_store, embedding, tmp_path):

@@ -111,7 +111,7 @@ def test_an_empty_store_answers_nothing(store, mode):
         " ",
         "\0",
         "?!",
-        "the of and",
+        "words of no document",
         "OR AND NOT",
         'a:b (c) "d" *',
         "' OR 1=1 --",
@@ -122,13 +122,14 @@ def test_an_empty_store_answers_nothing(store, mode):
 )
 def test_any_string_is_a_query(birds, mode, query):
     hits = birds.search(query, mode=mode)
-    # Words that no document holds, and stop words, are found by nobody; every vector has a cosine.
+    # Words that no document holds are found by nobody; every vector has a cosine.
     assert len(hits) == (0 if mode == "text" else 5)
 
 
 def test_an_empty_document_is_found_by_filters_and_never_by_words(store):
     store.add(["", "the the", "bird"], ids=["empty", "stop", "bird"])
     assert [h.id for h in store.search("the bird", mode="text")] == ["bird"]
+    assert [h.id for h in store.search("the", mode="text")] == ["stop"]
     assert len(store.search("the bird", mode="dense")) == 3
 
 
@@ -371,3 +372,46 @@ def test_membership_is_by_id(store):
 def test_a_lone_surrogate_is_a_query_like_any_other(store):
     store.add(["hello"], ids=["a"])
     assert [hit.id for hit in store.search("hello \ud83d")] == ["a"]
+
+
+# --- words -----------------------------------------------------------------------------------------
+
+
+SPOKEN = {
+    "hamlet": "To be, or not to be: that is the question.",
+    "who": "The Who were heard in London.",
+    "café": "Das Café in der Hauptstraße",
+    "barn": "An owl is in the barn.",
+    "книги": "О книгах и ёлках",
+    "كتب": "الكِتَاب على الطاولة",
+}
+
+
+@pytest.mark.parametrize(
+    ("query", "ids"),
+    [
+        ("To be or not to be", ["hamlet"]),
+        ("the who", ["who", "barn", "hamlet"]),
+        ("who is the owl?", ["barn"]),
+        ("cafe HAUPTSTRASSE", ["café"]),
+        ("ｃａｆé", ["café"]),
+        ("книга", ["книги"]),
+        ("елка", ["книги"]),
+        ("كتاب", ["كتب"]),
+        ("what is zzqx", []),
+    ],
+)
+def test_words_are_found_in_every_spelling_and_stop_words_if_they_are_all(open_store, query, ids):
+    store = open_store()
+    store.add(list(SPOKEN.values()), ids=list(SPOKEN))
+    assert [hit.id for hit in store.search(query, mode="text")] == ids
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"), [("is the owl", ["barn"]), ("the", ["barn", "hamlet", "who"]), ("", [])]
+)
+def test_a_text_match_drops_stop_words_as_a_query_does(open_store, text, ids):
+    store = open_store()
+    store.add(list(SPOKEN.values()), ids=list(SPOKEN))
+    rows = store.client.query("documents", filter=f"TEXT_MATCH(text, '{text}')")
+    assert [row["id"] for row in rows] == ids

@@ -18,6 +18,7 @@ from elanus.text import build_analyzer
 ANALYZERS = {
     "standard": build_analyzer(None),
     "english": build_analyzer("english"),
+    "multilingual": build_analyzer("multilingual"),
     "whitespace": build_analyzer("whitespace"),
     "filters": build_analyzer(
         {

@@ -78,7 +78,10 @@ def test_order_and_repetition_of_stop_words_do_not_matter():
 
 
 SIMPLE = st.sampled_from(
-    ["lowercase", "asciifolding", "alphanumonly", "cnalphanumonly", "removepunct", "wordparts"]
+    [
+        *("lowercase", "asciifolding", "folding", "alphanumonly", "cnalphanumonly"),
+        *("removepunct", "scriptstemmer", "wordparts"),
+    ]
 )
 STEPS = st.one_of(
     SIMPLE,
@@ -86,6 +89,9 @@ STEPS = st.one_of(
     st.integers(0, 3).map(lambda n: {"type": "length", "min": n}),
     st.lists(st.text(st.characters(exclude_characters="_"))).map(
         lambda w: {"type": "stop", "stop_words": w}
+    ),
+    st.lists(st.text(st.characters(exclude_characters="_"))).map(
+        lambda w: {"type": "querystop", "stop_words": w}
     ),
     st.sampled_from(["english", "french", "turkish"]).map(
         lambda n: {"type": "stemmer", "language": n}
@@ -99,6 +105,7 @@ def test_identity_builds_an_equal_analyzer(tokenizer, steps, text):
     again = build_analyzer(analyzer.identity)
     assert again.identity == analyzer.identity
     assert again.tokens(text) == analyzer.tokens(text)
+    assert again.query_tokens(text) == analyzer.query_tokens(text)
 
 
 def test_identity_is_ascii_json_with_the_version():
@@ -118,7 +125,7 @@ def one(step):
 BAD = {
     "preset": (
         "klingon",
-        r"unknown analyzer: 'klingon'; known: 'chinese', 'english', 'standard', 'whitespace'",
+        r"unknown analyzer: 'klingon'; known: 'chinese', 'english', 'multilingual', 'standard', 'whitespace'",
     ),
     "preset in a mapping": ({"type": "klingon"}, "unknown analyzer: 'klingon'"),
     "preset of a wrong type": ({"type": 3}, "'type' .* must be of type str, got 3"),
@@ -175,12 +182,16 @@ BAD = {
         "'min' .* fit in 64 bits",
     ),
     "version beyond all": ({"tokenizer": "standard", "version": 2**63}, "'version' .* 64 bits"),
-    "stop without words": (one("stop"), "needs the option 'stop_words'"),
+    "stop without words": (one("stop"), "filter 'stop' needs the option 'stop_words'"),
+    "querystop without words": (
+        one("querystop"),
+        "filter 'querystop' needs the option 'stop_words'",
+    ),
     "stop words of a wrong type": (stop([1]), r"list of strings, got \[1\]"),
     "stop words in a mapping": (stop({"a": 1}), "list of strings"),
     "list of stop words": (
         stop(["_klingon_"]),
-        "unknown list of stop words: '_klingon_'; known: '_english_'",
+        "unknown list of stop words: '_klingon_'; known: '_english_', '_questions_'",
     ),
     "stemmer without language": (one("stemmer"), "filter 'stemmer' needs the option 'language'"),
     "language": (

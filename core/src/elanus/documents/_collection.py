@@ -29,8 +29,8 @@ ID, TEXT, METADATA, VECTOR, TERMS = "id", "text", "metadata", "vector", "terms"
 FIELDS = (ID, TEXT, METADATA)
 """What every document is read with."""
 
-DEFAULT_ANALYZER = "english"
-"""Latin words are stemmed as English ones; all other scripts are treated as by ``standard``."""
+DEFAULT_ANALYZER = "multilingual"
+"""That of a new collection; one that exists keeps the analyzer that it was made with."""
 
 _OPTIONS = ("read_only", "durability", "timeout", "journal", "user", "password", "token", "db_name")
 

@@ -68,8 +68,9 @@ class DocumentStore(HasWorker):
             Its name and dimension are kept in the file. None opens an existing store without its
             model, or makes one that is searched by words only, or by given vectors (``dim``).
         collection: name of the collection in the file.
-        analyzer: how text is split into terms: ``"english"`` (the default of a new collection),
-            ``"standard"``, ``"chinese"``, … or Milvus's ``analyzer_params``.
+        analyzer: how text is split into terms: ``"multilingual"`` (for a new collection),
+            ``"english"``, ``"standard"``, ``"chinese"``, … or Milvus's ``analyzer_params``. A
+            collection keeps the one that it was made with.
         dim: makes a store for vectors that the caller always gives, to ``add`` and to ``search``.
             Such a store names no model: it can be opened with any embedding of this dimension.
         client: a client to use instead of opening ``uri``; it is not closed with the store.
@@ -693,7 +694,7 @@ class DocumentStore(HasWorker):
             refuse("query", "a string", query)
         length, most = whole("length", length, 1), whole("most", most, 1)
         analyzer = self._analyzer
-        spans = analyzer.spans(whole_text, analyzer.tokens(query))
+        spans = analyzer.spans(whole_text, analyzer.query_tokens(query))
         return fragments(whole_text, spans, length, most)
 
     @computed_once

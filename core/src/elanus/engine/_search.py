@@ -367,7 +367,7 @@ def _query_terms(
         raise DataNotMatchException(
             f"query {number}: a BM25 search takes texts, got {type(text).__name__}"
         )
-    counts = Counter(snapshot.state.analyzers[field].tokens(text))
+    counts = Counter(snapshot.state.analyzers[field].query_tokens(text))
     numbers = snapshot.numbers(field, counts)
     known = [(numbers[term], counts[term]) for term in sorted(counts) if term in numbers]
     return known, counts.total() - sum(count for _, count in known)

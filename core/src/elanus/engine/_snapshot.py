@@ -119,7 +119,7 @@ class Snapshot:
 
     def text_match(self, field: str, text: str, minimum: int) -> NDArray[np.bool_]:
         """The slots whose text holds at least ``minimum`` of the terms of ``text``."""
-        terms = set(self.state.analyzers[field].tokens(text))
+        terms = set(self.state.analyzers[field].query_tokens(text))
         numbers = self.numbers(field, terms)
         part: TextPart = self.part(self.text_key(field))
         if not terms or minimum > len(numbers):

@@ -48,7 +48,7 @@ from elanus.engine.saved._held import SavedView
 from elanus.engine.saved._saved import Restored, SavedFiles
 from elanus.engine.upkeep._memory import return_free_memory
 from elanus.engine.upkeep._thresholds import Thresholds
-from elanus.errors import DatabaseCorruptError, DatabaseFormatError, quoted
+from elanus.errors import DatabaseCorruptError, DatabaseFormatError, ParamError, quoted
 from elanus.index import Approximate, DenseIndex, bm25_from_arrays
 from elanus.query import Column, FieldKind
 from elanus.schema import DataType, IndexSpec, Schema
@@ -356,21 +356,33 @@ class CollectionState:
 
 
 def _analyzers(info: CollectionInfo) -> dict[str, Analyzer]:
-    """The analyzers of a collection's fields.
+    """The analyzers of a collection's fields, as they were when it was made.
+
+    Made of their identities: what a name stands for may have changed since.
 
     Raises:
-        DatabaseFormatError: if their rules have changed since the texts were analysed.
+        DatabaseFormatError: if one is not known here, or is damaged.
     """
-    found = make_analyzers(info.schema)
-    for name, analyzer in found.items():
-        stored = info.analyzers.get(name)
-        if stored != analyzer.identity:
-            raise DatabaseFormatError(
-                f"collection {info.name!r}, field {name!r}: its texts were analysed by "
-                f"{quoted(stored)}, this version of elanus has {quoted(analyzer.identity)}; "
-                "insert the texts again"
-            )
-    return found
+    return {f.name: _known_analyzer(info, f.name) for f in info.schema.analysed}
+
+
+def _known_analyzer(info: CollectionInfo, name: str) -> Analyzer:
+    stored = info.analyzers.get(name)
+    try:
+        analyzer = build_analyzer(stored)
+    except ParamError as error:
+        raise _unknown_analyzer(info, name) from error
+    if analyzer.identity != stored:  # what is left out would stand for today's defaults
+        raise _unknown_analyzer(info, name)
+    return analyzer
+
+
+def _unknown_analyzer(info: CollectionInfo, name: str) -> DatabaseFormatError:
+    return DatabaseFormatError(
+        f"collection {info.name!r}, field {name!r}: its texts were analysed by "
+        f"{quoted(info.analyzers.get(name))}, which this version of elanus does not know; "
+        "insert the texts again"
+    )
 
 
 def make_analyzers(schema: Schema) -> dict[str, Analyzer]:

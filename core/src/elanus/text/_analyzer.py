@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elanus.errors import ParamError, quoted
-from elanus.text._filters import TokenFilter
 from elanus.text._numbered import numbered_words, numbering
 from elanus.text._unicode import UNSPACED
+from elanus.text.filters._filters import TokenFilter
 
 # Beyond it a token is cut, as a key of a vocabulary must end somewhere (base64, minified code).
 LONGEST_TOKEN = 255
@@ -99,6 +99,7 @@ class Analyzer:
     identity: str
     _split: Callable[[str], list[str]] = field(repr=False, compare=False)
     _terms: WordTerms = field(repr=False, compare=False)
+    _asked: WordTerms = field(repr=False, compare=False)
     _table: NDArray[np.uint8] | None = field(repr=False, compare=False)
 
     def tokens(self, text: str) -> list[str]:
@@ -107,9 +108,24 @@ class Analyzer:
         Raises:
             ParamError: `text` is not a string.
         """
+        return _terms_of(self._words(text), self._terms)
+
+    def query_tokens(self, text: str) -> list[str]:
+        """The terms by which a query is searched for: `tokens` without those that ask for nothing.
+
+        They differ for an analyzer with the filter ``querystop``, as ``multilingual`` has one. Its
+        words are dropped, unless the query has no others.
+
+        Raises:
+            ParamError: `text` is not a string.
+        """
+        words = self._words(text)
+        return _terms_of(words, self._asked) or _terms_of(words, self._terms)
+
+    def _words(self, text: str) -> list[str]:
         if not isinstance(text, str):
             raise ParamError(f"text must be a string to be analyzed, got {quoted(text)}")
-        return list(chain.from_iterable(map(self._terms.__getitem__, self._split(text))))
+        return self._split(text)
 
     def spans(self, text: str, terms: Iterable[str]) -> list[Span]:
         """Where a text holds some terms: whole words, but parts of an unspaced script; in order.
@@ -178,6 +194,10 @@ def _merged(spans: Iterable[Span]) -> list[Span]:
         else:
             found.append(span)
     return found
+
+
+def _terms_of(words: list[str], terms: WordTerms) -> list[str]:
+    return list(chain.from_iterable(map(terms.__getitem__, words)))
 
 
 def chain_filters(filters: Sequence[TokenFilter]) -> Callable[[str], tuple[str, ...]]:

@@ -9,11 +9,17 @@ from typing import Any, cast
 
 from elanus.errors import ParamError, quoted
 from elanus.text._analyzer import Analyzer, WordTerms, chain_filters
-from elanus.text._filters import JsonOptions, TokenFilter, build_filter, lowercase
 from elanus.text._jieba import CutMode, jieba_tokenizer
 from elanus.text._options import Options, unknown
 from elanus.text._tokenizers import Tokenizer, standard, whitespace
 from elanus.text._unicode import HAN
+from elanus.text.filters._filters import (
+    QUERY_ONLY,
+    JsonOptions,
+    TokenFilter,
+    build_filter,
+    lowercase,
+)
 
 RULES_VERSION = 1
 """Number of the rules; raised whenever an unchanged identity would give other terms."""
@@ -31,6 +37,16 @@ _PRESETS: dict[str, Params] = {
             {"type": "stemmer", "language": "english"},
         ],
     },
+    "multilingual": {
+        "tokenizer": "standard",
+        "filter": [
+            "wordparts",
+            "lowercase",
+            {"type": QUERY_ONLY, "stop_words": ["_english_", "_questions_"]},
+            "folding",
+            "scriptstemmer",
+        ],
+    },
     "standard": {"tokenizer": "standard", "filter": ["wordparts", "lowercase"]},
     "whitespace": {"tokenizer": "whitespace", "filter": []},
 }
@@ -44,8 +60,10 @@ def build_analyzer(params: str | Params | None) -> Analyzer:
     * None or an empty mapping: ``standard``.
     * A preset by name, or as ``{"type": name, "stop_words": [...]}``: ``standard`` (words, their
       parts, lower case), ``english`` (that, without stop words, stemmed), ``chinese`` (as
-      ``standard``, with Chinese words by jieba), ``whitespace`` (split, nothing else). Stop words
-      are lower-cased, and added to those of the preset.
+      ``standard``, with Chinese words by jieba), ``whitespace`` (split, nothing else), and
+      ``multilingual``, which Milvus does not have: ``standard``, accents folded, stemmed by script,
+      stop words and question words kept in documents and dropped from queries that say more.
+      Stop words are lower-cased, and added to those of the preset.
     * ``{"tokenizer": ..., "filter": [...]}``: exactly these steps, in this order.
     * Either mapping as JSON, and so an `Analyzer.identity`.
 
@@ -69,12 +87,19 @@ def build_analyzer(params: str | Params | None) -> Analyzer:
         "filter": [step for step, _ in steps],
         "version": RULES_VERSION,
     }
+    indexed = [step for step in steps if step[0]["type"] != QUERY_ONLY]
+    terms = _word_terms(tokenizer, indexed)
     return Analyzer(
         json.dumps(identity, sort_keys=True, separators=(",", ":")),
         tokenizer.split,
-        WordTerms(tokenizer.expand, chain_filters([apply for _, apply in steps])),
+        terms,
+        terms if len(indexed) == len(steps) else _word_terms(tokenizer, steps),
         tokenizer.table,
     )
+
+
+def _word_terms(tokenizer: Tokenizer, steps: list[tuple[JsonOptions, TokenFilter]]) -> WordTerms:
+    return WordTerms(tokenizer.expand, chain_filters([apply for _, apply in steps]))
 
 
 def _read(params: str | Params | None) -> Params:
@@ -112,10 +137,11 @@ def _resolve(params: Params) -> Params:
 
 def _with_stop_words(filters: list[Any], words: list[str]) -> list[Any]:
     """Add to the stop filter, or put one at the end."""
-    index = next((i for i, step in enumerate(filters) if _step_type(step) == "stop"), len(filters))
-    known = filters[index]["stop_words"] if index < len(filters) else []
-    stop = {"type": "stop", "stop_words": [*known, *words]}
-    return [*filters[:index], stop, *filters[index + 1 :]]
+    for index, step in enumerate(filters):
+        if _step_type(step) in {"stop", QUERY_ONLY}:
+            stop = {**step, "stop_words": [*step["stop_words"], *words]}
+            return [*filters[:index], stop, *filters[index + 1 :]]
+    return [*filters, {"type": "stop", "stop_words": words}]
 
 
 def _step_type(step: Any) -> object:

@@ -55,8 +55,8 @@ class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
         dim: number of components of an embedding; None takes that of the first node.
         overwrite: whether to begin by dropping the collection. False from then on, so that
             loading what was serialised never empties it.
-        analyzer: how text is split into terms, as for ``DocumentStore``; ``"english"`` for a new
-            collection if it is left out.
+        analyzer: how text is split into terms, as for ``DocumentStore``; ``"multilingual"`` for
+            a new collection if it is left out.
         reranker: orders the hits of mode ``SEMANTIC_HYBRID``, as for ``ElanusRerank``. Without
             one that mode is ``HYBRID``. Not serialised.
         read_only: open without ever writing.

@@ -1,4 +1,4 @@
-"""Stop words: the English list, and the reading of Milvus's ``_english_``."""
+"""Stop words: the lists, and the reading of their names, as Milvus's ``_english_``."""
 
 from __future__ import annotations
 
@@ -7,14 +7,21 @@ from collections.abc import Iterable
 
 from elanus.text._options import unknown
 
-# The short list that English search engines share. Question words are not on it: BM25 weighs
-# them down by itself, and a title may consist of them.
+# The short list that English search engines share. Question words are not on it: a document keeps
+# them, as a title may consist of them.
 _ENGLISH = (
     "a an and are as at be but by for if in into is it no not of on or such that the their then "
     "there these they this to was will with"
 )
 
-_LISTS = {"_english_": frozenset(_ENGLISH.split())}
+# What only says that something is asked. BM25 does not weigh it down by itself: where questions are
+# rare among the documents, "what" is as rare as a name.
+_QUESTIONS = "what which who whom whose when where why how do does did"
+
+_LISTS = {
+    "_english_": frozenset(_ENGLISH.split()),
+    "_questions_": frozenset(_QUESTIONS.split()),
+}
 _LIST_NAME = re.compile(r"_[^\W_]+_")
 
 

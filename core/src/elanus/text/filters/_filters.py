@@ -3,40 +3,36 @@
 from __future__ import annotations
 
 import re
-import threading
 import unicodedata
 from collections.abc import Callable, Sequence
-from functools import lru_cache
-
-import Stemmer
 
 from elanus.errors import ParamError
 from elanus.text._options import Options, unknown
-from elanus.text._stopwords import resolve_stop_words
 from elanus.text._unicode import HAN
-from elanus.text._wordparts import wordparts
+from elanus.text.filters._folding import asciifolding, folding
+from elanus.text.filters._stemming import LANGUAGES, script_stemmer, stemmer
+from elanus.text.filters._stopwords import resolve_stop_words
+from elanus.text.filters._wordparts import wordparts
 
 TokenFilter = Callable[[str], Sequence[str]]
 JsonOptions = dict[str, object]
+
+QUERY_ONLY = "querystop"
+"""The filter that documents do not pass."""
 
 _HAN_ONLY = re.compile(f"[{HAN}]+")
 _HAN_ALPHANUMERIC_ONLY = re.compile(f"[{HAN}A-Za-z0-9]+")
 _ALPHANUMERIC_ONLY = re.compile("[A-Za-z0-9]+")
 # Punctuation, separators, controls, and symbols other than pictures ("So" has the emoji).
 _PUNCTUATION = ("P", "Z", "C", "Sc", "Sk", "Sm")
-_DIACRITICS = re.compile("[\u0300-\u036f]+")
-# Letters that have no decomposition.
-_FOLDED = {
-    **dict(zip("đĐðÐħĦłŁŋŊøØŧŦ\u0131", "dDdDhHlLnNoOtTi", strict=True)),
-    **dict(zip("ßẞæÆœŒþÞ", ("ss", "SS", "ae", "AE", "oe", "OE", "th", "TH"), strict=True)),
-}
 
 
 def build_filter(name: str, options: Options) -> tuple[JsonOptions, TokenFilter]:
     """The filter of that name.
 
     Args:
-        name: one of Milvus's names, or ``wordparts``.
+        name: one of Milvus's names, or one of ours: ``folding``, ``querystop``, ``scriptstemmer``,
+            ``wordparts``.
         options: what the user gave beside the name; taken out as far as known.
 
     Returns:
@@ -59,21 +55,6 @@ def lowercase(token: str) -> list[str]:
     users would not expect without ``asciifolding``.
     """
     return [token.lower().replace("i̇", "i")]
-
-
-def asciifolding(token: str) -> list[str]:
-    """Letters with diacritics, and æ, ø, ß and their like, as ASCII; other scripts stay."""
-    if token.isascii():
-        return [token]
-    return ["".join(map(_fold, unicodedata.normalize("NFC", token)))]
-
-
-@lru_cache(maxsize=4096)
-def _fold(character: str) -> str:
-    if character in _FOLDED:
-        return _FOLDED[character]
-    base = _DIACRITICS.sub("", unicodedata.normalize("NFKD", character))
-    return base if base.isascii() else character
 
 
 def removepunct(token: str) -> list[str]:
@@ -109,7 +90,7 @@ def _length(options: Options) -> tuple[JsonOptions, TokenFilter]:
 def _stop(options: Options) -> tuple[JsonOptions, TokenFilter]:
     if "stop_words" not in options:
         raise ParamError(
-            "analyzer: filter 'stop' needs the option 'stop_words', e.g. ['_english_', 'foo']"
+            f"analyzer: {options.owner} needs the option 'stop_words', e.g. ['_english_', 'foo']"
         )
     words = resolve_stop_words(options.take_words("stop_words"))
     return {"stop_words": sorted(words)}, lambda token: [] if token in words else [token]
@@ -117,20 +98,9 @@ def _stop(options: Options) -> tuple[JsonOptions, TokenFilter]:
 
 def _stemmer(options: Options) -> tuple[JsonOptions, TokenFilter]:
     language = options.take("language", str).lower()
-    if language not in Stemmer.algorithms():
-        raise unknown("language of filter 'stemmer'", language, Stemmer.algorithms())
-    # A Stemmer works in one buffer of its own, so each thread has one. Not a lock: a signal handler
-    # may analyse on top of the call that holds it, and a fork may leave it held for ever.
-    mine = threading.local()
-
-    def stem(token: str) -> list[str]:
-        stemmer = getattr(mine, "stemmer", None)
-        if stemmer is None:
-            # Its own cache is off: the analyzer remembers every distinct word already.
-            stemmer = mine.stemmer = Stemmer.Stemmer(language, 0)
-        return [stemmer.stemWord(token)]
-
-    return {"language": language}, stem
+    if language not in LANGUAGES:
+        raise unknown("language of filter 'stemmer'", language, LANGUAGES)
+    return {"language": language}, stemmer(language)
 
 
 _PLAIN: dict[str, TokenFilter] = {
@@ -138,12 +108,15 @@ _PLAIN: dict[str, TokenFilter] = {
     "asciifolding": asciifolding,
     "cnalphanumonly": _matching(_HAN_ALPHANUMERIC_ONLY),
     "cncharonly": _matching(_HAN_ONLY),
+    "folding": folding,
     "lowercase": lowercase,
     "removepunct": removepunct,
+    "scriptstemmer": script_stemmer(),
     "wordparts": wordparts,
 }
 _WITH_OPTIONS: dict[str, Callable[[Options], tuple[JsonOptions, TokenFilter]]] = {
     "length": _length,
+    QUERY_ONLY: _stop,
     "stemmer": _stemmer,
     "stop": _stop,
 }

@@ -1,0 +1,1 @@
+"""Filters: what a word becomes, one word at a time."""

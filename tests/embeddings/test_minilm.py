@@ -134,9 +134,10 @@ def test_an_item_that_is_no_string_is_refused_by_its_index(minilm, item):
         minilm.encode_queries(["fine", item])
 
 
-def test_a_lone_surrogate_is_refused_by_its_index(minilm):
-    with pytest.raises(ParamError, match=r"texts\[2\] cannot be encoded as UTF-8"):
-        minilm(["fine", "fine", "half \ud83d"])
+def test_a_lone_surrogate_is_replaced_and_a_pair_joined_with_a_warning(minilm):
+    with pytest.warns(UserWarning, match=r"texts\[1\] and 1 more held surrogates"):
+        vectors = minilm(["fine", "pair \ud83d\ude00", "half \ud83d"])
+    assert np.array_equal(vectors, minilm(["fine", "pair \U0001f600", "half \ufffd"]))
 
 
 def test_threads_share_one_object(minilm):

@@ -5,7 +5,14 @@ One file, no server: ``DocumentStore`` takes text and gives ranked documents;
 """
 
 from elanus.client import AsyncMilvusClient, MilvusClient
-from elanus.documents import Document, DocumentStore, EmbeddingFunction, RankedDocument
+from elanus.documents import (
+    Document,
+    DocumentStore,
+    EmbeddingFunction,
+    LongTextWarning,
+    RankedDocument,
+    SplittingEmbeddingFunction,
+)
 from elanus.errors import ElanusError, FilterError, MilvusException, ParamError
 from elanus.schema import (
     AnnSearchRequest,
@@ -38,11 +45,13 @@ __all__ = [
     "FunctionType",
     "LegExplanation",
     "LoadState",
+    "LongTextWarning",
     "MilvusClient",
     "MilvusException",
     "ParamError",
     "RRFRanker",
     "RankedDocument",
+    "SplittingEmbeddingFunction",
     "WeightedRanker",
     "__version__",
     "build_analyzer",

@@ -12,6 +12,7 @@ from elanus.schema import (
     Rejected,
     members,
     refuse,
+    repaired_texts,
     text,
     to_json,
     to_text,
@@ -35,13 +36,13 @@ def checked_documents(
     metadatas: Sequence[Mapping[str, Any] | None] | None,
     ids: Sequence[str | None] | None,
 ) -> list[NewDocument]:
-    """Documents from parallel lists.
+    """Documents from parallel lists; surrogates in texts are replaced, with a warning.
 
     Raises:
         ParamError: if one is no list, or they differ in length.
         DataNotMatchException: naming the first document that breaks a rule.
     """
-    columns = [_as_list("texts", texts)]
+    columns = [repaired_texts("texts", _as_list("texts", texts))]
     for name, other in (("metadatas", metadatas), ("ids", ids)):
         columns.append([None] * len(columns[0]) if other is None else _as_list(name, other))
         if len(columns[-1]) != len(columns[0]):

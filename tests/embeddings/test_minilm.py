@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import elanus
 from elanus.errors import ParamError
-from elanus_embeddings import EmbeddingFunction, MiniLMEmbeddingFunction
+from elanus_embeddings import EmbeddingFunction, MiniLMEmbeddingFunction, _minilm
 from elanus_embeddings._minilm import _batches
 
 TEXTS = [
@@ -86,16 +86,25 @@ def test_rows_follow_the_order_of_the_texts_across_forward_passes(minilm):
     assert np.abs(shuffled - vectors[order]).max() < 1e-6
 
 
-@given(st.lists(st.integers(2, 256), max_size=60))
-def test_batches_hold_every_text_once_by_length_and_at_most_1024_tokens(lengths):
-    batches = list(_batches(lengths))
+@given(st.lists(st.integers(2, 256), max_size=60), st.integers(100, 1024))
+def test_batches_hold_every_text_once_by_length_and_no_more_tokens_than_asked(lengths, most):
+    batches = list(_batches(lengths, most))
     order = [i for batch in batches for i in batch]
     assert sorted(order) == list(range(len(lengths)))
     assert [lengths[i] for i in order] == sorted(lengths)
-    assert all(0 < sum(lengths[i] for i in batch) <= 1024 for batch in batches)
+    assert all(0 < sum(lengths[i] for i in batch) <= most or len(batch) == 1 for batch in batches)
     # No two neighbours would have fitted into one pass.
     for batch, following in itertools.pairwise(batches):
-        assert sum(lengths[i] for i in [*batch, following[0]]) > 1024
+        assert sum(lengths[i] for i in [*batch, following[0]]) > most
+
+
+@pytest.mark.parametrize(
+    ("total", "cores", "tokens"),
+    [(10_000, 2, 1024), (1000, 2, 500), (100, 2, 256), (8000, 8, 1000)],
+)
+def test_a_pass_is_small_enough_that_every_core_has_some(monkeypatch, total, cores, tokens):
+    monkeypatch.setattr(_minilm, "thread_count", lambda: cores)
+    assert _minilm._batch_tokens(total) == tokens
 
 
 def test_text_after_the_256th_token_does_not_count(minilm):
@@ -125,9 +134,10 @@ def test_an_item_that_is_no_string_is_refused_by_its_index(minilm, item):
         minilm.encode_queries(["fine", item])
 
 
-def test_a_lone_surrogate_is_refused_by_its_index(minilm):
-    with pytest.raises(ParamError, match=r"texts\[2\] cannot be encoded as UTF-8"):
-        minilm(["fine", "fine", "half \ud83d"])
+def test_a_lone_surrogate_is_replaced_and_a_pair_joined_with_a_warning(minilm):
+    with pytest.warns(UserWarning, match=r"texts\[1\] and 1 more held surrogates"):
+        vectors = minilm(["fine", "pair \ud83d\ude00", "half \ud83d"])
+    assert np.array_equal(vectors, minilm(["fine", "pair \U0001f600", "half \ufffd"]))
 
 
 def test_threads_share_one_object(minilm):

@@ -132,7 +132,6 @@ def test_a_model_without_one_trained_output_is_refused(bert, plain_bert_folder):
     ("arguments", "message"),
     [
         ((3, DOCUMENTS), "query must be a string, not int"),
-        (("half \ud83d", DOCUMENTS), "query cannot be encoded as UTF-8"),
         ((QUERY, "one text"), "documents must be a list of strings, not str"),
         ((QUERY, ["fine", None]), r"documents\[1\] must be a string, not NoneType"),
         ((QUERY, DOCUMENTS, 0), "top_k must be a whole number of at least 1"),
@@ -141,6 +140,12 @@ def test_a_model_without_one_trained_output_is_refused(bert, plain_bert_folder):
 def test_arguments_that_do_not_fit_are_named(reranker, arguments, message):
     with pytest.raises(ParamError, match=message):
         reranker(*arguments)
+
+
+def test_surrogates_are_replaced_with_a_warning(reranker):
+    with pytest.warns(UserWarning, match=r"(query|documents)\[\d\] held surrogates"):
+        found = reranker("half \ud83d", ["one \udc00", "two"])
+    assert {result.text for result in found} == {"one \ufffd", "two"}
 
 
 @pytest.mark.parametrize("make", [CrossEncoderRerankFunction, BGERerankFunction])

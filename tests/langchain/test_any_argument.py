@@ -404,7 +404,7 @@ async def test_what_is_certain_to_fail_is_not_embedded_first(sort, tmp_path):
     with ElanusVectorStore(function, uri=":memory:") as other:
         texts = ["a"] * 200
         for wrong in (
-            {"texts": [*texts, "\ud800"]},
+            {"texts": [*texts, 7]},
             {"texts": texts, "metadatas": [{}] * 199 + [{"a": {1}}]},
             {"texts": texts, "ids": ["a"] * 199 + [5]},
         ):

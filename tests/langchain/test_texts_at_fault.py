@@ -23,13 +23,13 @@ from langchain_elanus import (
 
 
 class Picky:
-    """Fails with blank texts, as a provider would: all of the request, but naming the text."""
+    """Fails with some texts, as a provider would: all of the request, but naming the text."""
 
     dim, name = 2, "picky"
 
     def encode_documents(self, texts):
         for i, text in enumerate(texts):
-            if not text.strip():
+            if text == "!":
                 raise EmbeddingError("refused {texts}; it was {text}", range(len(texts)), fault=i)
         return np.ones((len(texts), 2), np.float32)
 
@@ -50,7 +50,7 @@ class AsynchronouslyPicky(Picky):
 async def test_the_text_is_named_whatever_batches_there_are(make_store, sort, batch_size):
     store = make_store(sort())
     texts = [f"text {i}" for i in range(300)]
-    texts[271] = " "
+    texts[271] = "!"
     documents = [Document(text) for text in texts]
     for add in (
         lambda: asyncio.to_thread(store.add_texts, texts, batch_size=batch_size),
@@ -61,6 +61,52 @@ async def test_the_text_is_named_whatever_batches_there_are(make_store, sort, ba
         with pytest.raises(EmbeddingError, match=r"it was texts\[271\]$") as caught:
             await add()
         assert caught.value.place == 271
+
+
+async def added(store, call, texts, ids):
+    if call == "add_texts":
+        return await asyncio.to_thread(store.add_texts, texts, ids=ids)
+    return await store.aadd_texts(texts, ids=ids)
+
+
+class Halfway(AsynchronouslyPicky):
+    """Has made the vectors of the texts before the one that it fails at."""
+
+    def encode_documents(self, texts):
+        try:
+            return super().encode_documents(texts)
+        except EmbeddingError as error:
+            error.made = np.ones((error.place, 2), np.float32) if error.place else None
+            raise
+
+
+@pytest.mark.parametrize("bad", [0, 5, 130])
+async def test_what_was_embedded_before_an_error_is_kept_and_the_id_named(make_store, bad):
+    texts = [f"text {i}" for i in range(150)]
+    texts[bad] = "!"
+    ids = [f"id{i:03}" for i in range(150)]
+    for call in ("add_texts", "aadd_texts"):
+        store = make_store(Halfway())
+        with pytest.raises(EmbeddingError, match=f"the id of texts\\[{bad}\\] is 'id{bad:03}'"):
+            await added(store, call, texts, ids)
+        assert [document.id for document in store.store] == ids[:bad]
+
+
+@pytest.mark.parametrize("sort", [Picky, AsynchronouslyPicky])
+async def test_a_function_never_sees_blank_texts_or_surrogates(make_store, sort):
+    function, seen = sort(), []
+    function.encode_documents = lambda texts: seen.extend(texts) or np.ones((len(texts), 2))
+    store = make_store(function)
+    texts = ["one", "", "two \ud83d"]
+    for call in ("add_texts", "aadd_texts"):
+        seen.clear()
+        with pytest.warns(UserWarning, match=r"texts\[2\] held surrogates"):
+            await added(store, call, texts, ["a", "b", "c"])
+        assert seen == ["one", "two \ufffd"]
+        found = store.store.get(["a", "b", "c"], with_vectors=True)
+        assert [(d.text, d.vector.tolist()) for d in found] == [
+            ("one", [1, 1]), ("", [0, 0]), ("two \ufffd", [1, 1]),
+        ]  # fmt: skip
 
 
 ODD = [[1.0, True], [True, False], [np.True_, 1.0], ["1", "2"], [1.0, None], [1.0, [2.0]]]

@@ -1,7 +1,8 @@
 """From what a caller gives as an argument to a plain value of Python, for every distribution.
 
 Each takes the name of an argument and its value, and raises ``ParamError`` with both; what is to be
-stored (``checked_vectors``) raises ``DataNotMatchException``.
+stored (``checked_vectors``) raises ``DataNotMatchException``. ``warn`` is for what is taken all the
+same, with a change.
 """
 
 from elanus.schema import (
@@ -16,7 +17,9 @@ from elanus.schema import (
     names,
     number,
     refuse,
+    repaired_texts,
     text,
+    warn,
     whole,
 )
 
@@ -32,6 +35,8 @@ __all__ = [
     "names",
     "number",
     "refuse",
+    "repaired_texts",
     "text",
+    "warn",
     "whole",
 ]

@@ -47,6 +47,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from enum import IntEnum
+from typing import Any
 
 from elanus._shown import cut as cut
 from elanus._shown import encodable
@@ -196,9 +197,12 @@ class EmbeddingError(ElanusError):
 
     Attributes:
         texts: the list that its places count in, where somebody between has kept it; else None.
+        made: vectors of the first texts of the list given, as far as the function had come when it
+            failed: a matrix of float32, or None. Whoever keeps them need not pay for them again.
     """
 
     texts: Sequence[str] | None = None
+    made: Any = None
 
     def __init__(
         self,
@@ -230,6 +234,23 @@ class EmbeddingError(ElanusError):
         self._fault = self._places.index(place)
         self._template += note
         self._say(self._places)
+
+    def name_ids(self, ids: Sequence[str | None]) -> None:
+        """Say by their ids, too, which texts it is about.
+
+        Args:
+            ids: of all texts of the caller's list; None where one has none.
+        """
+        if self.place is not None:
+            named = ids[self.place]
+            note = f"; the id of {{text}} is {quoted(named)}"
+        else:
+            known = [ids[place] for place in self._places if ids[place] is not None]
+            named = known[0] if known else None
+            note = f"; their ids: {listed(map(str, known), 3)}"
+        if named is not None:
+            self._template += note
+            self._say(self._places)
 
     def _say(self, places: tuple[int, ...]) -> None:
         self._places = places

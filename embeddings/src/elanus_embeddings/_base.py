@@ -47,15 +47,15 @@ class BaseEmbeddingFunction(ABC, Generic[Encoded]):
         """Encode texts that will be searched.
 
         Args:
-            texts: any number of them; the empty string is a text too.
+            texts: any number of them; the empty string is a text too. Surrogates, which UTF-8
+                cannot express, are joined or replaced by U+FFFD, with a warning.
             progress: show a progress bar on standard error.
 
         Returns:
             One row a text, in order.
 
         Raises:
-            ParamError: ``texts`` is not a list, or an item is not a string, or is one that UTF-8
-                cannot express.
+            ParamError: ``texts`` is not a list, or an item is not a string.
         """
         return self._encode(checked_texts(texts), "document", progress=flag("progress", progress))
 

@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from types import TracebackType
 from typing import Any
 
@@ -51,6 +52,10 @@ class _Batch:
     texts: list[str]
     places: list[int]
 
+    def first(self, count: int) -> _Batch:
+        """The first texts of it."""
+        return _Batch(self.keys[:count], self.texts[:count], self.places[:count])
+
 
 @dataclass(frozen=True, slots=True)
 class _Job:
@@ -78,6 +83,11 @@ class _Job:
                 [text for _, (text, _) in part],
                 [place for _, (_, place) in part],
             )
+
+    def beginning(self) -> Dense | None:
+        """The vectors of the first texts, up to one that has none; None if there are none."""
+        known = [self.found[key] for key in takewhile(self.found.__contains__, self.keys)]
+        return np.array(known, dtype=np.float32) if known else None
 
 
 class CachedEmbeddingFunction(BaseEmbeddingFunction[Dense]):
@@ -186,7 +196,10 @@ class CachedEmbeddingFunction(BaseEmbeddingFunction[Dense]):
             try:
                 answer = yield step_of(self._inner, call, batch.texts)
             except EmbeddingError as error:
+                if error.made is not None:
+                    yield step(self._keep, None, job, batch.first(len(error.made)), error.made)
                 error.renumber(batch.places)
+                error.made = job.beginning()
                 raise
             yield step(self._keep, None, job, batch, answer)
             bar.add(len(batch.texts))

@@ -13,7 +13,7 @@ from elanus.errors import ParamError, cut, quoted
 from elanus_embeddings._contract import RerankResult
 from elanus_embeddings._extras import load_package, model_identity
 from elanus_embeddings._sentence_transformer import EXTRA, load_transformer
-from elanus_embeddings._texts import checked_text, checked_texts, positive
+from elanus_embeddings._texts import checked_query, checked_texts, positive
 
 
 class CrossEncoderRerankFunction:
@@ -76,7 +76,7 @@ class CrossEncoderRerankFunction:
         Raises:
             ParamError: an argument is of another type, or ``top_k`` below 1.
         """
-        checked_text(query, "query")
+        query = checked_query(query)
         texts = checked_texts(documents, "documents")
         most = positive("top_k", top_k)
         scores = self._scores(query, texts) if texts else np.zeros(0)

@@ -12,6 +12,7 @@ from tokenizers import Tokenizer
 from elanus.progress import ProgressBar
 from elanus_embeddings._base import BaseEmbeddingFunction, Kind
 from elanus_embeddings._bert import Bert, FloatArray
+from elanus_embeddings._cores import spread, thread_count
 from elanus_embeddings._weights import MODEL_NAME, read_model_files
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ _MAX_TOKENS = 256
 
 # Tokens of one forward pass. From 256 to 8192 the speed differs by less than a tenth, with its
 # best about here; memory grows with it.
-_BATCH_TOKENS = 1024
+_MOST_TOKENS = 1024
+_FEWEST_TOKENS = 256
 
 
 class MiniLMEmbeddingFunction(BaseEmbeddingFunction[FloatArray]):
@@ -86,18 +88,26 @@ class MiniLMEmbeddingFunction(BaseEmbeddingFunction[FloatArray]):
         tokens = [np.array(self._tokenizer.encode(t).ids, dtype=np.int64) for t in texts]
         vectors = np.empty((len(tokens), self.dim), dtype=np.float32)
         bar = ProgressBar(len(tokens), "texts", shown=progress)
-        for batch in _batches([len(ids) for ids in tokens]):
-            vectors[batch] = self._bert.encode([tokens[i] for i in batch])
-            bar.add(len(batch))
+        lengths = [len(ids) for ids in tokens]
+        batches = list(_batches(lengths, _batch_tokens(sum(lengths))))
+        work = [[tokens[i] for i in batch] for batch in batches]
+        for place, found in spread(self._bert.encode, work):
+            vectors[batches[place]] = found
+            bar.add(len(found))
         return vectors
 
 
-def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Indices by ascending length, in batches of at most ``_BATCH_TOKENS`` tokens."""
+def _batch_tokens(total: int) -> int:
+    """Tokens of one forward pass: few enough that every core has some."""
+    return max(_FEWEST_TOKENS, min(_MOST_TOKENS, -(-total // thread_count())))
+
+
+def _batches(lengths: Sequence[int], most: int) -> Iterator[list[int]]:
+    """Indices by ascending length, in batches of at most ``most`` tokens, or of one text."""
     batch: list[int] = []
     size = 0
     for i in sorted(range(len(lengths)), key=lengths.__getitem__):
-        if size + lengths[i] > _BATCH_TOKENS:
+        if batch and size + lengths[i] > most:
             yield batch
             batch, size = [], 0
         batch.append(i)

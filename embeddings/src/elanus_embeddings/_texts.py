@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from elanus.arguments import repaired_texts
 from elanus.errors import ParamError, cut, quoted, shown
 
 # Of a longer text a message says how long it is.
@@ -12,22 +13,36 @@ _LONG = 80
 
 
 def checked_texts(texts: Any, name: str = "texts") -> list[str]:
-    """Texts as a list.
+    """Texts as a list; with a warning where UTF-8 cannot express one, which no tokenizer takes.
 
     Args:
         texts: what the caller gave.
         name: what the argument is called, for messages.
 
     Raises:
-        ParamError: it is not a list, or an item is not a string, or is one that UTF-8 cannot
-            express (no tokenizer takes that).
+        ParamError: it is not a list, or an item is not a string.
     """
     # A bare string is a sequence of strings, and would be encoded letter by letter.
     if isinstance(texts, (str, bytes)) or not isinstance(texts, Sequence):
         raise ParamError(f"{name} must be a list of strings, not {cut(type(texts).__name__)}")
     for i, text in enumerate(texts):
-        checked_text(text, f"{name}[{i}]")
-    return list(texts)
+        _check_string(text, f"{name}[{i}]")
+    return repaired_texts(name, list(texts))
+
+
+def checked_query(query: Any) -> str:
+    """The query of a reranker; likewise.
+
+    Raises:
+        ParamError: it is not a string.
+    """
+    _check_string(query, "query")
+    return str(checked_texts([query], "query")[0])
+
+
+def is_blank(text: str) -> bool:
+    """Whether a text says nothing: a provider would refuse it, and all that is sent with it."""
+    return not text.strip()
 
 
 def checked_text(text: Any, name: str) -> str:
@@ -36,8 +51,7 @@ def checked_text(text: Any, name: str) -> str:
     Raises:
         ParamError: it is not a string, or is one that UTF-8 cannot express.
     """
-    if not isinstance(text, str):
-        raise ParamError(f"{name} must be a string, not {cut(type(text).__name__)}")
+    _check_string(text, name)
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -45,7 +59,12 @@ def checked_text(text: Any, name: str) -> str:
             f"{name} cannot be encoded as UTF-8: it holds half of a surrogate pair; "
             "replace it, for instance by text.encode(errors='replace').decode()"
         ) from error
-    return text
+    return str.__str__(text)
+
+
+def _check_string(text: Any, name: str) -> None:
+    if not isinstance(text, str):
+        raise ParamError(f"{name} must be a string, not {cut(type(text).__name__)}")
 
 
 def excerpt(text: str) -> str:

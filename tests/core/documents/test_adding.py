@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from elanus import Document, DocumentStore
 from elanus.errors import (
@@ -14,6 +17,7 @@ from elanus.errors import (
     DataNotMatchException,
     ParamError,
 )
+from elanus.schema import repaired
 
 BATCH = 128  # documents embedded and committed at once
 
@@ -122,7 +126,6 @@ def test_the_callers_metadata_is_neither_changed_nor_kept(store):
             r"document 1, text: must be a string; got 5 \(int\)",
         ),
         ({"texts": ["a", None]}, DataNotMatchException, "document 1, text"),
-        ({"texts": ["a\ud800"]}, DataNotMatchException, "document 0, text: .*surrogates"),
         ({"texts": ["a"], "ids": [7]}, DataNotMatchException, "document 0, id"),
         ({"texts": ["a"], "ids": ["x" * 70_000]}, DataNotMatchException, "document 0, id: .*bytes"),
         ({"texts": ["a"], "metadatas": [["k"]]}, DataNotMatchException, "metadata: must be a dict"),
@@ -205,6 +208,45 @@ def test_an_interrupted_add_keeps_the_batches_before_it_and_no_part_of_one(
     # Adding all of them again completes the store.
     store.add(texts_of(3 * BATCH), ids=names_of(3 * BATCH))
     assert [d.id for d in store] == names_of(3 * BATCH)
+
+
+def test_surrogates_in_texts_are_joined_or_replaced_with_one_warning(store, embedding):
+    seen = []
+    encode = embedding.encode_documents
+    embedding.encode_documents = lambda texts: seen.extend(texts) or encode(texts)
+    texts = ["fine", "\ud83d\ude00", "a\ud800b", "\udfff\ud800"]
+    with pytest.warns(UserWarning, match=r"texts\[1\] and 2 more held surrogates") as caught:
+        store.add(texts, ids=["a", "b", "c", "d"])
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+    expected = ["fine", "\U0001f600", "a\ufffdb", "\ufffd\ufffd"]
+    assert seen == expected
+    assert [d.text for d in store] == expected
+    with pytest.warns(UserWarning, match=r"texts\[0\] held surrogates"):
+        store.check_add(["\ud800"])
+
+
+@given(st.text(st.sampled_from("a\ud83d\ude00\udfff\ud800é\U0001f600"), max_size=8))
+def test_a_repaired_text_is_what_pairs_and_halves_say(text):
+    pair = re.compile("[\ud800-\udbff][\udc00-\udfff]")
+    joined = pair.sub(lambda m: m[0].encode("utf-16", "surrogatepass").decode("utf-16"), text)
+    assert repaired(text) == re.sub("[\ud800-\udfff]", "\ufffd", joined)
+
+
+def test_a_function_never_sees_blank_texts(store, embedding):
+    seen = []
+    encode = embedding.encode_documents
+    embedding.encode_documents = lambda texts: seen.extend(texts) or encode(texts)
+    texts = ["", "kite", "\n", " \u2003", "owl"]
+    store.add(texts, [{"n": i} for i in range(5)], ids=list("abcde"))
+    assert seen == ["kite", "owl"]
+    vectors = [d.vector for d in store.get(list("abcde"), with_vectors=True)]
+    np.testing.assert_array_equal(vectors[1::3], encode(["kite", "owl"]))
+    assert not np.any([vectors[0], vectors[2], vectors[3]])
+    assert [d.id for d in store.get(filter="n in [0, 2, 3]")] == ["a", "c", "d"]
+    store.add(["", " "], ids=["a", "f"])
+    assert embedding.document_calls == 2
+    assert len(store) == 6
 
 
 def test_given_vectors_are_written_all_or_none(store, embedding):

@@ -59,11 +59,17 @@ def test_no_texts_send_nothing(make, server, encode, texts):
     assert server.seen == []
 
 
-@pytest.mark.parametrize("texts", ["abc", None, [1], ["a", None], ["\ud800"]])
+@pytest.mark.parametrize("texts", ["abc", None, [1], ["a", None]])
 def test_what_is_no_list_of_texts_is_refused_before_anything_is_sent(make, server, encode, texts):
     with pytest.raises(ParamError, match="texts"):
         encode(make("openai"), texts)
     assert server.seen == []
+
+
+def test_surrogates_are_joined_or_replaced_before_texts_are_sent(make, server, encode):
+    with pytest.warns(UserWarning, match=r"texts\[1\] and 1 more held surrogates"):
+        encode(make("openai"), ["a", "\ud83d\ude00 b", "\ud800 c"])
+    assert server.seen[0].body["input"] == ["a", "\U0001f600 b", "\ufffd c"]
 
 
 def test_progress_counts_the_texts_on_standard_error(make, encode, capsys):

@@ -74,7 +74,7 @@ def test_cohere_can_leave_the_texts_out(make, rerank):
 
 @pytest.mark.parametrize(
     "args",
-    [(5, ["a"]), ("q", "abc"), ("q", [1]), ("q", ["a"], 0), ("q", ["a"], 1.5), ("\udc00", ["a"])],
+    [(5, ["a"]), ("q", "abc"), ("q", [1]), ("q", ["a"], 0), ("q", ["a"], 1.5)],
 )
 def test_wrong_arguments_are_refused_before_anything_is_sent(make, server, rerank, args):
     with pytest.raises(ParamError):

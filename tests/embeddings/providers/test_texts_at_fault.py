@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from elanus import DocumentStore
-from elanus.errors import EmbeddingError
+from elanus.errors import EmbeddingError, ParamError
 from elanus_embeddings import CachedEmbeddingFunction, EmbeddingRequestError
 
-BAD = {"blank": "", "too long": "word " * 20_000}
+BAD = {"empty": "!", "too long": "word " * 20_000}
 LIMIT = 5000
 
 
@@ -21,7 +21,7 @@ def picky(server, reply, status=400, words="'$.input' is invalid"):
 
     def refuse(self, body):
         texts = body.get("input") or body.get("texts") or body.get("documents")
-        if any(not text.strip() or len(text) > LIMIT for text in texts):
+        if any(not text.strip(" !") or len(text) > LIMIT for text in texts):
             return reply(status, {"error": {"message": words}})
         return usual(self, body)
 
@@ -37,7 +37,7 @@ def many(count, **at):
 
 @pytest.mark.parametrize("kind", ["openai", "cohere", "voyage", "jina"])
 @pytest.mark.parametrize("status", [400, 413, 422])
-@pytest.mark.parametrize(("what", "place"), [("blank", 0), ("blank", 57), ("too long", 69)])
+@pytest.mark.parametrize(("what", "place"), [("empty", 0), ("empty", 57), ("too long", 69)])
 def test_the_text_is_named_in_a_batch(make, server, encode, reply, kind, status, what, place):
     picky(server, reply, status)
     texts = many(70)
@@ -53,8 +53,8 @@ def test_the_text_is_named_in_a_batch(make, server, encode, reply, kind, status,
 
 def test_the_place_counts_over_all_batches(make, server, encode, reply):
     picky(server, reply)
-    with pytest.raises(EmbeddingRequestError, match=r"to texts\[14:21\].*; texts\[17\] is ' '"):
-        encode(make("openai", batch_size=7), many(40, _17=" ", _30=""))
+    with pytest.raises(EmbeddingRequestError, match=r"to texts\[14:21\].*; texts\[17\] is '!'"):
+        encode(make("openai", batch_size=7), many(40, _17="!", _30="!"))
 
 
 def test_what_is_refused_for_every_text_is_said_of_all_after_one_more_request(
@@ -79,15 +79,15 @@ def test_a_refusal_of_the_whole_that_no_text_shares_blames_none(make, server, en
 def test_texts_that_are_one_request_by_nature_are_not_taken_apart(make, server, encode, reply):
     picky(server, reply)
     with pytest.raises(EmbeddingRequestError, match=r"texts\[0:9\]"):
-        encode(make("jina", late_chunking=True), many(9, _4=""))
+        encode(make("jina", late_chunking=True), many(9, _4="!"))
     assert len(server.seen) == 1
 
 
 @pytest.mark.parametrize("kind", ["cohere-rerank", "voyage-rerank", "jina-rerank"])
 def test_a_reranker_names_the_document(make, server, rerank, reply, kind):
     picky(server, reply)
-    with pytest.raises(EmbeddingRequestError, match=r"; documents\[31\] is ''") as caught:
-        rerank(make(kind), "a query", many(40, _31=""))
+    with pytest.raises(EmbeddingRequestError, match=r"; documents\[31\] is '!'") as caught:
+        rerank(make(kind), "a query", many(40, _31="!"))
     assert caught.value.place == 31
 
 
@@ -157,27 +157,27 @@ def test_a_store_names_the_place_in_the_list_that_it_was_given(
         function = CachedEmbeddingFunction(function, tmp_path / "cache.db", batch_size=30)
         # What is known already is not sent: places in what is sent are others than the caller's.
         function.encode_documents([f"text {i}" for i in range(0, 300, 3)])
-    texts = [*many(300, _250=""), "text 1"]
+    texts = [*many(300, _250="!"), "text 1"]
     with DocumentStore(tmp_path / "kb.db", embedding=function) as store:
         for add in (store.add, lambda given: asyncio.run(store.aadd(given))):
-            with pytest.raises(EmbeddingError, match=r"; texts\[250\] is ''") as caught:
+            with pytest.raises(EmbeddingError, match=r"; texts\[250\] is '!'") as caught:
                 add(texts)
             assert caught.value.place == 250
         assert store.verify() == []
     if cached:
-        with pytest.raises(EmbeddingError, match=r"; texts\[301\] is ''"):
-            asyncio.run(function.aencode_documents([*many(300), "text 1", ""]))
+        with pytest.raises(EmbeddingError, match=r"; texts\[301\] is '!'"):
+            asyncio.run(function.aencode_documents([*many(300), "text 1", "!"]))
         function.close()
 
 
 def test_the_error_can_be_pickled(make, server, encode, reply):
     picky(server, reply)
     with pytest.raises(EmbeddingRequestError) as caught:
-        encode(make("openai"), many(5, _3=""))
+        encode(make("openai"), many(5, _3="!"))
     again = pickle.loads(pickle.dumps(caught.value))  # noqa: S301 - our own bytes
     assert (str(again), again.place, again.status) == (str(caught.value), 3, 400)
     again.renumber(range(100, 105))
-    assert "texts[103] is ''" in str(again)
+    assert "texts[103] is '!'" in str(again)
 
 
 def test_a_good_answer_with_only_zeros_and_ones_is_taken(make, server, encode, reply):
@@ -185,3 +185,92 @@ def test_a_good_answer_with_only_zeros_and_ones_is_taken(make, server, encode, r
     data = [{"index": i, "embedding": row} for i, row in enumerate(rows)]
     server.script.append(reply(200, {"data": data}))
     np.testing.assert_array_equal(encode(make("openai"), ["a", "b"]), np.float32(rows))
+
+
+# --- blank texts, and what was embedded before ---------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["openai", "cohere", "voyage", "jina"])
+def test_blank_texts_are_never_sent_and_have_the_vector_zero(make, server, encode, kind):
+    texts = ["", "one", " \n\t", "two", "\u3000"]
+    vectors = encode(make(kind), texts)
+    assert vectors.dtype == np.float32
+    assert not vectors[[0, 2, 4]].any()
+    np.testing.assert_array_equal(vectors[[1, 3]], encode(make(kind), ["one", "two"]))
+    for seen in server.seen:
+        assert (seen.body.get("input") or seen.body["texts"]) == ["one", "two"]
+
+
+def test_blank_texts_alone_send_nothing_where_the_dimension_is_known(make, server, encode):
+    np.testing.assert_array_equal(encode(make("openai", dim=8), ["", " "]), np.zeros((2, 8)))
+    with pytest.raises(ParamError, match=r"dimension of .* is not known yet: .* probe\(\)"):
+        encode(make("openai"), ["", " "])
+    assert server.seen == []
+
+
+def test_places_count_blank_texts_too(make, server, encode, reply):
+    picky(server, reply)
+    with pytest.raises(EmbeddingRequestError, match=r"; texts\[6\] is '!'") as caught:
+        encode(make("openai", batch_size=2), ["", "a", " ", "b", "c", "", "!", "d"])
+    assert caught.value.place == 6
+    # Two were answered before: with the blank ones between, that is the first four.
+    expected = encode(make("openai"), ["", "a", " ", "b"])
+    np.testing.assert_array_equal(caught.value.made, expected)
+
+
+def test_an_error_at_the_first_request_has_made_nothing(make, server, encode, reply):
+    picky(server, reply)
+    with pytest.raises(EmbeddingRequestError) as caught:
+        encode(make("openai"), ["", "a", "!"])
+    assert caught.value.made is None
+
+
+def test_blank_texts_count_in_the_bar(make, encode, capsys):
+    encode(make("openai"), ["a", "", "b"], progress=True)
+    assert "3 of 3 texts\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_a_store_keeps_what_was_embedded_before_an_error_and_names_the_id(
+    make, server, reply, tmp_path, cached
+):
+    picky(server, reply)
+    plain = make("openai", dim=8, batch_size=10)
+    function = CachedEmbeddingFunction(plain, tmp_path / "cache.db") if cached else plain
+    texts = many(200, _7=" ", _171="!")
+    ids = [f"id {i}" for i in range(200)]
+    for add in (
+        lambda store: store.add(texts, ids=ids),
+        lambda store: asyncio.run(store.aadd(texts, ids=ids)),
+    ):
+        with DocumentStore(":memory:", embedding=function) as store:
+            with pytest.raises(EmbeddingError, match=r"the id of texts\[171\] is 'id 171'$"):
+                add(store)
+            # Of the second 128 the first four requests were answered: one more was cut by the "!".
+            assert store.count() == 168
+            found = store.get(ids[:168], with_vectors=True)
+            expected = plain.encode_documents(texts[:168])
+            np.testing.assert_array_equal([d.vector for d in found], expected)
+            assert store.verify() == []
+    if cached:
+        function.close()
+
+
+def test_an_error_that_no_text_is_to_blame_for_names_some_ids(make, server, reply):
+    server.script.append(reply(401, {"error": "no"}))
+    with DocumentStore(":memory:", embedding=make("openai", dim=8)) as store:
+        with pytest.raises(EmbeddingError, match=r"texts\[0:5\].*; their ids: a, b, c, …$"):
+            store.add(many(5), ids=["a", "b", "c", "d", "e"])
+        server.script.append(reply(401, {"error": "no"}))
+        with pytest.raises(EmbeddingError, match=r"texts\[0:5\](?!.*their ids)"):
+            store.add(many(5))
+
+
+def test_blank_documents_are_found_by_their_metadata(make, server):
+    with DocumentStore(":memory:", embedding=make("openai", dim=8)) as store:
+        store.add(["", "ice", "  "], [{"n": i} for i in range(3)], ["a", "b", "c"])
+        assert {h.id for h in store.search("ice", mode="dense", filter="n != 1")} == {"a", "c"}
+        assert [d.text for d in store.get(filter="n >= 0")] == ["", "ice", "  "]
+        assert not store.get("c", with_vectors=True)[0].vector.any()
+        assert store.verify() == []
+    assert [seen.body["input"] for seen in server.seen] == [["ice"], ["ice"]]

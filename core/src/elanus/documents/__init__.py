@@ -1,18 +1,27 @@
 """Text in, ranked documents out. Stands on what the client offers, and on nothing below it."""
 
+from elanus.documents._embed import LongTextWarning
 from elanus.documents._highlight import Fragment
 from elanus.documents._overview import StoreStats
 from elanus.documents._store import DocumentStore
 from elanus.documents._sync import SyncReport
-from elanus.documents._values import Document, EmbeddingFunction, Mode, RankedDocument
+from elanus.documents._values import (
+    Document,
+    EmbeddingFunction,
+    Mode,
+    RankedDocument,
+    SplittingEmbeddingFunction,
+)
 
 __all__ = [
     "Document",
     "DocumentStore",
     "EmbeddingFunction",
     "Fragment",
+    "LongTextWarning",
     "Mode",
     "RankedDocument",
+    "SplittingEmbeddingFunction",
     "StoreStats",
     "SyncReport",
 ]

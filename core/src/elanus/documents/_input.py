@@ -15,6 +15,7 @@ from elanus.schema import (
     Rejected,
     members,
     refuse,
+    repaired_texts,
     text,
     to_json,
     to_text,
@@ -44,7 +45,7 @@ def checked_documents(
     metadatas: Sequence[Mapping[str, Any] | None] | None,
     ids: Ids,
 ) -> list[NewDocument]:
-    """Documents from parallel lists.
+    """Documents from parallel lists; surrogates in texts are replaced, with a warning.
 
     Raises:
         ParamError: if one is no list, or they differ in length.
@@ -55,7 +56,7 @@ def checked_documents(
             replace(d, id=content_id(d.text, d.metadata))
             for d in checked_documents(texts, metadatas, None)
         ]
-    columns = [_as_list("texts", texts)]
+    columns = [repaired_texts("texts", _as_list("texts", texts))]
     for name, other in (("metadatas", metadatas), ("ids", ids)):
         columns.append([None] * len(columns[0]) if other is None else _as_list(name, other))
         if len(columns[-1]) != len(columns[0]):

@@ -25,6 +25,7 @@ from elanus.documents._collection import (
     open_client,
     open_collection,
 )
+from elanus.documents._embed import Embedder
 from elanus.documents._highlight import Fragment, fragments
 from elanus.documents._input import (
     Ids,
@@ -51,10 +52,18 @@ from elanus.errors import ElanusError, EmbeddingError, ParamError, quoted, shown
 from elanus.notebook import described
 from elanus.progress import ProgressBar
 from elanus.query import mmr
-from elanus.schema import checked_vectors, computed_once, flag, number, refuse, text, whole
+from elanus.schema import (
+    checked_vectors,
+    computed_once,
+    flag,
+    number,
+    refuse,
+    repaired,
+    text,
+    whole,
+)
 from elanus.text import Analyzer, build_analyzer
 
-_EMBEDDED_AT_ONCE = 128
 _READ_AT_ONCE = 1000
 
 
@@ -116,6 +125,7 @@ class DocumentStore(HasWorker):
             raise ParamError(
                 f"dim={dim}, but embedding {quoted(embedding.name)} has {embedding.dim}"
             )
+        self._embedder = None if embedding is None else Embedder(embedding, embedding.dim)
         self._client = open_client(uri, client, options)
         self._owns_client = client is None
         self._embedding = embedding
@@ -204,8 +214,13 @@ class DocumentStore(HasWorker):
         are embedded, so that an interrupted call loses no vector that was computed; with
         ``vectors``, or without an embedding, all are committed at once or none.
 
+        A blank text is not embedded, and has the vector zero. One that is longer than the model
+        reads is embedded by its parts, if the function splits it, and has the mean of their
+        vectors; the first call with such texts warns (``LongTextWarning``).
+
         Args:
-            texts: one text a document.
+            texts: one text a document. Surrogates, which no file can hold, are joined or replaced
+                by U+FFFD, with a warning.
             metadatas: JSON values under string keys, one dict a document.
             ids: one string a document; None makes one. ``"content"`` makes all of them from text
                 and metadata, so that a document added twice is one; it is not embedded again.
@@ -217,7 +232,7 @@ class DocumentStore(HasWorker):
 
         Raises:
             DataNotMatchException: naming the document and the rule broken; nothing is written.
-            EmbeddingError: naming the text, if the embedding function fails with one.
+            EmbeddingError: naming the text and its id, if the embedding function fails with one.
             ParamError: if an argument is of another type.
         """
         progress = flag("progress", progress)
@@ -235,7 +250,11 @@ class DocumentStore(HasWorker):
         if must_embed and is_by_content(ids):
             rows = without_stored(self._client, self._collection, rows)
         if rows and must_embed:
-            self._add_embedding(rows, progress=progress)
+            try:
+                self._add_embedding(rows, progress=progress)
+            except EmbeddingError as error:
+                error.name_ids([d.id for d in documents])
+                raise
         else:
             self._add_at_once(rows, vectors)
         return made
@@ -261,38 +280,25 @@ class DocumentStore(HasWorker):
             self._client.check_readable(self._collection)  # it may have been dropped
         return documents
 
-    def _add_at_once(
-        self, rows: list[dict[str, Any]], vectors: Any, source: str = "vectors"
-    ) -> None:
-        self._enter_vectors(rows, vectors, source)
+    def _add_at_once(self, rows: list[dict[str, Any]], vectors: Any) -> None:
+        self._enter_vectors(rows, vectors)
         self._client.upsert(self._collection, rows)
 
-    def _enter_vectors(
-        self, rows: Sequence[dict[str, Any]], vectors: Any, source: str = "vectors"
-    ) -> None:
-        if vectors is not None or source != "vectors":
+    def _enter_vectors(self, rows: Sequence[dict[str, Any]], vectors: Any) -> None:
+        if vectors is not None:
             if self._layout.dim is None:
                 raise lacks_vectors(self)
-            matrix = checked_vectors(source, vectors, len(rows), self._layout.dim)
+            matrix = checked_vectors("vectors", vectors, len(rows), self._layout.dim)
             for row, vector in zip(rows, matrix, strict=True):
                 row[VECTOR] = vector
 
     def _add_embedding(self, rows: list[dict[str, Any]], *, progress: bool) -> None:
-        embedding = self._embedding
-        if embedding is None:
+        if self._embedder is None:
             raise lacks_model(self, self._layout)
         bar = ProgressBar(len(rows), "documents", shown=progress, timed=True)
-        for start in range(0, len(rows), _EMBEDDED_AT_ONCE):
-            part = rows[start : start + _EMBEDDED_AT_ONCE]
-            places = range(start, start + len(part))
-            try:
-                vectors = embedding.encode_documents([row[TEXT] for row in part])
-            except EmbeddingError as error:
-                error.renumber(places)
-                raise
-            source = f"{embedding.name}.encode_documents(texts[{start}:{places.stop}])"
-            self._add_at_once(part, vectors, source)
-            bar.add(len(part))
+        for part, vectors in self._embedder.batches([row[TEXT] for row in rows]):
+            self._add_at_once(rows[part], vectors)
+            bar.add(len(vectors))
 
     def sync(
         self,
@@ -352,9 +358,9 @@ class DocumentStore(HasWorker):
         known = stored.vectors(first.keys())
         missing = {written: place for written, place in first.items() if written not in known}
         if missing:
-            if self._embedding is None:
+            if self._embedder is None:
                 raise lacks_model(self, self._layout)
-            known |= embedded(self._embedding, missing, progress=progress)
+            known |= embedded(self._embedder, missing, progress=progress)
         for row in rows:
             row[VECTOR] = known[row[TEXT]]
         return len(missing)
@@ -713,7 +719,7 @@ class DocumentStore(HasWorker):
         # Closed, or dropped: to be known before the query is paid for.
         self._client.check_readable(self._collection)
         # No model takes a lone surrogate, and a query is never refused for what it says.
-        found = embedding.encode_queries([query.encode(errors="replace").decode()])
+        found = embedding.encode_queries([repaired(query)])
         return checked_vectors(f"{embedding.name}.encode_queries", found, 1, dim)
 
     # --- asynchronous twins ----------------------------------------------------------------

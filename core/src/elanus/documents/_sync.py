@@ -15,17 +15,16 @@ import orjson
 
 from elanus.client import MilvusClient
 from elanus.documents._collection import FIELDS, ID, METADATA, TEXT, VECTOR
+from elanus.documents._embed import Embedder
 from elanus.documents._input import NewDocument, content_id
 from elanus.documents._scope import make_scope
-from elanus.documents._values import EmbeddingFunction
-from elanus.errors import DataNotMatchException, EmbeddingError, ParamError, quoted, shown
+from elanus.errors import DataNotMatchException, ParamError, quoted, shown
 from elanus.progress import ProgressBar
-from elanus.schema import checked_vectors, refuse, text
+from elanus.schema import refuse, text
 
 SOURCE, POSITION = "source", "position"
 
 _READ_AT_ONCE = 1000
-_EMBEDDED_AT_ONCE = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,30 +172,20 @@ class StoredSource:
         return found
 
 
-def embedded(
-    embedding: EmbeddingFunction, texts: Mapping[str, int], *, progress: bool
-) -> dict[str, Any]:
+def embedded(embedder: Embedder, texts: Mapping[str, int], *, progress: bool) -> dict[str, Any]:
     """The vectors of some texts.
 
     Args:
-        embedding: the embedding function.
+        embedder: has them embedded.
         texts: each with its place in the caller's list.
         progress: whether a bar is shown.
 
     Raises:
         EmbeddingError: naming the text in the caller's list.
     """
-    given, found = list(texts.items()), dict[str, Any]()
+    given, found = list(texts), dict[str, Any]()
     bar = ProgressBar(len(given), "documents", shown=progress, timed=True)
-    for start in range(0, len(given), _EMBEDDED_AT_ONCE):
-        part, places = zip(*given[start : start + _EMBEDDED_AT_ONCE], strict=True)
-        try:
-            vectors = embedding.encode_documents(list(part))
-        except EmbeddingError as error:
-            error.renumber(places)
-            raise
-        what = f"{embedding.name}.encode_documents of {len(part)} texts from texts[{places[0]}] on"
-        matrix = checked_vectors(what, vectors, len(part), embedding.dim)
-        found.update(zip(part, matrix, strict=True))
-        bar.add(len(part))
+    for part, vectors in embedder.batches(given, list(texts.values())):
+        found.update(zip(given[part], vectors, strict=True))
+        bar.add(len(vectors))
     return found

@@ -41,6 +41,36 @@ class EmbeddingFunction(Protocol):
         """Vectors (n, dim) of texts to search by."""
 
 
+LongTexts = Literal["parts", "cut"]
+LONG_TEXTS: tuple[LongTexts, ...] = ("parts", "cut")
+
+
+@runtime_checkable
+class SplittingEmbeddingFunction(EmbeddingFunction, Protocol):
+    """An embedding function that says how it would split a text longer than its model reads.
+
+    These two members are optional: a function without them is given every text as it is. With
+    them a ``DocumentStore`` embeds a long text by its parts, and keeps the mean of their vectors.
+    They change no vector of ``encode_documents``, and so not the ``name``: the mean lies among
+    the vectors of the same model, and the same queries find it.
+    """
+
+    @property
+    def long_texts(self) -> LongTexts | None:
+        """What becomes of long texts.
+
+        ``"parts"``: they are embedded by their parts. None: likewise, and the store warns once.
+        ``"cut"``: they are given to ``encode_documents`` as they are, which reads the beginning.
+        """
+
+    def split_documents(self, texts: list[str], /) -> list[list[str]]:
+        """The parts of each text, in order; the text itself, alone, if the model reads it whole.
+
+        Each part is short enough to be read whole. Parts that follow each other overlap, so that
+        what is said across a border is in one of them.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """A document as it was added.

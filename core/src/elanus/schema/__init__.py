@@ -14,8 +14,11 @@ from elanus.schema._arguments import (
     names_something,
     number,
     refuse,
+    repaired,
+    repaired_texts,
     seconds,
     text,
+    warn,
     whole,
 )
 from elanus.schema._batch import Batch, make_batch
@@ -153,10 +156,13 @@ __all__ = [
     "output_names",
     "plain_scalar",
     "refuse",
+    "repaired",
+    "repaired_texts",
     "seconds",
     "sparse_vector",
     "text",
     "to_json",
     "to_text",
+    "warn",
     "whole",
 ]

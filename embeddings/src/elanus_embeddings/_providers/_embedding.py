@@ -22,7 +22,7 @@ from elanus_embeddings._providers._flow import (
     search_fault,
 )
 from elanus_embeddings._providers._provider import checked_name
-from elanus_embeddings._texts import checked_texts, positive
+from elanus_embeddings._texts import checked_texts, is_blank, positive
 from elanus_embeddings._vectors import NotVectors, checked_rows
 
 if TYPE_CHECKING:
@@ -40,8 +40,9 @@ class HttpEmbeddingFunction(BaseEmbeddingFunction[Dense]):
 
     It can be used by many threads, in any event loop and after a fork: every call opens its own
     connections, and closes them. Nothing is sent before the first call, and nothing for no texts,
-    whose matrix has the shape (0, dim), or (0, 0) while the dimension is not known. If a provider
-    fails or refuses, ``EmbeddingRequestError`` is raised, and nothing returned.
+    whose matrix has the shape (0, dim), or (0, 0) while the dimension is not known. A blank text is
+    never sent, and has the vector zero. If a provider fails or refuses, ``EmbeddingRequestError``
+    is raised, with the vectors that were there before as its ``made``.
     """
 
     def __init__(
@@ -147,6 +148,22 @@ class HttpEmbeddingFunction(BaseEmbeddingFunction[Dense]):
 
     def _flow(self, texts: list[str], purpose: Purpose, *, progress: bool) -> HttpFlow[Dense]:
         bar = ProgressBar(len(texts), "texts", shown=progress)
+        places = [i for i, text in enumerate(texts) if not is_blank(text)]
+        if len(places) == len(texts):
+            return (yield from self._sent(texts, purpose, bar))
+        bar.add(len(texts) - len(places))
+        try:
+            found = yield from self._sent([texts[i] for i in places], purpose, bar)
+        except EmbeddingRequestError as error:
+            error.renumber(places)
+            if error.made is not None:
+                count = len(error.made)
+                error.made = _spaced(error.made, places[:count], places[count])
+            raise
+        # Where all are blank, nobody has said how long a vector is.
+        return _spaced(found if places else found.reshape(0, self.dim), places, len(texts))
+
+    def _sent(self, texts: list[str], purpose: Purpose, bar: ProgressBar) -> HttpFlow[Dense]:
         found: list[Dense] = []
 
         def make(places: range) -> Request:
@@ -157,11 +174,12 @@ class HttpEmbeddingFunction(BaseEmbeddingFunction[Dense]):
             request = make(range(part.start, part.stop))
             try:
                 answer = yield request
+                found.append(self._array(answer, request))
             except EmbeddingRequestError as error:
+                error.made = np.concatenate(found) if found else None
                 if self._divisible(purpose):
                     yield from search_fault(error, make, texts, works=bool(found))
                 raise
-            found.append(self._array(answer, request))
             bar.add(len(request.places))
         return np.concatenate(found) if found else np.empty((0, self._dim or 0), dtype=np.float32)
 
@@ -190,6 +208,13 @@ class HttpEmbeddingFunction(BaseEmbeddingFunction[Dense]):
         raise self._endpoint.failure(
             f"answered {answer.status} {reason}", request, fault=row, status=answer.status
         )
+
+
+def _spaced(vectors: Dense, places: list[int], count: int) -> Dense:
+    """A matrix of ``count`` vectors, those given at their places, and zero elsewhere."""
+    matrix = np.zeros((count, vectors.shape[1]), dtype=np.float32)
+    matrix[places] = vectors
+    return matrix
 
 
 def by_index(items: Any, count: int) -> list[Any]:

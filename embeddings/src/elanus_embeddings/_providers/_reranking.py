@@ -19,7 +19,7 @@ from elanus_embeddings._providers._flow import (
     search_fault,
 )
 from elanus_embeddings._providers._provider import checked_name
-from elanus_embeddings._texts import checked_text, checked_texts, positive
+from elanus_embeddings._texts import checked_query, checked_texts, positive
 
 if TYPE_CHECKING:
     from elanus_embeddings._providers._transport import Endpoint
@@ -81,7 +81,7 @@ class HttpRerankFunction:
     def _flow(
         self, query: str, documents: Sequence[str], top_k: int
     ) -> HttpFlow[list[RerankResult]]:
-        checked_text(query, "query")
+        query = checked_query(query)
         texts = checked_texts(documents, "documents")
         positive("top_k", top_k)
         # Providers count the query once for every document.

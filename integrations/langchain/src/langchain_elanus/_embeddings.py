@@ -185,6 +185,14 @@ def embeds_natively(function: EmbeddingFunction | None) -> bool:
     return hasattr(function, "aencode_documents") and hasattr(function, "aencode_queries")
 
 
+def reads_as_they_are(function: EmbeddingFunction, texts: list[str]) -> bool:
+    """Whether a function may be given texts without the store, which looks after odd ones.
+
+    Those are blank texts, and those that are longer than the model reads.
+    """
+    return not hasattr(function, "split_documents") and all(text.strip() for text in texts)
+
+
 def _is_function(value: Any) -> bool:
     """Whether a value has the members of an embedding function.
 

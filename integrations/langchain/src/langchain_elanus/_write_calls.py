@@ -11,9 +11,9 @@ from langchain_core.vectorstores import VectorStore
 
 from elanus import DocumentStore, ParamError
 from elanus.aio import Flow, arun, run, step, step_of
-from elanus.arguments import members, refuse, whole
+from elanus.arguments import members, refuse, repaired_texts, whole
 from elanus.errors import EmbeddingError, quoted
-from langchain_elanus._embeddings import embeds_natively
+from langchain_elanus._embeddings import embeds_natively, reads_as_they_are
 from langchain_elanus._options import check_names, checked_documents
 from langchain_elanus._results import as_document
 
@@ -92,12 +92,26 @@ class WriteCalls(VectorStore):
         if function is None or not embeds_natively(function):
             return await self._store.aadd(texts, metadatas, ids)
         await self._store.acheck_add(texts, metadatas, ids)
+        if not reads_as_they_are(function, texts):
+            return await self._store.aadd(texts, metadatas, ids)
         added: list[str] = []
         for part in _parts(_columns(texts, metadatas, ids), _EMBEDDED_AT_ONCE):
-            with _placed(len(added), len(part[0])):
-                vectors = await step_of(function, "encode_documents", part[0]).awaited()
+            try:
+                with _placed(len(added), len(part[0])):
+                    vectors = await step_of(function, "encode_documents", part[0]).awaited()
+            except EmbeddingError as error:
+                await self._keep(part, error)
+                error.name_ids([None] * len(texts) if ids is None else ids)
+                raise
             added += await self._store.aadd(*part, vectors=vectors)
         return added
+
+    async def _keep(self, columns: Columns, error: EmbeddingError) -> None:
+        """Add those documents of which the function had vectors when it failed."""
+        made, error.made = error.made, None
+        if made is not None:
+            first = next(_parts(columns, len(made)))
+            await self._store.aadd(*first, vectors=made)
 
     def add_documents(self, documents: Iterable[Document], **kwargs: Any) -> list[str]:
         """Embed documents and add them, as ``add_texts`` does; ``Document.id`` is kept.
@@ -207,9 +221,9 @@ def _check_given(embeddings: Any) -> None:
 
 
 def _columns(texts: Iterable[str], metadatas: Metadatas, ids: Ids) -> Columns:
-    """Texts, metadatas and ids as lists of one length."""
+    """Texts, metadatas and ids as lists of one length; surrogates in texts are replaced."""
     rule = "a list with one entry a document"
-    first = members("texts", rule, texts)
+    first = repaired_texts("texts", members("texts", rule, texts))
     columns: Columns = (
         first,
         [None] * len(first) if metadatas is None else members("metadatas", rule, metadatas),

@@ -1,0 +1,175 @@
+"""From the texts of documents to vectors: blank ones, and those that are longer than a model reads.
+
+An embedding function sees neither. A blank text has the vector zero. A long one is given to it in
+parts, if the function says which, and has the mean of their vectors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elanus.documents._values import LONG_TEXTS, EmbeddingFunction
+from elanus.errors import EmbeddingError, ParamError, quoted, shown
+from elanus.schema import checked_vectors, choice, warn
+
+Vectors = NDArray[np.float32]
+
+_AT_ONCE = 128
+# By how much the length of a vector of unit length may differ from 1: half precision, rounded.
+_UNIT_WITHIN = 1e-3
+
+
+class LongTextWarning(UserWarning):
+    """Texts were longer than the model reads at once, and were embedded by their parts."""
+
+
+class Embedder:
+    """Has the texts of documents embedded for one store, which it warns of long texts once.
+
+    Args:
+        embedding: the embedding function.
+        dim: components of its vectors.
+
+    Raises:
+        ParamError: if the function's ``long_texts`` is none of the known values.
+    """
+
+    def __init__(self, embedding: EmbeddingFunction, dim: int) -> None:
+        self._embedding = embedding
+        self._dim = dim
+        splits = callable(getattr(embedding, "split_documents", None))
+        asked = getattr(embedding, "long_texts", None) if splits else "cut"
+        name = f"embedding {quoted(embedding.name)}: long_texts"
+        self._long_texts = None if asked is None else choice(name, asked, LONG_TEXTS)
+
+    def batches(
+        self, texts: Sequence[str], places: Sequence[int] | None = None
+    ) -> Iterator[tuple[slice, Vectors]]:
+        """Embed texts, about 128 or as many parts at a time.
+
+        Args:
+            texts: any number of them.
+            places: where each is in the caller's list, for errors; where it is in ``texts`` if
+                they are left out.
+
+        Yields:
+            Which texts, and their vectors (n, dim); in order, as soon as they are known. What was
+            embedded before an error is yielded before that is raised.
+
+        Raises:
+            EmbeddingError: of the function, with places of the caller's list.
+            DataNotMatchException: if it gives anything but vectors.
+        """
+        numbers = range(len(texts)) if places is None else places
+        long = 0
+        for start in range(0, len(texts), _AT_ONCE):
+            units = self._units(texts[start : start + _AT_ONCE])
+            long += sum(len(parts) > 1 for parts in units)
+            for first, stop in _runs([len(parts) for parts in units]):
+                done = start + first
+                part = numbers[done : start + stop]
+                for count, vectors in self._embed(units[first:stop], part):
+                    yield slice(done, done + count), vectors
+        if long and self._long_texts is None:
+            self._long_texts = "parts"  # it is said once
+            warn(
+                f"{long:,} of {len(texts):,} texts are longer than {quoted(self._embedding.name)} "
+                "reads at once: they were embedded by their parts, and each has the mean of their "
+                "vectors. Say that this is meant by long_texts='parts' of the embedding function, "
+                "or have their beginnings alone embedded by long_texts='cut'",
+                LongTextWarning,
+            )
+
+    def _units(self, texts: Sequence[str]) -> list[list[str]]:
+        """What to embed for each text: its parts, itself, or nothing if it is blank."""
+        filled = [i for i, text in enumerate(texts) if text.strip()]
+        given = [texts[i] for i in filled]
+        found = [[text] for text in given]
+        if given and self._long_texts != "cut":
+            found = _checked_parts(self._embedding, given)
+        units: list[list[str]] = [[] for _ in texts]
+        for i, parts in zip(filled, found, strict=True):
+            units[i] = parts
+        return units
+
+    def _embed(
+        self, units: Sequence[list[str]], places: Sequence[int]
+    ) -> Iterator[tuple[int, Vectors]]:
+        """How many of the texts, from the first on, and their vectors; fewer before an error."""
+        counts = np.array([len(parts) for parts in units])
+        given = [part for parts in units for part in parts]
+        try:
+            made: Any = self._embedding.encode_documents(given) if given else []
+        except EmbeddingError as error:
+            found, error.made = error.made, None
+            done = 0 if found is None else int(np.sum(np.cumsum(counts) <= len(found)))
+            if done:
+                whole = found[: counts[:done].sum()]
+                yield done, self._joined(whole, counts[:done], places)
+            error.renumber(np.repeat(places, counts).tolist())
+            raise
+        yield len(units), self._joined(made, counts, places)
+
+    def _joined(self, made: Any, counts: NDArray[np.int64], places: Sequence[int]) -> Vectors:
+        total = int(counts.sum())
+        source = (
+            f"{self._embedding.name}.encode_documents of {total} texts, from texts[{places[0]}] on"
+        )
+        return mean_of_parts(checked_vectors(source, made, total, self._dim), counts)
+
+
+def mean_of_parts(vectors: Vectors, counts: NDArray[np.int64]) -> Vectors:
+    """One vector for each text, from those of its parts.
+
+    Args:
+        vectors: (parts, dim) of all texts, one text after the other.
+        counts: (texts,) how many parts each has.
+
+    Returns:
+        (texts, dim): the only vector of a text in one part, the mean of several, of unit length
+        if all of them are; zero without any.
+    """
+    if (counts == 1).all():
+        return vectors
+    means = np.zeros((len(counts), vectors.shape[1]), dtype=np.float32)
+    starts = np.cumsum(counts) - counts
+    whole, several = counts == 1, counts > 1
+    means[whole] = vectors[starts[whole]]
+    for text in np.flatnonzero(several):
+        parts = vectors[starts[text] : starts[text] + counts[text]].astype(np.float64)
+        mean = parts.mean(axis=0)
+        is_unit = np.abs(np.linalg.norm(parts, axis=1) - 1).max() < _UNIT_WITHIN
+        means[text] = mean / (np.linalg.norm(mean) or 1.0) if is_unit else mean
+    return means
+
+
+def _runs(counts: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Neighbours with as many parts as are embedded at once; a text with more stands alone."""
+    start = total = 0
+    for i, count in enumerate(counts):
+        if i > start and total + count > _AT_ONCE:
+            yield start, i
+            start, total = i, 0
+        total += count
+    yield start, len(counts)
+
+
+def _checked_parts(embedding: Any, texts: list[str]) -> list[list[str]]:
+    """What a function makes of texts: at least one part of each.
+
+    Raises:
+        ParamError: if it is anything else.
+    """
+    found: Any = embedding.split_documents(texts)
+    lists = found if isinstance(found, list) and len(found) == len(texts) else [None]
+    parts = [list(each) if isinstance(each, (list, tuple)) else [] for each in lists]
+    if not all(each and all(isinstance(part, str) for part in each) for each in parts):
+        raise ParamError(
+            f"{quoted(embedding.name)}.split_documents must give a list of strings for each of "
+            f"{len(texts)} texts, got {shown(found)}"
+        )
+    return parts

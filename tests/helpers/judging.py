@@ -51,6 +51,7 @@ class Leg:
     hits: list
     scores: dict
     standing: dict
+    deviation: float
     documents: int
     possible: float | None = None  # of text legs: the score of a text with the whole query
 
@@ -74,7 +75,8 @@ def text_leg(words, query, depth, allowed=None):
     found = {k: s for k, s in bm25(words, query).items() if allowed is None or k in allowed}
     scores |= found
     hits = in_order(found, depth)
-    return Leg(hits, scores, {k: s / deviation for k, s in scores.items()}, n, possible)
+    standing = {key: score / deviation for key, score in scores.items()}
+    return Leg(hits, scores, standing, deviation, n, possible)
 
 
 def covered(leg, keys):
@@ -86,11 +88,11 @@ def dense_leg(vectors, query, depth, allowed=None, metric="COSINE"):
     """The documents by similarity; None is no vector, and stands at the mean."""
     every = {k: similarity(metric, v, query) for k, v in vectors.items() if v is not None}
     mean = fmean(every.values()) if every else 0.0
-    deviation = max(pstdev(every.values()) if every else 0.0, 1e-5)
+    deviation = max(pstdev(every.values()) if every else 0.0, 1e-3 * abs(mean), 1e-5)
     found = {k: s for k, s in every.items() if allowed is None or k in allowed}
     scores = dict.fromkeys(vectors, mean) | found
     standing = {key: (score - mean) / deviation for key, score in scores.items()}
-    return Leg(in_order(found, depth), scores, standing, len(every))
+    return Leg(in_order(found, depth), scores, standing, deviation, len(every))
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,7 @@ def relevance(legs):
     for key, score in scores.items():
         others = sorted((s for other, s in scores.items() if other != key), reverse=True)
         rival = max(sum(others[:3]) / 3, floor)
-        lead = (score - rival) / max(score, rival, 1e-6)
+        lead = (score - rival) / max(score, rival, 0.1)
         c = math.sqrt(verdict.coverage)
         if not verdict.coverage:
             odds = -5.94 + 0.64 * score + 7.65 * lead

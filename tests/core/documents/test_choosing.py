@@ -32,8 +32,14 @@ def test_only_the_given_ids_are_found_and_all_of_them(numbered, mode):
     hits = numbered.search("kite", k=10, mode=mode, ids=wanted)
     assert {h.id for h in hits} == {"d007", "d299", "d100"}
     every = numbered.search("kite", k=300, mode=mode, depth=300)
-    if mode != "hybrid":  # a rank among few is another one than a rank among all
-        assert hits == [h for h in every if h.id in wanted]
+    if mode != "hybrid":  # how far vectors are trusted depends on what was found
+        kept = [h for h in every if h.id in wanted]
+        assert [(h.id, h.text, h.metadata, h.score) for h in hits] == [
+            (h.id, h.text, h.metadata, h.score) for h in kept
+        ]
+    # Fewer rivals: none is less relevant among few than among all.
+    relevances = {h.id: h.relevance for h in every}
+    assert all(h.relevance >= relevances[h.id] for h in hits if mode != "hybrid")
 
 
 @pytest.mark.parametrize("mode", MODES)

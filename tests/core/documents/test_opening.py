@@ -81,10 +81,11 @@ def test_a_store_of_a_dimension_takes_the_vectors_that_the_caller_gives(open_sto
     assert store.search("bird", k=1, vector=[1, 0])[0].id == "bird"
     assert [h.id for h in store.search("birds", mode="text")] == ["bird"]
     assert store.search_mmr("", k=2, mode="dense", vector=[0, 1])[0].id == "fish"
+    assert [h.id for h in store.search_mmr("birds", mode="text")] == ["bird"]
     for call in (
         lambda: store.search("bird"),
         lambda: store.search("bird", mode="dense"),
-        lambda: store.search_mmr("bird", mode="text"),
+        lambda: store.search_mmr("bird"),
         lambda: store.add(["a tree"]),
     ):
         with pytest.raises(EmbeddingMismatchError, match=r"give the vectors.*\(2 d\)"):

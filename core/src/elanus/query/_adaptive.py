@@ -21,6 +21,7 @@ _POWER = 1.5
 _AGREED = 1.5  # agreement from which on vectors are trusted wholly
 _COVERED = 0.2  # coverage from which on agreement is asked for
 _LEAST_TEXT, _LEAST_DENSE = 1e-6, 1e-5  # deviations of scores that are all alike
+_LEAST_SHARE = 1e-3  # of the mean: what similarities that are all alike differ by is rounding
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,8 @@ class DenseEvidence:
 
     def standing(self) -> Floats:
         """z: (n,) standard deviations above the mean."""
-        return (self.scores - self.mean) / max(self.deviation, _LEAST_DENSE)
+        least = max(_LEAST_SHARE * abs(self.mean), _LEAST_DENSE)
+        return (self.scores - self.mean) / max(self.deviation, least)
 
 
 Evidence: TypeAlias = TextEvidence | DenseEvidence

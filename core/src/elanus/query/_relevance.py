@@ -22,6 +22,7 @@ Floats: TypeAlias = NDArray[np.float64]
 
 _WEIGHT = AdaptiveRanker().weight
 _RIVALS = 3
+_FAINT = 0.1  # deviations: less is no lead, even over nothing; it may be rounding
 _UNKNOWN = 0.5  # what is left of the vectors' word where no word of the query is known
 
 
@@ -91,7 +92,7 @@ def _lead(strength: Floats, floor: float) -> Floats:
     among = strength >= best[_RIVALS - 1]
     rivals = (best[:_RIVALS].sum() + among * (best[_RIVALS] - strength)) / _RIVALS
     rivals = np.maximum(rivals, floor)
-    lead: Floats = (strength - rivals) / np.maximum(np.maximum(strength, rivals), 1e-6)
+    lead: Floats = (strength - rivals) / np.maximum(np.maximum(strength, rivals), _FAINT)
     return lead
 
 

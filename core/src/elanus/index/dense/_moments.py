@@ -61,6 +61,10 @@ class Moments:
             before: (n,) the slots that these sums are of.
             now: (n,) those that the next ones are of.
         """
+        gone = int(np.count_nonzero(before & ~now))
+        if 2 * gone > self.count:
+            # To add up the rest is less work, and leaves no rounding errors of those that went.
+            return Moments.empty(rows.dim).followed(rows, np.zeros_like(now), now)
         total = self.total.copy()
         square = None if self.square is None else self.square.copy()
         for changed, sign in ((now & ~before, 1.0), (before & ~now, -1.0)):

@@ -136,6 +136,8 @@ class Pool:
             try:
                 while self._idle:
                     db = self._idle.pop()
+                    # Ending the log takes a while, for which those who fork wait.
+                    db.owner = threading.get_ident()
                     if len(self._open) == 1:
                         end(db)
                     self.discard(db)

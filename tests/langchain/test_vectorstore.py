@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import judging
 import numpy as np
 import pytest
 from hypothesis import given
@@ -23,6 +24,7 @@ from elanus import (
     WeightedRanker,
 )
 from elanus.errors import ClosedError, EmbeddingMismatchError
+from elanus.text import build_analyzer
 from langchain_elanus import ElanusVectorStore, _vectorstore
 
 TEXTS = {
@@ -68,14 +70,41 @@ def test_text_search_finds_what_shares_a_word(filled):
     assert set(ids(found)) == {"kite", "ice"}
 
 
-def test_hybrid_scores_are_those_of_both_rankings(filled):
+def legs(embeddings, mode="hybrid", query=QUERY):
+    """What the legs of a search know, by the formulas."""
+    tokens = build_analyzer("english").tokens
+    points = {name: embeddings.vector(text) for name, text in TEXTS.items()}
+    dense = judging.dense_leg(points, embeddings.vector(query), 100)
+    words = {name: list(tokens(text)) for name, text in TEXTS.items()}
+    text = judging.text_leg(words, list(tokens(query)), 100)
+    return {"hybrid": [dense, text], "dense": [dense], "text": [text]}[mode]
+
+
+def test_hybrid_scores_are_by_what_both_say_of_every_document(filled, embeddings):
+    found = filled.similarity_search_with_score(QUERY, k=6)
+    expected = judging.adaptive(legs(embeddings)).scores
+    assert {document.id: score for document, score in found} == pytest.approx(expected, rel=1e-4)
+    assert ids(document for document, _ in found) == judging.in_order(expected)
+
+
+def test_hybrid_scores_by_rrf_are_those_of_both_rankings(filled):
     dense = ids(filled.similarity_search(QUERY, k=6, mode="dense"))
     text = ids(filled.similarity_search(QUERY, k=6, mode="text"))
-    for document, score in filled.similarity_search_with_score(QUERY, k=6):
+    for document, score in filled.similarity_search_with_score(QUERY, k=6, ranker=RRFRanker()):
         expected = sum(
             1 / (60 + leg.index(document.id) + 1) for leg in (dense, text) if document.id in leg
         )
         assert score == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("query", [QUERY, "salt", "salt of nowhere"])
+def test_relevances_are_those_of_the_formula(filled, embeddings, mode, query):
+    found = filled.similarity_search_with_relevance_scores(query, k=6, mode=mode)
+    expected = judging.relevance(legs(embeddings, mode, query))
+    assert {document.id: relevance for document, relevance in found} == pytest.approx(
+        expected, rel=1e-3, abs=1e-6
+    )
 
 
 def test_a_ranker_can_be_given_to_the_store_and_to_a_call(filled, make_store):
@@ -114,36 +143,27 @@ def test_a_threshold_outside_0_to_1_is_an_error(filled, least):
         filled.similarity_search(QUERY, score_threshold=least)
 
 
-def naive_mmr(query, vectors, k, share):
-    """Carbonell and Goldstein (1998), as it is written."""
-    chosen = []
-    while len(chosen) < min(k, len(vectors)):
-        rest = [i for i in range(len(vectors)) if i not in chosen]
-        worth = [
-            share * np.dot(query, vectors[i])
-            - (1 - share) * max((np.dot(vectors[i], vectors[j]) for j in chosen), default=0.0)
-            if chosen
-            else np.dot(query, vectors[i])
-            for i in rest
-        ]
-        chosen.append(rest[int(np.argmax(np.round(worth, 9)))])
-    return chosen
-
-
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.5, 1.0])
 @pytest.mark.parametrize(("k", "fetch_k"), [(3, 6), (2, 3), (6, 6)])
 def test_mmr_chooses_as_its_definition_says_in_every_mode(
     filled, embeddings, mode, share, k, fetch_k
 ):
-    ranking = ids(filled.similarity_search(QUERY, k=fetch_k, mode=mode))
-    vectors = [np.array(embeddings.vector(TEXTS[name])) for name in ranking]
-    query = np.array(embeddings.vector(QUERY))
-    expected = [ranking[i] for i in naive_mmr(query, vectors, k, share)]
+    scored = filled.similarity_search_with_score(QUERY, k=fetch_k, mode=mode)
+    ranking = ids(document for document, _ in scored)
+    vectors = [embeddings.vector(TEXTS[name]) for name in ranking]
+    if mode == "dense":
+        relevances = [cosine(embeddings, name) for name in ranking]
+    else:
+        relevances = judging.spread_out([score for _, score in scored])
+    expected = [ranking[i] for i in judging.mmr(relevances, vectors, k, share)]
     found = filled.max_marginal_relevance_search(QUERY, k, fetch_k, share, mode=mode)
     assert ids(found) == expected
-    langchains = maximal_marginal_relevance(query, vectors, share, min(k, len(vectors)))
-    assert ids(found) == [ranking[i] for i in langchains]
+    if mode == "dense":
+        langchains = maximal_marginal_relevance(
+            np.array(embeddings.vector(QUERY)), vectors, share, min(k, len(vectors))
+        )
+        assert ids(found) == [ranking[i] for i in langchains]
 
 
 def test_mmr_embeds_only_the_query(filled, embeddings):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import NamedTuple
 
+import judging
 import numpy as np
 import pytest
 from llama_index.core.schema import MetadataMode
 from llama_index.core.vector_stores import MetadataFilter, MetadataFilters, VectorStoreQuery
 from llama_index.core.vector_stores.types import VectorStoreQueryMode
 
-from elanus import RRFRanker
+from elanus import AdaptiveRanker, RRFRanker
 from elanus.errors import ParamError
 
 RNG = np.random.default_rng(7)
@@ -20,6 +21,7 @@ WORDS = ["kite", "falcon", "owl", "heron", "wren", "crane", "stork", "swift"]
 VECTORS = RNG.standard_normal((COUNT, 6)).astype(np.float32)
 TEXTS = [" ".join(RNG.choice(WORDS, 6)) for _ in range(COUNT)]
 NAMES = [f"n{i:02}" for i in range(COUNT)]
+WORDS_OF = {name: text.split() for name, text in zip(NAMES, TEXTS, strict=True)}
 PROBE = RNG.standard_normal(6).astype(np.float32)
 QUESTION = "kite heron"
 
@@ -91,49 +93,88 @@ def test_default_is_the_order_of_cosines(filled):
     assert [node.node_id for node in result.nodes] == result.ids
 
 
+def legs(dense_depth=100, text_depth=100):
+    """What both legs of hybrid mode know, by the formulas."""
+    points = dict(zip(NAMES, VECTORS.tolist(), strict=True))
+    return [
+        judging.dense_leg(points, PROBE.tolist(), dense_depth),
+        judging.text_leg(WORDS_OF, QUESTION.split(), text_depth),
+    ]
+
+
+def check(result, legs, k):
+    """The result has the k best by adaptive fusion, each with its relevance."""
+    assert result.ids == judging.in_order(judging.adaptive(legs).scores, k)
+    relevances = judging.relevance(legs)
+    expected = [relevances[name] for name in result.ids]
+    assert result.similarities == pytest.approx(expected, rel=1e-3, abs=1e-6)
+    assert result.similarities == sorted(result.similarities, reverse=True)
+
+
 @pytest.mark.parametrize("mode", ["sparse", "text_search"])
 def test_words_are_ranked_by_bm25(filled, mode):
     result = filled.query(ask(mode, k=7, query_embedding=None))
     assert result.ids == by_words()[:7]
-    expected = 2 * np.arctan(np.sort(bm25())[::-1][:7]) / np.pi
-    assert result.similarities == pytest.approx(expected, abs=1e-6)
-    assert filled.query(ask(mode, k=7, sparse_top_k=3)).ids == by_words()[:3]
+    relevances = judging.relevance(legs()[1:])
+    expected = [relevances[name] for name in result.ids]
+    assert result.similarities == pytest.approx(expected, rel=1e-4)
+    fewer = filled.query(ask(mode, k=7, sparse_top_k=3))
+    assert fewer.ids == by_words()[:3]
+    assert fewer.similarities == result.similarities[:3]
 
 
 @pytest.mark.parametrize("mode", ["hybrid", "semantic_hybrid"])
-def test_hybrid_fuses_both_by_reciprocal_ranks(filled, mode):
-    result = filled.query(ask(mode, k=10))
+def test_hybrid_fuses_what_both_say_of_every_node(filled, mode):
+    check(filled.query(ask(mode, k=10)), legs(), 10)
+
+
+@pytest.mark.parametrize("mode", ["hybrid", "semantic_hybrid"])
+def test_hybrid_fuses_both_by_reciprocal_ranks_if_asked(filled, mode):
+    result = filled.query(ask(mode, k=10), ranker=RRFRanker())
     assert result.ids == fused(by_meaning(), by_words())[:10]
-    assert result.similarities == sorted(result.similarities, reverse=True)
-    assert all(0 <= similarity <= 1 for similarity in result.similarities)
+    relevances = judging.relevance(legs())
+    expected = [relevances[name] for name in result.ids]
+    assert result.similarities == pytest.approx(expected, rel=1e-3, abs=1e-6)
 
 
 def test_sparse_top_k_is_the_depth_of_the_words(filled):
-    result = filled.query(ask("hybrid", k=10, sparse_top_k=2))
+    query = ask("hybrid", k=10, sparse_top_k=2)
+    check(filled.query(query), legs(text_depth=2), 10)
+    result = filled.query(query, ranker=RRFRanker())
     assert result.ids == fused(by_meaning(), by_words()[:2])[:10]
 
 
 def test_hybrid_top_k_is_the_length_and_similarity_top_k_the_depth_of_the_vectors(filled):
-    result = filled.query(ask("hybrid", k=3, hybrid_top_k=8))
+    query = ask("hybrid", k=3, hybrid_top_k=8)
+    check(filled.query(query), legs(dense_depth=3), 8)
+    result = filled.query(query, ranker=RRFRanker())
     assert result.ids == fused(by_meaning()[:3], by_words())[:8]
-    result = filled.query(ask("hybrid", k=3, hybrid_top_k=8, sparse_top_k=2))
+    query = ask("hybrid", k=3, hybrid_top_k=8, sparse_top_k=2)
+    check(filled.query(query), legs(dense_depth=3, text_depth=2), 8)
+    result = filled.query(query, ranker=RRFRanker())
     assert result.ids == fused(by_meaning()[:3], by_words()[:2])[:8]
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
 def test_alpha_weighs_vectors_against_words(filled, alpha):
-    result = filled.query(ask("hybrid", k=6, alpha=alpha))
+    result = filled.query(ask("hybrid", k=6, alpha=alpha), explain=True)
     words = np.where(bm25() > 0, 2 * np.arctan(bm25()) / np.pi, 0.0)
     scores = alpha * (1 + cosines()) / 2 + (1 - alpha) * words
     best = sorted(range(COUNT), key=lambda i: (-round(scores[i], 6), NAMES[i]))[:6]
-    assert result.similarities == pytest.approx(scores[best], abs=1e-5)
     assert result.ids == [NAMES[i] for i in best]
+    said = [node.metadata["_elanus"]["score"] for node in result.nodes]
+    assert said == pytest.approx(scores[best], abs=1e-5)
+    relevances = judging.relevance(legs())
+    expected = [relevances[name] for name in result.ids]
+    assert result.similarities == pytest.approx(expected, rel=1e-3, abs=1e-6)
 
 
 def test_a_ranker_can_be_given_instead_of_alpha(filled):
     plain = filled.query(ask("hybrid", k=40))
-    assert filled.query(ask("hybrid", k=40), ranker=RRFRanker(60)).ids == plain.ids
-    assert filled.query(ask("hybrid", k=40), ranker=RRFRanker(1)).ids != plain.ids
+    assert filled.query(ask("hybrid", k=40), ranker=AdaptiveRanker()).ids == plain.ids
+    by_ranks = filled.query(ask("hybrid", k=40), ranker=RRFRanker(60)).ids
+    assert by_ranks == fused(by_meaning(), by_words())
+    assert filled.query(ask("hybrid", k=40), ranker=RRFRanker(1)).ids not in (by_ranks, plain.ids)
     with pytest.raises(ParamError, match=r"alpha \(0.5\) or a ranker"):
         filled.query(ask("hybrid", alpha=0.5), ranker=RRFRanker())
     with pytest.raises(ParamError, match=r"alpha must be .* got 1.5"):

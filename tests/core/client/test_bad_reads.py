@@ -5,7 +5,14 @@ import math
 import numpy as np
 import pytest
 
-from elanus import AnnSearchRequest, RRFRanker, WeightedRanker
+from elanus import (
+    AnnSearchRequest,
+    CombMNZRanker,
+    MinMaxRanker,
+    RRFRanker,
+    WeightedRanker,
+    ZScoreRanker,
+)
 from elanus.errors import (
     CollectionNotFoundError,
     DataNotMatchException,
@@ -165,7 +172,23 @@ BAD_READS = {
     "ranker of no kind": (
         fuse(leg(), ranker=5),
         ParamError,
-        "RRFRanker or a WeightedRanker, got 5",
+        "ranker must be one of RRFRanker, WeightedRanker, AdaptiveRanker, .*, got 5",
+    ),
+    "relevance of no truth": (
+        fuse(leg(), relevance=2),
+        ParamError,
+        "relevance must be True or False, got 2",
+    ),
+    "negative weight": (
+        lambda _: MinMaxRanker(1, -1),
+        ParamError,
+        "MinMaxRanker: a weight.*got -1",
+    ),
+    "weight of text": (lambda _: ZScoreRanker("1"), ParamError, "ZScoreRanker: a weight.*got '1'"),
+    "endless weight": (
+        lambda _: CombMNZRanker(float("inf")),
+        ParamError,
+        "CombMNZRanker: a weight must be a number of at least 0",
     ),
     "weights of other number": (
         fuse(leg(), ranker=WeightedRanker(0.5, 0.5)),

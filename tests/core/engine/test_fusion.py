@@ -1,11 +1,22 @@
 """Hybrid search against naive fusion of its legs, computed from the formulas."""
 
 import math
-from itertools import product
+from itertools import pairwise, product
+from statistics import pstdev
 
 import pytest
 
-from elanus import MilvusClient, ParamError, RRFRanker, WeightedRanker
+from elanus import (
+    AnnSearchRequest,
+    CombMNZRanker,
+    DataType,
+    MilvusClient,
+    MinMaxRanker,
+    ParamError,
+    RRFRanker,
+    WeightedRanker,
+    ZScoreRanker,
+)
 
 QUERY = [3, -1, 2, 0]
 TEXT = "red sea fox"
@@ -120,6 +131,100 @@ def test_weighted_equals_the_formula_for_every_metric(world, fused, fields, norm
     assert world.pairs(hits) == weighted(legs, weights, norm=norm)
 
 
+def from_last_to_first(metric, scores):
+    """0 for the worst of a leg's hits, 1 for the best; 1 each if all are alike."""
+    good = [-s if metric == "L2" else s for s in scores]
+    low, high = min(good, default=0), max(good, default=0)
+    return [(s - low) / (high - low) if high > low else 1.0 for s in good]
+
+
+def in_deviations(metric, scores):
+    """Deviations above the worst of a leg's hits; 1 each if all are alike."""
+    good = [-s if metric == "L2" else s for s in scores]
+    deviation = pstdev(good) if good else 0.0
+    return [(s - min(good)) / deviation if deviation else 1.0 for s in good]
+
+
+def scaled(legs, weights, scale, *, times_legs=False):
+    """Σ weight · scaled score, and that times the number of legs that found the hit."""
+    total, found_by = {}, {}
+    for (metric, leg), weight in zip(legs, weights or [1.0] * len(legs), strict=True):
+        for (key, _), value in zip(leg, scale(metric, [s for _, s in leg]), strict=True):
+            total[key] = total.get(key, 0.0) + weight * value
+            found_by[key] = found_by.get(key, 0) + 1
+    return {key: score * (found_by[key] if times_legs else 1) for key, score in total.items()}
+
+
+SCALED = {
+    MinMaxRanker: (from_last_to_first, False),
+    ZScoreRanker: (in_deviations, False),
+    CombMNZRanker: (from_last_to_first, True),
+}
+
+
+@pytest.mark.parametrize("fields", SOME)
+@pytest.mark.parametrize("ranker", SCALED)
+@pytest.mark.parametrize("weights", [(), (0.7, 2.0, 0.0, 1.0)])
+@pytest.mark.parametrize("depth", [20, 1, 3])
+def test_scaled_scores_equal_the_formula_for_every_metric(fused, fields, ranker, weights, depth):
+    weights = weights[: len(fields)]
+    hits, legs = fused(fields, ranker(*weights), limit=100, depth=depth)
+    scale, times_legs = SCALED[ranker]
+    expected = scaled(legs, weights, scale, times_legs=times_legs)
+    assert {hit["id"]: hit["distance"] for hit in hits} == pytest.approx(expected, abs=1e-12)
+    for a, b in pairwise(hits):
+        assert (-a["distance"], a["id"]) < (-b["distance"], b["id"])
+
+
+@pytest.mark.parametrize("ranker", SCALED)
+def test_a_leg_that_finds_nothing_adds_nothing(world, fused, ranker):
+    nothing = {1: ("n > 1000", lambda _: False)}
+    alone, _ = fused(["v"], ranker(), limit=100)
+    beside, legs = fused(["v", "bm"], ranker(), limit=100, keeps=nothing)
+    assert [len(leg) for _, leg in legs] == [20, 0]
+    assert world.pairs(alone) == world.pairs(beside)
+
+
+def test_two_legs_scale_to_what_a_hand_calculation_gives():
+    """Inner products 4, 2, 1 with v and 3, 1 with w, of which row 3 has none.
+
+    Min-max: 1, 1/3, 0 and 1, 0. Deviation of 4, 2, 1 is √(14/9), of 3 and 1 it is 1.
+    """
+    schema = MilvusClient.create_schema()
+    schema.add_field("id", DataType.INT64, is_primary=True)
+    schema.add_field("v", DataType.FLOAT_VECTOR, dim=1)
+    schema.add_field("w", DataType.FLOAT_VECTOR, dim=1, nullable=True)
+    params = MilvusClient.prepare_index_params()
+    for name in "vw":
+        params.add_index(name, "FLAT", metric_type="IP")
+    with MilvusClient(":memory:") as client:
+        client.create_collection("c", schema=schema, index_params=params)
+        rows = [(1, 4, 1), (2, 2, 3), (3, 1, None)]
+        client.insert("c", [{"id": i, "v": [v], "w": w and [w]} for i, v, w in rows])
+        asked = [AnnSearchRequest([[1.0]], name, {}, 10) for name in "vw"]
+        for ranker, expected in (
+            (MinMaxRanker(), {2: 4 / 3, 1: 1.0, 3: 0.0}),
+            (MinMaxRanker(3, 1), {1: 3.0, 2: 2.0, 3: 0.0}),
+            (CombMNZRanker(), {2: 8 / 3, 1: 2.0, 3: 0.0}),
+            (ZScoreRanker(), {2: 3 / math.sqrt(14) + 2, 1: 9 / math.sqrt(14), 3: 0.0}),
+        ):
+            [hits] = client.hybrid_search("c", asked, ranker)
+            assert [hit["id"] for hit in hits] == list(expected)
+            assert [hit["distance"] for hit in hits] == pytest.approx(list(expected.values()))
+
+
+@pytest.mark.parametrize(
+    ("ranker", "strategy", "weights"),
+    [
+        (MinMaxRanker(0.5, 2), "min_max", [0.5, 2.0]),
+        (ZScoreRanker(), "z_score", []),
+        (CombMNZRanker(1), "comb_mnz", [1.0]),
+    ],
+)
+def test_a_ranker_tells_its_parameters(ranker, strategy, weights):
+    assert ranker.dict() == {"strategy": strategy, "params": {"weights": weights}}
+
+
 def test_offset_skips_the_first_fused_hits(world, fused):
     everything, _ = fused(ALL, RRFRanker(), limit=100)
     for offset, limit in [(0, 3), (2, 5), (len(everything) - 1, 10), (1000, 10)]:
@@ -133,7 +238,16 @@ def test_equal_fused_scores_are_in_the_order_of_their_keys(world, fused):
     assert [hit["id"] for hit in hits] == sorted({key for _, leg in legs for key, _ in leg})
 
 
-@pytest.mark.parametrize("ranker", [RRFRanker(), WeightedRanker(0.5, 0.2, 0.9, 1.0)])
+@pytest.mark.parametrize(
+    "ranker",
+    [
+        RRFRanker(),
+        WeightedRanker(0.5, 0.2, 0.9, 1.0),
+        MinMaxRanker(),
+        ZScoreRanker(1, 2, 3, 4),
+        CombMNZRanker(),
+    ],
+)
 def test_explanations_name_rank_and_score_of_each_leg_and_add_up(fused, ranker):
     hits, legs = fused(ALL, ranker, limit=100, explain=True)
     ranks = {field: {k: i for i, (k, _) in enumerate(leg, 1)}
@@ -142,6 +256,7 @@ def test_explanations_name_rank_and_score_of_each_leg_and_add_up(fused, ranker):
     for hit in hits:
         said = hit["explanation"]
         assert sum(leg["contribution"] for leg in said) == hit["distance"]
+        assert {leg["reason"] for leg in said} == {""}
         assert [leg["leg"] for leg in said] == [f for f in ALL if hit["id"] in ranks[f]]
         for leg in said:
             assert leg["rank"] == ranks[leg["leg"]][hit["id"]]
@@ -193,7 +308,16 @@ def test_several_queries_are_fused_one_by_one(world, rows, searched):
         assert client.hybrid_search(world.NAME, reqs, limit=8) == [hits]
 
 
-@pytest.mark.parametrize("ranker", [WeightedRanker(0.5), WeightedRanker(0.5, 0.5, 0.5)])
+@pytest.mark.parametrize(
+    "ranker",
+    [
+        WeightedRanker(0.5),
+        WeightedRanker(0.5, 0.5, 0.5),
+        MinMaxRanker(1),
+        ZScoreRanker(1, 1, 1),
+        CombMNZRanker(1),
+    ],
+)
 def test_another_number_of_weights_than_requests_is_an_error(fused, ranker):
     with pytest.raises(ParamError, match="weights for 2 requests"):
         fused(["v", "bm"], ranker)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from elanus import CollectionSchema, DataType, MilvusClient, build_analyzer
 from elanus.errors import MissingExtraError, ParamError
 from elanus_embeddings import BM25EmbeddingFunction
+from unwieldy import raises_short
 
 CORPUS = [
     "Red kites hover over red fields.",
@@ -24,7 +25,6 @@ CORPUS = [
     "The night is long.",
     "",
 ]
-NUMBERS = ("k1", "b", "epsilon", "avgdl", "corpus_size")
 LETTERS = st.lists(st.sampled_from("abcdef"), max_size=8).map(" ".join)
 
 
@@ -154,32 +154,75 @@ def test_a_file_of_another_analyzer_is_refused(tmp_path):
         BM25EmbeddingFunction("english").load(file)
 
 
+STATE = {
+    "version": "v1", "corpus_size": 4, "avgdl": 2.0, "idf_word": ["kite", "owl"],
+    "idf_value": [0.5, -1.5], "k1": 1.0, "b": 0.5, "epsilon": 0.25,
+}  # fmt: skip
+
+
+def with_value(key, value):
+    return json.dumps(STATE | {key: value})
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("nonsense", "are no JSON"),
+        ("nonsense", "is no JSON"),
+        ("[" * 100_000, "is no JSON"),
+        ("9" * 5_000, "is no JSON"),
         ("[1]", "not of version v1"),
         ('{"version": "v2"}', "not of version v1"),
-        (
-            json.dumps({**dict.fromkeys(NUMBERS, 1), "version": "v1", "idf_word": ["a"]}),
-            "without ['idf_value']",
-        ),
-        (
-            json.dumps(
-                {**dict.fromkeys(NUMBERS, 1), "version": "v1", "idf_word": ["a"], "idf_value": []}
-            ),
-            "differ in number",
-        ),
+        (json.dumps({k: STATE[k] for k in STATE if k != "idf_value"}), "without ['idf_value']"),
+        (with_value("idf_value", [1]), "differ in number: 2, 1"),
+        (with_value("idf_value", {"a": 1}), "idf_value must be a list of numbers"),
+        (with_value("idf_value", [1, "x"]), "idf_value[1] must be a number"),
+        (with_value("idf_value", [math.nan, 1]), "idf_value[0] must be a number"),
+        (with_value("idf_value", [1, -math.inf]), "idf_value[1] must be a number"),
+        (with_value("idf_value", [1, 10**400]), "idf_value[1] must be a number"),
+        (with_value("idf_value", [1, 1e300]), "idf_value[1] must be a number"),
+        (with_value("idf_word", "ko"), "idf_word must be a list of words"),
+        (with_value("idf_word", []), "idf_word must be a list of words"),
+        (with_value("idf_word", ["kite", 1]), "idf_word[1] must be a string"),
+        (with_value("idf_word", ["kite", ["owl"]]), "idf_word[1] must be a string"),
+        (with_value("idf_word", ["kite", "kite"]), "idf_word[1] is the word of idf_word[0]"),
+        (with_value("corpus_size", 0), "corpus_size must be an integer of at least 1"),
+        (with_value("corpus_size", "4"), "corpus_size must be an integer"),
+        (with_value("avgdl", 0), "avgdl must be a number from 0.25"),
+        (with_value("avgdl", math.nan), "avgdl must be a number"),
+        (with_value("k1", "1.5"), "k1 must be a number"),
+        (with_value("k1", True), "k1 must be a number"),
+        (with_value("k1", -1), "k1 must be a number from 0"),
+        (with_value("b", 1.5), "b must be a number from 0 to 1"),
+        (with_value("epsilon", math.inf), "epsilon must be a number"),
+        (with_value("analyzer", ["standard"]), "was made with analyzer"),
     ],
 )
-def test_a_file_of_another_format_is_refused_and_changes_nothing(tmp_path, content, message):
+def test_a_file_that_cannot_be_is_refused_and_changes_nothing(tmp_path, content, message):
     file = tmp_path / "bm25.json"
     file.write_text(content)
     bm25 = BM25EmbeddingFunction(corpus=CORPUS)
-    before = bm25.name
-    with pytest.raises(ParamError, match=re.escape(message)):
+    before = (bm25.name, bm25.k1, bm25.b, bm25.epsilon, bm25.dim)
+    vectors = bm25.encode_documents(CORPUS).toarray()
+    with raises_short(ParamError, match=re.escape(message)) as caught:
         bm25.load(file)
-    assert bm25.name == before
+    assert "bm25.json" in str(caught.value)
+    assert (bm25.name, bm25.k1, bm25.b, bm25.epsilon, bm25.dim) == before
+    assert np.array_equal(bm25.encode_documents(CORPUS).toarray(), vectors)
+
+
+def test_a_file_of_the_largest_numbers_gives_finite_vectors(tmp_path):
+    file = tmp_path / "bm25.json"
+    file.write_text(
+        json.dumps(
+            STATE
+            | {"k1": 1e30, "b": 1, "corpus_size": 2**63 - 1, "avgdl": 2**-62}
+            | {"idf_value": [1e32, -1e32]}
+        )
+    )
+    bm25 = BM25EmbeddingFunction()
+    bm25.load(file)
+    for encode in (bm25.encode_documents, bm25.encode_queries):
+        assert np.isfinite(encode(["kite owl kite", ""]).toarray()).all()
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
@@ -202,10 +245,15 @@ def test_a_corpus_without_terms_is_refused(corpus):
 
 
 @pytest.mark.parametrize("name", ["k1", "b", "epsilon"])
-@pytest.mark.parametrize("value", [-1, math.nan, math.inf, "1", None, True])
+@pytest.mark.parametrize("value", [-1, math.nan, math.inf, 10**400, "1", None, True])
 def test_parameters_that_are_no_numbers_are_refused_by_name(name, value):
-    with pytest.raises(ParamError, match=f"{name} must be a finite number"):
+    with pytest.raises(ParamError, match=f"{name} must be a number from 0"):
         BM25EmbeddingFunction(**{name: value})
+
+
+def test_a_length_matters_by_one_at_most():
+    with pytest.raises(ParamError, match=r"b must be a number from 0 to 1, got 5\.0"):
+        BM25EmbeddingFunction(b=5.0)
 
 
 @pytest.mark.parametrize("analyzer", [7, ["english"], "no such analyzer"])

@@ -40,7 +40,7 @@ VALUES = {
 def raises_short(error, match=None):
     """Like ``pytest.raises``; the message must be short, too."""
     with pytest.raises(error, match=match) as caught:
-        yield
+        yield caught
     assert len(str(caught.value)) < LONGEST
 
 

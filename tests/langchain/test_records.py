@@ -5,7 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 import math
+import os
+import subprocess
+import sys
 import uuid
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
@@ -20,6 +24,8 @@ from langchain_core.indexing import InMemoryRecordManager, RecordManager, aindex
 
 from elanus import DocumentStore, MilvusClient, ParamError
 from langchain_elanus import ElanusRecordManager, ElanusVectorStore
+from langchain_elanus._groups import as_group
+from unwieldy import Failing, raises_short
 
 
 class Clock:
@@ -290,6 +296,108 @@ def test_sources_of_any_type_are_kept_apart_and_equal_ones_are_one(records):
         for first, second in itertools.product(equal, equal):
             records.update(["same"], group_ids=[first])
             assert "same" in records.list_keys(group_ids=[second])
+
+
+@dataclass(frozen=True)
+class Origin:
+    site: str
+    tags: frozenset[str]
+
+
+class Address:
+    """Shows what is another in every process."""
+
+
+class Local(dt.tzinfo):
+    def utcoffset(self, _):
+        return dt.timedelta(0)
+
+
+def nested(levels):
+    found = ()
+    for _ in range(levels):
+        found = (found,)
+    return found
+
+
+ENDLESS: list[object] = []
+ENDLESS.append(ENDLESS)
+NAMED = {
+    "a": "a",
+    1: "\x1fnumber:1",
+    b"a": "\x1fbytes:b'a'",
+    Path("a/b"): "\x1fpath:a/b",
+    dt.date(2026, 1, 2): "\x1fdate:datetime.date(2026, 1, 2)",
+    uuid.UUID(int=1): "\x1fUUID:UUID('00000000-0000-0000-0000-000000000001')",
+    Shade.DARK: "\x1fShade:<Shade.DARK: 1>",
+    (1, ("b",), None, True): "\x1ftuple:(1, ('b',), None, True)",
+    frozenset({"b", "a", "c"}): "\x1ffrozenset:frozenset({'a', 'b', 'c'})",
+    Origin("x", frozenset("ba")): "\x1fOrigin:Origin(site='x', tags=frozenset({'a', 'b'}))",
+}
+
+
+@pytest.mark.parametrize(("source", "name"), NAMED.items(), ids=str)
+def test_a_source_has_the_same_name_in_every_version(source, name):
+    assert as_group(source) == name
+
+
+def test_what_has_no_order_has_none_in_its_name():
+    assert as_group({"b": [1], "a": {2}}) == "\x1fdict:{'a': {2}, 'b': [1]}"
+    assert as_group({"a": {2}, "b": [1]}) == as_group({"b": [1], "a": {2}})
+    assert as_group([1, 2]) != as_group([2, 1])
+    assert as_group([]) != as_group(()) != as_group(set()) != as_group({})
+
+
+def test_every_process_names_a_source_alike():
+    code = (
+        "import numpy as np; from pathlib import Path; from langchain_elanus._groups import *;"
+        "words = set('abcdefgh');"
+        "print([as_group(words), as_group((frozenset(words), Path('a'))), as_group({'a': words}),"
+        "as_group(np.arange(2000))])"
+    )
+    names = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in "123"
+    }
+    assert len(names) == 1
+
+
+def test_long_arrays_are_told_apart():
+    first, second = np.zeros(2000), np.zeros(2000)
+    second[1000] = 1
+    assert as_group(first) != as_group(second)
+    assert as_group(first) == as_group(np.zeros(2000))
+    assert as_group(first) != as_group(np.zeros(2000, np.float32)) != as_group(np.zeros((2, 1000)))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        *(
+            Address(),
+            (Address(),),
+            {"a": Address()},
+            Origin("x", Address()),
+            Failing(),
+            [Failing()],
+        ),
+        *(np.array([Address()]), dt.datetime(2026, 1, 1, tzinfo=Local()), print, nested(2000)),
+        *(ENDLESS, np.array([(Address(),)], dtype=[("a", object)])[0]),
+    ],
+    ids=lambda source: type(source).__name__,
+)
+def test_a_source_that_is_another_in_every_process_is_refused_before_a_record(records, source):
+    with raises_short(ParamError, match="must be the same in every process"):
+        records.update(["a", "b"], group_ids=["g", source])
+    assert records.exists(["a"]) == [False]
+    with raises_short(ParamError, match="must be the same in every process"):
+        records.list_keys(group_ids=[source])
 
 
 @pytest.mark.parametrize("source", [*ANY_SOURCES, np.int64(7), np.bool_(True), np.str_("s")])

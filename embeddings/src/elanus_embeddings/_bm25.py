@@ -16,13 +16,13 @@ import numpy.typing as npt
 
 from elanus import build_analyzer
 from elanus.arguments import flag, refuse
-from elanus.errors import ParamError, cut, quoted, shown
+from elanus.errors import ParamError, shown
 from elanus.progress import ProgressBar
 from elanus_embeddings._base import BaseEmbeddingFunction, Kind
+from elanus_embeddings._bm25_file import VERSION, Statistics, checked_parameters, read_file
 from elanus_embeddings._sparse import Sparse, sparse_matrix
 from elanus_embeddings._texts import checked_texts
 
-_VERSION = "v1"
 _EXTRA = "bm25"
 
 Tokens = Callable[[str], Sequence[str]]
@@ -45,9 +45,9 @@ class BM25EmbeddingFunction(BaseEmbeddingFunction[Sparse]):
             ``analyzer_params``), what ``elanus.build_analyzer`` returns, or a function from a
             text to its terms, such as one of pymilvus's analyzers.
         corpus: texts to fit at once.
-        k1: how soon a repeated term counts no more.
+        k1: how soon a repeated term counts no more; 0 or more.
         b: how much a document's length matters, from 0 to 1.
-        epsilon: see above.
+        epsilon: see above; 0 or more.
         num_workers: accepted for compatibility; one process does the work.
 
     Raises:
@@ -71,17 +71,15 @@ class BM25EmbeddingFunction(BaseEmbeddingFunction[Sparse]):
         num_workers: int = 1,  # noqa: ARG002  # pymilvus's users pass it
     ) -> None:
         self._tokens, self._query_tokens, self._analyzer = _analysis(analyzer)
-        self.k1 = _number("k1", k1)
-        self.b = _number("b", b)
-        self.epsilon = _number("epsilon", epsilon)
-        self._take({}, np.zeros(0), 0, 0.0)
+        given = checked_parameters(k1, b, epsilon)
+        self.k1, self.b, self.epsilon = given.k1, given.b, given.epsilon
+        self._take(Statistics({}, np.zeros(0), 0, 0.0))
         if corpus is not None:
             self.fit(corpus)
 
-    def _take(
-        self, places: dict[str, int], idf: npt.NDArray[np.float64], size: int, length: float
-    ) -> None:
-        self._places, self._idf, self._size, self._length = places, idf, size, length
+    def _take(self, known: Statistics) -> None:
+        self._places, self._idf = known.places, known.idf
+        self._size, self._length = known.size, known.length
         digest = hashlib.sha256(json.dumps(self._state()).encode())
         self._name = f"bm25@{digest.hexdigest()[:12]}"
 
@@ -120,7 +118,7 @@ class BM25EmbeddingFunction(BaseEmbeddingFunction[Sparse]):
         idf = np.log(len(texts) - counts + 0.5) - np.log(counts + 0.5)
         idf[idf < 0] = self.epsilon * idf.mean()
         places = {term: i for i, term in enumerate(found)}
-        self._take(places, idf, len(texts), total / len(texts))
+        self._take(Statistics(places, idf, len(texts), total / len(texts)))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the statistics as JSON, in the format of pymilvus's class, version v1.
@@ -136,24 +134,20 @@ class BM25EmbeddingFunction(BaseEmbeddingFunction[Sparse]):
     def load(self, path: str | os.PathLike[str]) -> None:
         """Take the statistics, k1, b and epsilon of a file that this class or pymilvus's wrote.
 
+        A file is checked first, and one that is refused changes nothing.
+
         Raises:
-            ParamError: there is no such file, it is of another format, or was made with another
-                analyzer. A file of pymilvus's does not say with which.
+            ParamError: there is no such file, it is of another format, holds what cannot be such
+                statistics, or was made with another analyzer. A file of pymilvus's does not say
+                with which.
         """
-        state = _read_state(_checked_path(path))
-        if state.get("analyzer", self._analyzer) != self._analyzer:
-            raise ParamError(
-                f"{quoted(str(path))} was made with analyzer {quoted(state['analyzer'])}, "
-                f"not {quoted(self._analyzer)}; give that one to {type(self).__name__}"
-            )
-        self.k1, self.b, self.epsilon = (float(state[key]) for key in ("k1", "b", "epsilon"))
-        places = {term: i for i, term in enumerate(state["idf_word"])}
-        idf = np.array(state["idf_value"], dtype=np.float64)
-        self._take(places, idf, int(state["corpus_size"]), float(state["avgdl"]))
+        parameters, known = read_file(_checked_path(path), self._analyzer)
+        self.k1, self.b, self.epsilon = parameters.k1, parameters.b, parameters.epsilon
+        self._take(known)
 
     def _state(self) -> dict[str, Any]:
         return {
-            "version": _VERSION,
+            "version": VERSION,
             "corpus_size": self._size,
             "avgdl": self._length,
             "idf_word": list(self._places),
@@ -217,35 +211,7 @@ def _analysis(analyzer: Any) -> tuple[Tokens, Tokens, str | None]:
     return made.tokens, made.query_tokens, made.identity
 
 
-def _number(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < np.inf:
-        raise ParamError(f"{name} must be a finite number of at least 0, got {shown(value)}")
-    try:
-        return float(value)
-    except OverflowError:
-        raise ParamError(f"{name} is too large for a float: {shown(value)}") from None
-
-
 def _checked_path(path: Any) -> Path:
     if not isinstance(path, (str, os.PathLike)):
         refuse("path", "that of a file", path)
     return Path(path)
-
-
-def _read_state(path: Path) -> dict[str, Any]:
-    name = quoted(str(path))
-    try:
-        state = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ParamError(f"BM25 statistics {name}: {error.strerror}") from error
-    except ValueError as error:
-        raise ParamError(f"BM25 statistics {name} are no JSON: {cut(str(error))}") from error
-    if not isinstance(state, dict) or state.get("version") != _VERSION:
-        raise ParamError(f"BM25 statistics {name} are not of version {_VERSION}")
-    lacking = {"corpus_size", "avgdl", "idf_word", "idf_value", "k1", "b", "epsilon"} - set(state)
-    if lacking or len(state["idf_word"]) != len(state["idf_value"]):
-        raise ParamError(
-            f"BM25 statistics {name} are incomplete: "
-            + (f"without {sorted(lacking)}" if lacking else "words and values differ in number")
-        )
-    return state

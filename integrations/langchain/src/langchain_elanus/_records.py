@@ -102,13 +102,14 @@ class ElanusRecordManager(RecordManager):
 
         Args:
             keys: the documents' keys.
-            group_ids: the source of each, if known; replaces what was known before. Any value:
-                numbers that are equal are one source, and 1 and ``"1"`` are two.
+            group_ids: the source of each, if known; replaces what was known before. A text, or
+                what is the same in every process: numbers that are equal are one source, and 1
+                and ``"1"`` are two.
             time_at_least: a time that must not lie in the future.
 
         Raises:
-            ValueError: if there is not one group id a key, or the clock went back behind
-                ``time_at_least``.
+            ValueError: if there is not one group id a key, one is another in every process, or
+                the clock went back behind ``time_at_least``; nothing is written.
         """
         keys = names("keys", keys)
         groups = [None] * len(keys)

@@ -157,7 +157,7 @@ def relevance(legs):
         elif only_text:
             odds = -6.88 + 0.25 * math.log(1 + score) + 6.08 * c + 14.83 * c * lead
         else:
-            odds = -7.78 + 0.95 * math.log(1 + score) + 4.33 * c + 14.45 * c * lead
+            odds = -6.64 + 0.81 * math.log(1 + score) + 4.50 * c + 10.8 * c * lead
         found[key] = 1 / (1 + math.exp(-odds))
         if not verdict.coverage and has_text:
             found[key] = 0.0 if only_text else found[key] / 2

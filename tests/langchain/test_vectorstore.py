@@ -72,11 +72,11 @@ def test_text_search_finds_what_shares_a_word(filled):
 
 def legs(embeddings, mode="hybrid", query=QUERY):
     """What the legs of a search know, by the formulas."""
-    tokens = build_analyzer("english").tokens
+    analyzer = build_analyzer("multilingual")
     points = {name: embeddings.vector(text) for name, text in TEXTS.items()}
     dense = judging.dense_leg(points, embeddings.vector(query), 100)
-    words = {name: list(tokens(text)) for name, text in TEXTS.items()}
-    text = judging.text_leg(words, list(tokens(query)), 100)
+    words = {name: analyzer.tokens(text) for name, text in TEXTS.items()}
+    text = judging.text_leg(words, analyzer.query_tokens(query), 100)
     return {"hybrid": [dense, text], "dense": [dense], "text": [text]}[mode]
 
 

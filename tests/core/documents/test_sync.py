@@ -305,6 +305,7 @@ def test_any_history_leaves_what_the_last_sync_of_each_source_gave(steps):
             ids = [f"{source} {i}" for i in range(len(texts))] if has_ids else None
             report = store.sync(source, texts, ids=ids)
             new = [t for t in dict.fromkeys(texts) if t not in model.get(source, [])]
+            new = [t for t in new if t.strip()]  # blank texts are not embedded
             assert sorted(counting.given) == sorted(new)
             assert report.embedded == len(new)
             assert report.written + report.unchanged == len(texts)

@@ -125,7 +125,7 @@ def test_progress_is_drawn_on_standard_error(birds, questions, capsys):
         ({"methods": ["text"]}, "methods must be of type Method"),
         ({"methods": [Method("a"), Method("a")]}, "two of the name 'a'"),
         ({"methods": [Method("a", "magic")]}, "hybrid, dense, text"),
-        ({"methods": [Method("a", ranker=5)]}, "RRFRanker or a WeightedRanker"),
+        ({"methods": [Method("a", ranker=5)]}, "ranker must be one of RRFRanker"),
         ({"methods": [Method("a", depth=0)]}, "depth"),
         ({"k": 0}, "k must be an integer"),
         ({"k": 5}, "nDCG@10 looks deeper than the evaluation, of which k=5"),

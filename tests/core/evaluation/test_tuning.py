@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from elanus import DocumentStore, RRFRanker, WeightedRanker
+from elanus import AdaptiveRanker, DocumentStore, WeightedRanker
 from elanus.errors import ParamError
 from elanus.evaluation import Method, Questions, dense_weight, evaluate, tune
 
@@ -77,7 +77,7 @@ def test_of_equal_candidates_the_first_is_chosen(corpus):
     store, questions, vectors = corpus
     for weights in ((1.0, 2.0), (2.0, 1.0)):
         found = tune(
-            store, questions, weights=weights, vectors=vectors, ranker_of=lambda _: RRFRanker()
+            store, questions, weights=weights, vectors=vectors, ranker_of=lambda _: AdaptiveRanker()
         )
         assert found.weight == weights[0]
         assert found.gain.difference == 0.0
@@ -112,7 +112,7 @@ def test_a_weight_is_the_share_of_the_dense_leg():
         ({"folds": 1}, "folds must be an integer of at least 2"),
         ({"folds": 21}, "folds=21, but there are only 20 questions"),
         ({"seed": -1}, "seed must be an integer"),
-        ({"ranker_of": lambda _: 5}, "RRFRanker or a WeightedRanker"),
+        ({"ranker_of": lambda _: 5}, "ranker must be one of RRFRanker"),
     ],
 )
 def test_wrong_arguments_are_named(corpus, arguments, says):

@@ -112,14 +112,14 @@ def checked_values(given: Any) -> Any:
     """Metadata that are to be changed, as they are stored; what is no dict stays what it is.
 
     Raises:
-        DataNotMatchException: naming the value.
+        ParamError: naming the value.
     """
     if not isinstance(given, Mapping):
         return given
     try:
         return as_metadata(given)
     except Rejected as rule:
-        raise DataNotMatchException(f"values: {rule}; got {shown(given)}") from None
+        raise ParamError(f"values: {rule}; got {shown(given)}") from None
 
 
 def _refuse(number: int, part: str, rule: object, value: Any) -> NoReturn:

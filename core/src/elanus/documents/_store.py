@@ -363,7 +363,7 @@ class DocumentStore(HasWorker):
             known |= embedded(self._embedder, missing, progress=progress)
         for row in rows:
             row[VECTOR] = known[row[TEXT]]
-        return len(missing)
+        return sum(bool(written.strip()) for written in missing)
 
     def update_metadata(
         self,

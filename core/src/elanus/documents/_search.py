@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from elanus.client import Hit, MilvusClient
+from elanus.client import MilvusClient
 from elanus.documents._collection import FIELDS, ID, METADATA, TERMS, TEXT, VECTOR
 from elanus.documents._values import MODES, Mode, RankedDocument
 from elanus.errors import ParamError, shown
@@ -124,19 +124,17 @@ def find(
         collection, legs, ranker, search.k, search.fields, explain=search.explain, relevance=True,
         filter=search.scope,
     )  # fmt: skip
-    return [_as_ranked(hit) for hit in hits]
-
-
-def _as_ranked(hit: Hit) -> RankedDocument:
-    row = hit["entity"]
-    legs = tuple(
-        LegExplanation(**leg | {"leg": _MODES_OF[leg["leg"]]})
-        for leg in hit.get("explanation") or ()
-    )
-    stored = np.array(row[VECTOR], dtype=np.float32) if VECTOR in row else None
-    return RankedDocument(
-        row[ID], row[TEXT], row[METADATA], hit["distance"], hit["relevance"], legs, stored
-    )
+    found = []
+    for hit in hits:
+        row, asked = hit["entity"], hit["explanation"] if search.explain else []
+        said = tuple(LegExplanation(**leg | {"leg": _MODES_OF[leg["leg"]]}) for leg in asked)
+        stored = np.array(row[VECTOR], dtype=np.float32) if VECTOR in row else None
+        found.append(
+            RankedDocument(
+                row[ID], row[TEXT], row[METADATA], hit["distance"], hit["relevance"], said, stored
+            )
+        )
+    return found
 
 
 def worths(hits: Sequence[RankedDocument], mode: Mode) -> NDArray[np.float64]:

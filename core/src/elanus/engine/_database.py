@@ -358,7 +358,10 @@ class Database:
     def _tell_of_unknown(self, name: str, filters: Iterable[Expression]) -> None:
         """Warn of keys that no row has. In the caller's own thread, whose warnings they are."""
         collection = self.commits.newest.collections.get(name)
-        unknown = [] if collection is None else newly_unknown(collection, filters)
+        expected = {path for each in filters for path in each.expected}
+        if collection is None or expected <= collection.state.judged:
+            return
+        unknown = newly_unknown(collection, expected)
         if unknown:
             warn(UnknownKeyWarning(unknown_keys(unknown)))
 

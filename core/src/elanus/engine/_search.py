@@ -97,6 +97,25 @@ class _Target:
     key: Any
 
 
+@dataclass(frozen=True, slots=True)
+class _Ranked:
+    """What a leg found, and by what.
+
+    Attributes:
+        target: what was searched.
+        index: the index that answered.
+        mask: the slots that might be found.
+        queries: as the index takes them: vectors, or terms with the number of those unknown.
+        rankings: the best slots for each query.
+    """
+
+    target: _Target
+    index: Any
+    mask: Mask
+    queries: Any
+    rankings: list[Ranking]
+
+
 def search(snapshot: Snapshot, leg: Leg, names: tuple[str, ...]) -> list[Hits]:
     """The hits of each query of one leg.
 
@@ -107,7 +126,7 @@ def search(snapshot: Snapshot, leg: Leg, names: tuple[str, ...]) -> list[Hits]:
     """
     collection, offset = snapshot.collection, leg.request.offset
     projection = collection.projections.get(names) or make_projection(collection, names)
-    _, rankings = rank(snapshot, leg, offset + leg.request.limit)
+    rankings = rank(snapshot, leg, offset + leg.request.limit).rankings
     found = [(slots[offset:], scores[offset:]) for slots, scores in rankings]
     if len(found) == 1:
         return [_hits(snapshot, *found[0], projection)]
@@ -173,11 +192,15 @@ def hybrid_search(snapshot: Snapshot, legs: Sequence[Leg], wish: Wish) -> list[H
     results = []
     for query in range(counts.pop()):
         found = [
-            RankedLeg(target.field.name, target.metric, *(a.tolist() for a in rankings[query]))
-            for target, rankings in ranked
+            RankedLeg(
+                leg.target.field.name,
+                leg.target.metric,
+                *(array.tolist() for array in leg.rankings[query]),
+            )
+            for leg in ranked
         ]
         if wish.relevance or isinstance(wish.ranker, AdaptiveRanker):
-            fusion, chances = _judged(snapshot, legs, ranked, found, query, wish)
+            fusion, chances = _judged(snapshot, ranked, found, query, wish)
         else:
             fusion, chances = fuse(found, wish.ranker), {}
         slots, scores = top_hits(
@@ -199,70 +222,53 @@ def hybrid_search(snapshot: Snapshot, legs: Sequence[Leg], wish: Wish) -> list[H
 
 def _judged(
     snapshot: Snapshot,
-    legs: Sequence[Leg],
-    ranked: Sequence[tuple[_Target, list[Ranking]]],
+    ranked: Sequence[_Ranked],
     found: Sequence[RankedLeg],
     query: int,
     wish: Wish,
 ) -> tuple[Fusion | AdaptiveFusion, dict[int, float]]:
     """The fusion of what the legs found, and the relevance of each hit."""
-    ids = np.unique(np.concatenate([rankings[query][0] for _, rankings in ranked]))
-    evidence = [
-        _evidence(snapshot, leg, target, query, ids, rankings[query][0])
-        for leg, (target, rankings) in zip(legs, ranked, strict=True)
-    ]
-    ranker = wish.ranker
-    fusion = (
-        AdaptiveFusion(found, ids, evidence, judge(evidence, ranker.weight))
-        if isinstance(ranker, AdaptiveRanker)
-        else fuse(found, ranker)
-    )
+    ids = np.unique(np.concatenate([leg.rankings[query][0] for leg in ranked]))
+    evidence = [_evidence(snapshot, leg, query, ids) for leg in ranked]
+    fusion: Fusion | AdaptiveFusion
+    if isinstance(wish.ranker, AdaptiveRanker):
+        judgement = judge(evidence, wish.ranker.weight)
+        fusion = AdaptiveFusion(found, ids, judgement.scores, evidence, judgement)
+    else:
+        fusion = fuse(found, wish.ranker)
     if not wish.relevance:
         return fusion, {}
     return fusion, dict(zip(ids.tolist(), relevances(evidence).tolist(), strict=True))
 
 
-def _evidence(
-    snapshot: Snapshot,
-    leg: Leg,
-    target: _Target,
-    number: int,
-    ids: NDArray[np.intp],
-    found: NDArray[np.intp],
-) -> Evidence:
+def _evidence(snapshot: Snapshot, leg: _Ranked, number: int, ids: NDArray[np.intp]) -> Evidence:
     """What a leg says of some slots, ascending, whether it found them or not.
 
     Raises:
         ParamError: if scores of its metric cannot be judged.
     """
-    query = leg.request.queries[number]
-    mask = snapshot.eligible(*leg.filters)
-    allowed = np.ones(len(ids), dtype=bool) if mask is None else mask[ids]
+    target, index, query = leg.target, leg.index, leg.queries[number]
+    allowed = np.ones(len(ids), dtype=bool) if leg.mask is None else leg.mask[ids]
     if target.metric is Metric.BM25:
-        source = snapshot.schema.bm25_inputs[target.field.name]
-        part: TextPart = snapshot.part(target.key)
-        known, unknown = _query_terms(snapshot, source, query, number)
-        scores, deviation, possible = part.index.judge(known, unknown, ids)
+        scores, deviation, possible = index.judge(*query, ids)
+        found = np.isin(ids, leg.rankings[number][0])
         return TextEvidence(
-            np.where(allowed, scores, 0.0), np.isin(ids, found), deviation, possible,
-            part.index.documents,
-        )  # fmt: skip
+            np.where(allowed, scores, 0.0), found, deviation, possible, index.documents
+        )
     if target.metric not in (Metric.COSINE, Metric.IP) or not isinstance(target.key, DenseKey):
         raise ParamError(
             f"field {target.field.name!r}: AdaptiveRanker and relevance need scores by BM25, or of "
             f"dense vectors by COSINE or IP, not {target.metric.value} of {target.field.dtype.name}"
         )
-    index = dense_index(snapshot, target.key, target.index)
     if index.rows.present is not None:
         allowed &= index.rows.present[ids]
     moments = snapshot.part(MomentsKey(target.key)).moments
-    (vector,) = dense_matrix([query], target.key.dim)
-    scores, mean, deviation = index.judge(vector, ids, moments)
+    scores, mean, deviation = index.judge(query, ids, moments)
     return DenseEvidence(np.where(allowed, scores, mean), mean, deviation, moments.count)
 
 
-def rank(snapshot: Snapshot, leg: Leg, limit: int) -> tuple[_Target, list[Ranking]]:
-    """The best ``limit`` slots for each query of a leg, and what was searched."""
+def rank(snapshot: Snapshot, leg: Leg, limit: int) -> _Ranked:
+    """The best ``limit`` slots for each query of a leg."""
     request = leg.request
     target: _Target | None = None
     if isinstance(request.field, str | None):  # of anything else `_resolve` says what is wrong
@@ -272,10 +278,10 @@ def rank(snapshot: Snapshot, leg: Leg, limit: int) -> tuple[_Target, list[Rankin
     limit = min(limit, max(snapshot.n, 1))  # an index may reserve room for all it may give
     mask = snapshot.eligible(*leg.filters)
     if target.field.dtype is DataType.FLOAT_VECTOR:
-        return target, _rank_dense(snapshot, request, target, mask, limit)
+        return _rank_dense(snapshot, request, target, mask, limit)
     if target.metric is Metric.BM25:
-        return target, _rank_text(snapshot, request, target, mask, limit)
-    return target, _rank_sparse(snapshot, request, target, mask, limit)
+        return _rank_text(snapshot, request, target, mask, limit)
+    return _rank_sparse(snapshot, request, target, mask, limit)
 
 
 def _resolve(snapshot: Snapshot, request: SearchRequest) -> _Target:
@@ -322,7 +328,7 @@ def _vector_field(snapshot: Snapshot, name: str | None) -> FieldSchema:
 
 def _rank_dense(
     snapshot: Snapshot, request: SearchRequest, target: _Target, mask: Mask, limit: int
-) -> list[Ranking]:
+) -> _Ranked:
     try:
         queries = dense_matrix(request.queries, target.key.dim)
     except Rejected as rule:
@@ -333,11 +339,13 @@ def _rank_dense(
         request_upkeep(snapshot, target.key, target.index, index)
     keys = snapshot.view.keys
     if not len(queries):
-        return []
+        return _Ranked(target, index, mask, queries, [])
     index, ef = with_effort(index, request.params, target.index, limit)
     if len(queries) == 1:
-        return [index.search(queries[0], limit, mask=mask, keys=keys, ef=ef)]
-    return list(index.search_many(queries, limit, mask=mask, keys=keys, ef=ef))
+        found = [index.search(queries[0], limit, mask=mask, keys=keys, ef=ef)]
+    else:
+        found = list(index.search_many(queries, limit, mask=mask, keys=keys, ef=ef))
+    return _Ranked(target, index, mask, queries, found)
 
 
 def _refusal(target: _Target, number: int, query: object, rule: object) -> DataNotMatchException:
@@ -349,14 +357,16 @@ def _refusal(target: _Target, number: int, query: object, rule: object) -> DataN
 
 def _rank_text(
     snapshot: Snapshot, request: SearchRequest, target: _Target, mask: Mask, limit: int
-) -> list[Ranking]:
+) -> _Ranked:
     source = snapshot.schema.bm25_inputs[target.field.name]
     part: TextPart = snapshot.part(target.key)
-    queries = [_query_terms(snapshot, source, q, i)[0] for i, q in enumerate(request.queries)]
-    keys = snapshot.view.keys
-    if len(queries) == 1:
-        return [part.index.search(queries[0], limit, mask=mask, keys=keys)]
-    return list(part.index.search_many(queries, limit, mask=mask, keys=keys))
+    queries = [_query_terms(snapshot, source, q, i) for i, q in enumerate(request.queries)]
+    keys, known = snapshot.view.keys, [terms for terms, _ in queries]
+    if len(known) == 1:
+        found = [part.index.search(known[0], limit, mask=mask, keys=keys)]
+    else:
+        found = list(part.index.search_many(known, limit, mask=mask, keys=keys))
+    return _Ranked(target, part.index, mask, queries, found)
 
 
 def _query_terms(
@@ -375,13 +385,13 @@ def _query_terms(
 
 def _rank_sparse(
     snapshot: Snapshot, request: SearchRequest, target: _Target, mask: Mask, limit: int
-) -> list[Ranking]:
+) -> _Ranked:
     queries = []
     for number, query in enumerate(request.queries):
         try:
             queries.append(sparse_vector(query))
         except Rejected as rule:
             raise _refusal(target, number, query, rule) from None
-    index = snapshot.part(target.key)
-    keys = snapshot.view.keys
-    return [index.search(i, v, limit, mask=mask, keys=keys) for i, v in queries]
+    index, keys = snapshot.part(target.key), snapshot.view.keys
+    found = [index.search(i, v, limit, mask=mask, keys=keys) for i, v in queries]
+    return _Ranked(target, index, mask, queries, found)

@@ -88,14 +88,14 @@ def count_names(
     ]
 
 
-def newly_unknown(collection: Collection, filters: Iterable[Expression]) -> list[Path]:
+def newly_unknown(collection: Collection, expected: Iterable[Path]) -> list[Path]:
     """Keys of which no row has one, though filters that were just evaluated expect it; once each.
 
     The columns were read for the filters: nothing else is read, and what is not there any more is
     not spoken of.
     """
     view, judged = collection.state.view, collection.state.judged
-    asked = [path for each in filters for path in each.expected if path not in judged]
+    asked = [path for path in expected if path not in judged]
     if not asked or not view.count:
         return []
     columns = {path: view.part(column_key(collection.info.schema, path)) for path in asked}

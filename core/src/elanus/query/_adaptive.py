@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias, TypeGuard
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,8 +105,9 @@ def judge(legs: Sequence[Evidence], weight: float) -> Judgement:
     anything, the score is the mean of z, which may be negative.
     """
     standings = [leg.standing() for leg in legs]
-    texts = [(leg, s) for leg, s in zip(legs, standings, strict=True) if is_text(leg)]
-    dense = [s for leg, s in zip(legs, standings, strict=True) if not is_text(leg)]
+    both = list(zip(legs, standings, strict=True))
+    texts = [(leg, s) for leg, s in both if isinstance(leg, TextEvidence)]
+    dense = [s for leg, s in both if isinstance(leg, DenseEvidence)]
     nothing = np.zeros(len(legs[0].scores))
     b = sum((s for _, s in texts), nothing)
     found = np.logical_or.reduce([leg.found for leg, _ in texts]) if texts else nothing > 0
@@ -118,16 +119,8 @@ def judge(legs: Sequence[Evidence], weight: float) -> Judgement:
         trust = max(min(agreement / _AGREED, 1.0), 0.0, 1.0 - coverage / _COVERED)
         dense = [weight * trust * np.maximum(z, 0.0) ** _POWER for z in dense]
     left = iter(dense)
-    parts = [
-        s if is_text(leg) else next(left) / len(dense)
-        for leg, s in zip(legs, standings, strict=True)
-    ]
+    parts = [s if isinstance(leg, TextEvidence) else next(left) / len(dense) for leg, s in both]
     return Judgement(sum(parts, nothing), standings, parts, coverage, agreement, trust)
-
-
-def is_text(leg: Evidence) -> TypeGuard[TextEvidence]:
-    """Whether a leg compares words."""
-    return isinstance(leg, TextEvidence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,19 +130,16 @@ class AdaptiveFusion:
     Attributes:
         legs: the rankings.
         ids: (n,) the candidates, ascending: what any leg found.
+        scores: (n,) fused scores; larger is better.
         evidence: of each leg.
         judgement: of the candidates.
     """
 
     legs: Sequence[RankedLeg]
     ids: NDArray[np.intp]
+    scores: Floats
     evidence: Sequence[Evidence]
     judgement: Judgement
-
-    @property
-    def scores(self) -> Floats:
-        """(n,) fused scores; larger is better."""
-        return self.judgement.scores
 
     def explain(self, id_: int) -> tuple[LegExplanation, ...]:
         """What each leg says of a candidate; the contributions add up to its score."""
@@ -161,13 +151,13 @@ class AdaptiveFusion:
         standing = float(self.judgement.standings[number][place])
         part = float(self.judgement.parts[number][place])
         rank = leg.ids.index(id_) + 1 if id_ in leg.ids else None
-        if is_text(evidence):
+        if isinstance(evidence, TextEvidence):
             share = evidence.scores[place] / max(evidence.possible, _LEAST_TEXT)
             reason = f"{standing:.1f} standard deviations; covers {share:.0%} of the query"
         else:
             trust = self.judgement.trust
             reason = f"{standing:+.1f} standard deviations from the mean, trusted {trust:.0%}"
-            if any(map(is_text, self.evidence)):
+            if any(isinstance(leg, TextEvidence) for leg in self.evidence):
                 reason += f": {self._why_trusted()}"
         return LegExplanation(leg.name, float(evidence.scores[place]), rank, part, reason)
 

@@ -15,7 +15,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from elanus.query._adaptive import Evidence, is_text, judge
+from elanus.query._adaptive import Evidence, TextEvidence, judge
 from elanus.schema import AdaptiveRanker
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -51,25 +51,29 @@ _DENSE = -5.94, 0.64, 7.65  # constant, of z, of the lead
 def relevances(legs: Sequence[Evidence]) -> Floats:
     """(n,) probabilities, from 0 to 1, that candidates answer the query, by what all legs say."""
     judgement = judge(legs, _WEIGHT)
-    texts = sum(map(is_text, legs))
+    texts = sum(isinstance(leg, TextEvidence) for leg in legs)
     strength = np.maximum(judgement.scores, 0.0)
     by_chance = _by_chance(max(leg.documents for leg in legs))
-    if not judgement.coverage:
+    certain = 1.0
+    if judgement.coverage:
         if texts == len(legs):
-            return np.zeros(len(strength))
-        constant, of_z, of_lead = _DENSE
-        found = _probability(constant + of_z * strength + of_lead * _lead(strength, by_chance))
-        return found * _UNKNOWN if texts else found
-    if texts == len(legs):
-        model, floor = _TEXT, 1.5 * by_chance
+            model, floor = _TEXT, 1.5 * by_chance
+        else:
+            model, floor = _HYBRID, by_chance + _WEIGHT * by_chance**1.5
+        covered = math.sqrt(judgement.coverage)
+        odds = (
+            model.constant
+            + model.strength * np.log1p(strength)
+            + covered * (model.coverage + model.lead * _lead(strength, floor))
+        )
+    elif texts == len(legs):
+        return np.zeros(len(strength))
     else:
-        model, floor = _HYBRID, by_chance + _WEIGHT * by_chance**1.5
-    covered = math.sqrt(judgement.coverage)
-    return _probability(
-        model.constant
-        + model.strength * np.log1p(strength)
-        + covered * (model.coverage + model.lead * _lead(strength, floor))
-    )
+        constant, of_z, of_lead = _DENSE
+        odds = constant + of_z * strength + of_lead * _lead(strength, by_chance)
+        certain = _UNKNOWN if texts else 1.0
+    probability: Floats = certain / (1.0 + np.exp(-odds))
+    return probability
 
 
 def _by_chance(documents: int) -> float:
@@ -94,8 +98,3 @@ def _lead(strength: Floats, floor: float) -> Floats:
     rivals = np.maximum(rivals, floor)
     lead: Floats = (strength - rivals) / np.maximum(np.maximum(strength, rivals), _FAINT)
     return lead
-
-
-def _probability(odds: Floats) -> Floats:
-    probability: Floats = 1.0 / (1.0 + np.exp(-odds))
-    return probability

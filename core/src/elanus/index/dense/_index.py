@@ -203,9 +203,9 @@ class DenseIndex:
         wanted = QueryVector.of(query, self.dim)
         squares = self.rows.squares[slots]
         scores = canonical_scores(
-            self.metric, self.rows.take(slots), wanted.wide, wanted.square, squares
+            self.rows.metric, self.rows.take(slots), wanted.wide, wanted.square, squares
         )
-        return (scores, *moments.of(wanted, self.metric))
+        return (scores, *moments.of(wanted, self.rows.metric))
 
     def search(
         self,

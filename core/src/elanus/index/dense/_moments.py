@@ -87,7 +87,7 @@ class Moments:
             return 0.0, 0.0
         wide = query.wide
         if metric is Metric.COSINE and query.square:
-            wide = wide / query.norm
+            wide = wide / math.sqrt(query.square)
         mean = float(wide @ self.total) / self.count
         if self.square is None:
             assert self.sample is not None

@@ -247,7 +247,8 @@ class Bm25Index:
             possible: what a row scores at most, if no term is unknown: Σ n idf (k1 + 1).
         """
         weighted = self._weigh(query)
-        factors, rows = weighted.factors(), self.documents
+        rows, most = self.documents, self.saturation.k1 + 1
+        factors = [i * n * most for i, n in zip(weighted.idfs, weighted.counts, strict=True)]
         missing = unknown + sum(count for _, count in query) - sum(weighted.counts)
         possible = sum(factors) + missing * _idf(rows, 0) * (self.saturation.k1 + 1)
         if not factors:

@@ -11,10 +11,12 @@ also when the collector closes one that was lost. Every commit and every checkpo
 
 from __future__ import annotations
 
+import ctypes
+import gc
+import os
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NoReturn, TypeAlias
 
 import apsw
 
@@ -29,6 +31,7 @@ InterruptError: Final = apsw.InterruptError
 _FLAGS = apsw.SQLITE_OPEN_URI | apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.0005, 0.02  # seconds, between two looks whether a lock is free
 _PAGES_AT_ONCE = 500
+_STEPS = 1_000  # of SQLite's machine, between two looks whether a statement is given up
 _STATEMENTS = 512  # prepared ones that are kept; a collection uses some dozens
 
 
@@ -56,6 +59,7 @@ class Connection(apsw.Connection):
         if self.forbidden is not None:
             raise self.forbidden
         super().__init__(address, flags=_FLAGS, statementcachesize=_STATEMENTS)
+        self.cursor_factory = _Cursor
         # In place of SQLite's own hook, which checkpoints.
         self.set_wal_hook(_note_log)
         self.fold_at_close(False)
@@ -64,21 +68,24 @@ class Connection(apsw.Connection):
         """Whether closing the last connection of all processes ends the log, and removes it."""
         self.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, int(not fold))
 
-    def forbid(self, reason: Exception) -> None:
-        """Have every statement from now on raise, and the opening: SQLite may not be used."""
-        self.forbidden = reason
-
-        def refuse(*_: object) -> bool:
-            raise reason
-
-        # One that is closed, or not open yet, has no statements.
-        with suppress(apsw.ConnectionClosedError):
-            self.set_exec_trace(refuse)
-
     def wait_for(self, seconds: float, is_given_up: Callable[[], bool]) -> None:
         """How long a statement waits for another program's lock, and what ends that sooner."""
         # SQLite's own wait would not end when Python is interrupted, and holds off all handlers.
         self.set_busy_handler(_Patience(seconds, is_given_up))
+
+    def give_up_when(self, is_given_up: Callable[[], bool] | None) -> None:
+        """Have statements raise `InterruptError` when something is so; None for never."""
+        if is_given_up is None:
+            self.set_progress_handler(None)
+            return
+        generation = _Process.generation
+
+        def ask() -> bool:
+            given_up = is_given_up()
+            _end_if_forked(generation)
+            return given_up
+
+        self.set_progress_handler(ask, _STEPS)
 
     def row(self, statement: str, values: Sequence[Any] = ()) -> tuple[Any, ...]:
         """The one row that a query gives.
@@ -109,6 +116,61 @@ class Connection(apsw.Connection):
         return self.wal_checkpoint(mode=mode)
 
 
+class _Cursor(apsw.Cursor):
+    """One whose class can be changed, which that of a class in C cannot."""
+
+    __slots__ = ()
+
+
+class _ForbiddenConnection(Connection):
+    """What becomes of a connection that may not be used; closing it does nothing."""
+
+    __slots__ = ()
+    _ALLOWED = frozenset({"forbidden", "log_files", "log_pages", "owner"})
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in _ForbiddenConnection._ALLOWED or name.startswith("__"):
+            return object.__getattribute__(self, name)
+        if name == "close":
+            return _do_nothing
+        reason: Exception = object.__getattribute__(self, "forbidden")
+        raise reason.with_traceback(None)
+
+
+class _ForbiddenCursor(_Cursor):
+    __slots__ = ()
+    reason: Exception
+
+    def __getattribute__(self, _: str) -> NoReturn:
+        raise _ForbiddenCursor.reason.with_traceback(None)
+
+    def __next__(self) -> NoReturn:
+        raise _ForbiddenCursor.reason.with_traceback(None)
+
+
+def _do_nothing(*_: object) -> None:
+    pass
+
+
+def forbid(connections: Sequence[Connection], reason: Exception) -> None:
+    """Have every use of connections, and of all cursors, raise before it enters SQLite.
+
+    SQLite's locks may be held by threads that do not exist any more: whoever enters it, if only to
+    free a statement, may wait for ever. So nothing of these is ever freed either, not even at the
+    end of the interpreter. It is their class that changes: a check at each use would cost the
+    others.
+    """
+    _ForbiddenCursor.reason = reason
+    cursors = [found for found in gc.get_objects() if type(found) is _Cursor]
+    for cursor in cursors:
+        cursor.__class__ = _ForbiddenCursor
+    for db in connections:
+        db.forbidden = reason
+        db.__class__ = _ForbiddenConnection
+    for kept in (*cursors, *connections):
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
+
+
 class _Patience:
     """Waits for a lock; knows nothing of its connection, which must end with its last holder."""
 
@@ -116,16 +178,46 @@ class _Patience:
         self._seconds = seconds
         self._is_given_up = is_given_up
         self._deadline = 0.0
+        self._generation = _Process.generation
 
     def __call__(self, earlier: int) -> bool:
         """Wait a moment; False when it has been long enough."""
         if not earlier:
             self._deadline = time.monotonic() + self._seconds
         left = self._deadline - time.monotonic()
-        if left <= 0 or self._is_given_up():
-            return False
-        time.sleep(min(left, _LONGEST_PAUSE, _FIRST_PAUSE * 1.5 ** min(earlier, 20)))
-        return True
+        waits = left > 0 and not self._is_given_up()
+        if waits:
+            time.sleep(min(left, _LONGEST_PAUSE, _FIRST_PAUSE * 1.5 ** min(earlier, 20)))
+        _end_if_forked(self._generation)
+        return waits
+
+
+class _Process:
+    """This process; its generation is told from its parent's without a call.
+
+    For after any call a handler may strike, and fork.
+    """
+
+    generation = 0
+
+
+def _count_generation() -> None:
+    _Process.generation += 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_count_generation)
+
+
+def _end_if_forked(generation: int) -> None:
+    """End a child of a handler that has struck in here, where SQLite waits for an answer.
+
+    SQLite has locked the connection for the thread under the number that it had in the parent; in
+    the child it would wait for itself for ever.
+    """
+    if generation != _Process.generation:
+        os.write(2, b"elanus: forked by a signal handler inside SQLite: this process ends\n")
+        os._exit(os.EX_SOFTWARE)
 
 
 def _note_log(db: apsw.Connection, _: str, pages: int) -> int:

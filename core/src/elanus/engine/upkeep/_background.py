@@ -48,9 +48,10 @@ class Gate:
         own = allocate_lock()
         own.acquire()
         self._waiting.append(own)
-        # Opened before that: nobody may look at the list any more.
-        if not self._is_open:
-            own.acquire()
+        # Opened before that: nobody may look at the list any more. And in a child that returns to
+        # this, who was about to release it may have stayed in the parent.
+        while not self._is_open:
+            own.acquire(timeout=_LOOK_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +110,12 @@ class Background:
         self._thread: threading.Thread | None = None
 
     def after_fork_in_child(self) -> None:
-        """Forget the thread, which stayed in the parent, and all work."""
+        """Forget the thread, which stayed in the parent, and all work.
+
+        A handler that forked on top of a wait returns to it: that ends, and may ask again.
+        """
         _running.pop(id(self), None)
+        self._end()
         self._begin()
 
     def request(self, name: Hashable, work: Work, when: Callable[[], bool] | None = None) -> None:

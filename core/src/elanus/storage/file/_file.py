@@ -77,7 +77,11 @@ class DatabaseFile:
             None if folder is None else folder / "commits", writable=not options.read_only
         )
         opening = Opening(self.place, options, self._turns, self.check_usable)
-        self.pool: Connections = (MemoryPool if self.in_memory else Pool)(self.path, opening)
+        self.pool: Connections = (
+            MemoryPool(self.path, opening)
+            if self.in_memory
+            else Pool(self.path, opening, self.apart)
+        )
         # Before there is a connection, which a fork of another thread would carry over.
         hold_connections(self.pool)
         on_fork(self)

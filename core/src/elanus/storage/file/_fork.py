@@ -8,8 +8,9 @@ and removes the log under the child, whose commits are lost.
 So before a fork every connection of the process is closed, and none is opened until it is over;
 afterwards both sides open theirs when they need one. Whoever holds a connection is waited for. If
 that cannot be, because the forking thread itself holds it (a fork in a signal handler), or because
-it takes longer than `_PATIENCE`, the fork goes on, and the child refuses to use SQLite at all: the
-state that it inherited may even hold a lock of a thread that does not exist there.
+it takes longer than `_PATIENCE`, the fork goes on, and the child refuses to use SQLite at all. The
+other threads are waited for even then, though not for so long: a thread that is in SQLite at the
+moment of the fork leaves the child its locks, which nobody there will ever let go.
 
 A signal handler may raise at any step of this, or open a database on top of it. So no lock is held:
 who opens a connection says so first and then looks whether a fork is under way, and who forks does
@@ -30,9 +31,10 @@ from collections.abc import Iterable
 from typing import Protocol, TypeVar
 
 from elanus.errors import ForkedHandleError
-from elanus.storage._sqlite import Connection
+from elanus.storage._sqlite import Connection, forbid
 
 _PATIENCE = 60.0  # seconds
+_PATIENCE_IN_VAIN = 5.0  # where the forking thread holds one, so that the child is refused anyway
 _LOOK_SECONDS = 0.001
 _PASSING_SECONDS = 1.0
 
@@ -44,7 +46,10 @@ class HoldsConnections(Protocol):
         """Close what nobody uses; the threads that use a connection, 0 for one between two."""
 
     def crossed(self) -> Iterable[Connection]:
-        """The connections that have crossed into the child all the same."""
+        """The connections that were in use when they crossed into the child all the same."""
+
+    def all(self) -> Iterable[Connection]:
+        """All of them, also those that were not."""
 
 
 class MadeAnew(Protocol):
@@ -62,7 +67,7 @@ class _Process:
 
     Attributes:
         pid: its number, as of the last fork that Python knows of.
-        crossed: connections of the parent in its memory, kept for ever: closing one would use it.
+        crossed: connections of the parent in its memory, if one of them was in use.
     """
 
     def __init__(self) -> None:
@@ -145,18 +150,20 @@ def _before() -> None:
 
 def _close_all(deadline: float) -> None:
     me = threading.get_ident()
-    passed_by = time.monotonic() + _PASSING_SECONDS
-    while time.monotonic() < deadline:
+    begun = time.monotonic()
+    passed_by = begun + _PASSING_SECONDS
+    while (now := time.monotonic()) < deadline:
         # One fork after another: the end of one would be taken for that of the other.
         if forking.setdefault("thread", me) == me:
             users = {thread for pool in _alive(_process.holders) for thread in pool.before_fork()}
-            if not users or me in users:
+            others = users - {me}
+            if not others or (me in users and now > begun + _PATIENCE_IN_VAIN):
                 return
-            if users != {0}:
-                passed_by = time.monotonic() + _PASSING_SECONDS
+            if others != {0}:
+                passed_by = now + _PASSING_SECONDS
             # Another thread would have noted by now that it holds one, or does not: it is this one,
             # interrupted in between.
-            elif time.monotonic() > passed_by:
+            elif now > passed_by:
                 return
         wait_for_fork()
 
@@ -164,11 +171,11 @@ def _close_all(deadline: float) -> None:
 def _after_in_child() -> None:
     forking.clear()
     # Before they begin anew, which makes them forget.
-    for holder in _alive(_process.holders):
-        _process.crossed.extend(holder.crossed())
-    # A handler that forked returns to the call under it, which may have one in its hands.
-    for db in _process.crossed:
-        db.forbid(_refusal())
+    holders = _alive(_process.holders)
+    if any(holder.crossed() for holder in holders):
+        _process.crossed.extend(db for holder in holders for db in holder.all())
+        # A handler that forked returns to the call under it, which may have one in its hands.
+        forbid(_process.crossed, _refusal())
     for told in living():
         told.after_fork_in_child()
     # Last: until then nothing may be used.

@@ -16,13 +16,17 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 from elanus.errors import ClosedError
 from elanus.storage._errors import sqlite_errors
 from elanus.storage._sqlite import Connection, Error
+from elanus.storage.file._apart import Apart
 from elanus.storage.file._fork import forking, is_forking, wait_for_fork
 from elanus.storage.file._opening import Opening
+
+_LOOK_SECONDS = 0.25
 
 
 class Connections(Protocol):
@@ -66,30 +70,35 @@ class Pool:
     Args:
         path: the file, for errors.
         opening: opens them.
+        apart: see `take`.
     """
 
-    def __init__(self, path: str, opening: Opening) -> None:
+    def __init__(self, path: str, opening: Opening, apart: Apart) -> None:
         self._path = path
         self._opening = opening
+        self._apart = apart
         self._idle: list[Connection] = []
         self._open: dict[int, weakref.ref[Connection]] = {}
         self._closing = threading.Lock()
 
     def open_first(self) -> None:
         """See `Connections`."""
-        self.give_back(self._connect(first=True))
+        self.give_back(self._connect(threading.get_ident(), first=True))
 
     def take(self) -> Connection:
         """See `Connections`."""
         try:
             db = self._idle.pop()
         except IndexError:
+            me = threading.get_ident()
             with sqlite_errors(self._path):
-                return self._connect(first=False)
+                # Apart: it may wait for another process's lock inside SQLite, which a handler that
+                # forks there could not leave any more.
+                return self._apart.run(lambda: self._connect(me, first=False))
         db.owner = threading.get_ident()
         return db
 
-    def _connect(self, *, first: bool) -> Connection:
+    def _connect(self, holder: int, *, first: bool) -> Connection:
         db = Connection()
         db.owner = threading.get_ident()
         self._announce(db)
@@ -98,6 +107,7 @@ class Pool:
         except BaseException:
             self.discard(db)
             raise
+        db.owner = holder
         return db
 
     def _announce(self, db: Connection) -> None:
@@ -153,7 +163,9 @@ class Pool:
     def before_fork(self) -> list[int]:
         """See `HoldsConnections`."""
         while self._idle:
-            self.discard(self._idle.pop())
+            db = self._idle.pop()
+            db.owner = threading.get_ident()
+            self.discard(db)
         return [db.owner for db in self.all()]
 
     def crossed(self) -> list[Connection]:
@@ -194,12 +206,19 @@ class MemoryPool:
 
     def take(self) -> Connection:
         """See `Connections`."""
-        self._lock.acquire()
+        # Not one long wait: in a child that returns to it there is another lock, and nobody who
+        # would release this one.
+        while not self._lock.acquire(timeout=_LOOK_SECONDS):
+            pass
         try:
             return self._taken()
         except BaseException:
-            self._lock.release()
+            self._release()
             raise
+
+    def _release(self) -> None:
+        with suppress(RuntimeError):  # made anew by a fork since it was acquired
+            self._lock.release()
 
     def _taken(self) -> Connection:
         db = self._db
@@ -220,7 +239,7 @@ class MemoryPool:
         finally:
             if not self._began:
                 db.owner = 0
-            self._lock.release()
+            self._release()
 
     def discard(self, db: Connection) -> None:
         """See `Connections`."""
@@ -229,9 +248,11 @@ class MemoryPool:
     def close_idle(self, end: Callable[[Connection], None]) -> None:  # noqa: ARG002  # has no log
         """See `Connections`."""
         with self._lock:
-            db, self._db = self._db, None
+            db = self._db
             if db is not None:
+                _own(db)
                 db.close()
+                self._db = None
 
     def all(self) -> list[Connection]:
         """See `Connections`."""

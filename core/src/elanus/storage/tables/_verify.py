@@ -23,7 +23,6 @@ MOST_FAULTS = 100
 _AT_ONCE = 2_000
 _MOST_LETTERS = 200
 _SECONDS = 10.0
-_STEPS = 1_000
 
 
 def faults(db: Connection) -> list[str]:
@@ -48,14 +47,14 @@ def first_fault(db: Connection) -> str | None:
         Error: as `faults`.
     """
     end = time.monotonic() + _SECONDS
-    db.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
+    db.give_up_when(lambda: time.monotonic() > end)
     try:
         db.execute("BEGIN")
         return next(_faults(db), None)
     except InterruptError:
         return None
     finally:
-        db.set_progress_handler(None)
+        db.give_up_when(None)
         if db.in_transaction:
             db.execute("ROLLBACK")
 

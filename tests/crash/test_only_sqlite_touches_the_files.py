@@ -106,6 +106,8 @@ STORE_READS = {
     "get": lambda s, w: s.get("1"),
     "count": lambda s, w: s.count(),
     "search": lambda s, w: [s.search("an owl", mode=m) for m in ("hybrid", "dense", "text")],
+    "check_search": lambda s, w: s.check_search("an owl"),
+    "acheck_search": lambda s, w: w.run(s.acheck_search("an owl")),
     "search_mmr": lambda s, w: s.search_mmr("an owl"),
     "aget": lambda s, w: w.run(s.aget("1")),
     "acount": lambda s, w: w.run(s.acount()),

@@ -7,6 +7,7 @@ stored (``checked_vectors``) raises ``DataNotMatchException``.
 from elanus.schema import (
     DEFAULT_URI,
     MAX_NAME,
+    as_query,
     check_name,
     checked_vectors,
     choice,
@@ -23,6 +24,7 @@ from elanus.schema import (
 __all__ = [
     "DEFAULT_URI",
     "MAX_NAME",
+    "as_query",
     "check_name",
     "checked_vectors",
     "choice",

@@ -134,6 +134,16 @@ def text(what: str, value: Any) -> str:
     return str.__str__(value)
 
 
+def as_query(what: str, value: Any) -> str:
+    """A query as models and rerankers take it: half of a surrogate pair becomes a question mark.
+
+    None of them takes such a half, and a query is never refused for what it says.
+    """
+    if not isinstance(value, str):
+        refuse(what, "a string", value)
+    return str.encode(value, errors="replace").decode()
+
+
 def is_encodable(value: str) -> bool:
     """Whether UTF-8 can hold a text: not if half of a surrogate pair is in it."""
     try:

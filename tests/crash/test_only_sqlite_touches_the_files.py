@@ -121,6 +121,8 @@ STORE_READS = {
     "afacets": lambda s, w: w.run(s.afacets("year")),
     "ahighlight": lambda s, w: w.run(s.ahighlight("an owl", "owls")),
     "search": lambda s, w: [s.search("an owl", mode=m) for m in ("hybrid", "dense", "text")],
+    "check_search": lambda s, w: s.check_search("an owl"),
+    "acheck_search": lambda s, w: w.run(s.acheck_search("an owl")),
     "search_mmr": lambda s, w: s.search_mmr("an owl"),
     "aget": lambda s, w: w.run(s.aget("1")),
     "acount": lambda s, w: w.run(s.acount()),

@@ -292,7 +292,7 @@ def test_any_text_of_an_embedding(refusals):
     for wrong in (None, 5, b"a", ["a", None]):
         with pytest.raises(ParamError, match=r"texts(\[1\])? must be a "):
             model.embed_documents(wrong)
-        with pytest.raises(ParamError, match=r"texts\[0\] must be a string"):
+        with pytest.raises(ParamError, match=r"text must be a string"):
             model.embed_query(wrong)
 
 

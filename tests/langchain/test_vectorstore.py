@@ -408,6 +408,62 @@ def test_get_by_ids_keeps_the_order_asked_for(filled):
     assert filled.get_by_ids([]) == []
 
 
+# --- before a query is paid for -----------------------------------------------------------------
+
+WRONG = [
+    *({"query": query} for query in (None, 5, b"x", ["kite"])),
+    *({"k": k} for k in (0, -1, "4", True)),
+    *({"ranker": 5}, {"mode": "x"}, {"reranker": 5}, {"explain": "no"}, {"score_threshold": 2}),
+    *({"filter": given} for given in (5, "year ==", ["year"])),
+    *({"ids": 5}, {"ids": [5]}, {"depth": 0}, {"depth": {"dense": 0}}, {"depth": {"words": 5}}),
+]
+WRONG_MMR = [
+    *({"fetch_k": fetch_k} for fetch_k in (0, "x", None)),
+    *({"lambda_mult": share} for share in (5, -1, "x", None)),
+]
+
+
+@pytest.mark.parametrize(
+    ("call", "wrong"),
+    [
+        *(("similarity_search", wrong) for wrong in WRONG),
+        *(("max_marginal_relevance_search", wrong) for wrong in [*WRONG, *WRONG_MMR]),
+    ],
+    ids=str,
+)
+async def test_a_wrong_argument_costs_no_embedding(filled, embeddings, call, wrong):
+    embeddings.calls.clear()
+    arguments = {"query": QUERY, **wrong}
+    with pytest.raises(ParamError, match=next(iter(wrong))):
+        getattr(filled, call)(**arguments)
+    with pytest.raises(ParamError, match=next(iter(wrong))):
+        await getattr(filled, f"a{call}")(**arguments)
+    assert embeddings.calls == []
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("call", ["similarity_search", "max_marginal_relevance_search"])
+async def test_half_of_a_surrogate_pair_is_a_query_like_any_other(
+    make_store, make_embeddings, call, mode
+):
+    class Strict(make_embeddings):
+        @staticmethod
+        def vector(text):
+            text.encode()
+            return make_embeddings.vector(text)
+
+    def longest(query, texts, top_k):
+        query.encode()
+        return [Result(text, len(text), i) for i, text in enumerate(texts)][:top_k]
+
+    store = make_store(Strict())
+    store.add_texts(["red kite"], ids=["a"])
+    # A reranker, where there is one, must get a text that it can read as well.
+    options = {"mode": mode, "fill": True, "reranker": longest}
+    assert ids(getattr(store, call)("kite \ud83d", **options)) == ["a"]
+    assert ids(await getattr(store, f"a{call}")("kite \ud83d", **options)) == ["a"]
+
+
 # --- opening ------------------------------------------------------------------------------------
 
 

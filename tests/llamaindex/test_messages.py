@@ -99,14 +99,15 @@ def test_no_message_grows_with_a_long_argument(filled, call):
     "kept",
     [
         {"class_name": MEGA},
-        {"__class__": MEGA},
-        {"__class__": [MEGA], "class_name": 5},
+        {"__class__": MEGA, "class_name": "TextNode"},
         {"class_name": "TextNode", "start_char_idx": MEGA},
         {"class_name": "TextNode", MEGA: MEGA, "relationships": MEGA},
     ],
 )
 def test_no_message_grows_with_what_the_file_says_of_a_node(filled, kept):
-    filled.store.add(["a"], [{"_node": kept}], ids=["odd"], vectors=[[1.0, 0.0]])
+    filled.store.add(
+        ["a"], [{"_node": kept, "_ref_doc_id": "odd"}], ids=["odd"], vectors=[[1.0, 0.0]]
+    )
     with raises_short(ElanusError, match="'odd'"):
         filled.get_nodes(["odd"])
 

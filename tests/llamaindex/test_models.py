@@ -101,6 +101,26 @@ def test_a_real_model_gives_what_its_function_gives(embed_model):
     assert embed_model.model_name == embed_model.function.name
 
 
+async def test_half_of_a_surrogate_pair_is_a_query_like_any_other():
+    class Strict(Asynchronous):
+        def encode_queries(self, texts):
+            return np.array([[len(text.encode()), -1] for text in texts], np.float32)
+
+        async def aencode_queries(self, texts):
+            return self.encode_queries(texts)
+
+    model = ElanusEmbedding(Strict())
+    assert model.get_query_embedding("kite \ud83d") == [6, -1]
+    assert await model.aget_query_embedding("kite \ud83d") == [6, -1]
+
+    def encoded(query, texts, top_k):
+        return [Result(texts[0], len(query.encode()), 0)]
+
+    nodes = [NodeWithScore(node=TextNode(text="kite"))]
+    (best,) = ElanusRerank(reranker=encoded).postprocess_nodes(nodes, query_str="kite \ud83d")
+    assert best.score == 6
+
+
 def test_nodes_that_pass_through_carry_embeddings():
     nodes = ElanusEmbedding(Dense())([TextNode(text="abc")])
     assert nodes[0].embedding == [3.0, 1.0]

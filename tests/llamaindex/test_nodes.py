@@ -28,6 +28,7 @@ from llama_index.core.schema import (
     RelatedNodeInfo,
     TextNode,
 )
+from llama_index.core.vector_stores import VectorStoreQuery
 
 from elanus.errors import DataNotMatchException, ParamError
 from llama_index.vector_stores.elanus import ElanusVectorStore
@@ -260,6 +261,41 @@ def test_what_something_else_wrote_is_a_text_node(store):
     assert node == TextNode(
         id_="foreign", text="written elsewhere", metadata={"a": 1}, embedding=[0.0, 1.0]
     )
+
+
+FOREIGN = [
+    *({"_node": kept} for kept in ("n17", 5, None, True, [], ["ab", "cd"], {}, {"a": 1})),
+    *({"_node": {"class_name": name}} for name in ("Mine", 5, None, ["TextNode"], {"a": 1})),
+    *({"_node": {"class_name": "TextNode", "__class__": path}} for path in (5, ["a"])),
+    *({"_ref_doc_id": source} for source in ("d", 5, None, [])),
+    {"_ref_doc_id": "d", "_node": "n17"},
+    {"_ref_doc_id": ["d"], "_node": {"class_name": "TextNode"}},
+    {"_ref_doc_id": "d", "_node": {"class_name": ["TextNode"]}},
+    {"_ref_doc_id": "d", "_node": {"class_name": "TextNode", "__class__": {}}},
+]
+
+
+@pytest.mark.parametrize("metadata", FOREIGN, ids=str)
+def test_what_something_else_wrote_under_our_keys_is_a_text_node(store, metadata):
+    ours = TextNode(id_="n", text="x", embedding=[1.0, 0.0])
+    store.add([ours])
+    store.store.add(["written elsewhere"], [metadata], ids=["foreign"], vectors=[[0.0, 1.0]])
+    foreign = TextNode(
+        id_="foreign", text="written elsewhere", metadata=metadata, embedding=[0.0, 1.0]
+    )
+    assert store.get_nodes() == [foreign, ours]
+    found = store.query(VectorStoreQuery(query_embedding=[1.0, 0.0], similarity_top_k=2))
+    assert found.ids == ["n", "foreign"]
+    assert found.nodes[1].metadata == metadata
+
+
+@pytest.mark.parametrize("kept", [{"relationships": 5}, {"text_resource": 5}])
+def test_what_no_class_takes_is_named(store, kept):
+    store.add([TextNode(id_="n", text="x", embedding=[1.0])])
+    metadata = {"_ref_doc_id": "d", "_node": {"class_name": "Document", **kept}}
+    store.store.add(["x"], [metadata], ids=["n"], vectors=[[1.0]])
+    with pytest.raises(ParamError, match=r"node 'n': the class .*Document does not take"):
+        store.get_nodes(["n"])
 
 
 def test_a_text_changed_in_the_store_is_the_text_of_the_node(store):

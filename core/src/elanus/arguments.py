@@ -8,6 +8,7 @@ same, with a change.
 from elanus.schema import (
     DEFAULT_URI,
     MAX_NAME,
+    as_query,
     check_name,
     checked_vectors,
     choice,
@@ -26,6 +27,7 @@ from elanus.schema import (
 __all__ = [
     "DEFAULT_URI",
     "MAX_NAME",
+    "as_query",
     "check_name",
     "checked_vectors",
     "choice",

@@ -20,7 +20,7 @@ from elanus import (
     WeightedRanker,
     ZScoreRanker,
 )
-from elanus.errors import FilterError, ParamError
+from elanus.errors import CollectionNotFoundError, FilterError, ParamError
 from elanus_embeddings import MiniLMEmbeddingFunction
 
 MODES = ("hybrid", "dense", "text")
@@ -418,6 +418,30 @@ def test_membership_is_by_id(store):
     assert "b" not in store
     with pytest.raises(TypeError, match="ask for a string"):
         _ = 5 in store
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"query": 5}, {"k": 0}, {"mode": "x"}, {"filter": "a =="}, {"ranker": 5}, {"ids": 5}),
+        *({"depth": 0}, {"filter": {"a": 1}, "filter_params": {"b": 1}}),
+    ],
+    ids=str,
+)
+def test_a_search_can_be_checked_before_its_query_is_embedded(store, wrong):
+    arguments = {"query": "kite", **wrong}
+    with pytest.raises(ParamError) as expected:
+        store.search(**arguments)
+    with pytest.raises(type(expected.value)) as found:
+        store.check_search(**arguments)
+    assert str(found.value) == str(expected.value)
+    store.check_search("kite", 3, "dense", {"a": 1}, RRFRanker(), ids=["a"], depth={"text": 5})
+
+
+def test_a_search_of_a_dropped_collection_is_refused_before_its_query_is_embedded(store):
+    store.client.drop_collection(store.collection)
+    with pytest.raises(CollectionNotFoundError):
+        store.check_search("kite")
 
 
 def test_a_lone_surrogate_is_a_query_like_any_other(store):

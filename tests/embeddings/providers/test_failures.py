@@ -168,6 +168,19 @@ def test_a_server_that_is_not_there_is_named(make, nobody, encode):
     assert caught.value.transient
 
 
+@pytest.mark.parametrize("proxy", ["ftp://proxy", "socks9://proxy"])
+def test_a_proxy_that_cannot_be_used_is_named(make, nobody, encode, monkeypatch, proxy):
+    monkeypatch.setenv("HTTP_PROXY", proxy)
+    with pytest.raises(ParamError, match=f"a proxy that the environment names.*{proxy}"):
+        encode(make("openai", base_url=nobody), ["a"])
+
+
+def test_a_proxy_whose_name_is_no_hosts_is_no_answer(make, encode, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://a..b:80")
+    with pytest.raises(EmbeddingRequestError, match=r"did not answer to texts\[0:1\]"):
+        encode(make("openai", base_url="http://host.example"), ["a"])
+
+
 def test_a_long_answer_is_cut_in_the_message(make, server, encode, reply):
     server.script.append(reply(400, {"error": "word " * 10_000}))
     with pytest.raises(EmbeddingRequestError) as caught:
@@ -188,6 +201,10 @@ def test_the_error_can_be_caught_as_any_error_of_elanus():
         {"base_url": "https://"},
         {"base_url": "http://host:port"},
         {"base_url": "http://[1"},
+        {"base_url": "https://api..example.com/v1"},
+        {"base_url": f"http://{'a' * 64}.example"},
+        {"base_url": "http://xn--a"},
+        {"base_url": "http://."},
         {"base_url": ""},
         {"base_url": 5},
         {"base_url": "http://a b/"},

@@ -151,6 +151,19 @@ def test_no_two_ways_together_hide_a_key(first, second):
     assert redact(f"<b>no: {written} is it</b>", key) == "<b>no: [API key] is it</b>"
 
 
+@pytest.mark.parametrize("change", [str.upper, str.lower, str.swapcase, str.title])
+def test_large_and_small_letters_do_not_hide_a_key(change):
+    said = f"no: {change('sk-Proj_aB3dE5')}, {change(b'sk-Proj_aB3dE5'.hex())} is it"
+    assert redact(said, "sk-Proj_aB3dE5") == "no: [API key], [API key] is it"
+
+
+def test_four_ways_on_top_of_each_other_do_not_hide_a_key():
+    written = WAYS["URL, every letter"]("sk-Proj_aB3dE5")
+    for _ in range(3):
+        written = urllib.parse.quote(written, safe="")
+    assert redact(f"no: {written} is it", "sk-Proj_aB3dE5") == "no: [API key] is it"
+
+
 @pytest.mark.parametrize("unseen", ["\0", "\u00ad", "\u200b", "\ufeff", "\x1b", "\u2028"])
 def test_letters_that_are_not_seen_do_not_hide_a_key(unseen):
     said = f"no: {unseen.join('sk-0123456789')} is it"
@@ -174,6 +187,7 @@ def test_anything_can_be_said(said, secret):
     ("said", "secret"),
     [
         ("the input must not be empty", "EMPTY"),
+        ("a private model", "PRIVATE"),
         ("not found: 100% of &nbsp; \\u12 %zz &#; &#99999999;", "sk-1234567890"),
         ("see https://host/a%20b?c=d&amp;e", "ollama"),
     ],

@@ -53,12 +53,12 @@ from elanus.notebook import described
 from elanus.progress import ProgressBar
 from elanus.query import mmr
 from elanus.schema import (
+    as_query,
     checked_vectors,
     computed_once,
     flag,
     number,
     refuse,
-    repaired,
     text,
     whole,
 )
@@ -707,6 +707,30 @@ class DocumentStore(HasWorker):
     def _analyzer(self) -> Analyzer:
         return build_analyzer(self._layout.analyzer)
 
+    def check_search(
+        self,
+        query: str,
+        k: int = 10,
+        mode: Mode = "hybrid",
+        filter: Filter = None,
+        ranker: Any = None,
+        *,
+        filter_params: Mapping[str, Any] | None = None,
+        ids: Sequence[str] | str | None = None,
+        depth: int | dict[str, int] | None = None,
+    ) -> None:
+        """Raise what ``search`` raises before it embeds; for whoever embeds on his own.
+
+        Raises:
+            ParamError, FilterError: as for ``search``.
+            ClosedError, CollectionNotFoundError: if nothing can be found.
+        """
+        make_search(
+            query, mode, k, ranker, depth, explain=False,
+            scope=make_scope(filter, ids, filter_params), fields=FIELDS,
+        )  # fmt: skip
+        self._client.check_readable(self._collection)
+
     def _query_vector(self, query: str, vector: Any) -> NDArray[np.float32]:
         """The query's embedding (1, dim): the given one, or the model's."""
         dim, embedding = self._layout.dim, self._embedding
@@ -718,8 +742,7 @@ class DocumentStore(HasWorker):
             raise lacks_model(self, self._layout)
         # Closed, or dropped: to be known before the query is paid for.
         self._client.check_readable(self._collection)
-        # No model takes a lone surrogate, and a query is never refused for what it says.
-        found = embedding.encode_queries([repaired(query)])
+        found = embedding.encode_queries([as_query("query", query)])
         return checked_vectors(f"{embedding.name}.encode_queries", found, 1, dim)
 
     # --- asynchronous twins ----------------------------------------------------------------
@@ -739,6 +762,7 @@ class DocumentStore(HasWorker):
     ahighlight = twin(highlight)
     asearch = twin(search)
     asearch_mmr = twin(search_mmr)
+    acheck_search = twin(check_search)
     averify = twin(verify)
 
     async def aclose(self) -> None:

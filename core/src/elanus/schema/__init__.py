@@ -3,6 +3,7 @@
 from elanus.schema._arguments import (
     DEFAULT_URI,
     as_list,
+    as_query,
     asks,
     check_options,
     choice,
@@ -131,6 +132,7 @@ __all__ = [
     "as_json",
     "as_list",
     "as_page",
+    "as_query",
     "as_ranker",
     "as_schema",
     "as_search",

@@ -139,6 +139,16 @@ def text(what: str, value: Any) -> str:
     return str.__str__(value)
 
 
+def as_query(what: str, value: Any) -> str:
+    """A query as models and rerankers take it: `repaired`.
+
+    None of them takes half of a surrogate pair, and a query is never refused for what it says.
+    """
+    if not isinstance(value, str):
+        refuse(what, "a string", value)
+    return repaired(str.__str__(value))
+
+
 def is_encodable(value: str) -> bool:
     """Whether UTF-8 can hold a text: not if half of a surrogate pair is in it."""
     try:

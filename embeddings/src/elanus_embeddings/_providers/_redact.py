@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import re
+import string
 import sys
 import unicodedata
 
@@ -26,6 +27,7 @@ _WRITTEN = re.compile(
     re.DOTALL,
 )
 _BLANK = re.compile(r"\\[nrt]")
+_SMALL = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 _HEXADECIMAL = ("url", "hex", "u", "x", "U", "braced")
 
 # A character, and where it was written.
@@ -35,11 +37,13 @@ _Letter = tuple[str, int, int]
 def redact(text: str, key: str) -> str:
     """A text without a key, and without any longer piece of it.
 
-    It is found as it is, percent-encoded, escaped for HTML, JSON or Python, any of these on top of
-    each other, in base64 or hexadecimal, and with white space or invisible letters in it.
+    It is found as it is, percent-encoded, escaped for HTML, JSON or Python, up to four of these on
+    top of each other, in base64 or hexadecimal, and with white space or invisible letters in it;
+    in large or small letters, unless it is so short that it may be a word.
     """
     size = min(_SHORTEST_PIECE, len(key))
-    pieces = {form[i : i + size] for form in _forms(key) for i in range(len(form) - size + 1)}
+    forms = {_folded(form, size) for form in _forms(key)}
+    pieces = {form[i : i + size] for form in forms for i in range(len(form) - size + 1)}
     hidden = bytearray(len(text))
     letters = _letters(text)
     # An escape that an escaped line break cuts in two is one again without the break.
@@ -63,7 +67,12 @@ def _forms(key: str) -> set[str]:
         end = -4 if (shift + len(content)) % 3 else None
         for encode in (base64.b64encode, base64.urlsafe_b64encode):
             found.add(encode(bytes(shift) + content).decode()[start:end])
-    return found | {content.hex(), content.hex().upper()}
+    return found | {content.hex()}
+
+
+def _folded(text: str, size: int) -> str:
+    """A text in small letters, each in its place, if whole pieces of a key are looked for."""
+    return text.translate(_SMALL) if size == _SHORTEST_PIECE else text
 
 
 def _letters(text: str) -> list[_Letter]:
@@ -115,7 +124,7 @@ def _letter(match: re.Match[str]) -> str:
 
 def _hide_decoded(letters: list[_Letter], pieces: set[str], size: int, hidden: bytearray) -> None:
     """Mark every place where a piece of the key is written, at every level of decoding."""
-    for _ in range(_LEVELS):
+    for _ in range(_LEVELS + 1):
         _hide(letters, pieces, size, hidden)
         decoded = _decoded(letters)
         if len(decoded) == len(letters):
@@ -125,7 +134,7 @@ def _hide_decoded(letters: list[_Letter], pieces: set[str], size: int, hidden: b
 
 def _hide(letters: list[_Letter], pieces: set[str], size: int, hidden: bytearray) -> None:
     """Mark every place where a piece of the key is written."""
-    text = "".join(letter for letter, _, _ in letters)
+    text = _folded("".join(letter for letter, _, _ in letters), size)
     for i in range(len(text) - size + 1):
         if text[i : i + size] in pieces:
             start, end = letters[i][1], letters[i + size - 1][2]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import json
 import ssl
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
@@ -57,8 +57,10 @@ class Endpoint:
 
     def __post_init__(self) -> None:
         try:
-            httpx.URL(self.url)
-        except httpx.InvalidURL as error:
+            url = httpx.URL(self.url)
+            # What a request asks of a host: that it can be shown, and that it has an address.
+            _ = url.host, url.raw_host.decode().encode("idna")
+        except (httpx.InvalidURL, UnicodeError) as error:
             raise ParamError(
                 f"base_url: {quoted(self.url)} is no valid URL: {cut(str(error))}"
             ) from None
@@ -70,13 +72,13 @@ class Endpoint:
             EmbeddingRequestError: a request failed for good.
         """
         retrying = tenacity.Retrying(**self._retrying())
-        with httpx.Client(**self._options()) as client:
+        with _opened(httpx.Client, self._options()) as client:
             return run(flow, functools.partial(retrying, self._post, client))
 
     async def arun(self, flow: HttpFlow[_T]) -> _T:
         """Drive a flow to its result without blocking the event loop: otherwise as ``run``."""
         retrying = tenacity.AsyncRetrying(**self._retrying())
-        async with httpx.AsyncClient(**self._options()) as client:
+        async with _opened(httpx.AsyncClient, self._options()) as client:
             return await arun(flow, functools.partial(retrying, self._apost, client))
 
     def failure(
@@ -139,7 +141,7 @@ class Endpoint:
         outcome: httpx.Response | EmbeddingRequestError
         try:
             outcome = client.post(self.url, json=request.payload)
-        except httpx.RequestError as error:
+        except (httpx.RequestError, UnicodeError) as error:  # of a proxy's name
             outcome = self._unanswered(error, request)
         return self._checked(outcome, request)
 
@@ -147,7 +149,7 @@ class Endpoint:
         outcome: httpx.Response | EmbeddingRequestError
         try:
             outcome = await client.post(self.url, json=request.payload)
-        except httpx.RequestError as error:
+        except (httpx.RequestError, UnicodeError) as error:  # of a proxy's name
             outcome = self._unanswered(error, request)
         return self._checked(outcome, request)
 
@@ -174,7 +176,9 @@ class Endpoint:
             status=response.status_code,
         )
 
-    def _unanswered(self, error: httpx.RequestError, request: Request) -> EmbeddingRequestError:
+    def _unanswered(
+        self, error: httpx.RequestError | UnicodeError, request: Request
+    ) -> EmbeddingRequestError:
         kind = type(error).__name__
         reason = f"did not answer to {{texts}}: {kind}"
         if isinstance(error, httpx.TimeoutException):
@@ -210,6 +214,21 @@ class _Bearer(httpx.Auth):
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         request.headers["Authorization"] = f"Bearer {self._key.reveal()}"
         yield request
+
+
+def _opened(kind: Callable[..., _T], options: Mapping[str, Any]) -> _T:
+    """A client of httpx, which reads from the environment what proxies there are.
+
+    Raises:
+        ParamError: it cannot use one of them.
+    """
+    try:
+        return kind(**options)
+    except (httpx.InvalidURL, ImportError, ValueError) as error:
+        raise ParamError(
+            "a proxy that the environment names, as HTTPS_PROXY or ALL_PROXY, cannot be used: "
+            f"{cut(str(error))}"
+        ) from None
 
 
 @functools.cache

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from elanus import ElanusError, EmbeddingFunction, ParamError
 from elanus.aio import step_of
-from elanus.arguments import checked_vectors, members, refuse, text, whole
+from elanus.arguments import as_query, checked_vectors, members, refuse, text, whole
 from elanus.errors import EmbeddingMismatchError, quoted, shown
 
 _NAMING = ("model", "model_name", "model_id", "deployment")
@@ -59,7 +59,7 @@ class ElanusEmbeddings(Embeddings):
 
     def embed_query(self, text: str) -> list[float]:
         """The vector of a text that will be searched for."""
-        texts = _checked_texts([text])
+        texts = [as_query("text", text)]
         return _as_lists(self.function.encode_queries(texts), self.model, 1)[0]
 
     async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
@@ -70,7 +70,7 @@ class ElanusEmbeddings(Embeddings):
 
     async def aembed_query(self, text: str) -> list[float]:
         """Asynchronous ``embed_query``."""
-        texts = _checked_texts([text])
+        texts = [as_query("text", text)]
         found = await step_of(self.function, "encode_queries", texts).awaited()
         return _as_lists(found, self.model, 1)[0]
 

@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field, field_validator
 
 from elanus import ParamError, RankedDocument
 from elanus.aio import Flow, arun, run, step
-from elanus.arguments import flag, members, number, whole
+from elanus.arguments import as_query, flag, members, number, whole
 from elanus.errors import quoted, shown
 from langchain_elanus._options import check_reranker, checked_documents
 from langchain_elanus._results import EXPLANATION
@@ -96,6 +96,7 @@ def reranked(
         ParamError: naming the reranker, if it cannot be called or gives no such results.
     """
     check_reranker(reranker)
+    query = as_query("query", query)
     if not texts:
         return []
     # Providers differ in what they do when asked for more than there is.

@@ -9,8 +9,8 @@ from typing import Any
 from langchain_core.documents import Document
 
 from elanus import DocumentStore, ParamError, RankedDocument
-from elanus.aio import Flow, Step, step, step_of
-from elanus.arguments import checked_vectors, refuse, whole
+from elanus.aio import Flow, Step, step_of
+from elanus.arguments import as_query, checked_vectors, number, refuse, whole
 from elanus.errors import shown
 from langchain_elanus._embeddings import embeds_natively
 from langchain_elanus._options import SearchOptions
@@ -51,7 +51,9 @@ class Searches:
         """The documents that answer a query best."""
         k = whole("k", k, 1)
         wanted = max(_RERANKED_LEAST, _RERANKED_FACTOR * k) if options.reranker is not None else k
-        vector = yield from self._vector(query, needed=options.mode != "text")
+        vector = None
+        if options.mode != "text":
+            vector = yield from self._vector(query, wanted, options)
         hits = yield self._search(query, wanted, options, vector)
         if options.mode == "text" and options.fill and len(hits) < wanted:
             hits = yield from self._filled(query, wanted, options, hits)
@@ -68,8 +70,10 @@ class Searches:
         self, query: str, vector: Any, k: int, fetch_k: int, share: float, options: SearchOptions
     ) -> Flow[list[Document]]:
         """Documents that answer a query and are unlike each other; none is reranked."""
+        k, fetch_k = whole("k", k, 1), whole("fetch_k", fetch_k, 1)
+        share = number("lambda_mult", share, 0, 1)
         if vector is None:
-            vector = yield from self._vector(query, needed=True)
+            vector = yield from self._vector(query, max(k, fetch_k), options)
         hits = yield step_of(
             self.store,
             "search_mmr",
@@ -101,21 +105,31 @@ class Searches:
             explain=options.explain,
         )
 
-    def _vector(self, query: str, *, needed: bool) -> Flow[Any]:
+    def _vector(self, query: str, k: int, options: SearchOptions) -> Flow[Any]:
         """The query's vector; None leaves it to the store, which embeds on the thread it uses."""
         function = self.store.embedding
-        if not needed or function is None or not embeds_natively(function):
+        if function is None or not embeds_natively(function):
             return None
-        # Closed, or dropped: to be known before the query is paid for.
-        yield step(self.store.client.describe_collection, None, self.store.collection)
-        vectors = yield step_of(function, "encode_queries", [query])
+        # Whatever is wrong is to be known before the query is paid for.
+        yield step_of(
+            self.store,
+            "check_search",
+            query,
+            k,
+            options.mode,
+            options.filter,
+            options.ranker,
+            ids=options.ids,
+            depth=options.depth,
+        )
+        vectors = yield step_of(function, "encode_queries", [as_query("query", query)])
         return checked_vectors(f"{function.name}.encode_queries", vectors, 1)[0]
 
     def _filled(
         self, query: str, k: int, options: SearchOptions, hits: list[RankedDocument]
     ) -> Flow[list[RankedDocument]]:
         """Hits of a text search, and after them the nearest by meaning, up to k."""
-        vector = yield from self._vector(query, needed=True)
+        vector = yield from self._vector(query, k, options)
         near = yield self._search(query, k, replace(options, mode="dense"), vector)
         found = {hit.id for hit in hits}
         others = [replace(hit, score=0.0, relevance=0.0) for hit in near if hit.id not in found]

@@ -21,7 +21,7 @@ from llama_index.core.schema import BaseComponent
 
 from elanus import ParamError
 from elanus.aio import Flow, arun, run, step_of
-from elanus.arguments import checked_vectors, members, refuse, whole
+from elanus.arguments import as_query, checked_vectors, members, refuse, whole
 from elanus.errors import DataNotMatchException, EmbeddingError, cut, quoted, shown
 from llama_index.vector_stores.elanus._short import ShortRepr
 
@@ -71,11 +71,11 @@ class _OverFunction(ShortRepr):
 
     @_dispatcher.span
     def _get_query_embedding(self, query: str) -> Any:
-        return run(self._flow(_QUERIES, [query]))[0]
+        return run(self._flow(_QUERIES, [as_query("query", query)]))[0]
 
     @_dispatcher.span
     async def _aget_query_embedding(self, query: str) -> Any:
-        return (await arun(self._flow(_QUERIES, [query])))[0]
+        return (await arun(self._flow(_QUERIES, [as_query("query", query)])))[0]
 
     @_dispatcher.span
     def _get_text_embedding(self, text: str) -> Any:

@@ -77,20 +77,33 @@ def to_node(document: StoredDocument | RankedDocument, *, embedded: bool = False
             class does not take what was kept.
     """
     metadata = dict(document.metadata)
-    metadata.pop(REF_DOC_ID, None)
-    content: dict[str, Any] = dict(metadata.pop(NODE, {}))
-    kind = _class_of(document.id, content.get(_PATH), content.get(_CLASS))
+    content: dict[str, Any] = {_CLASS: TextNode.class_name()}
+    if _is_ours(metadata):
+        content = dict(metadata.pop(NODE))
+        del metadata[REF_DOC_ID]
+    kind = _class_of(document.id, content.get(_PATH), content[_CLASS])
     content["metadata"] = metadata
     if embedded and document.vector is not None:
         content["embedding"] = document.vector.tolist()
     try:
         return _made(kind, content, document.id, document.text)
-    except (TypeError, ValueError) as error:
+    except Exception as error:  # a class of the user's may raise anything
         said = " ".join(str(error).split())
         raise ParamError(
             f"node {quoted(document.id)}: the class {cut(_path_of(kind))} does not take what was "
             f"kept of it: {cut(said)}"
         ) from error
+
+
+def _is_ours(metadata: Mapping[str, Any]) -> bool:
+    """Whether a document was made of a node: the keys alone may be anybody's."""
+    kept = metadata.get(NODE)
+    return (
+        isinstance(kept, dict)
+        and isinstance(kept.get(_CLASS), str)
+        and isinstance(kept.get(_PATH), (str, type(None)))
+        and isinstance(metadata.get(REF_DOC_ID), str)
+    )
 
 
 def _made(kind: type[BaseNode], content: Mapping[str, Any], node_id: str, text: str) -> BaseNode:
@@ -110,23 +123,23 @@ def _put_text(content: dict[str, Any], text: str) -> None:
         content["text_resource"] = {**(resource or {}), "text": text}
 
 
-def _class_of(node_id: str, path: str | None, name: str | None) -> type[BaseNode]:
+def _class_of(node_id: str, path: str | None, name: str) -> type[BaseNode]:
     """The class of a node, among those that are defined: none is imported because a file says so.
 
     Args:
         node_id: for the error.
         path: of a class that is not LlamaIndex's own.
-        name: what the class calls itself; None for what something else wrote.
+        name: what the class calls itself.
     """
-    if path is None and (name is None or name in _TYPES):
-        return _TYPES[name or TextNode.class_name()]
+    if path is None and name in _TYPES:
+        return _TYPES[name]
     known = _subclasses(BaseNode)
     # A class that was moved may have kept its name, and one that was defined again has both.
     by_path = [each for each in known if _path_of(each) == path]
     by_name = [each for each in known if each.class_name() == name and name not in _TYPES]
     if not by_path and not by_name:
         raise ParamError(
-            f"node {quoted(node_id)} is of the class {cut(str(path or name))}, which this process "
+            f"node {quoted(node_id)} is of the class {cut(path or name)}, which this process "
             "does not know: import the module that defines it before nodes are read"
         )
     return (by_path or by_name)[-1]

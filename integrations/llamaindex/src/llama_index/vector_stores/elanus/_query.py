@@ -14,7 +14,7 @@ from llama_index.core.vector_stores.types import (
 )
 
 from elanus import DocumentStore, ParamError, RankedDocument, WeightedRanker
-from elanus.arguments import flag, members, names, number, refuse, whole
+from elanus.arguments import as_query, flag, members, names, number, refuse, whole
 from elanus.errors import likely, listed, quoted
 from llama_index.vector_stores.elanus._filters import FilterDict, to_filter
 from llama_index.vector_stores.elanus._nodes import REF_DOC_ID, to_node
@@ -62,7 +62,9 @@ class Plan:
         scored = [(hit, hit.score if self.is_dense else hit.relevance) for hit in hits]
         if self.reranker is not None and hits:
             texts = [hit.text for hit in hits]
-            results = self.reranker(str(self.arguments["query"]), texts, top_k=self.top_k)
+            results = self.reranker(
+                as_query("query_str", self.arguments["query"]), texts, top_k=self.top_k
+            )
             order = order_of(self.reranker, results, len(texts))
             scored = [(hits[place], score) for place, score in order]
         return VectorStoreQueryResult(

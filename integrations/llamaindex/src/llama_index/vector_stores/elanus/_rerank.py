@@ -12,7 +12,7 @@ from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import BaseComponent, MetadataMode, NodeWithScore, QueryBundle
 
 from elanus import ParamError
-from elanus.arguments import members, number, whole
+from elanus.arguments import as_query, members, number, whole
 from elanus.errors import quoted, shown
 from llama_index.vector_stores.elanus._short import ShortRepr
 
@@ -154,7 +154,9 @@ class ElanusRerank(ShortRepr, BaseNodePostprocessor):
         }
         with self.callback_manager.event(CBEventType.RERANKING, payload=payload) as event:
             texts = [each.node.get_content(metadata_mode=MetadataMode.EMBED) for each in nodes]
-            results = self.reranker(query_bundle.query_str, texts, top_k=most)
+            results = self.reranker(
+                as_query("query_str", query_bundle.query_str), texts, top_k=most
+            )
             order = order_of(self.reranker, results, len(texts))
             best = [NodeWithScore(node=nodes[place].node, score=score) for place, score in order]
             event.on_end(payload={EventPayload.NODES: best})

@@ -147,7 +147,7 @@ class Pool:
                 while self._idle:
                     db = self._idle.pop()
                     db.owner = threading.get_ident()  # a fork waits: this may take long
-                    if len(self._open) == 1:
+                    if len(self.all()) == 1:
                         end(db)
                     self.discard(db)
             finally:

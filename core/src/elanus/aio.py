@@ -101,7 +101,7 @@ class _Threads:
         self._news: SimpleQueue[None] = SimpleQueue()
         self._idle: dict[int, None] = {}  # each thread is in one of these, or in both
         self._busy: dict[int, None] = {}
-        self._closed = False
+        self.is_closed = False
 
     def submit(self, job: _Job) -> None:
         """Have a job run; one that a handler's exception cuts off here is not.
@@ -142,7 +142,7 @@ class _Threads:
             self._busy[me] = None
             self._idle.pop(me, None)
             self.run_waiting()
-            if self._closed:
+            if self.is_closed:
                 self._busy.pop(me)
                 self._news.put(None)  # for the next thread
                 return
@@ -163,7 +163,7 @@ class _Threads:
 
     def close(self) -> None:
         """Let the threads end when all that was asked for is done."""
-        self._closed = True
+        self.is_closed = True
         self._news.put(None)
 
 
@@ -206,7 +206,8 @@ class Worker:
         waiting.add_done_callback(_look_at_result)
         job = _Job(partial(call, *args, **kwargs), loop, waiting)
         self._threads.submit(job)
-        if self._closed and self._threads.withdraw(job):  # meanwhile: the threads may be gone
+        # Closed meanwhile: the threads may be gone.
+        if self._threads.is_closed and self._threads.withdraw(job):
             raise self._refusal(call)
         return await waiting
 

@@ -9,14 +9,19 @@ import sys
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from elanus import AsyncMilvusClient, DocumentStore, MilvusClient, storage
-from elanus.errors import ForkedHandleError
+from elanus.engine.upkeep._background import Background
+from elanus.errors import ForkedHandleError, StorageError
+from elanus.storage import Connection
+from elanus.storage.file import _apart, _fork
 
 NAME = "rows"
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
 
 
 def row(key):
@@ -253,15 +258,17 @@ def returning_from_a_handler(path):
 
 def at_every_line(path):
     """The same, at each line of storage that a call passes, one fork a line."""
-    client = MilvusClient(path)
+    _fork._PASSING_SECONDS = _apart._PATIENCE = 0.05
+    client = MilvusClient(path, durability="normal")
     fork_at_every_line(lambda: client.query(NAME, "id < 0"))
     fork_at_every_line(lambda: client.upsert(NAME, row(2)))
     insert(client, path, 1)
     client.close()
-    fork_at_every_line(lambda: MilvusClient(path).close())
+    fork_at_every_line(lambda: MilvusClient(path, durability="normal").close())
     with MilvusClient(":memory:") as in_memory:
         in_memory.create_collection(NAME, dimension=2)
         fork_at_every_line(lambda: in_memory.upsert(NAME, row(1)))
+        fork_at_every_line(lambda: in_memory.query(NAME, "id < 0"))
 
 
 def fork_at_every_line(call):
@@ -285,7 +292,8 @@ def fork_at_every_line(call):
     while len(outcomes) == line:
         line += 1
         left = line
-        wait(child(lambda: None))  # which closes the connections
+        for holder in _fork._alive(_fork._process.holders):
+            holder.before_fork()  # closes the connections
         sys.settrace(trace)
         try:
             call()
@@ -295,8 +303,122 @@ def fork_at_every_line(call):
             sys.settrace(None)
         if os.getpid() != parent:
             os._exit(0)
-    assert line > 50
-    assert {0, 7} == set(outcomes), outcomes
+    assert line > 20
+    assert set(outcomes) <= {0, 7}, outcomes
+
+
+def held_elsewhere(path):
+    """A thread is inside SQLite for longer than a fork waits, and the forking one holds a cursor.
+
+    The child may use nothing of it, frees nothing of it, and ends as any process.
+    """
+    _fork._PATIENCE_IN_VAIN = 0.3
+    client = MilvusClient(path)
+    insert(client, path, *range(10))
+    file, held, begun = client._database.file, [], threading.Event()
+
+    def count():
+        with suppress(StorageError), file.read() as db:
+            held.append(db)
+            begun.set()
+            db.execute(ENDLESS)
+
+    busy = threading.Thread(target=count, daemon=True)
+    busy.start()
+    begun.wait()
+    with file.read() as db:
+        cursor = db.execute("SELECT 1 UNION SELECT 2")
+        number = os.fork()
+        if number == 0:
+            signal.alarm(20)  # kills whoever hangs
+            for use in (
+                lambda: db.execute("SELECT 1"), lambda: db.in_transaction, lambda: next(cursor),
+                lambda: [*cursor], lambda: MilvusClient(path), client.list_collections,
+            ):  # fmt: skip
+                with pytest.raises(ForkedHandleError):
+                    use()
+            db.close()
+            sys.exit(7)
+    held[0].interrupt()
+    assert code_of(number) == 7
+    busy.join()
+    client.close()
+
+
+def closed_elsewhere(path):
+    """A thread that folds the log into the file, which may take long, is waited for."""
+    _fork._PASSING_SECONDS = 0.1
+    client, begun = MilvusClient(path), threading.Event()
+    insert(client, path, 1)
+    turns = client._database.file._turns
+    end_log = turns.end_log
+
+    def end_slowly(db):
+        begun.set()
+        time.sleep(0.5)
+        end_log(db)
+
+    turns.end_log = end_slowly
+    closing = threading.Thread(target=client.close)
+    closing.start()
+    begun.wait()
+    wait(child(lambda: _in_a_pool(path, 1)))
+    closing.join()
+
+
+def waiting_for_the_background(path):
+    """A handler forks on top of a wait for the background, which stays in the parent."""
+    note_one(path)
+    background, done, children = Background(), threading.Event(), []
+
+    def fork(*_):
+        children.append(os.fork())
+        if children[0]:
+            done.set()
+        else:
+            signal.alarm(20)  # kills whoever hangs
+
+    signal.signal(signal.SIGUSR1, fork)
+    background.request("slow", lambda _: done.wait())
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+    background.wait("slow")
+    if children == [0]:
+        os._exit(0)
+    wait(*children)
+    background.close()
+
+
+def inside_sqlite(path):
+    """A handler forks where SQLite waits for a lock: its child cannot go on there, and ends."""
+    note_one(path)
+    other, db, children = Connection(), Connection(), []
+    for each in (other, db):
+        each.connect(f"file:{path}.other")
+        each.wait_for(20, lambda: False)
+    other.execute("BEGIN EXCLUSIVE")
+
+    def fork(*_):
+        children.append(os.fork())
+        if children[0]:
+            other.execute("ROLLBACK")
+        else:
+            signal.alarm(20)  # kills whoever hangs
+
+    signal.signal(signal.SIGALRM, fork)
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    db.execute("BEGIN EXCLUSIVE")
+    if children == [0]:
+        os._exit(1)
+    assert code_of(*children) == os.EX_SOFTWARE
+
+
+def note_one(path):
+    with MilvusClient(path) as client:
+        insert(client, path, 1)
+
+
+def code_of(number):
+    return os.waitstatus_to_exitcode(os.waitpid(number, 0)[1])
 
 
 def in_a_handler(path):

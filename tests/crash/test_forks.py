@@ -17,6 +17,7 @@ SCENARIOS = [
     "opened_again", "inherited", "busy_threads", "forks_of_forks", "closing_child", "dying_parent",
     "writing_parent_dies", "memory", "asynchronous", "in_a_handler", "pool", "store",
     "struck", "returning_from_a_handler", "opening_threads", "log_ended_meanwhile",
+    "held_elsewhere", "closed_elsewhere", "waiting_for_the_background", "inside_sqlite",
 ]  # fmt: skip
 RUNS = [(scenario, turn) for scenario in SCENARIOS for turn in range(REPEATS)]
 

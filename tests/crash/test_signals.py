@@ -66,3 +66,12 @@ def test_close_in_a_handler_returns(tmp_path, place, turn):
     if place == "file":
         with MilvusClient(path, timeout=5) as client:
             assert client.verify() == []
+
+
+def test_a_handler_that_strikes_a_submission_leaves_nothing_to_wait_for():
+    program = PROGRAM.with_name("_submits.py")
+    done = subprocess.run(
+        [sys.executable, program], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 10  # lines at which one struck

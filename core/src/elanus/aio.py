@@ -9,10 +9,12 @@ after another; ``arun`` awaits them.
 from __future__ import annotations
 
 import os
+import threading
 import time
 import weakref
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator
-from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial, wraps
 from queue import SimpleQueue
@@ -43,68 +45,126 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+class _Job:
+    """A call on a thread, and who awaits it.
+
+    Not a future of `concurrent.futures`: that has a lock, which a signal handler that raises in the
+    event loop's thread can leave locked.
+    """
+
+    __slots__ = ("_call", "_loop", "_waiting")
+
+    def __init__(
+        self,
+        call: Callable[[], Any],
+        loop: asyncio.AbstractEventLoop,
+        waiting: asyncio.Future[Any],
+    ) -> None:
+        self._call = call
+        self._loop = loop
+        self._waiting = waiting
+
+    def run(self) -> None:
+        """Make the call, and tell the loop what it came to."""
+        try:
+            result = self._call()
+        except BaseException as error:  # noqa: BLE001  # raised again where it is awaited
+            self._tell(self._waiting.set_exception, error)
+        else:
+            self._tell(self._waiting.set_result, result)
+
+    def _tell(self, settle: Callable[[Any], None], outcome: object) -> None:
+        def tell() -> None:
+            if not self._waiting.done():
+                settle(outcome)
+
+        with suppress(RuntimeError):  # the loop is closed: nobody awaits it any more
+            self._loop.call_soon_threadsafe(tell)
+
+
 class _Threads:
     """Threads that run jobs, as many as are busy at once, up to a limit.
 
     Not an executor: its threads are waited for before the end of the interpreter is announced, so
     one that waits for a graph would keep the process until the graph is built. These are told the
     end like the background, and waited for after that.
+
+    Who submits may be struck by a signal handler between any two steps, so nothing is counted
+    there: each thread notes itself, where no handler strikes, and a job that is in the queue is run
+    by whoever next looks into it.
     """
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._most = (os.cpu_count() or 1) + 4
-        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        self._idle: list[None] = []  # one for each thread that waits for a job
-        self._count = 0
-        self.running: dict[object, None] = {}
+        self._jobs: deque[_Job] = deque()
+        self._news: SimpleQueue[None] = SimpleQueue()
+        self._idle: dict[int, None] = {}  # each thread is in one of these, or in both
+        self._busy: dict[int, None] = {}
+        self.is_closed = False
 
-    def submit(self, call: Callable[[], R]) -> Future[R]:
-        """Have a call made."""
-        future: Future[R] = Future()
+    def submit(self, job: _Job) -> None:
+        """Have a job run; one that a handler's exception cuts off here is not.
 
-        def job() -> None:
-            if job in self.running and future.set_running_or_notify_cancel():
-                try:
-                    future.set_result(call())
-                except BaseException as error:  # noqa: BLE001  # raised again where it is awaited
-                    future.set_exception(error)
-            self.running.pop(job, None)
-
-        self.running[job] = None
-        self._jobs.put(job)
+        Raises:
+            StorageError: if no thread can be started.
+        """
         try:
-            self._idle.pop()
-        except IndexError:
-            if self._count < self._most:
-                self._start(future, job)
-        return future
+            self._jobs.append(job)
+            self._news.put(None)
+            if len(self._jobs) > len(self._idle) and len(self._busy | self._idle) < self._most:
+                self._start(job)
+        except BaseException:
+            self.withdraw(job)
+            raise
 
-    def _start(self, future: Future[R], job: object) -> None:
-        self._count += 1
+    def _start(self, job: _Job) -> None:
         try:
             ending.AwaitedThread(target=self._run, name=self._name, daemon=True).start()
         except RuntimeError as error:
-            self._count -= 1
-            if not self._count:  # else one of the others will run it
-                self.running.pop(job, None)
-                future.set_exception(
-                    StorageError(
-                        f"no thread can be started, which a coroutine needs ({error}); raise the "
-                        "limit of processes (ulimit -u, or pids.max of the container)"
-                    )
-                )
+            if not (self._busy or self._idle) and self.withdraw(job):
+                raise StorageError(
+                    f"no thread can be started, which a coroutine needs ({error}); raise the limit "
+                    "of processes (ulimit -u, or pids.max of the container)"
+                ) from error
+
+    def withdraw(self, job: _Job) -> bool:
+        """Have a job not run, if no thread has taken it; whether none has."""
+        try:
+            self._jobs.remove(job)
+        except ValueError:
+            return False
+        return True
 
     def _run(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            job()
-            del job  # or its result would live until the next
-            self._idle.append(None)
+        me = threading.get_ident()
+        while True:
+            self._busy[me] = None
+            self._idle.pop(me, None)
+            self.run_waiting()
+            if self.is_closed:
+                self._busy.pop(me)
+                self._news.put(None)  # for the next thread
+                return
+            self._idle[me] = None
+            self._busy.pop(me)
+            self._news.get()
+
+    def run_waiting(self) -> None:
+        """Run the jobs that no thread has taken."""
+        with suppress(IndexError):
+            while True:
+                self._jobs.popleft().run()
+
+    def are_busy(self) -> bool:
+        """Whether a job runs, or waits to be run."""
+        # In this order: a thread is busy before it takes a job.
+        return bool(self._jobs) or bool(self._busy)
 
     def close(self) -> None:
         """Let the threads end when all that was asked for is done."""
-        for _ in range(self._count):
-            self._jobs.put(None)
+        self.is_closed = True
+        self._news.put(None)
 
 
 class Worker:
@@ -140,13 +200,21 @@ class Worker:
         import asyncio  # noqa: PLC0415  # a tenth of our import; who has a loop has it already
 
         if self._closed:
-            owner = getattr(call, "__self__", call)
-            raise ClosedError(f"{owner!r} is closed: cannot {call.__name__}; open it again")
-        future = self._threads.submit(partial(call, *args, **kwargs))
-        waiting = asyncio.wrap_future(future)
+            raise self._refusal(call)
+        loop = asyncio.get_running_loop()
+        waiting: asyncio.Future[R] = loop.create_future()
         waiting.add_done_callback(_look_at_result)
-        # Without the shield a call that still waits for a thread would be cancelled with the wait.
-        return await asyncio.shield(waiting)
+        job = _Job(partial(call, *args, **kwargs), loop, waiting)
+        self._threads.submit(job)
+        # Closed meanwhile: the threads may be gone.
+        if self._threads.is_closed and self._threads.withdraw(job):
+            raise self._refusal(call)
+        return await waiting
+
+    @staticmethod
+    def _refusal(call: Callable[..., Any]) -> ClosedError:
+        owner = getattr(call, "__self__", call)
+        return ClosedError(f"{owner!r} is closed: cannot {call.__name__}; open it again")
 
     def close(self) -> None:
         """Let the threads end when their calls have."""
@@ -155,7 +223,9 @@ class Worker:
 
     def wait(self) -> None:
         """Wait until no call runs, or waits to be run."""
-        while self._threads.running:
+        # Asked anew each time: a handler may fork, and return to this where the threads are gone.
+        while self._threads.are_busy():
+            self._threads.run_waiting()
             time.sleep(_LOOK_SECONDS)
 
 

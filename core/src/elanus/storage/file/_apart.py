@@ -143,11 +143,15 @@ class Apart:
             except BaseException as error:  # noqa: BLE001  # a handler's; it is raised below
                 raised = raised or error
                 made.abandon()
-        self._forget(made)
-        failed, made.error = raised or made.error, None  # kept, it would keep this frame
-        if failed is not None:
+        failed, made.error = raised or made.error, None
+        if failed is None:
+            return made.result
+        try:
             raise failed
-        return made.result
+        finally:
+            # An error that its frame keeps lives until the collector comes: a result that nobody
+            # wants any more, a connection perhaps, would live as long.
+            del failed, raised, made
 
     def _send(self, call: _Call[Any]) -> None:
         # Known before anybody runs it: a fork in between would leave it waiting in the child.
@@ -157,20 +161,17 @@ class Apart:
             helper = self._idle.pop()
         except IndexError:
             try:
-                helper = _Helper(self._idle)
+                helper = _Helper(self._idle, self._waiting)
             except _NoThreadError as error:
                 # Unless it was sent before a handler struck: then it runs, and is waited for.
                 if call.claim():
                     call.fail(StorageError(str(error)))
+                    self._waiting.remove(call)
                 call.sent = True
                 return
             self._all.append(helper)
         helper.inbox.put(call)
         call.sent = True
-
-    def _forget(self, call: _Call[Any]) -> None:
-        with suppress(ValueError):
-            self._waiting.remove(call)
 
     def close(self) -> None:
         """End the threads; one that still runs a call ends after it."""
@@ -216,9 +217,10 @@ class _Helper:
     that interrupts such a start, and then waits for another new thread, would wait for ever.
     """
 
-    def __init__(self, idle: list[_Helper]) -> None:
+    def __init__(self, idle: list[_Helper], waiting: list[_Call[Any]]) -> None:
         self.inbox: SimpleQueue[_Call[Any] | None] = SimpleQueue()
         self._idle = idle
+        self._waiting = waiting
         self._running = allocate_lock()
         self._running.acquire()
         try:
@@ -243,6 +245,9 @@ class _Helper:
                 self._idle.append(self)
                 if was_run:
                     call.end()
+                # Here, where no handler strikes. One that was sent twice may have been removed.
+                if call.ended and call in self._waiting:
+                    self._waiting.remove(call)
                 del call  # or its result would live until then
         finally:
             # Whoever asked for the current thread, as logging does, has made an entry of it that

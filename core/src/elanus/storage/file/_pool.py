@@ -148,7 +148,7 @@ class Pool:
                     db = self._idle.pop()
                     # Ending the log takes a while, for which those who fork wait.
                     db.owner = threading.get_ident()
-                    if len(self._open) == 1:
+                    if len(self.all()) == 1:
                         end(db)
                     self.discard(db)
             finally:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ from elanus.schema import (
     as_ranker,
     choice,
     flag,
+    is_mapping,
     refuse,
     whole,
 )
@@ -93,7 +94,7 @@ def make_search(
 
 def _checked_depth(depth: Any, usual: int) -> tuple[int, int]:
     """How many hits the dense and the text leg give to the fusion."""
-    if not isinstance(depth, Mapping):
+    if not is_mapping(depth):
         each = whole("depth", depth, 1)
         return each, each
     for leg in depth:

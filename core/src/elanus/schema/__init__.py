@@ -77,6 +77,7 @@ from elanus.schema._vectors import (
     sparse_vector,
 )
 from elanus.schema.frames._input import is_data
+from elanus.schema.frames._libraries import is_mapping
 
 __all__ = [
     "COUNT",
@@ -129,6 +130,7 @@ __all__ = [
     "dense_matrix",
     "flag",
     "is_data",
+    "is_mapping",
     "is_whole",
     "make_batch",
     "make_field",

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from elanus.errors import ParamError, UnsupportedError, cut, quoted, shown
-from elanus.schema.frames._libraries import table_library
+from elanus.schema.frames._libraries import is_mapping, table_library
 
 DEFAULT_URI = "./elanus.db"
 """The file that is opened if the caller names none."""
@@ -177,7 +177,7 @@ def names(what: str, value: Any) -> list[str]:
 
 def mapping(what: str, value: Any) -> dict[Any, Any]:
     """A mapping as a dict; None is empty."""
-    if value is not None and not isinstance(value, Mapping):
+    if value is not None and not is_mapping(value):
         refuse(what, "a dict", value)
     return {} if value is None else dict(value)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 from langchain_core.structured_query import (
@@ -13,6 +12,8 @@ from langchain_core.structured_query import (
     StructuredQuery,
     Visitor,
 )
+
+from elanus.arguments import is_mapping
 
 _PLAIN: Final = {
     Comparator.EQ: "$eq",
@@ -82,6 +83,6 @@ def _plain(value: Any) -> Any:
     """A value without the wrapping that LangChain's query parser puts around dates."""
     if isinstance(value, (list, tuple)):
         return [_plain(each) for each in value]
-    if isinstance(value, Mapping) and value.get("type") in _DATES:
+    if is_mapping(value) and value.get("type") in _DATES:
         return value.get(value["type"], value)
     return value

@@ -14,6 +14,7 @@ from elanus.query.filter import _tree as tree
 from elanus.query.filter._bind import plain_value
 from elanus.query.filter._lexer import is_encodable
 from elanus.query.filter.patterns._regex import compile_regex
+from elanus.schema import is_mapping
 
 _Make: TypeAlias = Callable[[tree.Node, tree.Node], tree.Node]
 
@@ -74,7 +75,7 @@ def filter_from_dict(query: Mapping[str, Any], root: str) -> tree.Expression | N
         FilterError: an operator that does not exist, or a value that it cannot take.
     """
     given: Any = query  # whatever a caller passes
-    if isinstance(given, Mapping) and not given:
+    if is_mapping(given) and not given:
         return None
     node = _Translation(root).conditions(given, nesting=0)
     tree.check_depth(node, "")
@@ -90,7 +91,7 @@ class _Translation:
         self._again = 0
 
     def conditions(self, query: Any, nesting: int) -> tree.Node:
-        if not isinstance(query, Mapping) or not query:
+        if not is_mapping(query) or not query:
             raise FilterError(f"a filter dict needs at least one condition, got {shown(query)}")
         _check_nesting(nesting)
         self._again += id(query) in self._met
@@ -121,7 +122,7 @@ class _Translation:
 
     def _key(self, key: str, value: Any, nesting: int) -> tree.Node:
         path = tree.Path(None, self._root, (str.__str__(key),))
-        if not isinstance(value, Mapping):
+        if not is_mapping(value):
             return _equal(path, key, value)
         if not value:
             raise FilterError(f"key {key!r:.80} has no operator; known: {', '.join(_COMPARING)}")
@@ -132,6 +133,8 @@ class _Translation:
     def _test(
         self, path: tree.Path, key: str, operator: Any, operand: Any, nesting: int
     ) -> tree.Node:
+        if not isinstance(operator, str):  # which may have no truth when it is compared
+            raise _unknown(operator, _COMPARING)
         match operator:
             case "$eq":
                 return _equal(path, key, operand)
@@ -149,7 +152,7 @@ class _Translation:
                 empty = [_equal(path, key, value) for value in (None, "", ())]
                 return _joined(tree.Or, empty) if operand else _opposite(_joined(tree.Or, empty))
             case "$not":
-                if not isinstance(operand, Mapping):
+                if not is_mapping(operand):
                     raise FilterError(
                         f"key {key!r:.80}: $not needs operators, got {shown(operand)}"
                     )

@@ -14,7 +14,7 @@ from elanus.query.filter._bind import bind
 from elanus.query.filter._from_dict import filter_from_dict
 from elanus.query.filter._parser import LONGEST_REMEMBERED, parse_filter, remembered
 from elanus.query.filter._rebase import rebase_names
-from elanus.schema import mapping
+from elanus.schema import is_mapping, mapping
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -91,7 +91,7 @@ def _make(
 ) -> tree.Expression | None:
     if given is None:
         return None
-    if root and isinstance(given, Mapping):
+    if root and is_mapping(given):
         return filter_from_dict(given, root)
     if not isinstance(given, (str, tree.Expression)):
         raise FilterError(f"a filter is a string, got {shown(given)}")

@@ -6,6 +6,7 @@ stored (``checked_vectors``) raises ``DataNotMatchException``.
 
 from elanus.schema import (
     DEFAULT_URI,
+    LARGEST,
     MAX_NAME,
     as_query,
     check_name,
@@ -24,6 +25,7 @@ from elanus.schema import (
 
 __all__ = [
     "DEFAULT_URI",
+    "LARGEST",
     "MAX_NAME",
     "as_query",
     "check_name",

@@ -15,6 +15,7 @@ from elanus.documents._values import MODES, Mode, RankedDocument
 from elanus.errors import ParamError, shown
 from elanus.query import NORMALISE, Expression
 from elanus.schema import (
+    LARGEST,
     AnnSearchRequest,
     LegExplanation,
     Metric,
@@ -83,7 +84,7 @@ def make_search(
     if not isinstance(query, str):  # of any characters: a query is never refused for what it says
         refuse("query", "a string", query)
     k = whole("k", k, 1)
-    usual = max(_LEAST_DEPTH, 4 * k)
+    usual = min(LARGEST, max(_LEAST_DEPTH, 4 * k))
     depths = (usual, usual) if depth is None else _checked_depth(depth, usual)
     said = flag("explain", explain)
     if not flag("with_vectors", with_vectors):

@@ -2,6 +2,7 @@
 
 from elanus.schema._arguments import (
     DEFAULT_URI,
+    LARGEST,
     as_list,
     as_query,
     asks,
@@ -87,6 +88,7 @@ __all__ = [
     "DEFAULT_URI",
     "DYNAMIC",
     "INTEGER_TYPES",
+    "LARGEST",
     "MAX_LENGTH",
     "MAX_NAME",
     "AnnSearchRequest",

@@ -22,7 +22,8 @@ DEFAULT_URI = "./elanus.db"
 LONGEST_WAIT = 2_000_000
 """Seconds, about 23 days; SQLite counts milliseconds in 32 bits."""
 
-_MOST = 2**63 - 1
+LARGEST = 2**63 - 1
+"""The largest integer that an argument may be."""
 
 # Accepted by every call, since they change nothing here: reads see every commit before them,
 # nothing is loaded or replicated, and no call waits for a server.
@@ -54,12 +55,13 @@ def is_number(value: Any) -> bool:
     return is_whole(value) or isinstance(value, (float, np.floating))
 
 
-def whole(what: str, value: Any, least: int, most: int = _MOST) -> int:
+def whole(what: str, value: Any, least: int, most: int = LARGEST) -> int:
     """An integer from ``least`` to ``most``."""
     if type(value) is int and least <= value <= most:
         return value
     if not is_whole(value) or not least <= int(value) <= most:
-        bounds = f"of at least {least}" if most == _MOST else f"from {least} to {most}"
+        is_open = most == LARGEST and not (is_whole(value) and value > most)
+        bounds = f"of at least {least}" if is_open else f"from {least} to {most}"
         refuse(what, f"an integer {bounds}", value)
     return int(value)
 

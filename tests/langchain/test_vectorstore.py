@@ -408,6 +408,19 @@ def test_get_by_ids_keeps_the_order_asked_for(filled):
     assert filled.get_by_ids([]) == []
 
 
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("k", [2**61, 2**63 - 1])
+def test_any_number_of_documents_can_be_asked_for(filled, mode, k):
+    expected = ids(filled.similarity_search(QUERY, k=100, mode=mode))
+    assert ids(filled.similarity_search(QUERY, k=k, mode=mode)) == expected
+
+    def keep(_query, texts, **_):
+        return [Result(text, 0.5, i) for i, text in enumerate(texts)]
+
+    assert ids(filled.similarity_search(QUERY, k=k, mode=mode, reranker=keep)) == expected
+    assert set(ids(filled.max_marginal_relevance_search(QUERY, k=k, mode=mode))) == set(expected)
+
+
 # --- before a query is paid for -----------------------------------------------------------------
 
 WRONG = [

@@ -215,6 +215,41 @@ def test_mmr_chooses_from_as_many_as_one_says(filled):
         filled.query(query, min_relevance=0.5)
 
 
+@pytest.mark.parametrize("mode", ["default", "text_search", "hybrid", "semantic_hybrid", "mmr"])
+@pytest.mark.parametrize("k", [2**61, 2**63 - 1])
+def test_any_number_of_nodes_can_be_asked_for(filled, mode, k):
+    expected = filled.query(ask(mode, k=100)).ids
+    assert filled.query(ask(mode, k=k)).ids == expected
+    assert filled.query(ask(mode, k=k, sparse_top_k=k, hybrid_top_k=k)).ids == expected
+    if mode == "mmr":
+        for factor in (1e-6, 1e6):
+            found = filled.query(ask(mode, k=k), mmr_prefetch_factor=factor).ids
+            assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("mode", "given", "options", "name"),
+    [
+        ("default", {"k": 0}, {}, "similarity_top_k"),
+        ("mmr", {"k": 0}, {}, "similarity_top_k"),
+        ("text_search", {"k": 0}, {}, "similarity_top_k"),
+        ("text_search", {"sparse_top_k": 0}, {}, "sparse_top_k"),
+        ("hybrid", {"sparse_top_k": 0}, {}, "sparse_top_k"),
+        ("hybrid", {"hybrid_top_k": 0}, {}, "hybrid_top_k"),
+        ("hybrid", {"hybrid_top_k": 5, "k": 0}, {}, "similarity_top_k"),
+        ("semantic_hybrid", {"hybrid_top_k": 0}, {}, "hybrid_top_k"),
+        ("mmr", {"mmr_threshold": 2.0}, {}, "mmr_threshold"),
+        ("mmr", {}, {"mmr_threshold": 2.0}, "mmr_threshold"),
+        ("mmr", {}, {"mmr_prefetch_factor": 0}, "mmr_prefetch_factor"),
+        ("mmr", {}, {"mmr_prefetch_k": 0}, "mmr_prefetch_k"),
+        *((mode, {"query_str": 5}, {}, "query_str") for mode in ("default", "hybrid", "mmr")),
+    ],
+)
+def test_a_wrong_argument_is_named_as_it_was_given(filled, mode, given, options, name):
+    with pytest.raises(ParamError, match=f"^{name} must be"):
+        filled.query(ask(mode, **given), **options)
+
+
 @pytest.mark.parametrize("mode", ["default", "text_search", "hybrid", "mmr"])
 def test_doc_ids_node_ids_and_filters_all_restrict(filled, mode):
     odd = MetadataFilters(filters=[MetadataFilter(key="odd", value=1)])

@@ -7,12 +7,14 @@ same, with a change.
 
 from elanus.schema import (
     DEFAULT_URI,
+    LARGEST,
     MAX_NAME,
     as_query,
     check_name,
     checked_vectors,
     choice,
     flag,
+    is_mapping,
     mapping,
     members,
     names,
@@ -26,12 +28,14 @@ from elanus.schema import (
 
 __all__ = [
     "DEFAULT_URI",
+    "LARGEST",
     "MAX_NAME",
     "as_query",
     "check_name",
     "checked_vectors",
     "choice",
     "flag",
+    "is_mapping",
     "mapping",
     "members",
     "names",

@@ -16,7 +16,7 @@ import types
 
 import numpy as np
 import pytest
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, dok_array
 
 import elanus
 from elanus import (
@@ -201,6 +201,7 @@ NASTY = {
     "masked constant": lambda: np.ma.masked,
     "structured": lambda: np.zeros(2, dtype=[("a", "i4")]),
     "sparse": lambda: csr_matrix(np.eye(2)),
+    "sparse dict": lambda: dok_array((1, 2)),
     "tensor": lambda: torch.ones(2),
     "0-d tensor": lambda: torch.tensor(1),
     "gradient": lambda: torch.ones(2, requires_grad=True),
@@ -211,6 +212,7 @@ NASTY = {
     "frame of odd names": lambda: pandas.DataFrame({"tocsr": [1], "columns": [2], "dict": [3]}),
     "series of odd names": lambda: pandas.Series({"tocsr": 1.0, "columns": 2.0}),
     "missing": lambda: pandas.NA,
+    "dict of missing": lambda: {"id": {pandas.NA: pandas.NA}},
     "object": object,
     "class": lambda: int,
     "function": lambda: len,

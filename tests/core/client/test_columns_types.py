@@ -277,6 +277,21 @@ def test_a_date_that_polars_cannot_give_is_refused(capfd):
     capfd.readouterr()  # what polars writes of its panics
 
 
+# What pandas takes for a column, and cannot give.
+UNREADABLE = [
+    np.zeros(2, "V4"),
+    np.ones((2, 2, 2)),
+    pl.Series([{}, {}], dtype=pl.Struct([])),
+]
+
+
+@pytest.mark.parametrize("column", UNREADABLE, ids=lambda column: str(column.dtype))
+def test_a_column_that_its_library_cannot_read_is_named(column):
+    frame = pd.DataFrame({"id": [0, 1]}).assign(x=column)
+    with pytest.raises(DataNotMatchException, match="column 'x' cannot be read"):
+        stored(frame)
+
+
 def test_columns_that_are_all_null_are_null_whatever_their_type():
     types = [
         pa.month_day_nano_interval(),

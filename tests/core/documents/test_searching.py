@@ -182,6 +182,19 @@ def test_a_wrong_argument_is_named(birds, arguments, says):
 
 
 @pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("k", [2**61, 2**63 - 1])
+def test_any_number_of_documents_can_be_asked_for(birds, mode, k):
+    expected = birds.search("bird", k=100, mode=mode)
+    assert birds.search("bird", k=k, mode=mode) == expected
+    assert len(birds.search_mmr("bird", k=k, mode=mode)) == len(expected)
+    assert len(birds.search_mmr("bird", k=100, fetch_k=k, mode=mode)) == len(expected)
+    with pytest.raises(
+        ParamError, match=f"k must be an integer from 1 to {2**63 - 1}, got {2**63}"
+    ):
+        birds.search("bird", k=2**63, mode=mode)
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_a_filter_that_does_not_parse_is_an_error_in_every_mode(birds, mode):
     with pytest.raises(FilterError):
         birds.search("bird", mode=mode, filter="grams >")

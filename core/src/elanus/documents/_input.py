@@ -13,6 +13,7 @@ from elanus.documents._values import EmbeddingFunction
 from elanus.errors import DataNotMatchException, ElanusError, ParamError, quoted, shown
 from elanus.schema import (
     Rejected,
+    is_mapping,
     members,
     refuse,
     repaired_texts,
@@ -83,7 +84,7 @@ def _as_list(name: str, values: Any) -> list[Any]:
 def _checked(number: int, written: Any, metadata: Any, key: Any) -> NewDocument:
     if not isinstance(written, str):
         _refuse(number, "text", "must be a string", written)
-    if not isinstance(metadata, (Mapping, type(None))):
+    if metadata is not None and not is_mapping(metadata):
         _refuse(number, "metadata", "must be a dict", metadata)
     if not isinstance(key, (str, type(None))):
         _refuse(number, "id", "must be a string", key)
@@ -114,7 +115,7 @@ def checked_values(given: Any) -> Any:
     Raises:
         ParamError: naming the value.
     """
-    if not isinstance(given, Mapping):
+    if not is_mapping(given):
         return given
     try:
         return as_metadata(given)

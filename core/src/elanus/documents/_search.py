@@ -15,6 +15,7 @@ from elanus.documents._values import MODES, Mode, RankedDocument
 from elanus.errors import ParamError, shown
 from elanus.query import Expression
 from elanus.schema import (
+    LARGEST,
     AdaptiveRanker,
     AnnSearchRequest,
     LegExplanation,
@@ -23,6 +24,7 @@ from elanus.schema import (
     as_ranker,
     choice,
     flag,
+    is_mapping,
     refuse,
     whole,
 )
@@ -83,7 +85,7 @@ def make_search(
     if not isinstance(query, str):  # of any characters: a query is never refused for what it says
         refuse("query", "a string", query)
     k = whole("k", k, 1)
-    usual = max(_LEAST_DEPTH, 4 * k)
+    usual = min(LARGEST, max(_LEAST_DEPTH, 4 * k))
     depths = dict.fromkeys(_LEGS, usual) if depth is None else _checked_depth(depth, usual)
     said = flag("explain", explain)
     if not flag("with_vectors", with_vectors):
@@ -94,7 +96,7 @@ def make_search(
 
 def _checked_depth(depth: Any, usual: int) -> dict[str, int]:
     """How many hits each leg gives to the fusion."""
-    if not isinstance(depth, Mapping):
+    if not is_mapping(depth):
         return dict.fromkeys(_LEGS, whole("depth", depth, 1))
     for leg in depth:
         if leg not in _LEGS:

@@ -2,6 +2,7 @@
 
 from elanus.schema._arguments import (
     DEFAULT_URI,
+    LARGEST,
     as_list,
     as_query,
     asks,
@@ -68,6 +69,7 @@ from elanus.schema._vectors import (
     sparse_vector,
 )
 from elanus.schema.frames._input import is_data
+from elanus.schema.frames._libraries import is_mapping
 from elanus.schema.requests._rankers import (
     AdaptiveRanker,
     CombMNZRanker,
@@ -97,6 +99,7 @@ __all__ = [
     "DEFAULT_URI",
     "DYNAMIC",
     "INTEGER_TYPES",
+    "LARGEST",
     "MAX_LENGTH",
     "MAX_NAME",
     "VECTOR_TYPES",
@@ -146,6 +149,7 @@ __all__ = [
     "dense_matrix",
     "flag",
     "is_data",
+    "is_mapping",
     "is_whole",
     "make_batch",
     "make_field",

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from elanus.errors import ParamError, UnsupportedError, cut, likely, quoted, shown
-from elanus.schema.frames._libraries import table_library
+from elanus.schema.frames._libraries import is_mapping, table_library
 
 # How the names of our modules begin, in all distributions.
 _OURS = ("elanus", "langchain_elanus", "llama_index.vector_stores.elanus")
@@ -27,7 +27,8 @@ DEFAULT_URI = "./elanus.db"
 LONGEST_WAIT = 2_000_000
 """Seconds, about 23 days; SQLite counts milliseconds in 32 bits."""
 
-_MOST = 2**63 - 1
+LARGEST = 2**63 - 1
+"""The largest integer that an argument may be."""
 
 # Accepted by every call, since they change nothing here: reads see every commit before them,
 # nothing is loaded or replicated, and no call waits for a server.
@@ -59,12 +60,13 @@ def is_number(value: Any) -> bool:
     return is_whole(value) or isinstance(value, (float, np.floating))
 
 
-def whole(what: str, value: Any, least: int, most: int = _MOST) -> int:
+def whole(what: str, value: Any, least: int, most: int = LARGEST) -> int:
     """An integer from ``least`` to ``most``."""
     if type(value) is int and least <= value <= most:
         return value
     if not is_whole(value) or not least <= int(value) <= most:
-        bounds = f"of at least {least}" if most == _MOST else f"from {least} to {most}"
+        is_open = most == LARGEST and not (is_whole(value) and value > most)
+        bounds = f"of at least {least}" if is_open else f"from {least} to {most}"
         refuse(what, f"an integer {bounds}", value)
     return int(value)
 
@@ -211,7 +213,7 @@ def names(what: str, value: Any) -> list[str]:
 
 def mapping(what: str, value: Any) -> dict[Any, Any]:
     """A mapping as a dict; None is empty."""
-    if value is not None and not isinstance(value, Mapping):
+    if value is not None and not is_mapping(value):
         refuse(what, "a dict", value)
     return {} if value is None else dict(value)
 

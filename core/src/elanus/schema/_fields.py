@@ -31,6 +31,7 @@ from elanus.schema._arguments import (
 )
 from elanus.schema._json import MAX_JSON_DEPTH, as_json
 from elanus.schema._types import ELEMENT_TYPES, DataType, FunctionType, member_of
+from elanus.schema.frames._libraries import is_mapping
 
 MAX_DIM = 32768
 """Milvus's largest dimension of a dense vector."""
@@ -181,7 +182,7 @@ def _plain_params(what: str, params: Any) -> Any:
 def _without_sets(value: Any, depth: int = 0) -> Any:
     if depth > MAX_JSON_DEPTH:
         return value  # which is no JSON value then
-    if isinstance(value, Mapping):
+    if is_mapping(value):
         return {k: _without_sets(v, depth + 1) for k, v in value.items()}
     if isinstance(value, (set, frozenset)):
         return sorted((_without_sets(v, depth + 1) for v in value), key=str)

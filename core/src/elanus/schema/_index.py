@@ -32,6 +32,7 @@ from elanus.schema._arguments import (
 from elanus.schema._collection import Schema
 from elanus.schema._fields import FieldSchema, check_name
 from elanus.schema._types import VECTOR_TYPES, DataType, IndexType, Metric
+from elanus.schema.frames._libraries import is_mapping
 
 DEFAULT_EF = 64
 """Candidates that a graph gives where nobody asks for a number: recall against time."""
@@ -174,14 +175,14 @@ def as_index_specs(params: Any, schema: Schema) -> list[IndexSpec]:
     """
     if params is None:
         return []
-    items = [params] if hasattr(params, "field_name") or isinstance(params, Mapping) else params
+    items = [params] if hasattr(params, "field_name") or is_mapping(params) else params
     if not isinstance(items, (list, tuple)):
         raise ParamError(f"index_params must come from prepare_index_params(), got {shown(params)}")
     return [_as_spec(p, schema) for p in items]
 
 
 def _as_spec(param: Any, schema: Schema) -> IndexSpec:
-    raw = param if isinstance(param, Mapping) else _attributes_of(param)
+    raw = param if is_mapping(param) else _attributes_of(param)
     if not all(isinstance(key, str) for key in raw):
         refuse("index", "a dict of names to values", raw)
     options = IndexParam(**{"field_name": "", **raw})

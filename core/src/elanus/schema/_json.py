@@ -15,6 +15,7 @@ import numpy as np
 
 from elanus.errors import ParamError, cut, quoted
 from elanus.schema._arguments import is_encodable
+from elanus.schema.frames._libraries import is_mapping
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 # Each level takes four of Python's 1000 frames, of which the caller needs some.
@@ -175,7 +176,7 @@ def to_json(value: Any, depth: int = 0, *, wide: bool = False) -> Any:
 
 
 def _to_json_compound(value: Any, depth: int, *, wide: bool) -> Any:
-    if isinstance(value, dict):
+    if isinstance(value, dict) and is_mapping(value):
         for key in value:
             if not isinstance(key, str):
                 raise Rejected(f"a JSON key must be a string, not {quoted(key)}")

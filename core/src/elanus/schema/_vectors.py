@@ -14,7 +14,7 @@ from elanus.errors import DataNotMatchException, ParamError, cut, shown
 from elanus.schema._arguments import as_list, is_number, is_whole
 from elanus.schema._json import Rejected
 from elanus.schema._values import reject
-from elanus.schema.frames._libraries import is_scipy
+from elanus.schema.frames._libraries import is_mapping, is_scipy
 
 MAX_INDEX = 2**32 - 2
 """Largest index in a sparse vector, as in Milvus."""
@@ -312,7 +312,7 @@ def split_queries(data: Any) -> list[Any]:
     first = data[0] if type(data) is list and data else None
     if type(first) in _ONE_QUERY or (type(first) is np.ndarray and first.ndim):
         return list(data)
-    if isinstance(data, (str, Mapping)):
+    if isinstance(data, str) or is_mapping(data):
         return [data]
     if isinstance(data, np.ndarray) and data.ndim == 1 and data.dtype.kind in "fiu":
         return [data]

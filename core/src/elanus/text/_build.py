@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from elanus.errors import ParamError, quoted
+from elanus.schema import is_mapping
 from elanus.text._analyzer import Analyzer, WordTerms, chain_filters
 from elanus.text._jieba import CutMode, jieba_tokenizer
 from elanus.text._options import Options, unknown
@@ -107,7 +108,7 @@ def _read(params: str | Params | None) -> Params:
         return {"type": "standard"}
     if isinstance(params, str):
         params = _parse(params) if params.lstrip().startswith("{") else {"type": params}
-    if not isinstance(params, Mapping):
+    if not is_mapping(params):
         raise ParamError(
             f"analyzer_params must be a name, a mapping, its JSON or None, got {quoted(params)}"
         )
@@ -145,7 +146,7 @@ def _with_stop_words(filters: list[Any], words: list[str]) -> list[Any]:
 
 
 def _step_type(step: Any) -> object:
-    return step.get("type") if isinstance(step, Mapping) else step
+    return step.get("type") if is_mapping(step) else step
 
 
 def _check_version(version: int) -> None:
@@ -163,7 +164,7 @@ def _named(what: str, step: Any) -> tuple[str, Options]:
         raise ParamError(
             f"analyzer: a {what} must be a name or a mapping with a 'type', got {quoted(step)}"
         )
-    given = step if isinstance(step, Mapping) else {}
+    given = step if is_mapping(step) else {}
     return name, Options(f"{what} {quoted(name)}", {k: v for k, v in given.items() if k != "type"})
 
 

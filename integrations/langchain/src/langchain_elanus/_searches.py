@@ -10,7 +10,7 @@ from langchain_core.documents import Document
 
 from elanus import DocumentStore, ParamError, RankedDocument
 from elanus.aio import Flow, Step, step_of
-from elanus.arguments import as_query, checked_vectors, number, refuse, whole
+from elanus.arguments import LARGEST, as_query, checked_vectors, number, refuse, whole
 from elanus.errors import shown
 from langchain_elanus._embeddings import embeds_natively
 from langchain_elanus._options import SearchOptions
@@ -50,7 +50,9 @@ class Searches:
     def similar(self, query: str, k: int, options: SearchOptions) -> Flow[list[Scored]]:
         """The documents that answer a query best."""
         k = whole("k", k, 1)
-        wanted = max(_RERANKED_LEAST, _RERANKED_FACTOR * k) if options.reranker is not None else k
+        wanted = k
+        if options.reranker is not None:
+            wanted = min(LARGEST, max(_RERANKED_LEAST, _RERANKED_FACTOR * k))
         vector = None
         if options.mode != "text":
             vector = yield from self._vector(query, wanted, options)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -15,6 +14,8 @@ from langchain_core.structured_query import (
     StructuredQuery,
     Visitor,
 )
+
+from elanus.arguments import is_mapping
 
 _PLAIN: Final = {
     Comparator.EQ: "$eq",
@@ -85,7 +86,7 @@ def _plain(value: Any) -> Any:
     """A value without the wrapping that LangChain's query parser puts around dates."""
     if isinstance(value, (list, tuple)):
         return [_plain(each) for each in value]
-    if isinstance(value, Mapping) and value.get("type") in _DATES:
+    if is_mapping(value) and value.get("type") in _DATES:
         return _time(value.get(value["type"], value))
     return value
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 from elanus import FilterError, ParamError
+from elanus.arguments import is_mapping
 from elanus.errors import quoted, shown
 
 _TESTS: Final = {
@@ -34,7 +34,7 @@ def with_text(call: str, condition: Any, where: Any) -> dict[str, Any]:
     of_text = _translated(where, 0)
     if not condition:
         return of_text
-    if not isinstance(condition, Mapping):
+    if not is_mapping(condition):
         raise ParamError(
             f"{call}: where_document goes with a filter that is a dict, got {shown(condition)}"
         )
@@ -42,7 +42,7 @@ def with_text(call: str, condition: Any, where: Any) -> dict[str, Any]:
 
 
 def _translated(where: Any, level: int) -> dict[str, Any]:
-    if not isinstance(where, Mapping) or len(where) != 1:
+    if not is_mapping(where) or len(where) != 1:
         raise FilterError(f"where_document is a dict with one operator, got {shown(where)}")
     if level > _MOST_LEVELS:
         raise FilterError(f"where_document may nest {_MOST_LEVELS} levels, this one has more")

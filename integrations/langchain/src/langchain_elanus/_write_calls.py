@@ -11,7 +11,7 @@ from langchain_core.vectorstores import VectorStore
 
 from elanus import DocumentStore, ParamError
 from elanus.aio import Flow, arun, run, step, step_of
-from elanus.arguments import members, refuse, repaired_texts, whole
+from elanus.arguments import is_mapping, members, refuse, repaired_texts, whole
 from elanus.errors import EmbeddingError, quoted
 from langchain_elanus._embeddings import embeds_natively, reads_as_they_are
 from langchain_elanus._options import check_names, checked_documents
@@ -194,7 +194,7 @@ class WriteCalls(VectorStore):
             if condition is not None:
                 raise ParamError(f"{call}: filter and expr are one argument; give either")
             condition = kwargs["expr"]
-        if ids is None and isinstance(condition, (str, Mapping)) and not condition:
+        if ids is None and (isinstance(condition, str) or is_mapping(condition)) and not condition:
             raise ParamError(
                 f"{call}: the filter {quoted(condition)} has no conditions; to delete all, use "
                 f"{call}() without one"

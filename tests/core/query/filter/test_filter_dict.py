@@ -4,9 +4,11 @@ import unicodedata
 from operator import ge, gt, le, lt
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse import dok_array
 
 from elanus import DocumentStore
 from elanus.errors import FilterError
@@ -335,6 +337,13 @@ def nested(levels):
         ({"$not": 5}, "at least one condition"),
         ({5: 1}, "key of a filter dict is a string"),
         ({"\ud800": 1}, "key of a filter dict is a string"),
+        (dok_array((1, 2)), "at least one condition"),
+        ({"k": dok_array((1, 2))}, "of type dok_array"),
+        ({"k": pd.NA}, "of type NAType"),
+        ({"k": {pd.NA: 1}}, "unknown operator <NA>"),
+        ({"k": {"$in": [pd.NA]}}, "of type NAType"),
+        ({"k": {"$not": dok_array((1, 2))}}, "needs operators"),
+        ({pd.NA: 1}, "key of a filter dict is a string"),
         (nested(5000), "40 levels"),
         ([], "at least one condition"),
         (None, "at least one condition"),

@@ -14,7 +14,7 @@ from elanus.query.filter import _tree as tree
 from elanus.query.filter._bind import plain_value
 from elanus.query.filter._lexer import is_encodable
 from elanus.query.filter.patterns._regex import compile_regex
-from elanus.schema import Rejected, plain_scalar
+from elanus.schema import Rejected, is_mapping, plain_scalar
 
 _Make: TypeAlias = Callable[[tree.Node, tree.Node], tree.Node]
 
@@ -86,7 +86,7 @@ def filter_from_dict(query: Mapping[str, Any], root: str, text: str = "") -> tre
         FilterError: an operator that does not exist, or a value that it cannot take.
     """
     given: Any = query  # whatever a caller passes
-    if isinstance(given, Mapping) and not given:
+    if is_mapping(given) and not given:
         return None
     node = _Translation(root, text).conditions(given, nesting=0)
     tree.check_depth(node, "")
@@ -103,7 +103,7 @@ class _Translation:
         self._again = 0
 
     def conditions(self, query: Any, nesting: int) -> tree.Node:
-        if not isinstance(query, Mapping) or not query:
+        if not is_mapping(query) or not query:
             raise FilterError(f"a filter dict needs at least one condition, got {shown(query)}")
         self._count(query, nesting)
         return _joined(tree.And, [self._item(*item, nesting + 1) for item in query.items()])
@@ -145,7 +145,7 @@ class _Translation:
 
     def _at(self, path: tree.Path, key: str, value: Any, nesting: int) -> tree.Node:
         """What is asked of a path: its value, operators, or the keys below it."""
-        if not isinstance(value, Mapping):
+        if not is_mapping(value):
             return _equal(path, key, value)
         if not value:
             raise FilterError(f"key {key!r:.80} has no operator; known: {', '.join(OPERATORS)}")
@@ -154,7 +154,7 @@ class _Translation:
             _check_nesting(nesting)
             return self._tests(path, key, value, nesting)
         if len(below) < len(value):
-            other = next(inner for inner in value if inner not in below)
+            other = next(o for o in value if not isinstance(o, str) or _is_operator(o))
             raise FilterError(
                 f"key {key!r:.80} has both operators and keys below it: {shown(other)} beside "
                 f"{shown(below[0])}; ask for them apart, joined by $and"
@@ -165,10 +165,10 @@ class _Translation:
 
     def _of_text(self, path: tree.Path, value: Any, nesting: int) -> tree.Node:
         """What is asked of the document's own text, which is always a string."""
-        if not isinstance(value, Mapping):
+        if not is_mapping(value):
             value = {"$eq": value}
         for operator, operand in value.items():
-            if operator not in _OF_TEXT:
+            if not isinstance(operator, str) or operator not in _OF_TEXT:
                 raise _unknown(operator, _OF_TEXT)
             if operator == "$eq":
                 _require(_TEXT, operator, operand, *_STRING)
@@ -185,6 +185,8 @@ class _Translation:
     def _test(
         self, path: tree.Path, key: str, operator: Any, operand: Any, nesting: int
     ) -> tree.Node:
+        if not isinstance(operator, str):  # which may have no truth when it is compared
+            raise _unknown(operator, OPERATORS)
         match operator:
             case "$eq":
                 return _equal(path, key, operand)
@@ -202,7 +204,7 @@ class _Translation:
                 empty = [_equal(path, key, value) for value in (None, "", ())]
                 return _joined(tree.Or, empty) if operand else _opposite(_joined(tree.Or, empty))
             case "$not":
-                if not isinstance(operand, Mapping):
+                if not is_mapping(operand):
                     raise FilterError(
                         f"key {key!r:.80}: $not needs operators, got {shown(operand)}"
                     )

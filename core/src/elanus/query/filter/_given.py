@@ -18,7 +18,7 @@ from elanus.query.filter._expected import expected_keys
 from elanus.query.filter._from_dict import filter_from_dict
 from elanus.query.filter._parser import LONGEST_REMEMBERED, parse_filter, remembered
 from elanus.query.filter._rebase import rebase_names
-from elanus.schema import Rejected, mapping, plain_scalar
+from elanus.schema import Rejected, is_mapping, mapping, plain_scalar
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -99,7 +99,7 @@ def _make(
 ) -> tree.Expression | None:
     if given is None:
         return None
-    if root and isinstance(given, Mapping):
+    if root and is_mapping(given):
         return filter_from_dict(given, root, next(iter(searched), ""))
     if not isinstance(given, (str, tree.Expression)):
         raise FilterError(f"a filter is a string, got {shown(given)}")

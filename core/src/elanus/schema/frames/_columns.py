@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from elanus.errors import DataNotMatchException, shown
+from elanus.errors import DataNotMatchException, ElanusError, cut, shown
 from elanus.schema.frames._libraries import (
     ARROW,
     PANDAS,
@@ -36,12 +37,35 @@ def is_column(value: Any) -> bool:
     return isinstance(value, (list, tuple)) or column_library(value) is not None
 
 
+@contextmanager
+def reading(name: str) -> Iterator[None]:
+    """Let an error say which column a library could not read.
+
+    Raises:
+        DataNotMatchException: naming the column.
+    """
+    try:
+        yield
+    except (ElanusError, MemoryError):
+        raise
+    except Exception as error:  # the libraries' errors have no base in common
+        raise DataNotMatchException(
+            f"column {name!r:.80} cannot be read: {cut(' '.join(str(error).split()))}"
+        ) from error
+
+
 def read_column(name: str, column: Any) -> PlainColumn:
     """A column in plain form; float vectors stay one matrix (n, dim), where they form one.
 
     Raises:
-        DataNotMatchException: if it is no column, or a value has no plain form.
+        DataNotMatchException: if it is no column, a value has no plain form, or its library cannot
+            read it.
     """
+    with reading(name):
+        return _in_plain_form(name, column)
+
+
+def _in_plain_form(name: str, column: Any) -> PlainColumn:
     if isinstance(column, np.ndarray) and column.ndim:
         return _from_numpy(column)
     if isinstance(column, (list, tuple)):

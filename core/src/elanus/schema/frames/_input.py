@@ -12,12 +12,13 @@ import numpy as np
 from elanus.errors import DataNotMatchException, ParamError, shown
 from elanus.schema._collection import Schema
 from elanus.schema._types import DataType
-from elanus.schema.frames._columns import PlainColumn, is_column, read_column
+from elanus.schema.frames._columns import PlainColumn, is_column, read_column, reading
 from elanus.schema.frames._libraries import (
     ARROW,
     POLARS,
     column_library,
     is_lazy_frame,
+    is_mapping,
     table_library,
 )
 
@@ -83,7 +84,7 @@ def is_data(data: Any) -> bool:
     if isinstance(data, (str, bytes)):
         return False
     is_table = table_library(data) is not None or is_lazy_frame(data)
-    return is_table or isinstance(data, (Mapping, Sequence))
+    return is_table or isinstance(data, Sequence) or is_mapping(data)
 
 
 def as_source(schema: Schema, data: Any) -> Rows | Columns:
@@ -95,9 +96,9 @@ def as_source(schema: Schema, data: Any) -> Rows | Columns:
     """
     given = _named_columns(schema, data)
     if given is None:
-        rows = [data] if isinstance(data, Mapping) else data
+        rows = [data] if is_mapping(data) else data
         for number, row in enumerate(rows):
-            if not isinstance(row, Mapping):
+            if not is_mapping(row):
                 raise DataNotMatchException(
                     f"row {number}: a row must be a dict of field names to values, "
                     f"got {type(row).__name__}"
@@ -122,7 +123,7 @@ def _common_length(columns: Mapping[str, PlainColumn]) -> int:
 
 
 def _named_columns(schema: Schema, data: Any) -> Mapping[str, Any] | None:
-    if isinstance(data, Mapping):
+    if is_mapping(data):
         return data if _holds_columns(schema, data) else None
     if is_lazy_frame(data):
         raise ParamError("data: a LazyFrame of polars has no rows yet; give data.collect()")
@@ -138,7 +139,11 @@ def _named_columns(schema: Schema, data: Any) -> Mapping[str, Any] | None:
             raise ParamError(f"data: column {shown(name)} occurs twice")
     if library == ARROW:
         return {name: data.column(i) for i, name in enumerate(names)}
-    return {name: data.get_column(name) if library == POLARS else data[name] for name in names}
+    columns = {}
+    for name in names:
+        with reading(name):
+            columns[name] = data.get_column(name) if library == POLARS else data[name]
+    return columns
 
 
 def _holds_columns(schema: Schema, data: Mapping[str, Any]) -> bool:

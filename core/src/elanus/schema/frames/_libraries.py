@@ -5,8 +5,8 @@ Not by their attributes: a pandas frame has its columns as attributes, whatever 
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import Any, TypeGuard
 
 ARROW, PANDAS, POLARS = "pyarrow", "pandas", "polars"
 
@@ -43,6 +43,14 @@ def is_scipy(value: Any) -> bool:
     """Whether a value is a sparse matrix or array of SciPy, which has many classes for them."""
     # Callable, since a column of a frame may have this name as well.
     return callable(getattr(value, "tocsr", None))
+
+
+def is_mapping(value: Any) -> TypeGuard[Mapping[Any, Any]]:
+    """Whether a value maps names to values; of SciPy's matrices those of one class are dicts, too.
+
+    Such a matrix has no truth, and what it holds is no name's.
+    """
+    return type(value) is dict or (isinstance(value, Mapping) and not is_scipy(value))
 
 
 def _library(value: Any, classes: Collection[tuple[str, str]]) -> str | None:

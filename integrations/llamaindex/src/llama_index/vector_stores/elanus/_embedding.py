@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any, ClassVar, Final
@@ -21,7 +21,7 @@ from llama_index.core.schema import BaseComponent
 
 from elanus import ParamError
 from elanus.aio import Flow, arun, run, step_of
-from elanus.arguments import as_query, checked_vectors, members, refuse, whole
+from elanus.arguments import as_query, checked_vectors, is_mapping, members, refuse, whole
 from elanus.errors import DataNotMatchException, EmbeddingError, cut, quoted, shown
 from llama_index.vector_stores.elanus._short import ShortRepr
 
@@ -200,7 +200,7 @@ def _dense(encoded: Any, count: int) -> list[Vector]:
     Raises:
         DataNotMatchException: if they are not as many vectors of finite numbers as there are texts.
     """
-    given = encoded.get("dense") if isinstance(encoded, Mapping) else encoded
+    given = encoded.get("dense") if is_mapping(encoded) else encoded
     source = f"what the embedding function gave for {count} texts"
     rows: list[Vector] = checked_vectors(source, given, count).tolist()
     return rows
@@ -213,7 +213,7 @@ def _sparse(encoded: Any, count: int) -> list[SparseVector]:
         DataNotMatchException: if it is no sparse matrix of as many rows as there are texts, or
             holds what is no finite number.
     """
-    given: Any = encoded.get("sparse") if isinstance(encoded, Mapping) else encoded
+    given: Any = encoded.get("sparse") if is_mapping(encoded) else encoded
     if not callable(getattr(given, "tocsr", None)) or given.shape[:-1] != (count,):
         raise DataNotMatchException(
             f"the embedding function gave {shown(encoded)} for {count} texts; it must give a SciPy "

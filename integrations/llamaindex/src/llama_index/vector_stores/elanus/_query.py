@@ -14,7 +14,7 @@ from llama_index.core.vector_stores.types import (
 )
 
 from elanus import DocumentStore, ParamError, RankedDocument, WeightedRanker
-from elanus.arguments import as_query, flag, members, names, number, refuse, whole
+from elanus.arguments import LARGEST, as_query, flag, members, names, number, refuse, whole
 from elanus.errors import likely, listed, quoted
 from llama_index.vector_stores.elanus._filters import FilterDict, to_filter
 from llama_index.vector_stores.elanus._nodes import REF_DOC_ID, to_node
@@ -25,7 +25,7 @@ EXPLANATION: Final = "_elanus"
 
 _LEAST_CHOICE = 50
 _PREFETCH_FACTOR = 4.0
-_LARGEST_FACTOR = 1e6
+_LEAST_FACTOR, _LARGEST_FACTOR = 1e-6, 1e6
 _OPTIONS = frozenset(
     {
         *("explain", "min_relevance", "ranker"),
@@ -144,7 +144,9 @@ def _check(query: VectorStoreQuery, options: Mapping[str, Any]) -> None:
     if not isinstance(mode, str) or mode not in _MODES:
         known = ", ".join(mode.name for mode in _MODES)
         raise ParamError(f"query mode {quoted(mode)} is not supported; supported: {known}")
-    # Where one of them must not be 0 the store says so.
+    if query.query_str is not None and not isinstance(query.query_str, str):
+        refuse("query_str", "a string", query.query_str)
+    # Where one of them counts it must not be 0; see `_top`.
     whole("similarity_top_k", query.similarity_top_k, 0)
     for name in ("sparse_top_k", "hybrid_top_k"):
         if (top := getattr(query, name)) is not None:
@@ -173,7 +175,7 @@ def _dense(query: VectorStoreQuery, options: Mapping[str, Any]) -> dict[str, Any
     return {
         "query": "" if query.query_str is None else query.query_str,
         "mode": "dense",
-        "k": query.similarity_top_k,
+        "k": _top(query, "similarity_top_k"),
         "vector": _vector_of(query),
         "min_relevance": options.get("min_relevance"),
     }
@@ -183,24 +185,24 @@ def _text(query: VectorStoreQuery, options: Mapping[str, Any]) -> dict[str, Any]
     return {
         "query": _words_of(query),
         "mode": "text",
-        "k": _given(query.sparse_top_k, query.similarity_top_k),
+        "k": _top(query, "sparse_top_k", "similarity_top_k"),
         "min_relevance": options.get("min_relevance"),
     }
 
 
 def _hybrid(query: VectorStoreQuery, options: Mapping[str, Any]) -> dict[str, Any]:
-    depth = {
-        # As LlamaIndex defines it: with a hybrid_top_k, similarity_top_k is that of the dense leg.
-        "dense": None if query.hybrid_top_k is None else query.similarity_top_k,
-        "text": query.sparse_top_k,
-    }
+    depth = {}
+    if query.hybrid_top_k is not None:  # then, as LlamaIndex defines it, the other is of this leg
+        depth["dense"] = _top(query, "similarity_top_k")
+    if query.sparse_top_k is not None:
+        depth["text"] = _top(query, "sparse_top_k")
     return {
         "query": _words_of(query),
         "mode": "hybrid",
-        "k": _given(query.hybrid_top_k, query.similarity_top_k),
+        "k": _top(query, "hybrid_top_k", "similarity_top_k"),
         "vector": _vector_of(query),
         "ranker": _ranker_of(query, options),
-        "depth": {leg: hits for leg, hits in depth.items() if hits is not None},
+        "depth": depth,
         "min_relevance": options.get("min_relevance"),
     }
 
@@ -209,12 +211,13 @@ def _mmr(query: VectorStoreQuery, options: Mapping[str, Any]) -> dict[str, Any]:
     if "min_relevance" in options:
         raise ParamError("min_relevance does not go with mode MMR; use mmr_threshold")
     given = (query.mmr_threshold, options.get("mmr_threshold"))
+    share = next((each for each in given if each is not None), 0.5)
     return {
         "query": "" if query.query_str is None else query.query_str,
         "mode": "dense",
-        "k": query.similarity_top_k,
+        "k": _top(query, "similarity_top_k"),
         "fetch_k": _prefetch(query, options),
-        "lambda_mult": next((each for each in given if each is not None), 0.5),
+        "lambda_mult": number("mmr_threshold", share, 0, 1),
         "vector": _vector_of(query),
     }
 
@@ -227,12 +230,13 @@ def _prefetch(query: VectorStoreQuery, options: Mapping[str, Any]) -> int:
         return whole("mmr_prefetch_k", most, 1)
     if factor is None:
         return _choice(query)
-    return round(number("mmr_prefetch_factor", factor, 0, _LARGEST_FACTOR) * query.similarity_top_k)
+    factor = number("mmr_prefetch_factor", factor, _LEAST_FACTOR, _LARGEST_FACTOR)
+    return min(LARGEST, max(1, round(factor * query.similarity_top_k)))
 
 
 def _choice(query: VectorStoreQuery) -> int:
     """How many hits to choose the best from, if the caller does not say."""
-    return max(_LEAST_CHOICE, round(_PREFETCH_FACTOR * query.similarity_top_k))
+    return min(LARGEST, max(_LEAST_CHOICE, round(_PREFETCH_FACTOR * query.similarity_top_k)))
 
 
 def _ranker_of(query: VectorStoreQuery, options: Mapping[str, Any]) -> Any:
@@ -262,8 +266,10 @@ def _name(query: VectorStoreQuery) -> str:
     return VectorStoreQueryMode(query.mode).name  # the mode may be given as its text
 
 
-def _given(first: int | None, second: int) -> int:
-    return second if first is None else first
+def _top(query: VectorStoreQuery, *names: str) -> int:
+    """The first number of hits that is given; an error says it by its own name."""
+    name = next(each for each in names if getattr(query, each) is not None)
+    return whole(name, getattr(query, name), 1)
 
 
 _MODES: Final[

@@ -22,6 +22,7 @@ from elanus.arguments import (
     DEFAULT_URI,
     check_name,
     flag,
+    is_mapping,
     members,
     number,
     refuse,
@@ -158,7 +159,9 @@ class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
             self._client.drop_collection(self.collection_name)
         self.overwrite = False
         analyzer = self.analyzer
-        is_left_out = analyzer is None or (isinstance(analyzer, (str, dict)) and not analyzer)
+        is_left_out = analyzer is None or (
+            (isinstance(analyzer, str) or is_mapping(analyzer)) and not analyzer
+        )
         if self._opened(self.dim) is None and not is_left_out:
             build_analyzer(analyzer)  # a wrong one is to come out now, not at the first node
 

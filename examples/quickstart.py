@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, metavar="N", help="index the first N passages only")
     arguments = parser.parse_args()
 
-    embedding = MiniLMEmbeddingFunction()
+    embedding = MiniLMEmbeddingFunction(long_texts="parts")
     with DocumentStore(arguments.file, embedding=embedding) as store:
         index(store, arguments.limit)
         print(f"{store.count()} passages in {arguments.file}")

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from elanus_embeddings import _bert
 from elanus_embeddings._bert import Bert
 from elanus_embeddings._gelu import gelu
 
@@ -138,6 +139,27 @@ def test_neighbours_do_not_change_a_text(texts):
     assert np.abs(together - alone).max() < 1e-5
 
 
+@pytest.mark.parametrize("scores", [1, 9, 60, 1 << 17])
+def test_the_size_of_the_blocks_changes_no_vector(monkeypatch, scores):
+    texts = _arrays([[1, 2, 3, 4], [5, 6, 7, 8], [9, 1, 2, 3], [4], [5, 6]])
+    expected = BERT.encode(texts)
+    monkeypatch.setattr(_bert, "_SCORES", scores)
+    assert np.abs(BERT.encode(texts) - expected).max() < 1e-6
+
+
+@pytest.mark.parametrize("factor", [1, 8, 25, 300])
+def test_attention_is_the_softmax_of_scores_of_any_size(factor):
+    queries, keys, values = np.random.default_rng(3).normal(size=(3, 2, 3, 7, 4)) * factor
+    scores = queries @ keys.swapaxes(-1, -2)
+    weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    expected = weights @ values / weights.sum(axis=-1, keepdims=True)
+    found = _bert._context(*(part.astype(np.float32) for part in (queries, keys, values)))
+    largest = np.abs(scores).max()
+    assert (largest > 60) == (factor > 3)
+    # Scores are rounded to 24 bits before they are exponents.
+    assert np.abs(found - expected).max() < max(1, largest) * 1e-6 * factor
+
+
 def test_large_attention_scores_do_not_overflow():
     tensors = dict(TENSORS)
     name = "encoder.layer.0.attention.self.query.weight"
@@ -169,9 +191,9 @@ def test_gelu_is_the_exact_one_at_float32_precision(rows):
 
 
 def test_gelu_of_the_extremes_is_finite():
-    x = np.array([[-1e30, -100, -0.0, 0.0, 100, 1e18]], dtype=np.float32)
+    x = np.array([[-1e30, -100, -0.0, 0.0, 100, 1e18, -3e38, 3e38]], dtype=np.float32)
     with np.errstate(over="ignore"):
-        assert gelu(x.copy()).tolist() == [[0, 0, 0, 0, 100, np.float32(1e18)]]
+        assert gelu(x.copy()).tolist() == [[0, 0, 0, 0, 100, np.float32(1e18), 0, np.float32(3e38)]]
 
 
 def test_gelu_works_in_place():

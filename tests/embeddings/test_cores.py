@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 import subprocess
 import sys
 import threading
@@ -24,12 +26,24 @@ def blas_threads():
     return {i["num_threads"] for i in numpys}
 
 
+class Others:
+    def __init__(self, load):
+        self.load = load
+
+    def of_others(self):
+        return self.load
+
+
 @pytest.fixture(autouse=True)
 def _many_cores(monkeypatch):
     """Three threads, whatever this machine has, and nothing left behind."""
     monkeypatch.setattr(_cores, "thread_count", lambda: 3)
+    monkeypatch.setattr(_cores, "_load", Others(math.inf))
     before = blas_threads()
     yield
+    deadline = time.monotonic() + 60  # threads whose caller has left end when their item is done
+    while blas_threads() != before and time.monotonic() < deadline:
+        time.sleep(0.01)
     assert blas_threads() == before
 
 
@@ -74,6 +88,56 @@ def test_calls_that_overlap_leave_blas_as_the_first_one_found_it():
         calls[number].join(timeout=60)
     assert [found for _, found in seen] == [{1}] * 4
     assert blas_threads() == before
+
+
+@pytest.mark.parametrize(("load", "is_left"), [(0.0, True), (0.4, True), (0.5, False), (3, False)])
+def test_a_single_item_is_left_to_blas_where_nobody_else_wants_a_core(monkeypatch, load, is_left):
+    monkeypatch.setattr(_cores, "_load", Others(load))
+    before, me = blas_threads(), threading.get_ident()
+    ((_, seen),) = spread(lambda _: (threading.get_ident(), blas_threads()), [0])
+    assert (seen == (me, before)) is is_left
+    if not is_left:
+        assert seen[1] == {1}
+    several = [found for _, found in spread(lambda _: blas_threads(), ITEMS)]
+    assert set.union(*several) == {1}
+
+
+def test_of_two_single_items_at_once_none_has_more_than_one_thread_of_blas(monkeypatch):
+    monkeypatch.setattr(_cores, "_load", Others(0.0))
+    inside, leave = threading.Event(), threading.Event()
+
+    def stay(_):
+        inside.set()
+        assert leave.wait(timeout=60)
+        return blas_threads()
+
+    first = []
+    call = threading.Thread(target=lambda: first.extend(spread(stay, [0])))
+    call.start()
+    assert inside.wait(timeout=60)
+    second = list(spread(lambda _: (leave.set(), call.join(60), blas_threads())[-1], [0]))
+    assert [found for _, found in (*first, *second)] == [{1}, {1}]
+    assert _cores._calls == {}
+
+
+def test_the_load_of_others_is_the_system_s_without_our_own(monkeypatch):
+    clock = {"now": 100.0, "spent": 5.0, "load": 0.0}
+    monkeypatch.setattr(_cores.time, "monotonic", lambda: clock["now"])
+    monkeypatch.setattr(_cores.time, "process_time", lambda: clock["spent"])
+    monkeypatch.setattr(os, "getloadavg", lambda: (clock["load"], 9, 9), raising=False)
+    load = _cores._Load()
+    for second in range(300):  # one core is ours all the time, and a second one another's
+        clock["now"] += 1
+        clock["spent"] += 1
+        clock["load"] = 2 * (1 - math.exp(-(second + 1) / 60))
+        expected = 1 - math.exp(-(second + 1) / 60)
+        assert load.of_others() == pytest.approx(expected, abs=1e-9)
+        assert load.of_others() == pytest.approx(expected, abs=1e-9)  # at the same moment
+    clock["spent"] = 0  # in a forked child
+    clock["now"] += 1
+    assert load.of_others() == pytest.approx(clock["load"] - math.exp(-1 / 60), abs=0.01)
+    monkeypatch.delattr(os, "getloadavg")
+    assert load.of_others() == math.inf
 
 
 def test_a_setting_of_the_caller_s_own_holds():

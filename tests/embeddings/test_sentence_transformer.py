@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import shutil
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from elanus.errors import MissingExtraError, ParamError
 from elanus_embeddings import SentenceTransformerEmbeddingFunction
+from elanus_embeddings._sentence_transformer import fitting_batch
 
 TEXTS = ["ice moves", "", "Glaciers flow under their own weight.", "bread " * 40]
 
@@ -111,6 +114,62 @@ def test_a_missing_package_is_named_with_its_extra(monkeypatch, model_folder):
 def test_a_batch_size_that_is_none_is_refused(size):
     with pytest.raises(ParamError, match="batch_size must be a whole number of at least 1"):
         SentenceTransformerEmbeddingFunction("x", batch_size=size)
+
+
+@pytest.mark.parametrize(
+    ("longest", "width", "free_gb", "size"),
+    [
+        (256, 384, 80, 512),  # the size at which a card of 80 GB was fastest
+        (512, 384, 80, 256),
+        (8192, 1024, 80, 32),  # never less than on a CPU
+        (16, 384, 80, 2048),
+        (256, 1024, 8, 128),  # 4 GB for 64 KB a token are 61,035 tokens, 238 texts
+        (256, 4096, 1, 32),
+        (300, 384, 80, 256),
+    ],
+)
+def test_a_batch_on_a_graphics_card_is_as_large_as_length_and_memory_allow(
+    longest, width, free_gb, size
+):
+    assert fitting_batch(longest, width, free_gb * 10**9) == size
+
+
+@pytest.mark.parametrize(
+    ("device", "batch_size", "texts", "expected"),
+    [
+        ("cpu", None, ["a"] * 3, 32),
+        ("mps", None, ["a"] * 3, 32),
+        ("cuda", None, ["a"] * 3, 1024),
+        ("cuda", None, ["a", "a" * 10_000], 512),
+        ("cuda", None, [], 32),
+        ("cuda", 7, ["a"], 7),
+        ("cpu", 7, ["a"], 7),
+    ],
+)
+def test_the_batch_is_chosen_by_device_and_length_unless_it_is_given(
+    monkeypatch, model_folder, device, batch_size, texts, expected
+):
+    seen = []
+
+    class Model:
+        max_seq_length = 256
+
+        def __init__(self):
+            self.device = SimpleNamespace(type=device)
+
+        def encode_document(self, texts, *, batch_size, **_):
+            seen.append(batch_size)
+            return np.zeros((len(texts), 384))
+
+        def get_embedding_dimension(self):
+            return 384
+
+    torch = importlib.import_module("torch")
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (80 * 10**9, 80 * 10**9))
+    function = SentenceTransformerEmbeddingFunction(str(model_folder), batch_size)
+    function._model = Model()
+    function.encode_documents(texts)
+    assert seen == [expected]
 
 
 @pytest.mark.parametrize("model", ["", None, 7])

@@ -109,6 +109,26 @@ async def test_a_function_never_sees_blank_texts_or_surrogates(make_store, sort)
         ]  # fmt: skip
 
 
+class Splitting(AsynchronouslyPicky):
+    """Reads one letter of a text, and splits a text into its letters."""
+
+    long_texts = "parts"
+
+    def encode_documents(self, texts):
+        return np.array([[ord(text[0]), 1] for text in texts], np.float32)
+
+    def split_documents(self, texts):
+        return [list(text) for text in texts]
+
+
+async def test_long_texts_are_embedded_by_their_parts_in_both_forms(make_store):
+    for call in ("add_texts", "aadd_texts"):
+        store = make_store(Splitting())
+        await added(store, call, ["ac", "b", "aae"], ["x", "y", "z"])
+        found = store.store.get(["x", "y", "z"], with_vectors=True)
+        assert [d.vector.tolist() for d in found] == [[98, 1], [98, 1], [pytest.approx(98.3333), 1]]
+
+
 ODD = [[1.0, True], [True, False], [np.True_, 1.0], ["1", "2"], [1.0, None], [1.0, [2.0]]]
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import scipy.sparse
+from llama_index.core import Settings, VectorStoreIndex
 from llama_index.core.callbacks import CallbackManager, CBEventType, LlamaDebugHandler
 from llama_index.core.schema import NodeWithScore, TextNode
 
@@ -298,3 +299,31 @@ def test_a_reranker_that_cannot_be_pickled_stays():
     with pytest.raises((AttributeError, pickle.PicklingError), match="lambda"):
         pickle.dumps(rerank)
     assert callable(rerank.reranker)
+
+
+# --- an embedding function where LlamaIndex wants a model of its own ------------------------------
+
+
+def test_settings_say_what_to_write_for_an_embedding_function(tmp_path):
+    function = CachedEmbeddingFunction(Dense(), tmp_path / "cache.db")
+    before = Settings._embed_model
+    with pytest.raises(
+        ParamError, match=r"give it ElanusEmbedding\(CachedEmbeddingFunction\(…\)\)"
+    ):
+        Settings.embed_model = function
+    with pytest.raises(ParamError, match=r"from llama_index\.vector_stores\.elanus$"):
+        VectorStoreIndex([], embed_model=function)
+    assert Settings._embed_model is before
+    try:
+        Settings.embed_model = ElanusEmbedding(function)
+        assert Settings.embed_model.get_text_embedding("four") == [4.0, 1.0]
+    finally:
+        Settings._embed_model = before
+    function.close()
+
+
+def test_an_embedding_function_compares_with_anything_elsewhere(tmp_path):
+    with CachedEmbeddingFunction(Dense(), tmp_path / "cache.db") as function:
+        assert function == function  # noqa: PLR0124  # that is the question
+        assert function not in ["default", None, Dense()]
+        assert {function: 1}[function] == 1

@@ -177,6 +177,17 @@ def test_threads_batches_and_processes_are_measured_for_each_kind_of_search():
     ]
 
 
+def test_embedding_is_measured_in_each_way_for_each_kind_of_text():
+    page, _ = run("embedding.py", "--rounds", 1, "--texts", 2, "--busy", 1)
+    rows = cells(page)
+    ways = ["own threads", "BLAS's threads", "torch"]
+    assert rows["texts a second"][:3] == ways
+    kinds = ("a query", "titles", "passages", "long", "one long")
+    rates = np.array([[float(cell.replace(",", "")) for cell in rows[k][:5]] for k in kinds])
+    assert (rates > 0).all()
+    np.testing.assert_allclose(rates[:, 3:], rates[:, :1] / rates[:, 1:3], rtol=0.02)
+
+
 def test_the_planner_s_costs_are_measured_for_each_size():
     page, _ = run("planner.py", "--n", 200, 400, "--dim", 8, "--queries", 3)
     costs, filters, sizes = page.split("\n\n")[1:]

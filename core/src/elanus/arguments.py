@@ -1,8 +1,7 @@
 """From what a caller gives as an argument to a plain value of Python, for every distribution.
 
 Each takes the name of an argument and its value, and raises ``ParamError`` with both; what is to be
-stored (``checked_vectors``) raises ``DataNotMatchException``. ``warn`` is for what is taken all the
-same, with a change.
+stored (``checked_vectors``) raises ``DataNotMatchException``.
 """
 
 from elanus.schema import (
@@ -22,7 +21,6 @@ from elanus.schema import (
     refuse,
     repaired_texts,
     text,
-    warn,
     whole,
 )
 
@@ -43,6 +41,5 @@ __all__ = [
     "refuse",
     "repaired_texts",
     "text",
-    "warn",
     "whole",
 ]

@@ -56,7 +56,9 @@ from elanus._shown import listed as listed
 from elanus._shown import quoted as quoted
 from elanus._shown import shown as shown
 
-_OWN = re.compile(r"(elanus|langchain_elanus|llama_index\.vector_stores\.elanus)(\.|$)")
+_OWN = re.compile(
+    r"(elanus|elanus_embeddings|langchain_elanus|llama_index\.vector_stores\.elanus)(\.|$)"
+)
 _HALF = re.compile("[\ud800-\udfff]")
 
 

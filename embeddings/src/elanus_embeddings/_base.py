@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
@@ -11,7 +12,7 @@ import numpy.typing as npt
 
 from elanus.aio import twin
 from elanus.arguments import flag
-from elanus.errors import quoted
+from elanus.errors import ParamError, quoted
 from elanus_embeddings._texts import checked_texts
 
 Kind = Literal["document", "query"]
@@ -70,5 +71,24 @@ class BaseEmbeddingFunction(ABC, Generic[Encoded]):
         """Encode documents."""
         return self.encode_documents(texts)
 
+    def __eq__(self, other: object) -> bool:
+        # LlamaIndex compares a model with this word before it asserts, without a message, that it
+        # is one of its own classes: the only place from which the user can be told what to write.
+        if isinstance(other, str) and other == "default" and _is_resolved_by_llama_index():
+            raise ParamError(
+                f"LlamaIndex takes embedding models of its own kind: give it "
+                f"ElanusEmbedding({type(self).__name__}(…)), with ElanusEmbedding from "
+                "llama_index.vector_stores.elanus"
+            )
+        return self is other
+
+    __hash__ = object.__hash__
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({quoted(self.name)})"
+
+
+def _is_resolved_by_llama_index() -> bool:
+    """Whether the method that calls this was called by the function that reads ``embed_model``."""
+    asking = sys._getframe(2).f_globals.get("__name__")  # noqa: SLF001  # documented, for this use
+    return asking == "llama_index.core.embeddings.utils"

@@ -22,12 +22,17 @@ import numpy.typing as npt
 from elanus_embeddings._gelu import gelu
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 FloatArray: TypeAlias = npt.NDArray[np.float32]
 IntArray: TypeAlias = npt.NDArray[np.int64]
 
 _QKV = ("query", "key", "value")
+
+# Scores of attention that are computed at a time: 512 KiB.
+_SCORES = 1 << 17
+# Below, neither the exponential of a score nor the sum of a row leaves float32.
+_LARGEST_SCORE = 60
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -207,14 +212,34 @@ def _attention(qkv: FloatArray, groups: list[_Group], heads: int) -> FloatArray:
         shape = (group.count, group.length, 3, heads, -1)
         # To (3, texts, heads, tokens, width of a head), as views: BLAS reads the strides.
         queries, keys, values = qkv[group.tokens].reshape(shape).transpose(2, 0, 3, 1, 4)
-        weights = queries @ keys.swapaxes(-1, -2)
-        weights -= weights.max(axis=-1, keepdims=True)
-        np.exp(weights, out=weights)
-        # Normalised after the product, where there are fewer numbers to divide.
-        context = weights @ values
-        context /= weights.sum(axis=-1, keepdims=True)
-        joined[group.tokens] = context.swapaxes(1, 2).reshape(-1, joined.shape[1])
+        context = joined[group.tokens].reshape(group.count, group.length, heads, -1).swapaxes(1, 2)
+        for block in _blocks(group, heads):
+            context[block] = _context(queries[block], keys[block], values[block])
     return joined
+
+
+def _blocks(group: _Group, heads: int) -> Iterator[tuple[slice, slice]]:
+    """Texts and heads that are taken at a time, so that their scores stay within a core's cache."""
+    size = group.length**2
+    texts = max(1, _SCORES // (size * heads))
+    some = min(heads, max(1, _SCORES // size))
+    for text in range(0, group.count, texts):
+        for head in range(0, heads, some):
+            yield slice(text, text + texts), slice(head, head + some)
+
+
+def _context(queries: FloatArray, keys: FloatArray, values: FloatArray) -> FloatArray:
+    """The values of each text and head, weighted by the softmax of their scores."""
+    weights = queries @ keys.swapaxes(-1, -2)
+    # Rarely needed, and three passes over short rows.
+    if max(weights.max(), -weights.min()) > _LARGEST_SCORE:
+        weights -= weights.max(axis=-1, keepdims=True)
+    np.exp(weights, out=weights)
+    # Normalised after the product, where there are fewer numbers to divide; the sums by another
+    # product, which is faster along short rows.
+    context: FloatArray = weights @ values
+    context /= weights @ np.ones((weights.shape[-1], 1), dtype=np.float32)
+    return context
 
 
 def _unit(vectors: FloatArray) -> FloatArray:

@@ -28,6 +28,7 @@ from elanus.errors import (
 from elanus.progress import ProgressBar
 from elanus_embeddings._base import BaseEmbeddingFunction, Dense, Kind
 from elanus_embeddings._contract import EmbeddingFunction
+from elanus_embeddings._parts import LongTexts
 from elanus_embeddings._texts import checked_text, checked_texts, positive
 from elanus_embeddings._vectors import NotVectors, checked_rows
 
@@ -159,9 +160,25 @@ class CachedEmbeddingFunction(BaseEmbeddingFunction[Dense]):
         return self._inner.name
 
     @property
+    def long_texts(self) -> LongTexts | None:
+        """What becomes of documents longer than the model reads, as for the inner function."""
+        splits = callable(getattr(self._inner, "split_documents", None))
+        return getattr(self._inner, "long_texts", None) if splits else "cut"
+
+    @property
     def inner(self) -> EmbeddingFunction:
         """The function that is asked for new texts."""
         return self._inner
+
+    def split_documents(self, texts: Sequence[str]) -> list[list[str]]:
+        """The parts of each text by the inner function; the text alone if it splits none.
+
+        Raises:
+            ParamError: ``texts`` is not a list of strings.
+        """
+        given = checked_texts(texts)
+        split = getattr(self._inner, "split_documents", None)
+        return split(given) if callable(split) else [[text] for text in given]
 
     def close(self) -> None:
         """Release the file, if it was opened here; a second call does nothing."""

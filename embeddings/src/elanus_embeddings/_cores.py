@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -19,6 +21,9 @@ R = TypeVar("R")
 # tenth of the work. More threads than this would wait for each other.
 _MOST_THREADS = 8
 _LOOK_SECONDS = 0.05
+# Processes of others that had a core over the last minute, on average: fewer are none.
+_IDLE = 0.5
+_MINUTE = 60.0
 
 
 def thread_count() -> int:
@@ -33,7 +38,8 @@ def spread(work: Callable[[T], R], items: Sequence[T]) -> Iterator[tuple[int, R]
 
     BLAS's own threads rest meanwhile. They divide every product by the number of cores and wait
     for each other at its end: where something else has one of the cores, all wait for it each
-    time, and two cores take longer than one.
+    time, and two cores take longer than one. A single item is left to them where nothing else has:
+    it would have one core.
 
     The work is done by threads of this call alone, since signal handlers interrupt the main thread
     at any step and fork or raise. What a thread had in its hands when the process forked, and all
@@ -46,6 +52,18 @@ def spread(work: Callable[[T], R], items: Sequence[T]) -> Iterator[tuple[int, R]
     Yields:
         The place of an item and what became of it, in the order in which they are finished.
     """
+    call = object()
+    _calls[call] = None
+    try:
+        if len(items) == 1 and len(_calls) == 1 and _load.of_others() < _IDLE:
+            yield 0, work(items[0])
+        else:
+            yield from _by_threads(work, items)
+    finally:
+        _calls.pop(call, None)
+
+
+def _by_threads(work: Callable[[T], R], items: Sequence[T]) -> Iterator[tuple[int, R]]:
     job = _Job(work, deque(enumerate(items)))
     helpers = job.start(min(thread_count(), len(items)))
     left = set(range(len(items)))
@@ -153,4 +171,30 @@ class _SingleThreadedBlas:
         self._lock.release()
 
 
+class _Load:
+    """How many processes of others have wanted a core: the system's average less our own share.
+
+    Without our share, whoever asks one question after the other would find the machine busy.
+    """
+
+    def __init__(self) -> None:
+        self._state = (time.monotonic(), time.process_time(), 0.0)
+
+    def of_others(self) -> float:
+        """The average over about the last minute; infinite where the system does not say."""
+        before, spent_before, own = self._state
+        now, spent = time.monotonic(), time.process_time()
+        if now > before:
+            # The system's own formula for its average.
+            kept = math.exp((before - now) / _MINUTE)
+            rate = max(0.0, spent - spent_before) / (now - before)  # a child begins at none
+            own = own * kept + rate * (1 - kept)
+            self._state = (now, spent, own)
+        return os.getloadavg()[0] - own if hasattr(os, "getloadavg") else math.inf
+
+
 _blas = _SingleThreadedBlas()
+_load = _Load()
+_calls: dict[object, None] = {}  # those that are running
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_calls.clear)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,23 +9,33 @@ import numpy as np
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-# Rows that are taken at a time: 32 * 1536 float32 are 192 KiB, so that the dozen passes over them
-# stay within a core's cache.
+# Rows that are taken at a time: 32 * 1536 float32 are 192 KiB, so that the passes over them stay
+# within a core's cache.
 _ROWS = 32
 
-_ERFC_P = np.float32(0.3275911 / math.sqrt(2))
-# Halved, since Φ(-|x|) = erfc(|x| / √2) / 2; from the highest power down.
-_ERFC_A = tuple(
-    np.float32(a / 2) for a in (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592)
+# Of -ln(Φ(x) / Φ(-x)) / x, an even function, in powers of x² from the lowest up. They minimise the
+# greatest error of x·Φ(x) over |x| < 6.5 (7e-8), found by reweighted least squares (Lawson, 1961).
+# Beyond, Φ is 0 or 1 in float32, and so is what they give.
+_LOGIT = tuple(
+    np.float32(c)
+    for c in (
+        -1.5957684322,
+        -7.2668567063e-2,
+        6.6260013310e-5,
+        1.1048030929e-4,
+        -7.9382178819e-6,
+        2.6689275538e-7,
+        -3.6112314208e-9,
+    )
 )
 
 
 def gelu(rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """The Gaussian error linear unit, ``x · Φ(x)``, in place.
 
-    Φ comes from Abramowitz and Stegun, Handbook of Mathematical Functions, 7.1.26: with
-    ``t = 1 / (1 + p·z)``, ``erfc(z) = t·(a₁ + t·(a₂ + …))·exp(-z²)`` within 1.5e-7, which is the
-    precision of float32. ``scipy.special.erf`` was seven times slower, and 0.2 s to import.
+    As ``x / (1 + exp(-l))`` with ``l = ln(Φ(x) / Φ(-x))``, an odd function that a polynomial of few
+    terms follows: within 3e-7 of the true value, or 3e-7 of its size, which is the precision of
+    float32. ``scipy.special.erf`` was ten times slower, and 0.2 s to import.
 
     Args:
         rows: float32, shape (n, width); overwritten.
@@ -34,24 +43,20 @@ def gelu(rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     Returns:
         The same array.
     """
-    for start in range(0, len(rows), _ROWS):
-        _gelu_block(rows[start : start + _ROWS])
+    with np.errstate(over="ignore"):  # of the exponential, for x below -13: x / inf is 0
+        for start in range(0, len(rows), _ROWS):
+            _gelu_block(rows[start : start + _ROWS])
     return rows
 
 
 def _gelu_block(x: npt.NDArray[np.float32]) -> None:
-    magnitude = np.abs(x)
-    t = magnitude * _ERFC_P
-    t += np.float32(1)
-    np.reciprocal(t, out=t)
-    tail = t * _ERFC_A[0]
-    for a in _ERFC_A[1:]:
-        tail += a
-        tail *= t
-    np.multiply(x, x, out=t)
-    t *= np.float32(-0.5)
-    tail *= np.exp(t, out=t)
-    tail *= magnitude
-    # x·Φ(x) = max(x, 0) - |x|·Φ(-|x|): nothing cancels in the tail of negative x.
-    np.maximum(x, np.float32(0), out=x)
-    x -= tail
+    square = x * x
+    power = square * _LOGIT[-1]
+    for c in _LOGIT[-2:0:-1]:
+        power += c
+        power *= square
+    power += _LOGIT[0]
+    power *= x
+    np.exp(power, out=power)
+    power += np.float32(1)
+    np.divide(x, power, out=x)

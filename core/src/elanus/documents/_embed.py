@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elanus.documents._values import LONG_TEXTS, EmbeddingFunction
-from elanus.errors import EmbeddingError, ParamError, quoted, shown
-from elanus.schema import checked_vectors, choice, warn
+from elanus.errors import ElanusWarning, EmbeddingError, ParamError, quoted, shown, warn
+from elanus.schema import checked_vectors, choice
 
 Vectors = NDArray[np.float32]
 
@@ -23,7 +23,7 @@ _AT_ONCE = 128
 _UNIT_WITHIN = 1e-3
 
 
-class LongTextWarning(UserWarning):
+class LongTextWarning(ElanusWarning):
     """Texts were longer than the model reads at once, and were embedded by their parts."""
 
 
@@ -76,13 +76,13 @@ class Embedder:
                     yield slice(done, done + count), vectors
         if long and self._long_texts is None:
             self._long_texts = "parts"  # it is said once
-            warn(
+            message = (
                 f"{long:,} of {len(texts):,} texts are longer than {quoted(self._embedding.name)} "
                 "reads at once: they were embedded by their parts, and each has the mean of their "
                 "vectors. Say that this is meant by long_texts='parts' of the embedding function, "
-                "or have their beginnings alone embedded by long_texts='cut'",
-                LongTextWarning,
+                "or have their beginnings alone embedded by long_texts='cut'"
             )
+            warn(LongTextWarning(message))
 
     def _units(self, texts: Sequence[str]) -> list[list[str]]:
         """What to embed for each text: its parts, itself, or nothing if it is blank."""

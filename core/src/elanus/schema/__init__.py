@@ -20,7 +20,6 @@ from elanus.schema._arguments import (
     repaired_texts,
     seconds,
     text,
-    warn,
     whole,
 )
 from elanus.schema._batch import Batch, make_batch
@@ -169,6 +168,5 @@ __all__ = [
     "text",
     "to_json",
     "to_text",
-    "warn",
     "whole",
 ]

@@ -7,19 +7,25 @@ what would be guessed elsewhere.
 
 from __future__ import annotations
 
-import inspect
-import warnings
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from typing import Any, NoReturn
 
 import numpy as np
 
-from elanus.errors import ParamError, UnsupportedError, cut, likely, quoted, shown
+from elanus.errors import (
+    ElanusWarning,
+    ParamError,
+    UnsupportedError,
+    cut,
+    likely,
+    quoted,
+    shown,
+    warn,
+)
 from elanus.schema.frames._libraries import is_mapping, table_library
 
 # How the names of our modules begin, in all distributions.
-_OURS = ("elanus", "langchain_elanus", "llama_index.vector_stores.elanus")
 
 DEFAULT_URI = "./elanus.db"
 """The file that is opened if the caller names none."""
@@ -173,20 +179,12 @@ def repaired_texts(what: str, values: list[Any]) -> list[Any]:
     odd = [i for i, (old, new) in enumerate(zip(values, found, strict=True)) if old is not new]
     if odd:
         more = f" and {len(odd) - 1:,} more" if len(odd) > 1 else ""
-        warn(
+        message = (
             f"{what}[{odd[0]}]{more} held surrogates, which no file can hold: pairs were joined, "
-            "and halves replaced with U+FFFD",
-            UserWarning,
+            "and halves replaced with U+FFFD"
         )
+        warn(ElanusWarning(message))
     return found
-
-
-def warn(message: str, category: type[Warning]) -> None:
-    """Warn at the line that called one of our distributions."""
-    frame, level = inspect.currentframe(), 1  # which is this one
-    while frame is not None and frame.f_globals.get("__name__", "").startswith(_OURS):
-        frame, level = frame.f_back, level + 1
-    warnings.warn(message, category, stacklevel=level)
 
 
 def choice(what: str, value: Any, known: Collection[str]) -> str:

@@ -17,7 +17,7 @@ from elanus.client._options import (
     quick_schema,
 )
 from elanus.client._results import Hit, as_hits, describe
-from elanus.engine import Database, JsonChange, Leg, Wish
+from elanus.engine import Database, JsonChange, Leg
 from elanus.errors import ElanusError, ParamError, UnsupportedError, quoted
 from elanus.notebook import described
 from elanus.query import Expression, as_filter
@@ -28,10 +28,9 @@ from elanus.schema import (
     FieldSchema,
     IndexParams,
     LoadState,
+    as_fusion,
     as_index_specs,
     as_json,
-    as_page,
-    as_ranker,
     as_schema,
     as_search,
     check_name,
@@ -741,23 +740,15 @@ class MilvusClient:
         Raises:
             ParamError: if an argument is wrong.
         """
-        first, digits = as_page(kwargs, {})
-        explain = flag("explain", kwargs.pop("explain", False))
-        relevance = flag("relevance", kwargs.pop("relevance", False))
+        fusion = as_fusion(ranker, limit, output_fields, kwargs)
         given, params = kwargs.pop("filter", ""), kwargs.pop("filter_params", None)
         _check_options("hybrid_search", kwargs, timeout, partition_names)
         common = self._filters(given, params)
         if not isinstance(reqs, (list, tuple)) or not reqs:
             raise ParamError("hybrid_search: reqs must be a list of AnnSearchRequest")
         legs = [self._leg(request, common) for request in reqs]
-        names, fusion, most = (
-            output_names(output_fields),
-            as_ranker(ranker),
-            whole("limit", limit, 1),
-        )
-        wish = Wish(fusion, names, most, first, explain, relevance)
-        found = self._database.hybrid_search(self._name(collection_name), legs, wish)
-        return as_hits(found, digits)
+        found = self._database.hybrid_search(self._name(collection_name), legs, fusion)
+        return as_hits(found, fusion.digits)
 
     def _leg(self, request: Any, common: tuple[Expression, ...]) -> Leg:
         try:
@@ -941,5 +932,7 @@ class MilvusClient:
         """
         if expression is None and params is None:
             return ()
+        if isinstance(expression, Expression) and not expression.templates and not params:
+            return (expression,)
         found = as_filter(expression, params)
         return () if found is None else (found,)

@@ -40,7 +40,7 @@ def make_scope(
     if not isinstance(filter, str):
         if given is not None and mapping("filter_params", given):
             raise ParamError("filter_params go with an expression; a dict binds its own values")
-        if filter is not None and not is_mapping(filter):
+        if filter is not None and type(filter) is not dict and not is_mapping(filter):
             refuse("filter", "an expression or a dict", filter)
     among = None if ids is None else (_AMONG, {"ids_": checked_ids(ids)})
     return as_filter(filter, given, root=METADATA, searched=(TEXT,), also=among)

@@ -5,8 +5,8 @@ has the views on disk, and ``upkeep`` the background thread, which builds graphs
 """
 
 from elanus.engine._database import Database
-from elanus.engine._search import Hits, Leg, Wish
+from elanus.engine._search import Hits, Leg
 from elanus.engine._snapshot import Snapshot
 from elanus.engine._write import JsonChange
 
-__all__ = ["Database", "Hits", "JsonChange", "Leg", "Snapshot", "Wish"]
+__all__ = ["Database", "Hits", "JsonChange", "Leg", "Snapshot"]

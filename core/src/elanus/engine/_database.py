@@ -12,7 +12,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from elanus.engine._commit import Commits
 from elanus.engine._dense import coverage, load_parts
 from elanus.engine._parts import DenseKey, Path
-from elanus.engine._search import Hits, Leg, Wish, hybrid_search, search
+from elanus.engine._search import Hits, Leg, hybrid_search, search
 from elanus.engine._select import (
     count,
     count_names,
@@ -52,6 +52,7 @@ from elanus.errors import (
 )
 from elanus.query import Expression, unknown_keys
 from elanus.schema import (
+    FusionRequest,
     IndexSpec,
     Schema,
     check_name,
@@ -329,9 +330,9 @@ class Database:
         self._tell_of_unknown(name, leg.filters)
         return found
 
-    def hybrid_search(self, name: str, legs: Sequence[Leg], wish: Wish) -> list[Hits]:
+    def hybrid_search(self, name: str, legs: Sequence[Leg], request: FusionRequest) -> list[Hits]:
         """The fused hits of each query; see `_search.hybrid_search`."""
-        found = self.commits.read(name, hybrid_search, legs, wish)
+        found = self.commits.read(name, hybrid_search, legs, request)
         self._tell_of_unknown(name, [each for leg in legs for each in leg.filters])
         return found
 
@@ -358,8 +359,8 @@ class Database:
     def _tell_of_unknown(self, name: str, filters: Iterable[Expression]) -> None:
         """Warn of keys that no row has. In the caller's own thread, whose warnings they are."""
         collection = self.commits.newest.collections.get(name)
-        expected = {path for each in filters for path in each.expected}
-        if collection is None or expected <= collection.state.judged:
+        expected = [path for each in filters for path in each.expected]
+        if collection is None or collection.state.judged.issuperset(expected):
             return
         unknown = newly_unknown(collection, expected)
         if unknown:

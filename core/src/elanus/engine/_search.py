@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate, pairwise
 from typing import Any
@@ -20,24 +20,21 @@ from elanus.errors import DataNotMatchException, ParamError, listed, quoted, sho
 from elanus.index import top_hits
 from elanus.query import (
     AdaptiveFusion,
-    DenseEvidence,
     Evidence,
     Expression,
     Fusion,
     RankedLeg,
-    TextEvidence,
     fuse,
-    judge,
-    relevances,
+    fuse_by_evidence,
 )
 from elanus.schema import (
     AdaptiveRanker,
     DataType,
     FieldSchema,
+    FusionRequest,
     IndexSpec,
     LegExplanation,
     Metric,
-    Ranker,
     Rejected,
     SearchRequest,
     dense_matrix,
@@ -154,33 +151,13 @@ def _hits(
     return Hits(snapshot.schema.primary.name, keys, scores.tolist(), entities)
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What a hybrid search is to give.
-
-    Attributes:
-        ranker: how legs become one ranking.
-        names: fields that each hit carries.
-        limit, offset: how many hits, and how many of the best are left out.
-        explain: whether hits carry what each leg said of them.
-        relevance: whether they carry the probability that they answer the query.
-    """
-
-    ranker: Ranker
-    names: tuple[str, ...]
-    limit: int
-    offset: int = 0
-    explain: bool = False
-    relevance: bool = False
-
-
-def hybrid_search(snapshot: Snapshot, legs: Sequence[Leg], wish: Wish) -> list[Hits]:
+def hybrid_search(snapshot: Snapshot, legs: Sequence[Leg], request: FusionRequest) -> list[Hits]:
     """The fused hits of each query; all legs have the same number of queries.
 
     Raises:
         ParamError: if they have not.
     """
-    collection, names = snapshot.collection, wish.names
+    collection, names = snapshot.collection, request.names
     projection = collection.projections.get(names) or make_projection(collection, names)
     counts = {len(leg.request.queries) for leg in legs}
     if len(counts) != 1:
@@ -188,57 +165,44 @@ def hybrid_search(snapshot: Snapshot, legs: Sequence[Leg], wish: Wish) -> list[H
             f"hybrid_search: every request needs as many queries, got {sorted(counts)}"
         )
     ranked = [rank(snapshot, leg, leg.request.limit) for leg in legs]
-    first, end = wish.offset, wish.offset + wish.limit
+    first, end = request.offset, request.offset + request.limit
     results = []
     for query in range(counts.pop()):
-        found = [
-            RankedLeg(
-                leg.target.field.name,
-                leg.target.metric,
-                *(array.tolist() for array in leg.rankings[query]),
-            )
-            for leg in ranked
-        ]
-        if wish.relevance or isinstance(wish.ranker, AdaptiveRanker):
-            fusion, chances = _judged(snapshot, ranked, found, query, wish)
-        else:
-            fusion, chances = fuse(found, wish.ranker), {}
+        fusion, relevance = _fused(snapshot, ranked, query, request)
         slots, scores = top_hits(
             fusion.ids, fusion.scores, end, snapshot.view.keys, descending=True
         )
-        hits, best = (
-            _hits(snapshot, slots[first:], scores[first:], projection),
-            slots[first:].tolist(),
-        )
+        hits = _hits(snapshot, slots[first:], scores[first:], projection)
+        best = slots[first:].tolist()
         results.append(
             replace(
                 hits,
-                legs=[fusion.explain(slot) for slot in best] if wish.explain else [],
-                relevances=[chances[slot] for slot in best] if wish.relevance else [],
+                legs=[fusion.explain(slot) for slot in best] if request.explain else [],
+                relevances=[relevance[slot] for slot in best] if request.relevance else [],
             )
         )
     return results
 
 
-def _judged(
-    snapshot: Snapshot,
-    ranked: Sequence[_Ranked],
-    found: Sequence[RankedLeg],
-    query: int,
-    wish: Wish,
-) -> tuple[Fusion | AdaptiveFusion, dict[int, float]]:
-    """The fusion of what the legs found, and the relevance of each hit."""
+def _fused(
+    snapshot: Snapshot, ranked: Sequence[_Ranked], query: int, request: FusionRequest
+) -> tuple[Fusion | AdaptiveFusion, Mapping[int, float]]:
+    """The fusion of what the legs found for a query, and relevances by slot if they are wanted."""
+    found = [
+        RankedLeg(
+            leg.target.field.name,
+            leg.target.metric,
+            *(array.tolist() for array in leg.rankings[query]),
+        )
+        for leg in ranked
+    ]
+    ranker = request.ranker
+    if not request.relevance and not isinstance(ranker, AdaptiveRanker):
+        return fuse(found, ranker), {}
     ids = np.unique(np.concatenate([leg.rankings[query][0] for leg in ranked]))
     evidence = [_evidence(snapshot, leg, query, ids) for leg in ranked]
-    fusion: Fusion | AdaptiveFusion
-    if isinstance(wish.ranker, AdaptiveRanker):
-        judgement = judge(evidence, wish.ranker.weight)
-        fusion = AdaptiveFusion(found, ids, judgement.scores, evidence, judgement)
-    else:
-        fusion = fuse(found, wish.ranker)
-    if not wish.relevance:
-        return fusion, {}
-    return fusion, dict(zip(ids.tolist(), relevances(evidence).tolist(), strict=True))
+    fusion, relevances = fuse_by_evidence(found, ids, evidence, ranker)
+    return fusion, dict(zip(ids.tolist(), relevances.tolist(), strict=True))
 
 
 def _evidence(snapshot: Snapshot, leg: _Ranked, number: int, ids: NDArray[np.intp]) -> Evidence:
@@ -252,9 +216,8 @@ def _evidence(snapshot: Snapshot, leg: _Ranked, number: int, ids: NDArray[np.int
     if target.metric is Metric.BM25:
         scores, deviation, possible = index.judge(*query, ids)
         found = np.isin(ids, leg.rankings[number][0])
-        return TextEvidence(
-            np.where(allowed, scores, 0.0), found, deviation, possible, index.documents
-        )
+        scores = np.where(allowed, scores, 0.0)
+        return Evidence(scores, 0.0, deviation, index.documents, found, possible)
     if target.metric not in (Metric.COSINE, Metric.IP) or not isinstance(target.key, DenseKey):
         raise ParamError(
             f"field {target.field.name!r}: AdaptiveRanker and relevance need scores by BM25, or of "
@@ -264,7 +227,7 @@ def _evidence(snapshot: Snapshot, leg: _Ranked, number: int, ids: NDArray[np.int
         allowed &= index.rows.present[ids]
     moments = snapshot.part(MomentsKey(target.key)).moments
     scores, mean, deviation = index.judge(query, ids, moments)
-    return DenseEvidence(np.where(allowed, scores, mean), mean, deviation, moments.count)
+    return Evidence(np.where(allowed, scores, mean), mean, deviation, moments.count)
 
 
 def rank(snapshot: Snapshot, leg: Leg, limit: int) -> _Ranked:

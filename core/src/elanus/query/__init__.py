@@ -2,14 +2,11 @@
 
 from elanus.query._adaptive import (
     AdaptiveFusion,
-    DenseEvidence,
     Evidence,
-    TextEvidence,
-    judge,
 )
 from elanus.query._fusion import Fusion, RankedLeg, fuse
 from elanus.query._mmr import mmr
-from elanus.query._relevance import relevances
+from elanus.query._relevance import fuse_by_evidence
 from elanus.query.columns._column import Column, extract_path, first_keys
 from elanus.query.columns._convert import type_of
 from elanus.query.columns._distinct import distinct
@@ -29,7 +26,6 @@ __all__ = [
     "Column",
     "ColumnPath",
     "ColumnSource",
-    "DenseEvidence",
     "Evidence",
     "Expression",
     "FieldKind",
@@ -38,7 +34,6 @@ __all__ = [
     "Kinds",
     "RankedLeg",
     "Step",
-    "TextEvidence",
     "ValueType",
     "as_filter",
     "bind",
@@ -49,10 +44,9 @@ __all__ = [
     "filter_from_dict",
     "first_keys",
     "fuse",
-    "judge",
+    "fuse_by_evidence",
     "mmr",
     "parse_filter",
-    "relevances",
     "type_of",
     "unknown_keys",
 ]

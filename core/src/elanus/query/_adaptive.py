@@ -20,59 +20,30 @@ Floats: TypeAlias = NDArray[np.float64]
 _POWER = 1.5
 _AGREED = 1.5  # agreement from which on vectors are trusted wholly
 _COVERED = 0.2  # coverage from which on agreement is asked for
-_LEAST_TEXT, _LEAST_DENSE = 1e-6, 1e-5  # deviations of scores that are all alike
+_LEAST = 1e-5  # deviation of scores that are all alike
 _LEAST_SHARE = 1e-3  # of the mean: what similarities that are all alike differ by is rounding
 
 
 @dataclass(frozen=True, slots=True)
-class TextEvidence:
-    """What a BM25 leg says of n candidates.
+class Evidence:
+    """What a leg says of n candidates.
 
     Attributes:
-        scores: (n,) BM25 of each; 0 where it has no term of the query, or the leg may not find it.
-        found: (n,) whether it is among the leg's hits.
-        deviation: about the standard deviation of BM25 over the collection.
-        possible: what a document with all terms of the query scores at most, unknown ones included.
-        documents: how many the collection has.
-    """
-
-    scores: Floats
-    found: NDArray[np.bool_]
-    deviation: float
-    possible: float
-    documents: int
-
-    def standing(self) -> Floats:
-        """b: (n,) the scores in standard deviations."""
-        return self.scores / max(self.deviation, _LEAST_TEXT)
-
-    def coverage(self) -> float:
-        """How much of the query the best candidate covers, from 0 to 1."""
-        return min(float(self.scores.max(initial=0.0)) / max(self.possible, _LEAST_TEXT), 1.0)
-
-
-@dataclass(frozen=True, slots=True)
-class DenseEvidence:
-    """What a dense leg says of n candidates.
-
-    Attributes:
-        scores: (n,) similarity of each; the mean where there is no vector that the leg may find.
-        mean, deviation: of the query's similarities over the collection.
-        documents: how many vectors the collection has.
+        scores: (n,) similarity, or BM25, of each; the mean where the leg may not find it.
+        mean, deviation: of the scores over the collection. The mean of BM25 counts as 0, what a
+            document without any of the terms has.
+        documents: how many the collection has for this leg.
+        found: (n,) whether it is among the hits of a text leg; None of a dense one.
+        possible: what a document with all terms of the query scores at most, unknown ones included;
+            0 of a dense leg.
     """
 
     scores: Floats
     mean: float
     deviation: float
     documents: int
-
-    def standing(self) -> Floats:
-        """z: (n,) standard deviations above the mean."""
-        least = max(_LEAST_SHARE * abs(self.mean), _LEAST_DENSE)
-        return (self.scores - self.mean) / max(self.deviation, least)
-
-
-Evidence: TypeAlias = TextEvidence | DenseEvidence
+    found: NDArray[np.bool_] | None = None
+    possible: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,22 +75,28 @@ def judge(legs: Sequence[Evidence], weight: float) -> Judgement:
     found and the coverage c, ``g = max(min(t / 1.5, 1), 0, 1 - c / 0.2)``. If no text leg found
     anything, the score is the mean of z, which may be negative.
     """
-    standings = [leg.standing() for leg in legs]
+    standings = [
+        (leg.scores - leg.mean) / max(leg.deviation, _LEAST, _LEAST_SHARE * abs(leg.mean))
+        for leg in legs
+    ]
     both = list(zip(legs, standings, strict=True))
-    texts = [(leg, s) for leg, s in both if isinstance(leg, TextEvidence)]
-    dense = [s for leg, s in both if isinstance(leg, DenseEvidence)]
+    dense = [s for leg, s in both if leg.found is None]
     nothing = np.zeros(len(legs[0].scores))
-    b = sum((s for _, s in texts), nothing)
-    found = np.logical_or.reduce([leg.found for leg, _ in texts]) if texts else nothing > 0
+    b = sum((s for leg, s in both if leg.found is not None), nothing)
+    found, coverage = nothing > 0, 0.0
+    for leg in legs:
+        if leg.found is not None:
+            found |= leg.found
+            best = float(leg.scores.max(initial=0.0)) / max(leg.possible, _LEAST)
+            coverage = max(coverage, min(best, 1.0))
     total = float(b[found].sum())
-    coverage = max((leg.coverage() for leg, _ in texts), default=0.0)
     agreement, trust = 0.0, 1.0
     if total and dense:
         agreement = float((b * sum(dense, nothing))[found].sum()) / len(dense) / total
         trust = max(min(agreement / _AGREED, 1.0), 0.0, 1.0 - coverage / _COVERED)
         dense = [weight * trust * np.maximum(z, 0.0) ** _POWER for z in dense]
     left = iter(dense)
-    parts = [s if isinstance(leg, TextEvidence) else next(left) / len(dense) for leg, s in both]
+    parts = [next(left) / len(dense) if leg.found is None else s for leg, s in both]
     return Judgement(sum(parts, nothing), standings, parts, coverage, agreement, trust)
 
 
@@ -151,13 +128,13 @@ class AdaptiveFusion:
         standing = float(self.judgement.standings[number][place])
         part = float(self.judgement.parts[number][place])
         rank = leg.ids.index(id_) + 1 if id_ in leg.ids else None
-        if isinstance(evidence, TextEvidence):
-            share = evidence.scores[place] / max(evidence.possible, _LEAST_TEXT)
+        if evidence.found is not None:
+            share = evidence.scores[place] / max(evidence.possible, _LEAST)
             reason = f"{standing:.1f} standard deviations; covers {share:.0%} of the query"
         else:
             trust = self.judgement.trust
             reason = f"{standing:+.1f} standard deviations from the mean, trusted {trust:.0%}"
-            if any(isinstance(leg, TextEvidence) for leg in self.evidence):
+            if any(leg.found is not None for leg in self.evidence):
                 reason += f": {self._why_trusted()}"
         return LegExplanation(leg.name, float(evidence.scores[place]), rank, part, reason)
 

@@ -9,14 +9,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import NormalDist
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from elanus.query._adaptive import Evidence, TextEvidence, judge
-from elanus.schema import AdaptiveRanker
+from elanus.query._adaptive import AdaptiveFusion, Evidence, Judgement, judge
+from elanus.query._fusion import Fusion, RankedLeg, fuse
+from elanus.schema import AdaptiveRanker, Ranker
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -48,10 +50,31 @@ _TEXT = _Model(-6.88, 0.25, 6.08, 14.83)
 _DENSE = -5.94, 0.64, 7.65  # constant, of z, of the lead
 
 
-def relevances(legs: Sequence[Evidence]) -> Floats:
+def fuse_by_evidence(
+    legs: Sequence[RankedLeg],
+    ids: NDArray[np.intp],
+    evidence: Sequence[Evidence],
+    ranker: Ranker,
+) -> tuple[Fusion | AdaptiveFusion, Floats]:
+    """The fusion of what some legs found, and how relevant each candidate is.
+
+    Args:
+        legs: the rankings.
+        ids: (n,) the candidates, ascending: what any leg found.
+        evidence: what each leg says of each candidate.
+        ranker: how legs become one ranking; relevances do not depend on it.
+    """
+    usual = judge(evidence, _WEIGHT)
+    relevance = _relevances(evidence, usual)
+    if not isinstance(ranker, AdaptiveRanker):
+        return fuse(legs, ranker), relevance
+    judgement = usual if ranker.weight == _WEIGHT else judge(evidence, ranker.weight)
+    return AdaptiveFusion(legs, ids, judgement.scores, evidence, judgement), relevance
+
+
+def _relevances(legs: Sequence[Evidence], judgement: Judgement) -> Floats:
     """(n,) probabilities, from 0 to 1, that candidates answer the query, by what all legs say."""
-    judgement = judge(legs, _WEIGHT)
-    texts = sum(isinstance(leg, TextEvidence) for leg in legs)
+    texts = sum(leg.found is not None for leg in legs)
     strength = np.maximum(judgement.scores, 0.0)
     by_chance = _by_chance(max(leg.documents for leg in legs))
     certain = 1.0
@@ -76,6 +99,7 @@ def relevances(legs: Sequence[Evidence]) -> Floats:
     return probability
 
 
+@lru_cache(maxsize=64)
 def _by_chance(documents: int) -> float:
     """How many deviations the third best of so many documents has if none answers: a normal's."""
     if documents <= 2 * _RIVALS:

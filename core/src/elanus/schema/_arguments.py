@@ -168,9 +168,11 @@ def is_encodable(value: str) -> bool:
 
 def repaired(value: str) -> str:
     """A text that UTF-8 can hold: surrogate pairs joined, and U+FFFD for each half of one."""
-    if is_encodable(value):
-        return value
-    return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return value
 
 
 def repaired_texts(what: str, values: list[Any]) -> list[Any]:
@@ -211,9 +213,11 @@ def names(what: str, value: Any) -> list[str]:
 
 def mapping(what: str, value: Any) -> dict[Any, Any]:
     """A mapping as a dict; None is empty."""
-    if value is not None and not is_mapping(value):
+    if value is None:
+        return {}
+    if type(value) is not dict and not is_mapping(value):
         refuse(what, "a dict", value)
-    return {} if value is None else dict(value)
+    return dict(value)
 
 
 def members(what: str, rule: str, value: Any) -> list[Any]:

@@ -108,7 +108,7 @@ class Analyzer:
         Raises:
             ParamError: `text` is not a string.
         """
-        return _terms_of(self._words(text), self._terms)
+        return list(chain.from_iterable(map(self._terms.__getitem__, self._words(text))))
 
     def query_tokens(self, text: str) -> list[str]:
         """The terms by which a query is searched for: `tokens` without those that ask for nothing.
@@ -120,7 +120,8 @@ class Analyzer:
             ParamError: `text` is not a string.
         """
         words = self._words(text)
-        return _terms_of(words, self._asked) or _terms_of(words, self._terms)
+        asked = list(chain.from_iterable(map(self._asked.__getitem__, words)))
+        return asked or list(chain.from_iterable(map(self._terms.__getitem__, words)))
 
     def _words(self, text: str) -> list[str]:
         if not isinstance(text, str):
@@ -194,10 +195,6 @@ def _merged(spans: Iterable[Span]) -> list[Span]:
         else:
             found.append(span)
     return found
-
-
-def _terms_of(words: list[str], terms: WordTerms) -> list[str]:
-    return list(chain.from_iterable(map(terms.__getitem__, words)))
 
 
 def chain_filters(filters: Sequence[TokenFilter]) -> Callable[[str], tuple[str, ...]]:

@@ -24,7 +24,7 @@ import numpy as np
 
 from elanus.errors import ParamError
 from elanus.index._order import Keys, Ranking, check_search
-from elanus.index.dense._exact import GATHER_COST, QueryVector, canonical_scores, scan
+from elanus.index.dense._exact import GATHER_COST, QueryVector, scan, score_slots
 from elanus.index.dense._lengths import DENSE_METRICS, Float32s, Float64s, Slots
 from elanus.index.dense._moments import Moments
 from elanus.index.dense._rerank import Approximate, Wanted, check_fits, ranked
@@ -201,10 +201,7 @@ class DenseIndex:
             Scores (m,), as `search` gives them; mean and standard deviation of all scores.
         """
         wanted = QueryVector.of(query, self.dim)
-        squares = self.rows.squares[slots]
-        scores = canonical_scores(
-            self.rows.metric, self.rows.take(slots), wanted.wide, wanted.square, squares
-        )
+        scores = score_slots(self.rows, slots, wanted)
         return (scores, *moments.of(wanted, self.rows.metric))
 
     def search(

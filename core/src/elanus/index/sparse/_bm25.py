@@ -249,8 +249,9 @@ class Bm25Index:
         weighted = self._weigh(query)
         rows, most = self.documents, self.saturation.k1 + 1
         factors = [i * n * most for i, n in zip(weighted.idfs, weighted.counts, strict=True)]
+        # A term that no row holds has the idf ln(1 + (N + ½) / ½).
         missing = unknown + sum(count for _, count in query) - sum(weighted.counts)
-        possible = sum(factors) + missing * _idf(rows, 0) * (self.saturation.k1 + 1)
+        possible = sum(factors) + missing * math.log(2 * rows + 2) * most
         if not factors:
             return np.zeros(len(slots)), 0.0, possible
         # A word that all rows hold would vary by nothing, and outweigh all else by its length.
@@ -292,10 +293,11 @@ class Bm25Index:
         for gone in self.removed:
             frequency = list(map(sub, frequency, gone.look_up(terms).tolist()))
         known = [place for place, df in enumerate(frequency) if df > 0]
+        # Milvus's (and Lucene's) weight of a term that df of the rows hold.
         rows, held = self.documents, [frequency[place] for place in known]
         return QueryTerms(
             numbers=[numbers[place] for place in known],
-            idfs=[_idf(rows, df) for df in held],
+            idfs=[math.log(1 + (rows - df + 0.5) / (df + 0.5)) for df in held],
             counts=[query[place][1] for place in known],
             frequencies=held,
             lists=[[part[place] for place in known] for part in lists],
@@ -323,11 +325,6 @@ class Bm25Index:
                     "Bm25Index.remove: a row is longer or shorter than what its slot holds; "
                     "give the rows as they were appended"
                 )
-
-
-def _idf(rows: int, frequency: int) -> float:
-    """Milvus's (and Lucene's) weight of a term that so many of the rows hold."""
-    return math.log(1 + (rows - frequency + 0.5) / (frequency + 0.5))
 
 
 def _term_numbers(terms: Sequence[int]) -> NDArray[np.uint32]:

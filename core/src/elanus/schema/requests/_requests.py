@@ -10,6 +10,7 @@ from typing import Any
 from elanus.errors import ParamError, UnsupportedError, likely, quoted
 from elanus.schema._arguments import (
     as_written,
+    flag,
     mapping,
     names,
     names_something,
@@ -18,6 +19,7 @@ from elanus.schema._arguments import (
 )
 from elanus.schema._types import Metric
 from elanus.schema._vectors import split_queries
+from elanus.schema.requests._rankers import Ranker, as_ranker
 
 COUNT = "count(*)"
 """The output field that asks for the number of rows."""
@@ -188,6 +190,49 @@ def as_search(
         offset,
         digits,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class FusionRequest:
+    """The checked arguments of a hybrid search, besides its legs.
+
+    Attributes:
+        ranker: how legs become one ranking.
+        names: fields that each hit carries.
+        limit: number of hits a query.
+        offset: how many of the best hits are left out.
+        digits: to how many digits scores are rounded; -1 for not at all.
+        explain: whether hits carry what each leg said of them.
+        relevance: whether they carry the probability that they answer the query.
+    """
+
+    ranker: Ranker
+    names: tuple[str, ...]
+    limit: int
+    offset: int = 0
+    digits: int = -1
+    explain: bool = False
+    relevance: bool = False
+
+
+def as_fusion(ranker: Any, limit: Any, output_fields: Any, more: dict[str, Any]) -> FusionRequest:
+    """The request that ``hybrid_search`` is called with, besides its legs.
+
+    Args:
+        ranker: how legs become one ranking.
+        limit: number of hits a query.
+        output_fields: fields of the hits.
+        more: further keywords, of which those that are meant here are taken out.
+
+    Raises:
+        ParamError: if an argument is wrong.
+        UnsupportedError: if the ranker is one that this engine does not have.
+    """
+    offset, digits = as_page(more, {})
+    explain = flag("explain", more.pop("explain", False))
+    relevance = flag("relevance", more.pop("relevance", False))
+    names, most = output_names(output_fields), whole("limit", limit, 1)
+    return FusionRequest(as_ranker(ranker), names, most, offset, digits, explain, relevance)
 
 
 def as_page(more: dict[str, Any], options: dict[str, Any]) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""nDCG@10 of every mode and ranker on judged collections.
+"""nDCG@10 of every mode and ranker, and of MMR, on judged collections.
 
     python benchmarks/quality.py DATA [name ...]
 
@@ -46,6 +46,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "CombMNZ": {"ranker": CombMNZRanker()},
     "adaptive": {"ranker": AdaptiveRanker()},
 }
+MMR = "MMR 0.5"
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,11 @@ def measure(judged: Judged) -> dict[str, float]:
                 for _, text, vector, gains in judged.questions
             ]
             means[name] = float(np.mean(values))
-        return means
+        values = [
+            ndcg([hit.id for hit in store.search_mmr(text, K, vector=vector)], gains)
+            for _, text, vector, gains in judged.questions
+        ]
+        return means | {MMR: float(np.mean(values))}
 
 
 def main() -> None:
@@ -119,9 +124,8 @@ def main() -> None:
     parser.add_argument("names", nargs="*")
     arguments = parser.parse_args()
     names = arguments.names or sorted(p.parent.name for p in arguments.data.glob("*/qrels.tsv"))
-    print(
-        f"{'collection':14}{'documents':>10}{'questions':>10}" + "".join(f"{w:>10}" for w in WAYS)
-    )
+    heads = "".join(f"{way:>10}" for way in (*WAYS, MMR))
+    print(f"{'collection':14}{'documents':>10}{'questions':>10}{heads}")
     for name in names:
         judged = load(arguments.data / name)
         means = measure(judged)

@@ -111,15 +111,15 @@ async def test_half_of_a_surrogate_pair_is_a_query_like_any_other():
             return self.encode_queries(texts)
 
     model = ElanusEmbedding(Strict())
-    assert model.get_query_embedding("kite \ud83d") == [6, -1]
-    assert await model.aget_query_embedding("kite \ud83d") == [6, -1]
+    assert model.get_query_embedding("kite \ud83d") == [8, -1]  # as U+FFFD
+    assert await model.aget_query_embedding("kite \ud83d") == [8, -1]  # as U+FFFD
 
     def encoded(query, texts, top_k):
         return [Result(texts[0], len(query.encode()), 0)]
 
     nodes = [NodeWithScore(node=TextNode(text="kite"))]
     (best,) = ElanusRerank(reranker=encoded).postprocess_nodes(nodes, query_str="kite \ud83d")
-    assert best.score == 6
+    assert best.score == 8
 
 
 def test_nodes_that_pass_through_carry_embeddings():

@@ -160,7 +160,7 @@ def test_the_page_of_the_store_has_every_call_and_every_argument_of_opening():
     calls = public(DocumentStore)
     coroutines = {name for name in calls if name[0] == "a" and name[1:] in calls} | {"async_"}
     # Properties, and what the adapters for frameworks use.
-    others = {"blocking", "worker", "check_add", "aclose"}
+    others = {"blocking", "worker", "check_add", "check_search", "aclose"}
     assert calls - coroutines - others <= written
     assert set(inspect.signature(DocumentStore).parameters) - {"options"} <= written
 

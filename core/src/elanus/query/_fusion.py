@@ -20,13 +20,13 @@ from elanus.schema import (
     CombMNZRanker,
     LegExplanation,
     Metric,
-    MinMaxRanker,
     RRFRanker,
+    ScaledRanker,
     WeightedRanker,
     ZScoreRanker,
 )
 
-ListRanker: TypeAlias = RRFRanker | WeightedRanker | MinMaxRanker | ZScoreRanker | CombMNZRanker
+ListRanker: TypeAlias = RRFRanker | WeightedRanker | ScaledRanker
 """Rankers that need no more than what the legs have found."""
 
 

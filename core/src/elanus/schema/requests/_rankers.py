@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from elanus.errors import UnsupportedError, quoted
 from elanus.schema._arguments import as_number, flag, mapping, members, refuse, word
@@ -94,65 +94,60 @@ class AdaptiveRanker:
 
 
 @dataclass(frozen=True, slots=True, init=False)
-class MinMaxRanker:
-    """Weighted sum of the legs' scores, each leg's mapped to [0, 1] from its last hit to its first.
+class ScaledRanker:
+    """Weighted sum of the legs' scores, each scaled by what its leg has found; has three kinds.
 
     Attributes:
         weights: one a leg, or none for 1 each.
     """
 
+    strategy: ClassVar[str]
     weights: tuple[float, ...]
 
     def __init__(self, *weights: float) -> None:
-        object.__setattr__(self, "weights", _weights("MinMaxRanker", weights))
+        object.__setattr__(self, "weights", _weights(type(self).__name__, weights))
 
     def dict(self) -> dict[str, Any]:
         """The ranker in the form of pymilvus's."""
-        return {"strategy": "min_max", "params": {"weights": list(self.weights)}}
+        return {"strategy": self.strategy, "params": {"weights": list(self.weights)}}
 
 
-@dataclass(frozen=True, slots=True, init=False)
-class ZScoreRanker:
+class MinMaxRanker(ScaledRanker):
+    """Weighted sum of the legs' scores, each leg's mapped to [0, 1] from its last hit to its first.
+
+    Args:
+        *weights: one a leg, or none for 1 each.
+    """
+
+    __slots__ = ()
+    strategy = "min_max"
+
+
+class ZScoreRanker(ScaledRanker):
     """Weighted sum of the legs' scores, each in standard deviations of the scores of its hits.
 
     They are counted from the leg's last hit, so that a document that it did not find adds nothing.
 
-    Attributes:
-        weights: one a leg, or none for 1 each.
+    Args:
+        *weights: one a leg, or none for 1 each.
     """
 
-    weights: tuple[float, ...]
-
-    def __init__(self, *weights: float) -> None:
-        object.__setattr__(self, "weights", _weights("ZScoreRanker", weights))
-
-    def dict(self) -> dict[str, Any]:
-        """The ranker in the form of pymilvus's."""
-        return {"strategy": "z_score", "params": {"weights": list(self.weights)}}
+    __slots__ = ()
+    strategy = "z_score"
 
 
-@dataclass(frozen=True, slots=True, init=False)
-class CombMNZRanker:
+class CombMNZRanker(ScaledRanker):
     """The sum of `MinMaxRanker`, times the number of legs that found the document.
 
     Fox and Shaw, *Combination of Multiple Searches* (TREC-2, 1994).
 
-    Attributes:
-        weights: one a leg, or none for 1 each.
+    Args:
+        *weights: one a leg, or none for 1 each.
     """
 
-    weights: tuple[float, ...]
+    __slots__ = ()
+    strategy = "comb_mnz"
 
-    def __init__(self, *weights: float) -> None:
-        object.__setattr__(self, "weights", _weights("CombMNZRanker", weights))
-
-    def dict(self) -> dict[str, Any]:
-        """The ranker in the form of pymilvus's."""
-        return {"strategy": "comb_mnz", "params": {"weights": list(self.weights)}}
-
-
-ScaledRanker: TypeAlias = MinMaxRanker | ZScoreRanker | CombMNZRanker
-"""Those that scale the scores of each leg by what the leg has found."""
 
 Ranker: TypeAlias = RRFRanker | WeightedRanker | AdaptiveRanker | ScaledRanker
 

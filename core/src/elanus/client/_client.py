@@ -58,7 +58,7 @@ _FURTHER: Mapping[str, tuple[str, ...]] = {
     "delete": ("filter_params", "pks"),
     "query": ("limit", "offset", "filter_params"),
     "search": (*_PAGE, "filter_params"),
-    "hybrid_search": (*_PAGE, "filter", "filter_params", "explain"),
+    "hybrid_search": (*_PAGE, "filter", "filter_params", "explain", "relevance"),
     **dict.fromkeys(("replace", "change_json", "count_values", "count_keys"), ("filter_params",)),
 }  # fmt: skip
 
@@ -932,7 +932,5 @@ class MilvusClient:
         """
         if expression is None and params is None:
             return ()
-        if isinstance(expression, Expression) and not expression.templates and not params:
-            return (expression,)
         found = as_filter(expression, params)
         return () if found is None else (found,)

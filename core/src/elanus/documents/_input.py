@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, NoReturn, TypeAlias
@@ -72,6 +71,8 @@ def is_by_content(ids: Any) -> bool:
 
 def content_id(*content: Any) -> str:
     """An id that follows from JSON values, and from nothing else: 128 bits of SHA-256."""
+    import hashlib  # noqa: PLC0415  # which loads OpenSSL
+
     return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
 
 

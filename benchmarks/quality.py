@@ -1,11 +1,16 @@
 """nDCG@10 of every mode and ranker, and of MMR, on judged collections.
 
     python benchmarks/quality.py DATA [name ...]
+    python benchmarks/quality.py . demo
 
 DATA holds a folder for each collection in the layout of BEIR (https://github.com/beir-cellar/beir),
 with vectors beside it: corpus.jsonl.xz, queries.jsonl, qrels.tsv, cvec.f16.npy (documents),
 qids.json and qvec.f16.npy (queries). The measure is that of Järvelin and Kekäläinen (2002), with
 gains as they are judged.
+
+`demo` is the documentation of Python's standard library, as in the quickstart, with the 29 questions
+of demo_questions.jsonl; each has the names of the objects that answer it, chosen by hand. It is
+embedded by MiniLM, which takes some minutes.
 """
 
 from __future__ import annotations
@@ -14,6 +19,7 @@ import argparse
 import json
 import lzma
 import math
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +35,7 @@ from elanus import (
     WeightedRanker,
     ZScoreRanker,
 )
+from elanus_embeddings import MiniLMEmbeddingFunction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -36,6 +43,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 K = 10
+DEMO = "demo"
 WAYS: dict[str, dict[str, Any]] = {
     "text": {"mode": "text"},
     "dense": {"mode": "dense"},
@@ -86,6 +94,30 @@ def load(folder: Path) -> Judged:
     return Judged([str(d["_id"]) for d in documents], texts, matrix, questions)
 
 
+def load_demo() -> Judged:
+    """Read, and embed, the quickstart's collection and its questions."""
+    sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
+    from stdlib_docs import stdlib_passages  # noqa: PLC0415  # from the folder just named
+
+    passages = stdlib_passages()
+    asked = list(_lines(Path(__file__).with_name("demo_questions.jsonl")))
+    model = MiniLMEmbeddingFunction(long_texts="parts")
+    ids, texts = [p.name for p in passages], [p.text for p in passages]
+    with DocumentStore(":memory:", model) as store:
+        store.add(texts, ids=ids)
+        documents = {d.id: d.vector for d in store.get(ids, with_vectors=True)}
+    vectors = model.encode_queries([line["question"] for line in asked])
+    return Judged(
+        ids,
+        texts,
+        np.array([documents[id_] for id_ in ids], dtype=np.float32),
+        [
+            (str(i), line["question"], vector, dict.fromkeys(line["answers"], 1.0))
+            for i, (line, vector) in enumerate(zip(asked, vectors, strict=True))
+        ],
+    )
+
+
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
     opened: Callable[..., Any] = lzma.open if path.suffix == ".xz" else open
     with opened(path, "rt", encoding="utf-8") as lines:
@@ -127,7 +159,7 @@ def main() -> None:
     heads = "".join(f"{way:>10}" for way in (*WAYS, MMR))
     print(f"{'collection':14}{'documents':>10}{'questions':>10}{heads}")
     for name in names:
-        judged = load(arguments.data / name)
+        judged = load_demo() if name == DEMO else load(arguments.data / name)
         means = measure(judged)
         sizes = f"{name:14}{len(judged.ids):>10}{len(judged.questions):>10}"
         print(sizes + "".join(f"{value:>10.4f}" for value in means.values()), flush=True)

@@ -8,7 +8,7 @@ with vectors beside it: corpus.jsonl.xz, queries.jsonl, qrels.tsv, cvec.f16.npy 
 qids.json and qvec.f16.npy (queries). The measure is that of Järvelin and Kekäläinen (2002), with
 gains as they are judged.
 
-`demo` is the documentation of Python's standard library, as in the quickstart, with the 29 questions
+`demo` is the documentation of Python's standard library, as in the quickstart, with the questions
 of demo_questions.jsonl; each has the names of the objects that answer it, chosen by hand. It is
 embedded by MiniLM, which takes some minutes.
 """

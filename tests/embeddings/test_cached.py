@@ -501,6 +501,25 @@ class Learning(Counting):
         return np.ones((len(texts), self.width), np.float32)
 
 
+def test_one_reply_of_another_length_than_the_model_says_is_refused_and_not_kept(file):
+    class Counts(Counting):
+        width = DIM
+
+        def _encode(self, texts, kind):
+            return super()._encode(texts, kind)[:, : self.width]
+
+    inner = Counts()
+    with CachedEmbeddingFunction(inner, file) as cached:
+        inner.width = 1
+        with pytest.raises(DataNotMatchException, match=rf"1 d for texts\[0\].* it gives {DIM}"):
+            cached(["a"])
+        inner.width = DIM
+        assert cached(["a", "b"]).shape == (2, DIM)
+        inner.width = 1
+        with pytest.raises(DataNotMatchException, match=r"1 d for texts\[1\]"):
+            cached(["a", "c"])
+
+
 def test_a_model_that_changed_its_dimension_is_told_so_and_can_begin_anew(file):
     with CachedEmbeddingFunction(Learning(4), file) as cached:
         cached(["a"])

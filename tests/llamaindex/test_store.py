@@ -23,6 +23,7 @@ from llama_index.core.vector_stores import (
 from elanus import DocumentStore, MilvusClient
 from elanus.errors import (
     ClosedError,
+    DatabaseNotFoundError,
     DataNotMatchException,
     EmbeddingMismatchError,
     FilterError,
@@ -293,6 +294,27 @@ def test_a_pickled_store_opens_its_file_and_the_first_goes_on(tmp_path, make_sto
     assert ids(store.get_nodes()) == ["a", "b"]
     with pytest.raises(TypeError, match="cannot be copied deeply"):
         copy.deepcopy(store)
+
+
+def test_a_pickled_store_finds_its_file_from_any_folder_and_makes_no_other(
+    tmp_path, make_node, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    store = ElanusVectorStore("kb.db")
+    store.add([make_node("a", [1.0, 0.0])])
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    content = pickle.dumps(store)
+    assert store.to_dict()["uri"] == "kb.db"
+    copied = pickle.loads(content)  # noqa: S301  # made two lines above
+    assert ids(copied.get_nodes()) == ["a"]
+    copied.close()
+    store.close()
+    (tmp_path / "kb.db").rename(tmp_path / "moved.db")
+    with pytest.raises(DatabaseNotFoundError, match=r"kb\.db, which is not there"):
+        pickle.loads(content)  # noqa: S301  # as above
+    assert not (tmp_path / "kb.db").exists()
+    assert not any((tmp_path / "elsewhere").iterdir())
 
 
 def test_what_cannot_be_pickled_says_so_and_stays(tmp_path, make_store):

@@ -224,14 +224,9 @@ class CachedEmbeddingFunction(BaseEmbeddingFunction[Dense]):
         return matrix
 
     def _look_up(self, texts: list[str], kind: Kind) -> _Job:
-        if texts:
-            try:
-                dim = _dim_of(self._inner)
-            except ParamError:
-                # A provider may not know it before its first answer, which is checked on its own.
-                pass
-            else:
-                self._check_dim(whole("inner: dim", dim, 1))
+        said = self._said_dim() if texts else None
+        if said is not None:
+            self._check_dim(said)
         keys = [_digest(self.name, kind, text) for text in texts]
         wanted: dict[str, tuple[str, int]] = {}
         for place, (key, text) in enumerate(zip(keys, texts, strict=True)):
@@ -274,6 +269,13 @@ class CachedEmbeddingFunction(BaseEmbeddingFunction[Dense]):
                 f"{quoted(self._inner)} gave {fault.reason}{place}; only functions with one dense "
                 "vector a text can be cached"
             ) from None
+        # Else one wrong reply would make the cache, of its own length, and refuse all others.
+        said = self._said_dim()
+        if said not in {None, vectors.shape[1]}:
+            raise DataNotMatchException(
+                f"{quoted(self._inner)} gave vectors of {vectors.shape[1]} d for "
+                f"texts[{batch.places[0]}], and says that it gives {said}"
+            )
         made = dict(zip(batch.keys, vectors, strict=True))
         rows = [
             {_KEY: key, _VECTOR: vector, _CHECKSUM: _checksum(key, vector)}
@@ -287,6 +289,14 @@ class CachedEmbeddingFunction(BaseEmbeddingFunction[Dense]):
                 continue  # somebody cleared it meanwhile, and another may have made it again
             break
         job.found.update(made)
+
+    def _said_dim(self) -> int | None:
+        """What the inner function says of its dimension; None if it does not know it yet."""
+        try:
+            dim = _dim_of(self._inner)
+        except ParamError:
+            return None  # a provider, before its first answer
+        return whole("inner: dim", dim, 1)
 
     def _create(self, dim: int) -> None:
         """Make the collection; nothing happens if it is there.

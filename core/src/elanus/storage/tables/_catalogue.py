@@ -22,6 +22,7 @@ from elanus.errors import (
 from elanus.schema import IndexSpec, Schema
 from elanus.storage._errors import DECODING
 from elanus.storage._sqlite import Connection
+from elanus.storage.tables._numbers import is_count
 from elanus.storage.tables._writing import LAST_ID
 
 
@@ -78,7 +79,7 @@ class Catalogue:
 def read_state(db: Connection) -> tuple[int, int]:
     """Numbers of the last commit and of the last change of the catalogue."""
     seq, catalogue = db.row("SELECT seq, catalogue FROM state")
-    if not (type(seq) is type(catalogue) is int and seq >= 0 and catalogue >= 0):
+    if not (is_count(seq) and is_count(catalogue)):
         raise _damaged("state", f"it counts commits as {seq!r:.40} and {catalogue!r:.40}")
     return seq, catalogue
 
@@ -144,8 +145,13 @@ def _collection(row: tuple[Any, ...], indexes: list[tuple[Any, ...]]) -> Collect
     collection, name, definition, kept, generation, floor, created = row
     raw = _decoded(collection, name, definition, kept)
     schema = Schema.from_dict(raw["schema"])
-    if not all(type(value) is int and value >= 0 for value in (generation, floor, created)):
+    names = sorted(index for index, *_ in indexes)
+    if not all(map(is_count, (generation, floor, created))):
         raise ValueError("a number is no number")
+    # One that is lost would be one that was never made: another metric, and other answers. Files
+    # whose collections are older than this list have none.
+    if sorted(raw.get("indexes", names)) != names:
+        raise ValueError(f"its indexes are {names!s:.100}, and not those that were made")
     return CollectionInfo(
         number=collection,
         name=name,
@@ -197,6 +203,7 @@ def add_collection(
         "schema": schema.to_dict(),
         "analyzers": dict(analyzers),
         "properties": dict(properties),
+        "indexes": [],
     }
     _check_free(db, name)
     text = json.dumps(definition)
@@ -255,11 +262,24 @@ def put_index(db: Connection, collection: int, spec: IndexSpec) -> None:
         "VALUES (?, ?, ?, ?)",
         (collection, spec.name, definition, _sum(collection, spec.name, definition)),
     )
+    _note_indexes(db, collection)
 
 
 def remove_index(db: Connection, collection: int, name: str) -> None:
     """Take an index out of the catalogue."""
     db.execute("DELETE FROM indexes WHERE collection = ? AND name = ?", (collection, name))
+    _note_indexes(db, collection)
+
+
+def _note_indexes(db: Connection, collection: int) -> None:
+    """Keep with the collection, under its checksum, which indexes it has."""
+    name, definition = db.row(
+        "SELECT name, definition FROM collections WHERE number = ?", (collection,)
+    )
+    found = db.execute("SELECT name FROM indexes WHERE collection = ?", (collection,))
+    text = json.dumps(json.loads(definition) | {"indexes": [index for (index,) in found]})
+    db.execute("UPDATE collections SET definition = ? WHERE number = ?", (text, collection))
+    _note_sum(db, collection, name, text)
 
 
 def take_ids(db: Connection, collection: int, count: int) -> range:

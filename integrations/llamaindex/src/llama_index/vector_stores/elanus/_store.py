@@ -29,7 +29,7 @@ from elanus.arguments import (
     text,
     whole,
 )
-from elanus.errors import CollectionNotFoundError, cut, listed
+from elanus.errors import CollectionNotFoundError, DatabaseNotFoundError, cut, listed
 from llama_index.vector_stores.elanus._filters import to_filter
 from llama_index.vector_stores.elanus._nodes import REF_DOC_ID, to_documents, to_node
 from llama_index.vector_stores.elanus._query import make_plan
@@ -51,7 +51,8 @@ class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
 
     Args:
         uri: path of the file (``str`` or ``Path``), or ``":memory:"``. It is serialised as it is
-            given: a relative one belongs to the working folder of whoever loads it.
+            given: a relative one belongs to the working folder of whoever loads it. A pickled
+            store has the absolute one, and is loaded only where the file is.
         collection_name: name of the collection in the file.
         dim: number of components of an embedding; None takes that of the first node.
         overwrite: whether to begin by dropping the collection. False from then on, so that
@@ -97,6 +98,7 @@ class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
     journal: str
 
     _client: MilvusClient = PrivateAttr()
+    _path: str = PrivateAttr()
     _store: DocumentStore | None = PrivateAttr(default=None)
     _collection_id: int | None = PrivateAttr(default=None)
     _lock: Lock = PrivateAttr(default_factory=Lock)
@@ -147,6 +149,7 @@ class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
         self._client = MilvusClient(
             self.uri, read_only=read_only, durability=durability, timeout=timeout, journal=journal
         )
+        self._path = os.path.abspath(self.uri)  # noqa: PTH100  # as of now; keeps links
         try:
             self._begin()
         except BaseException:
@@ -177,11 +180,20 @@ class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
                 "this process only; use a file, which the copy opens again"
             )
         # Not LlamaIndex's own form, which takes what cannot be pickled away from this store.
-        return {**super(BaseComponent, self).__getstate__(), "__pydantic_private__": None}
+        state = {**super(BaseComponent, self).__getstate__(), "__pydantic_private__": None}
+        # The file that is open here, whatever the working folder of the copy.
+        state["__dict__"] = {**state["__dict__"], "uri": self._path}
+        return state
 
     def __setstate__(self, state: dict[Any, Any]) -> None:
+        fields = state["__dict__"]
+        if not os.path.exists(fields["uri"]):  # noqa: PTH110  # else it would be made, and be empty
+            raise DatabaseNotFoundError(
+                f"the pickled ElanusVectorStore had its nodes in {cut(fields['uri'])}, "
+                "which is not there"
+            )
         # Without LlamaIndex's other way, which makes a store without a file if it cannot be opened.
-        self.__init__(**state["__dict__"])  # type: ignore[misc]
+        self.__init__(**fields)  # type: ignore[misc]
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> NoReturn:
         raise TypeError(

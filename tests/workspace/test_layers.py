@@ -11,8 +11,8 @@ ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "core" / "src" / "elanus"
 BELOW = {
     "schema": set(),
-    "storage": set(),
-    "index": set(),
+    "storage": {"native"},
+    "index": {"native"},
     "text": set(),
     "query": set(),
     "engine": {"index", "query", "storage", "text"},
@@ -23,6 +23,7 @@ BELOW = {
 # Modules beside the rooms.
 MODULES_BELOW = {
     "aio": {"errors", "storage"},
+    "native": set(),
     "arguments": {"schema"},
     "notebook": {"errors"},
     "progress": set(),

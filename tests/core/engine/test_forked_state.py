@@ -7,9 +7,8 @@ import threading
 import numpy as np
 import pytest
 
-from elanus import MilvusClient
+from elanus import MilvusClient, native
 from elanus.engine._parts import DenseKey
-from elanus.index.dense import _native
 
 N, DIM = 2_000, 16
 REPEATS = int(os.environ.get("ELANUS_REPEATS", "5"))
@@ -56,7 +55,7 @@ def in_child(action):
 
 
 def search(index, vectors, count):
-    keys = np.arange(N)
+    keys = np.arange(len(vectors))
     found = index.search_many(vectors[:count], 3, mask=None, keys=keys, ef=64)
     return [slots[0] for slots, _ in found] == list(range(count))
 
@@ -104,6 +103,40 @@ def test_a_fork_beside_searches_leaves_the_child_a_view_that_can_be_searched(vec
     assert codes == [0] * len(codes)
 
 
+def test_a_fork_beside_products_of_matrices_leaves_both_sides_able_to_search():
+    # OpenBLAS takes its threads away before a fork, also under a product that they are computing.
+    vectors = np.random.default_rng(5).normal(size=(3_000, 256)).astype(np.float32)
+    client = MilvusClient(":memory:")
+    params = client.prepare_index_params("vector", index_type="FLAT", metric_type="L2")
+    client.create_collection("c", dimension=256, index_params=params)
+    client.insert("c", [{"id": i, "vector": v} for i, v in enumerate(vectors)])
+    client.search("c", vectors[:64], limit=3)
+    (state,) = client._database.commits.states.values()
+    told, ended = threading.Event(), []
+
+    def look():
+        while not told.is_set():
+            ended.append([hits[0]["id"] for hits in client.search("c", vectors[:64], limit=3)])
+
+    threads = [threading.Thread(target=look, daemon=True) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+
+    def child():
+        state.after_fork_in_child()
+        return 0 if search(index_of(state), vectors, 64) else 2
+
+    codes = [in_child(child) for _ in range(REPEATS * 2)]
+    told.set()
+    for thread in threads:
+        thread.join(60)
+    assert not any(thread.is_alive() for thread in threads)
+    assert codes == [0] * len(codes)
+    assert ended
+    assert all(found == list(range(64)) for found in ended)
+    client.close()
+
+
 def test_locks_that_others_held_and_numbers_not_committed_are_gone(vectors):
     client, state = loaded(vectors, "HNSW")
     index_of(state).graph.busy.append(None)
@@ -122,7 +155,7 @@ def test_locks_that_others_held_and_numbers_not_committed_are_gone(vectors):
         state.after_fork_in_child()
         with state._lock:
             is_dropped = index_of(state).graph is None
-        return 0 if is_dropped and _native._all.inside == [] else 2
+        return 0 if is_dropped and native._all.inside == [] else 2
 
     assert in_child(child) == 0
     told.set()

@@ -8,7 +8,6 @@ anisotropic vector quantization*, 2020. FAISS gives candidates only; scores come
 from __future__ import annotations
 
 import importlib
-import sys
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -18,7 +17,6 @@ import numpy as np
 
 from elanus.errors import MissingExtraError, ParamError
 from elanus.index.dense._faiss_learning import learn_codes, learn_lists
-from elanus.index.dense._native import inside, is_forked
 from elanus.index.dense._nodes import (
     Growth,
     NodeTable,
@@ -29,6 +27,7 @@ from elanus.index.dense._nodes import (
     node_vectors,
 )
 from elanus.index.dense._rerank import check_fits
+from elanus.native import inside, is_forked
 from elanus.schema import Metric
 
 if TYPE_CHECKING:
@@ -51,7 +50,6 @@ _LEAST_PROBES = 16
 _SLICE = 2048  # rows at most between two looks at `stop`,
 _LEAST_SLICE = 32  # and at least,
 _SLICE_PRODUCTS = 2_000_000_000  # of so many products: 0.1 to 0.4 s
-_BEARS_THREADS = (3, 12)  # the Python that forks beside them
 _STALE_GROWTH = 2  # lists found for half of the vectors no longer fit them
 
 
@@ -268,7 +266,7 @@ class FaissIndex:
         lists = getattr(self._faiss, "nlist", 0)
         if lists:
             params = load_faiss().SearchParametersIVF(nprobe=min(self.nprobe, lists))
-        with _search_threads(), inside(self.busy):
+        with _usual_threads(), inside(self.busy):
             nodes: NDArray[np.int64] = self._faiss.search(wanted, fetch, params=params)[1]
         return nodes
 
@@ -305,17 +303,6 @@ def _usual_threads() -> AbstractContextManager[None]:
     return _one_thread(load_faiss()) if is_forked() else nullcontext()
 
 
-def _search_threads() -> AbstractContextManager[None]:
-    """As `_usual_threads`, but one thread of a Python whose forks could not bear more.
-
-    Every thread of a search asks Python now and then whether there was a Ctrl-C. One that Python
-    does not know yet takes the lock of all threads' states to make itself known; a fork at this
-    moment hangs in the child, which before Python 3.12 takes that lock before it makes it anew
-    (https://github.com/python/cpython/issues/112275).
-    """
-    return _usual_threads() if sys.version_info >= _BEARS_THREADS else _one_thread(load_faiss())
-
-
 def _trained(
     made: Any, rows: Rows, grown: Growth, params: FaissParams, stop: Callable[[], bool]
 ) -> bool:
@@ -343,6 +330,6 @@ def _filled(made: Any, rows: Rows, grown: Growth, stop: Callable[[], bool]) -> b
         if stop():
             return False
         vectors = node_vectors(rows, grown.added[first : first + step], grown.scale)
-        with _usual_threads(), inside([]):
+        with _usual_threads(), inside():
             made.add(vectors)
     return True

@@ -24,7 +24,6 @@ from elanus.index.dense._graph_arrays import (
     hnsw_to_arrays,
 )
 from elanus.index.dense._lengths import Float32s, Slots
-from elanus.index.dense._native import inside
 from elanus.index.dense._nodes import (
     Growth,
     NodeTable,
@@ -36,6 +35,7 @@ from elanus.index.dense._nodes import (
     node_vectors,
 )
 from elanus.index.dense._rerank import check_fits
+from elanus.native import inside
 from elanus.schema import Metric
 
 if TYPE_CHECKING:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from elanus.native import inside
 from elanus.schema import Metric
 
 if TYPE_CHECKING:
@@ -73,7 +74,8 @@ class Moments:
                 block = _scaled(rows, slots[first : first + _BLOCK])
                 total += sign * block.sum(axis=0, dtype=np.float64)
                 if square is not None:
-                    square += sign * (block.T @ block)
+                    with inside():
+                        square += sign * (block.T @ block)
         sample = None
         if square is None:
             every = np.flatnonzero(now)
@@ -91,9 +93,13 @@ class Moments:
         mean = float(wide @ self.total) / self.count
         if self.square is None:
             assert self.sample is not None
-            return mean, float(np.std(self.sample @ wide.astype(np.float32)))
+            with inside():
+                similarities = self.sample @ wide.astype(np.float32)
+            return mean, float(np.std(similarities))
+        with inside():
+            second = float(wide @ self.square @ wide)
         # Rounding may leave less than nothing where all vectors are alike.
-        variance = float(wide @ self.square @ wide) / self.count - mean * mean
+        variance = second / self.count - mean * mean
         return mean, math.sqrt(max(variance, 0.0))
 
 

@@ -10,7 +10,8 @@ afterwards both sides open theirs when they need one. Whoever holds a connection
 that cannot be, because the forking thread itself holds it (a fork in a signal handler), or because
 it takes longer than `_PATIENCE`, the fork goes on, and the child refuses to use SQLite at all. The
 other threads are waited for even then, though not for so long: a thread that is in SQLite at the
-moment of the fork leaves the child its locks, which nobody there will ever let go.
+moment of the fork leaves the child its locks, which nobody there will ever let go. Last those are
+waited for who are inside of other libraries (`elanus.native`).
 
 A signal handler may raise at any step of this, or open a database on top of it. So no lock is held:
 who opens a connection says so first and then looks whether a fork is under way, and who forks does
@@ -31,6 +32,7 @@ from collections.abc import Iterable
 from typing import Protocol, TypeVar
 
 from elanus.errors import ForkedHandleError
+from elanus.native import forking, wait_before_fork
 from elanus.storage._sqlite import Connection, forbid
 
 _PATIENCE = 60.0  # seconds
@@ -79,9 +81,6 @@ class _Process:
 
 _process = _Process()
 
-forking: dict[str, int] = {}
-"""The thread that forks, if one does."""
-
 
 def hold_connections(holder: HoldsConnections) -> None:
     """Have an object asked for its connections before and after forks, as long as it lives."""
@@ -119,7 +118,7 @@ def is_forking() -> bool:
         raise _refusal()
     me = threading.get_ident()
     # A handler on top of the fork goes on: the thread would wait for itself.
-    return forking.get("thread", me) != me
+    return forking.get("connections", me) != me
 
 
 def _refusal() -> ForkedHandleError:
@@ -141,6 +140,8 @@ def _before() -> None:
     while True:
         try:
             _close_all(deadline)
+            # Now that nobody who is held up there holds a connection.
+            wait_before_fork(deadline)
             break
         except BaseException as error:  # noqa: BLE001  # a handler's; it is raised below
             raised = error.with_traceback(None)
@@ -154,7 +155,7 @@ def _close_all(deadline: float) -> None:
     passed_by = begun + _PASSING_SECONDS
     while (now := time.monotonic()) < deadline:
         # One fork after another: the end of one would be taken for that of the other.
-        if forking.setdefault("thread", me) == me:
+        if forking.setdefault("connections", me) == me:
             users = {thread for pool in _alive(_process.holders) for thread in pool.before_fork()}
             others = users - {me}
             if not others or (me in users and now > begun + _PATIENCE_IN_VAIN):

@@ -20,10 +20,11 @@ from contextlib import suppress
 from typing import Protocol
 
 from elanus.errors import ClosedError
+from elanus.native import forking
 from elanus.storage._errors import sqlite_errors
 from elanus.storage._sqlite import Connection, Error
 from elanus.storage.file._apart import Apart
-from elanus.storage.file._fork import forking, is_forking, wait_for_fork
+from elanus.storage.file._fork import is_forking, wait_for_fork
 from elanus.storage.file._opening import Opening
 
 _LOOK_SECONDS = 0.25

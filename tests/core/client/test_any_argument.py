@@ -288,6 +288,7 @@ CALLS = {
         "collection_name": "c", "reqs": [REQUEST], "ranker": None, "limit": 3,
         "output_fields": ["id"], "timeout": 1.0, "partition_names": None, "filter": "id > {x}",
         "filter_params": {"x": 0}, "offset": 0, "round_decimal": -1, "explain": False,
+        "group_by": "id",
     },
     "replace": {
         "collection_name": "c", "data": [ROW], "filter": "id < {x}", "timeout": 1.0,

@@ -315,8 +315,10 @@ class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
             query: LlamaIndex's query, in mode ``DEFAULT`` (dense), ``SPARSE`` or ``TEXT_SEARCH``
                 (words), ``HYBRID``, ``SEMANTIC_HYBRID`` or ``MMR``.
             **kwargs: ``explain`` (put how a node was found into ``metadata["_elanus"]``),
-                ``min_relevance``, ``ranker`` (how ``HYBRID`` fuses), ``mmr_threshold``, and
-                ``mmr_prefetch_factor`` or ``mmr_prefetch_k`` (how many nodes ``MMR`` chooses from).
+                ``min_relevance``, ``ranker`` (how ``HYBRID`` fuses), ``group_by`` (a metadata key,
+                or a list of what leads to a value: of nodes with the same value only the best is
+                found), ``mmr_threshold``, and ``mmr_prefetch_factor`` or ``mmr_prefetch_k`` (how
+                many nodes ``MMR`` chooses from).
 
         Raises:
             ParamError: naming a mode that does not exist here, or what it lacks;

@@ -6,7 +6,7 @@ import os
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from elanus.documents._collection import (
     METADATA,
     TEXT,
     VECTOR,
+    ClientOptions,
     as_document,
     lacks_model,
     lacks_vectors,
@@ -64,6 +65,11 @@ from elanus.schema import (
     whole,
 )
 from elanus.text import Analyzer, build_analyzer
+
+if TYPE_CHECKING:
+    # Type checkers have it built in, also those that check for a Python before 3.11; nothing that
+    # runs needs it.
+    from typing_extensions import Unpack
 
 _READ_AT_ONCE = 1000
 
@@ -117,7 +123,7 @@ class DocumentStore(HasWorker):
         *,
         dim: int | None = None,
         client: MilvusClient | None = None,
-        **options: Any,
+        **options: Unpack[ClientOptions],
     ) -> None:
         if embedding is not None:
             check_embedding(embedding)

@@ -595,12 +595,14 @@ STORE = {
     "search": {
         "query": "a", "k": 2, "mode": "hybrid", "filter": "a > {x}", "ranker": None,
         "min_relevance": 0.5, "explain": False, "vector": [1, 2], "filter_params": {"x": 1},
-        "ids": ["x"], "depth": {"dense": 5}, "with_vectors": False,
+        "ids": ["x"], "depth": {"dense": 5}, "with_vectors": False, "group_by": ["b", 0],
+        "reranker": lambda query, texts: [float(len(query))] * len(texts), "rerank_top": 5,
+        "context": 1,
     },
     "search_mmr": {
         "query": "a", "k": 2, "fetch_k": 5, "lambda_mult": 0.5, "mode": "dense",
         "filter": "a > {x}", "ranker": None, "vector": [1, 2], "filter_params": {"x": 1},
-        "ids": ["x"], "explain": False,
+        "ids": ["x"], "explain": False, "group_by": ["b", 0], "rerank_top": 5, "context": 1,
     },
 }  # fmt: skip
 

@@ -13,6 +13,7 @@
     ├── IndexNotFoundError (KeyError)            (= IndexNotExistException)
     ├── EmbeddingMismatchError (ValueError)      a file was written with another embedding model
     ├── EmbeddingError                           an embedding function failed at some texts
+    ├── RerankError                              a reranker failed; has the hits as they were
     ├── MissingExtraError (ImportError)          an optional package is not installed
     └── StorageError (OSError)                   the file cannot do what was asked
         ├── DatabaseNotFoundError (FileNotFoundError)
@@ -271,6 +272,16 @@ def _listed(name: str, places: tuple[int, ...]) -> str:
         return f"{name}[{first}:{last + 1}]"
     more = f" and {len(places) - 3} more" if len(places) > 3 else ""
     return ", ".join(f"{name}[{place}]" for place in places[:3]) + more
+
+
+class RerankError(ElanusError):
+    """A reranker failed, or gave something else than scores; the message names it.
+
+    Attributes:
+        hits: what the reranker was given, in the order of the search: nothing is lost.
+    """
+
+    hits: Sequence[Any] = ()
 
 
 class MissingExtraError(ElanusError, ImportError):

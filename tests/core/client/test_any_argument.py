@@ -288,6 +288,7 @@ CALLS = {
         "collection_name": "c", "reqs": [REQUEST], "ranker": None, "limit": 3,
         "output_fields": ["id"], "timeout": 1.0, "partition_names": None, "filter": "id > {x}",
         "filter_params": {"x": 0}, "offset": 0, "round_decimal": -1, "explain": False,
+        "group_by": "id",
     },
     "replace": {
         "collection_name": "c", "data": [ROW], "filter": "id < {x}", "timeout": 1.0,
@@ -594,12 +595,14 @@ STORE = {
     "search": {
         "query": "a", "k": 2, "mode": "hybrid", "filter": "a > {x}", "ranker": None,
         "min_relevance": 0.5, "explain": False, "vector": [1, 2], "filter_params": {"x": 1},
-        "ids": ["x"], "depth": {"dense": 5}, "with_vectors": False,
+        "ids": ["x"], "depth": {"dense": 5}, "with_vectors": False, "group_by": ["b", 0],
+        "reranker": lambda query, texts: [float(len(query))] * len(texts), "rerank_top": 5,
+        "context": 1,
     },
     "search_mmr": {
         "query": "a", "k": 2, "fetch_k": 5, "lambda_mult": 0.5, "mode": "dense",
         "filter": "a > {x}", "ranker": None, "vector": [1, 2], "filter_params": {"x": 1},
-        "ids": ["x"], "explain": False,
+        "ids": ["x"], "explain": False, "group_by": ["b", 0], "rerank_top": 5, "context": 1,
     },
 }  # fmt: skip
 

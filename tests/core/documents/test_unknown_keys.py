@@ -54,7 +54,7 @@ def said(call):
     ids=repr,
 )
 def test_a_key_that_no_document_has_is_named_once(years, filter, key):
-    says = f"no document has the key {key}, for which a filter asks: is it written wrongly?"
+    says = f"no document has the key {key}, which is asked for: is it written wrongly?"
     calls = (
         lambda: years.count(filter),
         lambda: years.search("kite", mode="text", filter=filter),
@@ -97,7 +97,7 @@ def test_several_keys_are_said_together(years):
     (says,) = said(lambda: years.count({f"key{n}": n for n in range(1001)}))
     assert says.startswith("no document has the key 'key0' (and 1,000 more that are in the filter)")
     assert said(lambda: years.count("key7 == 1 or key1001 == 2")) == [
-        "no document has the key 'key1001', for which a filter asks: is it written wrongly?"
+        "no document has the key 'key1001', which is asked for: is it written wrongly?"
     ]
 
 

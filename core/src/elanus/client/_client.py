@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from inspect import signature
 from types import TracebackType
@@ -11,6 +12,7 @@ from typing import Any
 
 from elanus.client._options import (
     column_path,
+    group_path,
     json_field,
     keys_of,
     local_path,
@@ -58,7 +60,8 @@ _FURTHER: Mapping[str, tuple[str, ...]] = {
     "delete": ("filter_params", "pks"),
     "query": ("limit", "offset", "filter_params"),
     "search": (*_PAGE, "filter_params"),
-    "hybrid_search": (*_PAGE, "filter", "filter_params", "explain", "relevance"),
+    "hybrid_search": (*_PAGE, "filter", "filter_params", "explain", "relevance",
+                      "group_by"),
     **dict.fromkeys(("replace", "change_json", "count_values", "count_keys"), ("filter_params",)),
 }  # fmt: skip
 
@@ -731,8 +734,11 @@ class MilvusClient:
             **kwargs: ``filter`` and ``filter_params`` (for every request, besides its own),
                 ``offset``, ``round_decimal``; ``explain=True``, which adds to each hit an
                 ``"explanation"``: leg, score, rank, contribution and reason of each leg that found
-                it (with ``AdaptiveRanker``, of every leg); and ``relevance=True``, which adds a
-                ``"relevance"``: the estimated probability that the hit answers the query.
+                it (with ``AdaptiveRanker``, of every leg); ``relevance=True``, which adds a
+                ``"relevance"``: the estimated probability that the hit answers the query; and
+                ``group_by``, a scalar field, or a list of a JSON field and the keys and positions
+                that lead into it: of the rows that have the same value there the best alone is a
+                hit, and requests look as deep as it takes to find ``limit`` values.
 
         Returns:
             As ``search``; ``distance`` is the fused score, larger is better.
@@ -742,13 +748,17 @@ class MilvusClient:
         """
         fusion = as_fusion(ranker, limit, output_fields, kwargs)
         given, params = kwargs.pop("filter", ""), kwargs.pop("filter_params", None)
+        group = kwargs.pop("group_by", None)
         _check_options("hybrid_search", kwargs, timeout, partition_names)
         common = self._filters(given, params)
         if not isinstance(reqs, (list, tuple)) or not reqs:
             raise ParamError("hybrid_search: reqs must be a list of AnnSearchRequest")
         legs = [self._leg(request, common) for request in reqs]
-        found = self._database.hybrid_search(self._name(collection_name), legs, fusion)
-        return as_hits(found, fusion.digits)
+        name = self._name(collection_name)
+        if group is not None:
+            schema = self._database.catalogue().collection(name).schema
+            fusion = replace(fusion, group=group_path(schema, group))
+        return as_hits(self._database.hybrid_search(name, legs, fusion), fusion.digits)
 
     def _leg(self, request: Any, common: tuple[Expression, ...]) -> Leg:
         try:

@@ -21,6 +21,8 @@ from elanus.schema import (
 
 _REMOTE = ("http://", "https://", "tcp://", "unix:", "grpc://")
 
+_GROUP = "a scalar field, or a list of a JSON field and of the keys that lead into it"
+
 _LONGEST_PATH = 4095  # no system takes a longer one, and others' errors would print it
 
 
@@ -94,6 +96,18 @@ def column_path(schema: Schema, name: Any, path: Any) -> tuple[str | int, ...]:
     if schema.by_name[plain].dtype in VECTOR_TYPES:
         raise ParamError(f"field {quoted(plain)} holds vectors; give a scalar field")
     return (plain,)
+
+
+def group_path(schema: Schema, given: Any) -> tuple[str | int, ...]:
+    """``group_by``: a scalar field, or a list of a JSON field and of what leads into it.
+
+    Raises:
+        ParamError: if it is neither.
+    """
+    name, *path = [given] if isinstance(given, str) else members("group_by", _GROUP, given) or [""]
+    if not isinstance(name, str):
+        refuse("group_by", _GROUP, given)
+    return column_path(schema, name, path)
 
 
 def _steps(path: Any) -> list[str | int]:

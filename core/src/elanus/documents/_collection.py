@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
@@ -32,7 +32,21 @@ FIELDS = (ID, TEXT, METADATA)
 DEFAULT_ANALYZER = "multilingual"
 """That of a new collection; one that exists keeps the analyzer that it was made with."""
 
-_OPTIONS = ("read_only", "durability", "timeout", "journal", "user", "password", "token", "db_name")
+
+class ClientOptions(TypedDict, total=False):
+    """What a store hands on to the client that it opens; all of ``MilvusClient``."""
+
+    read_only: bool
+    durability: str
+    timeout: float | None
+    journal: str
+    user: str
+    password: str
+    token: str
+    db_name: str
+
+
+_OPTIONS = tuple(ClientOptions.__annotations__)
 
 _ARGUMENTS = ("uri", "embedding", "collection", "analyzer", "dim", "client")
 

@@ -25,6 +25,7 @@ from elanus.schema import (
     choice,
     flag,
     is_mapping,
+    is_whole,
     refuse,
     whole,
 )
@@ -50,6 +51,7 @@ class Search:
         explain: whether hits say what each leg thought of them.
         ranker: how legs are fused.
         depth: how many hits each leg gives to the fusion, by mode.
+        group: what leads to the metadata value of which each is among the hits once, at most.
     """
 
     query: str
@@ -60,6 +62,7 @@ class Search:
     explain: bool
     ranker: Ranker
     depth: Mapping[str, int]
+    group: Sequence[str | int] | None
 
 
 def make_search(
@@ -73,6 +76,7 @@ def make_search(
     scope: Expression | None,
     fields: Sequence[str],
     with_vectors: Any = False,
+    group_by: Any = None,
 ) -> Search:
     """Check everything but the vector: a wrong argument costs no embedding.
 
@@ -91,7 +95,19 @@ def make_search(
     if not flag("with_vectors", with_vectors):
         fields = FIELDS
     fusion = _USUAL if ranker is None else as_ranker(ranker)
-    return Search(str.__str__(query), plain, k, scope, fields, said, fusion, depths)
+    group = None if group_by is None else _checked_group(group_by)
+    return Search(str.__str__(query), plain, k, scope, fields, said, fusion, depths, group)
+
+
+def _checked_group(given: Any) -> list[str | int]:
+    path = [given] if isinstance(given, str) else given
+    if not isinstance(path, (list, tuple)) or not path or not all(map(_is_step, path)):
+        refuse("group_by", "a metadata key, or the keys and positions that lead to a value", given)
+    return [str.__str__(step) if isinstance(step, str) else int(step) for step in path]
+
+
+def _is_step(step: Any) -> bool:
+    return isinstance(step, str) or (is_whole(step) and step >= 0)
 
 
 def _checked_depth(depth: Any, usual: int) -> dict[str, int]:
@@ -124,7 +140,7 @@ def find(
     legs = [AnnSearchRequest(data[leg], _LEGS[leg], {}, most) for leg, most in depth.items()]
     (hits,) = client.hybrid_search(
         collection, legs, ranker, search.k, search.fields, explain=search.explain, relevance=True,
-        filter=search.scope,
+        filter=search.scope, group_by=None if search.group is None else [METADATA, *search.group],
     )  # fmt: skip
     found = []
     for hit in hits:
@@ -139,14 +155,13 @@ def find(
     return found
 
 
-def worths(hits: Sequence[RankedDocument], mode: Mode) -> NDArray[np.float64]:
+def worths(hits: Sequence[RankedDocument], *, are_cosines: bool) -> NDArray[np.float64]:
     """(n,) how well hits fit the query, on about the scale of the cosines among them.
 
-    In dense mode that is the cosine; other scores are mapped to [0, 1] from the last hit to the
-    first.
+    Scores that are no cosines are mapped to [0, 1] from the last hit to the first.
     """
     scores = np.array([hit.score for hit in hits])
-    if mode == "dense" or not len(scores):
+    if are_cosines or not len(scores):
         return scores
     low, high = scores.min(), scores.max()
     spread: NDArray[np.float64] = (

@@ -6,7 +6,7 @@ import os
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from elanus.documents._collection import (
     METADATA,
     TEXT,
     VECTOR,
+    ClientOptions,
     as_document,
     lacks_model,
     lacks_vectors,
@@ -39,6 +40,7 @@ from elanus.documents._input import (
 from elanus.documents._overview import StoreStats, facets_of, keys_of, stats_of
 from elanus.documents._scope import Filter, make_scope, selects
 from elanus.documents._search import find, make_search, worths
+from elanus.documents._second_stage import make_second_stage
 from elanus.documents._sync import (
     StoredSource,
     SyncReport,
@@ -63,6 +65,11 @@ from elanus.schema import (
     whole,
 )
 from elanus.text import Analyzer, build_analyzer
+
+if TYPE_CHECKING:
+    # Type checkers have it built in, also those that check for a Python before 3.11; nothing that
+    # runs needs it.
+    from typing_extensions import Unpack
 
 _READ_AT_ONCE = 1000
 
@@ -116,7 +123,7 @@ class DocumentStore(HasWorker):
         *,
         dim: int | None = None,
         client: MilvusClient | None = None,
-        **options: Any,
+        **options: Unpack[ClientOptions],
     ) -> None:
         if embedding is not None:
             check_embedding(embedding)
@@ -578,8 +585,16 @@ class DocumentStore(HasWorker):
         ids: Sequence[str] | str | None = None,
         depth: int | dict[str, int] | None = None,
         with_vectors: bool = False,
+        group_by: str | Sequence[str | int] | None = None,
+        reranker: Any = None,
+        rerank_top: int = 50,
+        context: int = 0,
     ) -> list[RankedDocument]:
         """The documents that answer a query best.
+
+        In this order: ``filter`` and ``ids`` say what may be found, the mode and the ranker rank
+        it, ``group_by`` leaves the best of each group, ``min_relevance`` leaves out what is below
+        it, the reranker orders the rest anew, ``k`` are kept, and ``context`` is read.
 
         Args:
             query: any text; it is never parsed as a query language. May be empty where a
@@ -602,21 +617,35 @@ class DocumentStore(HasWorker):
             depth: how many hits each leg gives to the fusion of hybrid mode: a number, or
                 ``{"dense": n, "text": m}``; max(100, 4k) if it is left out.
             with_vectors: whether hits carry their embeddings; a store without vectors has none.
+            group_by: a metadata key, or the keys and positions that lead to a value. Of the
+                documents with the same value only the best is a hit. One without a value there, or
+                with null, a list or a dict, stands for itself. Legs look as deep as it takes.
+            reranker: a second, slower look at the best hits: an object with ``predict(pairs)``,
+                such as sentence-transformers' ``CrossEncoder``, or one that is called as
+                ``reranker(query, texts)``, with ``top_k`` if it takes that, such as those of
+                ``elanus_embeddings``. It gives a number a text, or results with ``index`` and
+                ``score``. The hits' scores are its scores then; relevances stay.
+            rerank_top: how many of the best hits it is shown; ``k`` if that is more.
+            context: how many documents before and after each hit come along, as ``before`` and
+                ``after``: those of its ``source`` with the next positions, as ``sync`` enters
+                them, whatever the filter says.
 
         Raises:
             ParamError: if an argument is wrong; FilterError: if the filter is.
             EmbeddingMismatchError: if the mode needs a model and the store has none.
+            RerankError: if the reranker fails; its ``hits`` are those that it was given.
         """
-        if min_relevance is not None:
-            min_relevance = number("min_relevance", min_relevance, 0, 1)
+        second = make_second_stage(reranker, rerank_top, context, min_relevance)
+        k = whole("k", k, 1)
         search = make_search(
-            query, mode, k, ranker, depth, explain=explain,
-            scope=make_scope(filter, ids, filter_params),
+            query, mode, second.depth(k), ranker, depth, explain=explain,
+            scope=make_scope(filter, ids, filter_params), group_by=group_by,
             fields=self._all_fields, with_vectors=with_vectors,
         )  # fmt: skip
         embedded = None if search.mode == "text" else self._query_vector(search.query, vector)
         hits = find(self._client, self._collection, search, embedded)
-        return [h for h in hits if min_relevance is None or h.relevance >= min_relevance]
+        best = second.ordered(search.query, hits, explain=search.explain)[:k]
+        return second.with_context(self._client, self._collection, best)
 
     def search_mmr(
         self,
@@ -632,14 +661,18 @@ class DocumentStore(HasWorker):
         filter_params: Mapping[str, Any] | None = None,
         ids: Sequence[str] | str | None = None,
         explain: bool = False,
+        group_by: str | Sequence[str | int] | None = None,
+        reranker: Any = None,
+        rerank_top: int = 50,
+        context: int = 0,
     ) -> list[RankedDocument]:
         """Documents that answer a query and are unlike each other (maximal marginal relevance).
 
         Of the first ``fetch_k`` documents of the mode's ranking, the first choice is the best; each
         further one maximises λ · (how well it fits the query) - (1 - λ) · (its greatest cosine with
         a document chosen before). Carbonell and Goldstein (SIGIR 1998). How well a document fits
-        is its cosine in dense mode; in the others its score, mapped to [0, 1] from the last of the
-        ``fetch_k`` to the first.
+        is its cosine in dense mode; in the others, and with a reranker, its score, mapped to [0, 1]
+        from the last of the ``fetch_k`` to the first.
 
         Args:
             query: as for ``search``.
@@ -653,27 +686,36 @@ class DocumentStore(HasWorker):
             filter_params: values of the templates ``{x}`` in an expression.
             ids: only these documents may be found.
             explain: whether hits say what each leg thought of them.
+            group_by: as for ``search``: the best of each group alone can be chosen.
+            reranker: as for ``search``; the ``fetch_k`` are the first of its order.
+            rerank_top: how many of the best hits it is shown; ``fetch_k`` if that is more.
+            context: as for ``search``.
 
         Returns:
             The documents in the order of the choice, with their vectors; scores, relevances and
-            explanations are those of the mode's ranking.
+            explanations are those of the ranking.
 
         Raises:
-            ParamError, FilterError, EmbeddingMismatchError: as for ``search``.
+            ParamError, FilterError, EmbeddingMismatchError, RerankError: as for ``search``.
         """
+        second = make_second_stage(reranker, rerank_top, context)
         lambda_mult = float(number("lambda_mult", lambda_mult, 0, 1))
-        k, fetched = whole("k", k, 1), whole("fetch_k", fetch_k, 1)
+        k = whole("k", k, 1)
+        among = max(k, whole("fetch_k", fetch_k, 1))
         search = make_search(
-            query, mode, max(k, fetched), ranker, explain=explain,
-            scope=make_scope(filter, ids, filter_params),
+            query, mode, second.depth(among), ranker, explain=explain,
+            scope=make_scope(filter, ids, filter_params), group_by=group_by,
             fields=self._all_fields, with_vectors=True,
         )  # fmt: skip
         if self._layout.dim is None:
             raise lacks_vectors(self)
         embedded = None if search.mode == "text" else self._query_vector(search.query, vector)
         hits = find(self._client, self._collection, search, embedded)
+        hits = second.ordered(search.query, hits, explain=search.explain)[:among]
         vectors = np.array([hit.vector for hit in hits])
-        return [hits[i] for i in mmr(worths(hits, search.mode), vectors, k, lambda_mult)]
+        fit = worths(hits, are_cosines=search.mode == "dense" and reranker is None)
+        chosen = [hits[i] for i in mmr(fit, vectors, k, lambda_mult)]
+        return second.with_context(self._client, self._collection, chosen)
 
     def highlight(
         self,
@@ -718,6 +760,10 @@ class DocumentStore(HasWorker):
         filter_params: Mapping[str, Any] | None = None,
         ids: Sequence[str] | str | None = None,
         depth: int | dict[str, int] | None = None,
+        group_by: str | Sequence[str | int] | None = None,
+        reranker: Any = None,
+        rerank_top: int = 50,
+        context: int = 0,
     ) -> None:
         """Raise what ``search`` raises before it embeds; for whoever embeds on his own.
 
@@ -725,9 +771,10 @@ class DocumentStore(HasWorker):
             ParamError, FilterError: as for ``search``.
             ClosedError, CollectionNotFoundError: if nothing can be found.
         """
+        second = make_second_stage(reranker, rerank_top, context)
         make_search(
-            query, mode, k, ranker, depth, explain=False,
-            scope=make_scope(filter, ids, filter_params), fields=FIELDS,
+            query, mode, second.depth(whole("k", k, 1)), ranker, depth, explain=False,
+            scope=make_scope(filter, ids, filter_params), fields=FIELDS, group_by=group_by,
         )  # fmt: skip
         self._client.check_readable(self._collection)
 

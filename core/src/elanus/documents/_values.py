@@ -97,11 +97,13 @@ class RankedDocument:
 
     Attributes:
         id, text, metadata: as it was added.
-        score: larger is better; cosine (dense), BM25 (text), or the fused score (hybrid).
+        score: larger is better; cosine (dense), BM25 (text), the fused score (hybrid), or what a
+            reranker gave.
         relevance: the estimated probability, from 0 to 1, that it answers the query; see
             ``docs/ranking.md``.
         explanation: with ``explain=True``, what each leg that found it said; else empty.
         vector: (dim,) its embedding, if it was asked for and there is one. Not part of equality.
+        before, after: with ``context``, the documents around it in its source, in their order.
     """
 
     id: str
@@ -111,6 +113,8 @@ class RankedDocument:
     relevance: float
     explanation: tuple[LegExplanation, ...] = ()
     vector: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
+    before: tuple[Document, ...] = field(default=(), repr=False)
+    after: tuple[Document, ...] = field(default=(), repr=False)
 
     def _repr_html_(self) -> str:
         return documents_table([self]).html

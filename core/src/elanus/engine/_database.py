@@ -333,7 +333,8 @@ class Database:
     def hybrid_search(self, name: str, legs: Sequence[Leg], request: FusionRequest) -> list[Hits]:
         """The fused hits of each query; see `_search.hybrid_search`."""
         found = self.commits.read(name, hybrid_search, legs, request)
-        self._tell_of_unknown(name, [each for leg in legs for each in leg.filters])
+        groups = [path for path in (request.group,) if path is not None and len(path) > 1]
+        self._tell_of_unknown(name, [each for leg in legs for each in leg.filters], groups)
         return found
 
     def query(
@@ -356,10 +357,12 @@ class Database:
         self._tell_of_unknown(name, filters)
         return found
 
-    def _tell_of_unknown(self, name: str, filters: Iterable[Expression]) -> None:
+    def _tell_of_unknown(
+        self, name: str, filters: Iterable[Expression], others: Iterable[Path] = ()
+    ) -> None:
         """Warn of keys that no row has. In the caller's own thread, whose warnings they are."""
         collection = self.commits.newest.collections.get(name)
-        expected = [path for each in filters for path in each.expected]
+        expected = [*others, *(path for each in filters for path in each.expected)]
         if collection is None or collection.state.judged.issuperset(expected):
             return
         unknown = newly_unknown(collection, expected)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -24,10 +25,12 @@ from elanus.query import (
     Expression,
     Fusion,
     RankedLeg,
+    first_of_groups,
     fuse,
     fuse_by_evidence,
 )
 from elanus.schema import (
+    LARGEST,
     AdaptiveRanker,
     DataType,
     FieldSchema,
@@ -165,23 +168,91 @@ def hybrid_search(snapshot: Snapshot, legs: Sequence[Leg], request: FusionReques
             f"hybrid_search: every request needs as many queries, got {sorted(counts)}"
         )
     ranked = [rank(snapshot, leg, leg.request.limit) for leg in legs]
-    first, end = request.offset, request.offset + request.limit
     results = []
     for query in range(counts.pop()):
-        fusion, relevance = _fused(snapshot, ranked, query, request)
-        slots, scores = top_hits(
-            fusion.ids, fusion.scores, end, snapshot.view.keys, descending=True
-        )
-        hits = _hits(snapshot, slots[first:], scores[first:], projection)
-        best = slots[first:].tolist()
+        best = _best(snapshot, legs, ranked, query, request)
+        slots, scores = best.ranking[0][request.offset :], best.ranking[1][request.offset :]
+        hits = _hits(snapshot, slots, scores, projection)
+        said, relevance = slots.tolist(), best.relevance
         results.append(
             replace(
                 hits,
-                legs=[fusion.explain(slot) for slot in best] if request.explain else [],
-                relevances=[relevance[slot] for slot in best] if request.relevance else [],
+                legs=[best.fusion.explain(slot) for slot in said] if request.explain else [],
+                relevances=[relevance[slot] for slot in said] if request.relevance else [],
             )
         )
     return results
+
+
+@dataclass(frozen=True, slots=True)
+class _Best:
+    """The best hits of a query, and what was found with them.
+
+    Attributes:
+        fusion: of what the legs found.
+        relevance: of each slot that they found, if it is wanted.
+        ranking: the best, as many as are asked for.
+    """
+
+    fusion: Fusion | AdaptiveFusion
+    relevance: Mapping[int, float]
+    ranking: Ranking
+
+
+def _best(
+    snapshot: Snapshot,
+    legs: Sequence[Leg],
+    ranked: Sequence[_Ranked],
+    query: int,
+    request: FusionRequest,
+) -> _Best:
+    """The best hits of a query; of each group the best one alone, if hits are grouped.
+
+    Then all legs are asked for four times as many hits until there are enough groups, or no more.
+    """
+    end, keys = request.offset + request.limit, snapshot.view.keys
+    fusion, relevance = _fused(snapshot, ranked, query, request)
+    if request.group is None:
+        ranking = top_hits(fusion.ids, fusion.scores, end, keys, descending=True)
+        return _Best(fusion, relevance, ranking)
+    most = max(1, len(fusion.ids))
+    slots, scores = top_hits(fusion.ids, fusion.scores, most, keys, descending=True)
+    column = snapshot.columns([request.group])[request.group]
+    firsts = first_of_groups(column, slots)
+    if len(firsts) < end and _may_find_more(snapshot, legs, ranked, query):
+        allowed = _allowed(snapshot, ranked)
+        if len(firsts) < len(first_of_groups(column, allowed)):
+            deeper = [_deeper(leg, query) for leg in legs]
+            found = [rank(snapshot, leg, leg.request.limit) for leg in deeper]
+            return _best(snapshot, deeper, found, 0, request)
+    firsts = firsts[:end]
+    return _Best(fusion, relevance, (slots[firsts], scores[firsts]))
+
+
+def _may_find_more(
+    snapshot: Snapshot, legs: Sequence[Leg], ranked: Sequence[_Ranked], query: int
+) -> bool:
+    """Whether a leg gave as many hits as it was asked for, and there are more rows."""
+    limits = [leg.request.limit for leg in legs]
+    return any(
+        len(one.rankings[query][0]) == limit < snapshot.n
+        for one, limit in zip(ranked, limits, strict=True)
+    )
+
+
+def _allowed(snapshot: Snapshot, ranked: Sequence[_Ranked]) -> NDArray[np.intp]:
+    """The slots that a leg may find, ascending."""
+    masks = [leg.mask for leg in ranked if leg.mask is not None]
+    if len(masks) < len(ranked):
+        return np.arange(snapshot.n)
+    return np.flatnonzero(reduce(np.logical_or, masks))
+
+
+def _deeper(leg: Leg, query: int) -> Leg:
+    """One query of a leg, with four times as many hits."""
+    request = leg.request
+    queries, limit = request.queries[query : query + 1], min(LARGEST, 4 * request.limit)
+    return replace(leg, request=replace(request, queries=queries, limit=limit))
 
 
 def _fused(

@@ -10,6 +10,7 @@ from elanus.query._relevance import fuse_by_evidence
 from elanus.query.columns._column import Column, extract_path, first_keys
 from elanus.query.columns._convert import type_of
 from elanus.query.columns._distinct import distinct
+from elanus.query.columns._groups import first_of_groups
 from elanus.query.columns._kinds import MISSING, FieldKind, FieldType, ValueType
 from elanus.query.filter._bind import bind
 from elanus.query.filter._check import ColumnPath, Kinds, check
@@ -43,6 +44,7 @@ __all__ = [
     "extract_path",
     "filter_from_dict",
     "first_keys",
+    "first_of_groups",
     "fuse",
     "fuse_by_evidence",
     "mmr",

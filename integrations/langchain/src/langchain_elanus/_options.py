@@ -9,7 +9,7 @@ from typing import Any, Literal
 from langchain_core.documents import Document
 
 from elanus import ParamError
-from elanus.arguments import choice, flag, members, number, refuse
+from elanus.arguments import choice, flag, members, number, refuse, whole
 from elanus.errors import likely, listed, quoted, shown
 from langchain_elanus._where import with_text
 
@@ -27,22 +27,28 @@ class SearchOptions:
             ``where_document`` adds Chroma's conditions on the text.
         ranker: how hybrid mode fuses; None for reciprocal rank fusion.
         reranker: orders the best hits anew; None for none.
+        rerank_top: how many of them it is shown, or k if that is more; None for four times k, and
+            at least 20.
         explain: whether documents say, under ``"_elanus"`` in their metadata, why they were found.
         score_threshold: leave out documents of a smaller relevance.
         ids: find only these documents.
         depth: how many hits each leg gives to the fusion.
         fill: in text mode, append the nearest by meaning if fewer than k share a word.
+        group_by: a metadata key, or a list of what leads to a value; of the documents with the same
+            value there only the best is found.
     """
 
     mode: Mode = "hybrid"
     filter: str | Mapping[str, Any] | None = None
     ranker: Any = None
     reranker: Any = None
+    rerank_top: int | None = None
     explain: bool = False
     score_threshold: float | None = None
     ids: Any = None
     depth: Any = None
     fill: bool = False
+    group_by: Any = None
 
     def __post_init__(self) -> None:
         choice("mode", self.mode, _MODES)
@@ -52,6 +58,13 @@ class SearchOptions:
             number("score_threshold", self.score_threshold, 0, 1)
         if self.reranker is not None:
             check_reranker(self.reranker)
+        if self.rerank_top is not None:
+            whole("rerank_top", self.rerank_top, 1)
+        if self.fill and self.group_by is not None:
+            raise ParamError(
+                "fill does not go with group_by: what follows may be of a group that is there "
+                "already; say fill=False"
+            )
 
     def but(self, call: str, given: Mapping[str, Any]) -> SearchOptions:
         """These options with those of one call.

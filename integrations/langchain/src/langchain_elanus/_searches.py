@@ -52,7 +52,8 @@ class Searches:
         k = whole("k", k, 1)
         wanted = k
         if options.reranker is not None:
-            wanted = min(LARGEST, max(_RERANKED_LEAST, _RERANKED_FACTOR * k))
+            usual = min(LARGEST, max(_RERANKED_LEAST, _RERANKED_FACTOR * k))
+            wanted = usual if options.rerank_top is None else max(k, options.rerank_top)
         vector = None
         if options.mode != "text":
             vector = yield from self._vector(query, wanted, options)
@@ -89,6 +90,7 @@ class Searches:
             ranker=options.ranker,
             ids=options.ids,
             explain=options.explain,
+            group_by=options.group_by,
         )
         return [each.document for each in _scored(hits, options)]
 
@@ -105,6 +107,7 @@ class Searches:
             ids=options.ids,
             depth=options.depth,
             explain=options.explain,
+            group_by=options.group_by,
         )
 
     def _vector(self, query: str, k: int, options: SearchOptions) -> Flow[Any]:
@@ -123,6 +126,7 @@ class Searches:
             options.ranker,
             ids=options.ids,
             depth=options.depth,
+            group_by=options.group_by,
         )
         vectors = yield step_of(function, "encode_queries", [as_query("query", query)])
         return checked_vectors(f"{function.name}.encode_queries", vectors, 1)[0]

@@ -33,9 +33,9 @@ class ElanusVectorStore(SearchCalls):
 
     Every search takes ``mode``, ``filter`` (a dict or an expression over metadata keys; ``expr``
     is an alias), ``where_document`` (on the text, as Chroma has it), ``ranker``, ``reranker``,
-    ``explain``, ``score_threshold``, ``ids``, ``depth`` and ``fill``, as keyword arguments or in a
-    retriever's ``search_kwargs``; another name raises TypeError. Scores are better when larger in
-    every mode.
+    ``rerank_top``, ``explain``, ``score_threshold``, ``ids``, ``depth``, ``fill`` and ``group_by``,
+    as keyword arguments or in a retriever's ``search_kwargs``; another name raises TypeError.
+    Scores are better when larger in every mode.
 
     Args:
         embedding: LangChain ``Embeddings`` or an embedding function of Elanus. None needs

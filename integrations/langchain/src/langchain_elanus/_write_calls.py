@@ -9,7 +9,7 @@ from typing import Any
 from langchain_core.documents import Document
 from langchain_core.vectorstores import VectorStore
 
-from elanus import DocumentStore, ParamError
+from elanus import DocumentStore, ParamError, SyncReport
 from elanus.aio import Flow, arun, run, step, step_of
 from elanus.arguments import is_mapping, members, refuse, repaired_texts, whole
 from elanus.errors import EmbeddingError, quoted
@@ -130,6 +130,30 @@ class WriteCalls(VectorStore):
         """Asynchronous ``add_documents``."""
         return await super().aadd_documents(checked_documents(documents), **kwargs)
 
+    def sync(self, source: str, documents: Iterable[Document]) -> SyncReport:
+        """Make the documents of one source, such as the chunks of a file, those that are given.
+
+        What is new or changed is written and what is gone is deleted, in one commit; a text of
+        this source that is there already is not embedded again. See ``DocumentStore.sync``.
+
+        Args:
+            source: its name. The documents get it as ``source`` in their metadata, and their
+                places in the list, from 0, as ``position``.
+            documents: all documents of the source, in their order; none deletes them. One without
+                an id gets one of source and text.
+
+        Raises:
+            DataNotMatchException: naming the document and the rule broken, such as a ``source`` in
+                its metadata that is another.
+            ParamError: if an argument is wrong, or an id is that of another source's document.
+            EmbeddingError: naming the text, if an embedding function of Elanus fails with one.
+        """
+        return self._store.sync(source, *_columns_of(documents))
+
+    async def async_(self, source: str, documents: Iterable[Document]) -> SyncReport:
+        """Asynchronous ``sync``; it embeds on a thread."""
+        return await self._store.async_(source, *_columns_of(documents))
+
     def add_embeddings(
         self,
         texts: Iterable[str],
@@ -218,6 +242,15 @@ def _check_given(embeddings: Any) -> None:
     """Refuse None, for which the store would ask the model."""
     if embeddings is None:
         refuse("embeddings", "a list of vectors, one a text", embeddings)
+
+
+def _columns_of(documents: Iterable[Document]) -> Columns:
+    found = checked_documents(documents)
+    return _columns(
+        [each.page_content for each in found],
+        [each.metadata for each in found],
+        [each.id for each in found],
+    )
 
 
 def _columns(texts: Iterable[str], metadatas: Metadatas, ids: Ids) -> Columns:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from elanus.query.columns._column import Column
 
-_NULL, _BOOL, _NUMBER, _STRING = range(4)
+NULL, _BOOL, _NUMBER, _STRING = range(4)
 _BOUND = 2.0**63
 
 
@@ -64,7 +64,7 @@ def _count(
     column: Column, places: NDArray[np.int64], owners: NDArray[np.int64]
 ) -> Iterator[_Counted]:
     """The different values at some places of a column, each with the number of its owners."""
-    for rank, values, those in _by_type(column, places):
+    for rank, values, those in by_type(column, places):
         each, codes = np.unique(values, return_inverse=True)
         # A pair of a value and an owner counts once, however often it is there.
         owned, numbers = owners[those], codes.astype(np.int64)
@@ -78,18 +78,18 @@ def _count(
 
 
 def _shown(column: Column, rank: int, value: Any) -> Any:
-    if rank == _NULL:
+    if rank == NULL:
         return None
     return column.strings[value] if rank == _STRING else value
 
 
-def _by_type(
+def by_type(
     column: Column, places: NDArray[np.int64]
 ) -> Iterator[tuple[int, NDArray[Any], NDArray[np.intp]]]:
-    """Rank, values and places among ``places``; whole numbers apart from the others."""
+    """Return rank, values and places among ``places``; whole numbers apart from the others."""
     kinds = column.all_kinds()[places]
     those = {kind: np.flatnonzero(kinds == kind) for kind in ValueType}
-    yield _NULL, np.zeros(len(those[ValueType.NULL])), those[ValueType.NULL]
+    yield NULL, np.zeros(len(those[ValueType.NULL])), those[ValueType.NULL]
     if column.bools is not None:
         yield _BOOL, column.bools[places[those[ValueType.BOOL]]], those[ValueType.BOOL]
     if column.codes is not None:

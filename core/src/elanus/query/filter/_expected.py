@@ -50,4 +50,4 @@ def unknown_keys(paths: Sequence[ColumnPath]) -> str:
     meant = f"${names[-1]}"
     hint = f"is {meant} meant?" if names[1:] and meant in OPERATORS else "is it written wrongly?"
     more = f" (and {len(paths) - 1:,} more that are in the filter)" if len(paths) > 1 else ""
-    return f"no document has the key {cut(written)}{more}, for which a filter asks: {hint}"
+    return f"no document has the key {cut(written)}{more}, which is asked for: {hint}"

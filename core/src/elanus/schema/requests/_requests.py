@@ -204,6 +204,8 @@ class FusionRequest:
         digits: to how many digits scores are rounded; -1 for not at all.
         explain: whether hits carry what each leg said of them.
         relevance: whether they carry the probability that they answer the query.
+        group: the column of whose values each is among the hits once, at most: a field, or the way
+            into a JSON field. None lets any number have the same.
     """
 
     ranker: Ranker
@@ -213,6 +215,7 @@ class FusionRequest:
     digits: int = -1
     explain: bool = False
     relevance: bool = False
+    group: tuple[str | int, ...] | None = None
 
 
 def as_fusion(ranker: Any, limit: Any, output_fields: Any, more: dict[str, Any]) -> FusionRequest:

@@ -28,7 +28,7 @@ _PREFETCH_FACTOR = 4.0
 _LEAST_FACTOR, _LARGEST_FACTOR = 1e-6, 1e6
 _OPTIONS = frozenset(
     {
-        *("explain", "min_relevance", "ranker"),
+        *("explain", "min_relevance", "ranker", "group_by"),
         *("mmr_threshold", "mmr_prefetch_factor", "mmr_prefetch_k"),
     }
 )
@@ -112,6 +112,7 @@ def make_plan(
         "filter": _filter_of(query),
         "ids": _members("node_ids", query.node_ids) or None,
         "explain": explain,
+        "group_by": options.get("group_by"),
     } | _MODES[query.mode](query, options)
     is_semantic = query.mode == VectorStoreQueryMode.SEMANTIC_HYBRID
     if is_semantic and reranker is not None:

@@ -16,7 +16,7 @@ from llama_index.core.vector_stores.types import (
     VectorStoreQueryResult,
 )
 
-from elanus import DocumentStore, MilvusClient, ParamError, build_analyzer
+from elanus import DocumentStore, MilvusClient, ParamError, SyncReport, build_analyzer
 from elanus.aio import twin
 from elanus.arguments import (
     DEFAULT_URI,
@@ -257,16 +257,36 @@ class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
             DataNotMatchException: naming what does not fit; nothing is written.
         """
         _refuse("add", kwargs)
-        found = members("nodes", "a list of nodes", nodes)
-        for i, node in enumerate(found):
-            if not isinstance(node, BaseNode):
-                refuse(f"nodes[{i}]", "a node", node)
+        found = _checked_nodes(nodes)
         if not found:
             return []
         new = to_documents(found)
         store = self._opened(self.dim or len(new.vectors[0]))
         assert store is not None
         return store.add(new.texts, new.metadatas, new.ids, new.vectors)
+
+    def sync(self, /, source: str, nodes: Sequence[BaseNode]) -> SyncReport:
+        """Make the nodes of one source, such as the chunks of a file, those that are given.
+
+        What is new or changed is written and what is gone is deleted, in one commit. A node is as
+        it was if its id, its text, its metadata and its links are: give nodes ids that stay.
+
+        Args:
+            source: its name. The nodes get it as ``source`` in their metadata, and their places in
+                the list, from 0, as ``position``; see ``DocumentStore.sync``.
+            nodes: all nodes of the source with their embeddings, in their order; none deletes
+                them.
+
+        Raises:
+            ParamError: naming a node without an embedding, or an id that is that of another
+                source's node.
+            DataNotMatchException: naming what does not fit; nothing is written.
+        """
+        name, new = text("source", source), to_documents(_checked_nodes(nodes))
+        store = self._opened((self.dim or len(new.vectors[0])) if new.vectors else None)
+        if store is None:
+            return SyncReport([])
+        return store.sync(name, new.texts, new.metadatas, new.ids, new.vectors)
 
     def delete(self, /, ref_doc_id: str, **delete_kwargs: Any) -> None:
         """Delete all nodes of a source document; a node without a source is its own."""
@@ -327,8 +347,10 @@ class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
             query: LlamaIndex's query, in mode ``DEFAULT`` (dense), ``SPARSE`` or ``TEXT_SEARCH``
                 (words), ``HYBRID``, ``SEMANTIC_HYBRID`` or ``MMR``.
             **kwargs: ``explain`` (put how a node was found into ``metadata["_elanus"]``),
-                ``min_relevance``, ``ranker`` (how ``HYBRID`` fuses), ``mmr_threshold``, and
-                ``mmr_prefetch_factor`` or ``mmr_prefetch_k`` (how many nodes ``MMR`` chooses from).
+                ``min_relevance``, ``ranker`` (how ``HYBRID`` fuses), ``group_by`` (a metadata key,
+                or a list of what leads to a value: of nodes with the same value only the best is
+                found), ``mmr_threshold``, and ``mmr_prefetch_factor`` or ``mmr_prefetch_k`` (how
+                many nodes ``MMR`` chooses from).
 
         Raises:
             ParamError: naming a mode that does not exist here, or what it lacks;
@@ -343,12 +365,21 @@ class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
     # --- asynchronous twins ----------------------------------------------------------------
 
     async_add = twin(add)
+    async_ = twin(sync)
     adelete = twin(delete)
     adelete_nodes = twin(delete_nodes)
     aclear = twin(clear)
     aget_nodes = twin(get_nodes)
     aquery = twin(query)
     aclose = twin(close)
+
+
+def _checked_nodes(nodes: Sequence[BaseNode]) -> list[BaseNode]:
+    found = members("nodes", "a list of nodes", nodes)
+    for i, node in enumerate(found):
+        if not isinstance(node, BaseNode):
+            refuse(f"nodes[{i}]", "a node", node)
+    return found
 
 
 def _refuse(call: str, arguments: dict[str, Any]) -> None:

@@ -1,0 +1,214 @@
+"""What is done with the hits of a search: a gate, a reranker, and the documents around each hit."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from inspect import Parameter, iscoroutinefunction, signature
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elanus.client import MilvusClient
+from elanus.documents._collection import FIELDS, as_document
+from elanus.documents._scope import make_scope
+from elanus.documents._sync import POSITION, SOURCE
+from elanus.documents._values import Document, RankedDocument
+from elanus.errors import ParamError, RerankError, cut, quoted, shown
+from elanus.schema import LARGEST, LegExplanation, as_list, as_query, number, refuse, whole
+
+_CALLABLE = (
+    "an object with predict(pairs), or one that is called as reranker(query, texts), with top_k if "
+    "it takes that"
+)
+_LARGEST_SCORE = sys.float_info.max
+
+
+@dataclass(frozen=True, slots=True)
+class SecondStage:
+    """How the hits of a ranking become those of the call.
+
+    Attributes:
+        reranker: gives hits new scores; None for none.
+        rerank_top: how many hits it is shown, or more if more are wanted.
+        context: how many documents before and after each hit come along.
+        min_relevance: hits of a smaller relevance are left out, before the reranker.
+    """
+
+    reranker: Any
+    rerank_top: int
+    context: int
+    min_relevance: float | None
+
+    def depth(self, k: int) -> int:
+        """How many hits of the ranking it takes for ``k`` of the call."""
+        return k if self.reranker is None else max(k, self.rerank_top)
+
+    def ordered(
+        self, query: str, hits: list[RankedDocument], *, explain: bool
+    ) -> list[RankedDocument]:
+        """The hits that pass the gate, in their final order.
+
+        Raises:
+            RerankError: if the reranker fails; with the hits as they were.
+        """
+        least = self.min_relevance
+        passed = [hit for hit in hits if least is None or hit.relevance >= least]
+        if self.reranker is None or not passed:
+            return passed
+        scores = _scores(self.reranker, as_query("query", query), passed)
+        found = []
+        for rank, place in enumerate(np.argsort(-scores, kind="stable").tolist(), 1):
+            hit, score = passed[place], float(scores[place])
+            reason = f"place {place + 1} of {len(passed)} before it, with score {hit.score:.4g}"
+            said = (LegExplanation("reranker", score, rank, score, reason),) if explain else ()
+            found.append(replace(hit, score=score, explanation=hit.explanation + said))
+        return found
+
+    def with_context(
+        self, client: MilvusClient, collection: str, hits: list[RankedDocument]
+    ) -> list[RankedDocument]:
+        """The hits with the documents before and after them, which one statement reads."""
+        places = [_place_of(hit) for hit in hits]
+        known = list(dict.fromkeys(place for place in places if place is not None))
+        if not self.context or not known:
+            return hits
+        near = [{SOURCE: s, POSITION: {"$gte": a, "$lte": b}} for s, a, b in map(self._span, known)]
+        rows = client.query(collection, make_scope({"$or": near}), FIELDS)
+        around: dict[str, list[Document]] = {}
+        for document in map(as_document, rows):  # by id: the sort below keeps that among equals
+            around.setdefault(document.metadata[SOURCE], []).append(document)
+        for documents in around.values():
+            documents.sort(key=_position_of)
+        return [
+            hit if place is None else self._surrounded(hit, place, around.get(place[0], []))
+            for hit, place in zip(hits, places, strict=True)
+        ]
+
+    def _span(self, place: tuple[str, int]) -> tuple[str, int, int]:
+        source, position = place
+        return (
+            source,
+            max(-LARGEST, position - self.context),
+            min(LARGEST, position + self.context),
+        )
+
+    def _surrounded(
+        self, hit: RankedDocument, place: tuple[str, int], documents: Sequence[Document]
+    ) -> RankedDocument:
+        _, first, last = self._span(place)
+        before = [each for each in documents if first <= _position_of(each) < place[1]]
+        after = [each for each in documents if place[1] < _position_of(each) <= last]
+        return replace(hit, before=tuple(before), after=tuple(after))
+
+
+def make_second_stage(
+    reranker: Any, rerank_top: Any, context: Any, min_relevance: Any = None
+) -> SecondStage:
+    """Check what is asked of the second stage.
+
+    Raises:
+        ParamError: naming the argument that is wrong.
+    """
+    if reranker is not None:
+        _check_reranker(reranker)
+    least = None if min_relevance is None else number("min_relevance", min_relevance, 0, 1)
+    top, reach = whole("rerank_top", rerank_top, 1), whole("context", context, 0)
+    return SecondStage(reranker, top, reach, least)
+
+
+def _check_reranker(reranker: Any) -> None:
+    # A class is not yet a reranker.
+    if isinstance(reranker, type) or not (_can_predict(reranker) or callable(reranker)):
+        refuse("reranker", _CALLABLE, reranker)
+    call = getattr(reranker, "predict" if _can_predict(reranker) else "__call__")
+    if iscoroutinefunction(reranker) or iscoroutinefunction(call):
+        raise ParamError(
+            f"reranker {quoted(reranker)} is a coroutine function; give a blocking "
+            "one: coroutines such as asearch run it on a thread"
+        )
+
+
+def _can_predict(reranker: Any) -> bool:
+    return callable(getattr(reranker, "predict", None))
+
+
+def _scores(reranker: Any, query: str, hits: list[RankedDocument]) -> NDArray[np.float64]:
+    """(n,) what a reranker gives to each hit.
+
+    Raises:
+        RerankError: if it fails, or gives something else.
+    """
+    texts = [hit.text for hit in hits]
+    try:
+        given = _asked(reranker, query, texts)
+    except Exception as error:
+        raise _failure(
+            reranker,
+            f"failed with {len(texts)} texts: {type(error).__name__}: {cut(str(error))}",
+            hits,
+        ) from error
+    try:
+        return _as_scores(given, len(texts))
+    except (ParamError, AttributeError, TypeError) as error:
+        rule = (
+            f"must give a finite number for each of {len(texts)} texts, or for each a result with "
+            f"index and score; got {shown(given)}"
+        )
+        raise _failure(reranker, rule, hits) from error
+
+
+def _failure(reranker: Any, what: str, hits: list[RankedDocument]) -> RerankError:
+    error = RerankError(f"reranker {quoted(reranker)} {what}")
+    error.hits = hits
+    return error
+
+
+def _asked(reranker: Any, query: str, texts: list[str]) -> Any:
+    # First: what has `predict` may be called as well, but means something else (torch's modules).
+    if _can_predict(reranker):
+        return reranker.predict([(query, text) for text in texts])
+    if _takes_top_k(reranker):
+        return reranker(query, texts, top_k=len(texts))
+    return reranker(query, texts)
+
+
+def _takes_top_k(reranker: Any) -> bool:
+    try:
+        parameters = signature(reranker).parameters
+    except (TypeError, ValueError):  # some that are written in C have none
+        return False
+    return "top_k" in parameters or any(
+        each.kind is Parameter.VAR_KEYWORD for each in parameters.values()
+    )
+
+
+def _as_scores(given: Any, count: int) -> NDArray[np.float64]:
+    """(count,) scores, from numbers in the order of the texts, or from results in any."""
+    found = given.tolist() if hasattr(given, "tolist") else as_list(given)
+    if not isinstance(found, list) or len(found) != count:
+        refuse("scores", f"a list of {count}", given)
+    places = list(range(count))
+    if all(hasattr(each, "score") for each in found):
+        places = [whole("index", each.index, 0, count - 1) for each in found]
+        found = [each.score for each in found]
+    if len(set(places)) != count:
+        refuse("index", "each place once", places)
+    scores = np.empty(count)
+    scores[places] = [number("score", s, -_LARGEST_SCORE, _LARGEST_SCORE) for s in found]
+    return scores
+
+
+def _place_of(hit: RankedDocument) -> tuple[str, int] | None:
+    """Source and position, as ``sync`` enters them; None of a hit that has them not."""
+    source, position = hit.metadata.get(SOURCE), hit.metadata.get(POSITION)
+    if isinstance(source, str) and type(position) is int and abs(position) <= LARGEST:
+        return source, position
+    return None
+
+
+def _position_of(document: Document) -> float:
+    position: float = document.metadata[POSITION]
+    return position

@@ -186,6 +186,9 @@ def test_a_cache_splits_as_the_function_in_it(minilm):
     cached = CachedEmbeddingFunction(minilm, ":memory:")
     assert isinstance(cached, SplittingEmbeddingFunction)
     assert cached.long_texts is None
+    assert cached.adaptive_weight is None
+    minilm.adaptive_weight = 0.9
+    assert cached.adaptive_weight == 0.9
     assert cached.split_documents([text, "a"]) == minilm.split_documents([text, "a"])
     cut = CachedEmbeddingFunction(MiniLMEmbeddingFunction(long_texts="cut"), ":memory:")
     assert cut.long_texts == "cut"

@@ -15,12 +15,14 @@ from langchain_core.vectorstores.utils import maximal_marginal_relevance
 
 import langchain_elanus
 from elanus import (
+    AdaptiveRanker,
     DocumentStore,
     ElanusError,
     FilterError,
     MilvusClient,
     ParamError,
     RRFRanker,
+    SearchSettings,
     WeightedRanker,
 )
 from elanus.errors import ClosedError, EmbeddingMismatchError
@@ -786,3 +788,21 @@ def test_properties_show_what_is_underneath(store, embeddings):
     assert isinstance(store.store, DocumentStore)
     assert isinstance(store.client, MilvusClient)
     assert "mode='hybrid'" in repr(store)
+
+
+def test_settings_that_are_kept_with_the_collection_are_gone_by(tmp_path, embeddings):
+    texts = ["red kite", "red owl at night", "kite kite kite over hills", "owl"]
+    with ElanusVectorStore.from_texts(
+        texts, embeddings, uri=str(tmp_path / "a.db"), collection_name="kept"
+    ) as store:
+        before = store.similarity_search_with_score("red kite")
+        with DocumentStore(tmp_path / "a.db", collection="kept") as documents:
+            documents.configure(SearchSettings(weight=7))
+        after = store.similarity_search_with_score("red kite")
+        expected = store.similarity_search_with_score("red kite", ranker=AdaptiveRanker(7))
+        assert [s for _, s in after] == [s for _, s in expected] != [s for _, s in before]
+    embeddings.adaptive_weight = 3.0
+    with ElanusVectorStore.from_texts(texts, embeddings) as store:
+        found = store.similarity_search_with_score("red kite")
+        expected = store.similarity_search_with_score("red kite", ranker=AdaptiveRanker(3))
+        assert [s for _, s in found] == [s for _, s in expected]

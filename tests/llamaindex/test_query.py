@@ -12,7 +12,7 @@ from llama_index.core.schema import MetadataMode
 from llama_index.core.vector_stores import MetadataFilter, MetadataFilters, VectorStoreQuery
 from llama_index.core.vector_stores.types import VectorStoreQueryMode
 
-from elanus import AdaptiveRanker, RRFRanker
+from elanus import AdaptiveRanker, DocumentStore, RRFRanker, SearchSettings
 from elanus.errors import ParamError
 
 RNG = np.random.default_rng(7)
@@ -126,6 +126,20 @@ def test_words_are_ranked_by_bm25(filled, mode):
 @pytest.mark.parametrize("mode", ["hybrid", "semantic_hybrid"])
 def test_hybrid_fuses_what_both_say_of_every_node(filled, mode):
     check(filled.query(ask(mode, k=10)), legs(), 10)
+
+
+def test_hybrid_goes_by_the_settings_that_are_kept_with_the_collection(filled):
+    # Near what the words find, so that the vectors are trusted.
+    asked = ask("hybrid", k=10, query_embedding=VECTORS[NAMES.index(by_words()[0])].tolist())
+    before = filled.query(asked).ids
+    documents = DocumentStore(client=filled.client, collection=filled.collection_name)
+    documents.configure(SearchSettings(weight=0))
+    assert filled.query(asked).ids == filled.query(asked, ranker=AdaptiveRanker(0)).ids != before
+    usual = filled.query(ask("text_search", k=7)).similarities
+    documents.configure(SearchSettings(k1=0.2))
+    best = documents.search(QUESTION, 7, mode="text")
+    found = filled.query(ask("text_search", k=7)).similarities
+    assert found == [hit.relevance for hit in best] != usual
 
 
 @pytest.mark.parametrize("mode", ["hybrid", "semantic_hybrid"])

@@ -166,6 +166,11 @@ class CachedEmbeddingFunction(BaseEmbeddingFunction[Dense]):
         return getattr(self._inner, "long_texts", None) if splits else "cut"
 
     @property
+    def adaptive_weight(self) -> float | None:
+        """How much the vectors count in a hybrid search, as the inner function says."""
+        return getattr(self._inner, "adaptive_weight", None)
+
+    @property
     def inner(self) -> EmbeddingFunction:
         """The function that is asked for new texts."""
         return self._inner

@@ -298,6 +298,10 @@ CALLS = {
         "collection_name": "c", "field_name": "$meta", "values": {"a": 1}, "remove": ["b"],
         "ids": [1], "filter": None, "timeout": 1.0, "filter_params": None,
     },
+    "change_collection": {
+        "collection_name": "c", "properties": {"a": 1}, "timeout": 1.0,
+        "index_params": {"field_name": "vector", "index_type": "FLAT"},
+    },
     "count_values": {
         "collection_name": "c", "field_name": "$meta", "path": ["extra"], "filter": "id < {x}",
         "timeout": 1.0, "filter_params": {"x": 2},
@@ -445,7 +449,7 @@ def test_any_member_of_an_argument(client, kind):
                 "c", [[1, 2]], anns_field="vector", search_params={name: value()}
             )
             for name in ("ef", "nprobe", "reorder_k", "metric_type", "params", "offset",
-                         "round_decimal", "radius", "level")
+                         "round_decimal", "radius", "level", "bm25_k1", "bm25_b")
         ),
         *(
             lambda name=name: client.create_index("c", client.prepare_index_params(

@@ -6,7 +6,14 @@ import asyncio
 
 import pytest
 
-from elanus import Document, DocumentStore, MilvusClient, StoreStats, build_analyzer
+from elanus import (
+    Document,
+    DocumentStore,
+    MilvusClient,
+    SearchSettings,
+    StoreStats,
+    build_analyzer,
+)
 from elanus.errors import ClosedError, FilterError, ParamError
 from elanus.notebook import documents_table
 
@@ -97,7 +104,14 @@ def test_stats_are_those_of_the_store_and_its_file(open_store, embedding, tmp_pa
     store.delete(store.peek(1)[0].id)
     stats = store.stats()
     assert stats == StoreStats(
-        3, "birds", "hashing", 32, build_analyzer("standard").identity, stats.file_size
+        3,
+        "birds",
+        "hashing",
+        32,
+        build_analyzer("standard").identity,
+        stats.file_size,
+        SearchSettings(weight=1.1, k1=1.2, b=0.75, depth=100),
+        SearchSettings(),
     )
     assert stats.file_size == store.client.file_size() > 10_000
 

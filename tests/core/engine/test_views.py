@@ -8,6 +8,8 @@ import pytest
 
 from elanus import MilvusClient
 from elanus.engine import _parts
+from elanus.engine._parts import TextKey
+from elanus.errors import ParamError
 from elanus.storage import decode_row
 
 QUERY = [1, 2, 0, -1]
@@ -277,6 +279,52 @@ def test_bm25_parameters_are_those_of_the_present_index(world, path, client):
         del rows[11]
         expected = world.text(rows, "text", "red sea", k1=0.5, b=1.0)
         assert world.found(other, "bm", "red sea") == expected
+
+
+def test_a_search_may_have_parameters_of_bm25_of_its_own(world, path, client):
+    rows = {i: world.row(i, text="red " * (i % 4) + "sea " * i) for i in range(12)}
+    client.insert(world.NAME, list(rows.values()))
+    filter_ = "text_match(text, 'red')"
+    held = {i: row for i, row in rows.items() if i % 4}
+    for k1, b in ((2.0, 0.0), (0.5, 1.0), (2.0, 0.0)):
+        asked = {"bm25_k1": k1, "params": {"bm25_b": b}}
+        expected = world.text(rows, "text", "red sea", k1=k1, b=b)
+        assert world.found(client, "bm", "red sea", search_params=asked) == expected
+        (found,) = client.search(
+            world.NAME, ["red sea"], anns_field="bm", limit=99, filter=filter_, search_params=asked
+        )
+        assert [hit.distance for hit in found] == [d for key, d in expected if key in held]
+        assert world.found(client, "bm", "red sea") == world.text(rows, "text", "red sea")
+    (state,) = client._database.commits.states.values()
+    assert sum(isinstance(key, TextKey) for key in state.view.parts) == 1
+    for wrong, says in (({"bm25_k1": 4}, "bm25_k1 must be a number from 0 to 3"),
+                        ({"bm25_b": "x"}, "bm25_b must be a number from 0 to 1")):  # fmt: skip
+        with pytest.raises(ParamError, match=says):
+            world.found(client, "bm", "red sea", search_params=wrong)
+
+
+def test_properties_and_an_index_change_in_one_commit(world, path, client):
+    rows = {i: world.row(i, text="red " * (i % 4) + "sea " * i) for i in range(12)}
+    client.insert(world.NAME, list(rows.values()))
+    params = client.prepare_index_params()
+    params.add_index("bm", "AUTOINDEX", metric_type="BM25", bm25_k1=2.0, bm25_b=0.0)
+    with MilvusClient(path) as other:
+        before = world.text(rows, "text", "red sea")
+        assert world.found(other, "bm", "red sea") == before
+        client.change_collection(world.NAME, {"mine": {"x": [1]}}, params)
+        for handle in (client, other):
+            assert handle.describe_collection(world.NAME)["properties"]["mine"] == {"x": [1]}
+            expected = world.text(rows, "text", "red sea", k1=2.0, b=0.0)
+            assert world.found(handle, "bm", "red sea") == expected != before
+        last = other._database.catalogue().version
+        client.change_collection(world.NAME, {"mine": {"x": [1]}, "none": None}, params)
+        assert other._database.catalogue().version == last
+        client.change_collection(world.NAME, {"mine": None})
+        assert "mine" not in other.describe_collection(world.NAME)["properties"]
+        assert other.verify() == []
+        for wrong in ({"properties": 5}, {"properties": {"x": b"y"}}, {"index_params": 5}):
+            with pytest.raises(ParamError):
+                client.change_collection(world.NAME, **wrong)
 
 
 # --- values at the edge --------------------------------------------------------------------

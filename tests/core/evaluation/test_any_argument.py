@@ -9,7 +9,6 @@ from elanus.evaluation import (
     Questions,
     Ranking,
     Run,
-    dense_weight,
     evaluate,
     evaluate_runs,
     html_report,
@@ -34,7 +33,7 @@ def calls(birds, questions, make_run):
     ways = [Method("text", "text")]
     return {
         "Questions": (Questions, {"texts": {"q": "x"}, "judgements": {"q": {"d": 1}}, "name": "n", "made_of": ""}),
-        "Method": (Method, {"name": "m", "mode": "text", "ranker": None, "depth": 5}),
+        "Method": (Method, {"name": "m", "mode": "text", "ranker": None, "depth": 5, "settings": None}),
         "Ranking": (Ranking, {"ids": ("a",), "relevances": (0.5,)}),
         "Run": (Run, {"name": "r", "rankings": {}, "k": 1, "mode": "text"}),
         "read_beir": (read_beir, {"folder": ".", "split": "test"}),
@@ -45,8 +44,7 @@ def calls(birds, questions, make_run):
         "evaluate_runs": (evaluate_runs, {"runs": [run], "questions": questions, "measures": ["MRR"], "baseline": "run"}),
         "overlap": (overlap, {"first": run, "second": run, "questions": questions, "k": 5}),
         "reliability": (reliability, {"run": run, "questions": questions, "k": 5, "bins": 5}),
-        "tune": (tune, {"store": birds, "questions": questions, "weights": [0.5], "depths": [5], "ranker_of": dense_weight, "measure": "MRR", "folds": 2, "seed": 0, "vectors": None, "progress": False}),
-        "dense_weight": (dense_weight, {"weight": 0.5}),
+        "tune": (tune, {"store": birds, "questions": questions, "weights": [0.5], "k1s": [1.0], "bs": [0.5], "depths": [50], "measure": "MRR", "folds": 2, "seed": 0, "vectors": None, "apply": False, "progress": False}),
         "text_report": (text_report, {"evaluation": evaluation}),
         "html_report": (html_report, {"evaluation": evaluation, "store": birds, "worst": 1}),
     }  # fmt: skip
@@ -55,7 +53,7 @@ def calls(birds, questions, make_run):
 @pytest.mark.parametrize(
     "name",
     ["Questions", "Method", "Ranking", "Run", "read_beir", "known_item_queries", "usual_methods",
-     "run_methods", "evaluate", "evaluate_runs", "overlap", "reliability", "tune", "dense_weight",
+     "run_methods", "evaluate", "evaluate_runs", "overlap", "reliability", "tune",
      "text_report", "html_report"],
 )  # fmt: skip
 def test_a_wrong_argument_is_an_error_of_ours(calls, refusals, name):

@@ -1,101 +1,227 @@
-"""Weights by cross-validation: compared with a choice by hand."""
+"""Settings by cross-validation: compared with a choice by hand."""
 
 from __future__ import annotations
+
+import dataclasses
+from itertools import product
 
 import numpy as np
 import pytest
 
-from elanus import AdaptiveRanker, DocumentStore, WeightedRanker
-from elanus.errors import ParamError
-from elanus.evaluation import Method, Questions, dense_weight, evaluate, tune
+from elanus import AdaptiveRanker, DocumentStore, SearchSettings
+from elanus.errors import ParamError, ReadOnlyError
+from elanus.evaluation import Method, Questions, evaluate, tune
+from elanus.evaluation import _tune as tuning
 
 WORDS = ["kite", "owl", "falcon", "ice", "fish", "mice", "prey", "hill", "night", "wing"]
+DEFAULTS = SearchSettings(weight=1.1, k1=1.2, b=0.75, depth=100)
+ONE = {"weights": (1.1,), "k1s": (1.2,), "bs": (0.75,), "depths": (100,)}
 
 
-@pytest.fixture(scope="module")
-def corpus():
-    """Sixty documents with vectors, and questions of which either leg knows some."""
+def make_texts():
     rng = np.random.default_rng(3)
-    with DocumentStore(":memory:", dim=16) as store:
-        topics = rng.normal(size=(60, 16))
-        texts = [" ".join(rng.choice(WORDS, 6)) for _ in range(60)]
-        store.add(texts, ids=[f"{i:02}" for i in range(60)], vectors=topics)
-        ids = [f"{i:02}" for i in range(0, 60, 3)]
-        asked = {id_: " ".join(texts[int(id_)].split()[:3]) for id_ in ids}
-        vectors = topics[[int(id_) for id_ in ids]] + rng.normal(scale=1.2, size=(20, 16))
-        yield store, Questions(asked, {id_: {id_: 1} for id_ in ids}), vectors
+    return [" ".join(rng.choice(WORDS, rng.integers(3, 9))) for _ in range(60)]
 
 
-def test_each_part_is_measured_by_what_the_others_choose(corpus):
-    store, questions, vectors = corpus
-    weights, depths = (0.0, 0.3, 0.7, 1.0), (5, 100)
-    found = tune(store, questions, weights=weights, depths=depths, vectors=vectors, folds=4)
-    values = {}
-    for weight in weights:
-        for depth in depths:
-            way = Method("way", ranker=WeightedRanker(weight, 1 - weight), depth=depth)
-            evaluation = evaluate(store, questions, [way], vectors=vectors)
-            by_question = evaluation.by_question("way", "nDCG@10")
-            values[weight, depth] = dict(zip(questions.ids, by_question, strict=True))
-    usual = evaluate(store, questions, [Method("usual")], vectors=vectors).by_question("usual")
-    usual = dict(zip(questions.ids, usual, strict=True))
-    assert {(c.weight, c.depth): c.mean for c in found.candidates} == pytest.approx(
-        {each: np.mean(list(row.values())) for each, row in values.items()}
+def make_points():
+    """Vectors of texts that are near where their words are alike, and far from exact."""
+    rng = np.random.default_rng(4)
+    words = dict(zip(WORDS, rng.normal(size=(len(WORDS), 16)), strict=True))
+    means = [np.mean([words[w] for w in text.split()], axis=0) for text in make_texts()]
+    return np.array(means) + rng.normal(scale=0.3, size=(60, 16))
+
+
+IDS = [f"{i:02}" for i in range(60)]
+ASKED = IDS[::3]
+
+
+@pytest.fixture
+def corpus():
+    """Opens sixty documents with vectors; or a file that has them."""
+    stores = []
+
+    def make(uri=":memory:", **options):
+        stores.append(DocumentStore(uri, dim=16, **options))
+        if not len(stores[-1]):
+            stores[-1].add(make_texts(), ids=IDS, vectors=make_points())
+        return stores[-1]
+
+    yield make
+    for store in stores:
+        store.close()
+
+
+@pytest.fixture
+def questions():
+    """Twenty questions with the first words of a document each."""
+    texts = make_texts()
+    return Questions(
+        {id_: " ".join(texts[int(id_)].split()[:3]) for id_ in ASKED}, {q: {q: 1} for q in ASKED}
     )
+
+
+def near(scale):
+    """Vectors of the questions: those of their documents, with noise."""
+    rng = np.random.default_rng(5)
+    return make_points()[::3] + rng.normal(scale=scale, size=(20, 16))
+
+
+def by_hand(corpus, questions, vectors, candidates):
+    """Values of each question by candidate, each in a store that was configured so."""
+    store, values = corpus(), {}
+    for each in candidates:
+        store.configure(SearchSettings(k1=each.k1, b=each.b))
+        way = Method("way", ranker=AdaptiveRanker(each.weight), depth=each.depth)
+        evaluation = evaluate(store, questions, [way], vectors=vectors)
+        row = evaluation.by_question("way", "nDCG@10")
+        values[each] = dict(zip(questions.ids, row, strict=True))
+    return values
+
+
+def test_each_part_is_measured_by_what_the_others_choose(corpus, questions):
+    grid = {"weights": (0.0, 4.0), "k1s": (0.3,), "bs": (0.0, 0.75), "depths": (40, 100)}
+    vectors = near(0.5)
+    store = corpus()
+    found = tune(store, questions, **grid, vectors=vectors, folds=4)
+    tried = [SearchSettings(*each) for each in product(*grid.values())]
+    values = by_hand(corpus, questions, vectors, [DEFAULTS, *tried])
+    means = {each: np.mean(list(row.values())) for each, row in values.items()}
+    assert {c.settings: c.mean for c in found.candidates} == pytest.approx(means)
+    assert (found.candidates[0].settings, found.before) == (DEFAULTS, DEFAULTS)
     held_out = {}
     for fold in found.folds:
         others = [q for q in questions.ids if q not in fold.questions]
-        means = {each: np.mean([row[q] for q in others]) for each, row in values.items()}
-        assert fold.chosen_by == pytest.approx(max(means.values()))
-        assert means[fold.weight, fold.depth] == pytest.approx(fold.chosen_by)
-        chosen = values[fold.weight, fold.depth]
+        by_others = {each: np.mean([row[q] for q in others]) for each, row in values.items()}
+        assert fold.chosen_by == pytest.approx(max(by_others.values()))
+        assert by_others[fold.settings] == pytest.approx(fold.chosen_by)
+        chosen, before = values[fold.settings], values[DEFAULTS]
         assert fold.held_out == pytest.approx(np.mean([chosen[q] for q in fold.questions]))
-        assert fold.usual == pytest.approx(np.mean([usual[q] for q in fold.questions]))
+        assert fold.before == pytest.approx(np.mean([before[q] for q in fold.questions]))
         held_out |= {q: chosen[q] for q in fold.questions}
     assert sorted(held_out) == sorted(questions.ids)
-    assert len(held_out) == sum(len(fold.questions) for fold in found.folds)
     assert found.held_out == pytest.approx(np.mean(list(held_out.values())))
-    assert found.usual == pytest.approx(np.mean(list(usual.values())))
+    assert found.usual == pytest.approx(means[DEFAULTS])
     assert found.gain.difference == pytest.approx(found.held_out - found.usual)
-    best = max(found.candidates, key=lambda c: c.mean)
-    assert (found.weight, found.depth) == (best.weight, best.depth)
-    assert found.ranker == WeightedRanker(found.weight, 1 - found.weight)
+    assert means[found.settings] == pytest.approx(max(means.values()))
     assert found.measure == "nDCG@10"
+    assert store.stats().kept == SearchSettings()
 
 
-def test_a_leg_that_knows_everything_gets_all_the_weight(corpus):
-    store, questions, _ = corpus
-    exact = [store.get(q, with_vectors=True)[0].vector for q in questions.ids]
-    right = tune(store, questions, weights=(0.0, 1.0), vectors=exact, measure="MRR")
-    assert (right.weight, right.held_out) == (1.0, 1.0)
-    assert {(f.weight, f.held_out) for f in right.folds} == {(1.0, 1.0)}
-    turned = tune(store, questions, weights=(1.0, 0.0), vectors=[-v for v in exact], measure="MRR")
-    assert turned.weight == 0.0
+def misled(questions):
+    """Questions with two words of the document that answers, and two of another one."""
+    texts = [text.split() for text in make_texts()]
+    mixed = {q: [*texts[int(q)][:2], *texts[(int(q) + 7) % 60][:2]] for q in questions.ids}
+    return Questions({q: " ".join(each) for q, each in mixed.items()}, {q: {q: 1} for q in mixed})
 
 
-def test_of_equal_candidates_the_first_is_chosen(corpus):
-    store, questions, vectors = corpus
-    for weights in ((1.0, 2.0), (2.0, 1.0)):
-        found = tune(
-            store, questions, weights=weights, vectors=vectors, ranker_of=lambda _: AdaptiveRanker()
-        )
-        assert found.weight == weights[0]
-        assert found.gain.difference == 0.0
+def test_the_weight_that_is_known_to_be_best_is_found_and_kept(corpus, questions, tmp_path):
+    path = tmp_path / "a.db"
+    store = corpus(path)
+    # The vectors know every answer, and the words half of it.
+    grid = ONE | {"weights": (0.0, 0.3, 60.0)}
+    options = {**grid, "vectors": near(0.01), "measure": "MRR"}
+    wrong = misled(questions)
+    looked = tune(store, wrong, **options)
+    assert (looked.settings.weight, looked.is_better, looked.applied) == (60.0, True, False)
+    assert store.stats().kept == SearchSettings()
+    kept = tune(store, wrong, **options, apply=True)
+    assert dataclasses.replace(kept, applied=False) == looked
+    assert kept.applied
+    assert kept.held_out == max(c.mean for c in kept.candidates) > kept.usual + 0.1
+    assert store.stats().kept == dataclasses.replace(DEFAULTS, weight=60.0)
+    store.close()
+    with DocumentStore(path) as again:
+        vector = near(0.01)[0]
+        hits = again.search(wrong.texts["00"], vector=vector)
+        expected = again.search(wrong.texts["00"], vector=vector, ranker=AdaptiveRanker(60.0))
+        assert hits == expected
+        assert hits[0].id == "00"
+        once_more = tune(again, wrong, **options, apply=True)
+        assert (once_more.before, once_more.applied) == (kept.settings, False)
+        assert again.stats().kept == kept.settings
 
 
-def test_the_dealing_is_that_of_the_seed(corpus):
-    store, questions, vectors = corpus
-    options = {"weights": (0.5,), "vectors": vectors, "folds": 3}
+def test_without_a_gain_the_old_settings_stay(corpus, questions):
+    store = corpus()
+    store.configure(SearchSettings(weight=0.7))
+    found = tune(store, questions, weights=(0.5, 0.9), k1s=(1.2,), vectors=near(0.5), apply=True)
+    assert found.gain.p_value >= 0.05 or found.gain.difference <= 0
+    assert (found.is_better, found.applied) == (False, False)
+    assert store.stats().kept == SearchSettings(weight=0.7)
+    assert found.before.weight == 0.7
+
+
+def test_of_equal_candidates_the_old_one_is_chosen_and_then_the_first(corpus, questions):
+    # Words alone find each of these, whatever is tried.
+    only = Questions({"00": "zzqx", "03": "flurb"}, {"00": {"00": 1}, "03": {"03": 1}})
+    store = corpus()
+    exact = make_points()[[0, 3]]
+    found = tune(store, only, vectors=exact, folds=2, measure="MRR")
+    assert found.settings == DEFAULTS
+    assert {fold.settings for fold in found.folds} == {DEFAULTS}
+    assert found.gain.difference == 0.0
+
+
+def test_a_store_without_vectors_gets_parameters_of_words(questions):
+    # The documents that answer are long, and those that repeat a word are not: b = 0, k1 = 0.
+    with DocumentStore(":memory:") as store:
+        names = [f"w{i:02}" for i in range(20)]
+        turned = names[1:] + names[:1]
+        long = [f"{a} {b} " + "filler " * 40 for a, b in zip(names, turned, strict=True)]
+        short = [f"{name} {name} {name}" for name in names]
+        ids = [f"long{i}" for i in range(20)]
+        store.add([*long, *short], ids=[*ids, *(f"short{i}" for i in range(20))])
+        asked = {id_: " ".join(text.split()[:2]) for id_, text in zip(ids, long, strict=True)}
+        right = Questions(asked, {id_: {id_: 1} for id_ in ids})
+        found = tune(store, right, k1s=(0.0, 1.2), bs=(0.0, 1.0), measure="MRR", apply=True)
+        assert (found.settings.k1, found.held_out, found.applied) == (0.0, 1.0, True)
+        assert found.usual < 0.6
+        assert store.stats().kept == SearchSettings(k1=0.0, b=found.settings.b)
+        assert len(found.candidates) == 5
+        assert all(store.search(asked[id_], mode="text")[0].id == id_ for id_ in ids)
+
+
+def test_an_interrupted_call_changes_nothing(corpus, questions, monkeypatch):
+    store = corpus()
+    before = store.search("kite owl", vector=make_points()[0])
+
+    def fail(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tuning, "scores", fail)  # after the last search
+    with pytest.raises(KeyboardInterrupt):
+        tune(store, questions, k1s=(0.1,), vectors=near(0.5), apply=True)
+    assert store.stats().kept == SearchSettings()
+    assert store.search("kite owl", vector=make_points()[0]) == before
+
+
+def test_who_may_only_read_may_look_but_not_keep(corpus, questions, tmp_path, monkeypatch):
+    corpus(tmp_path / "a.db").close()
+    store = corpus(tmp_path / "a.db", read_only=True)
+    assert not tune(store, questions, **ONE, vectors=near(0.5)).applied
+    monkeypatch.setattr(tuning, "run_methods", None)  # it is said before anything is searched
+    with pytest.raises(ReadOnlyError):
+        tune(store, questions, **ONE, vectors=near(0.5), apply=True)
+
+
+def test_the_dealing_is_that_of_the_seed(corpus, questions):
+    store, options = corpus(), {**ONE, "vectors": near(0.5), "folds": 3}
     one, same, other = (tune(store, questions, seed=s, **options).folds for s in (0, 0, 1))
     assert one == same
     assert [f.questions for f in one] != [f.questions for f in other]
     assert sorted(len(f.questions) for f in one) == [6, 7, 7]
 
 
-def test_a_weight_is_the_share_of_the_dense_leg():
-    assert dense_weight(0.25) == WeightedRanker(0.25, 0.75)
-    with pytest.raises(ParamError, match="weight must be"):
-        dense_weight(1.5)
+def test_a_tuning_says_what_was_found(corpus, questions):
+    found = tune(corpus(), misled(questions), vectors=near(0.01),
+                 **ONE | {"weights": (1.1, 60)})  # fmt: skip
+    said = str(found).splitlines()
+    assert said[0] == "nDCG@10 of 20 questions, 2 settings tried"
+    assert said[1] == f"  before    {found.usual:.4f}  weight 1.1, k1 1.2, b 0.75, depth 100"
+    assert said[2] == f"  held out  {found.held_out:.4f}  each part by what the others chose"
+    assert said[3].endswith("weight 60, k1 1.2, b 0.75, depth 100")
+    assert said[4].endswith(": a gain; nothing was changed")
+    assert said[5] == "  chosen 5 times: weight 60, k1 1.2, b 0.75, depth 100"
 
 
 @pytest.mark.parametrize(
@@ -105,17 +231,18 @@ def test_a_weight_is_the_share_of_the_dense_leg():
         ({"weights": (0.5, 0.5)}, "weights must be there, and each once"),
         ({"weights": 0.5}, "weights must be a list"),
         ({"weights": ("x",)}, "a weight must be"),
-        ({"weights": (2.0,)}, "weight must be a number from 0 to 1"),
+        ({"weights": (-1,)}, "a weight must be a number from 0"),
+        ({"k1s": (4,)}, "a k1 must be a number from 0 to 3"),
+        ({"bs": (1.5,)}, "a b must be a number from 0 to 1"),
         ({"depths": ()}, "depths must be there"),
         ({"depths": (0,)}, "a depth must be an integer"),
         ({"measure": "x"}, "measure must be"),
         ({"folds": 1}, "folds must be an integer of at least 2"),
         ({"folds": 21}, "folds=21, but there are only 20 questions"),
         ({"seed": -1}, "seed must be an integer"),
-        ({"ranker_of": lambda _: 5}, "ranker must be one of RRFRanker"),
+        ({"apply": 1}, "apply must be True or False"),
     ],
 )
-def test_wrong_arguments_are_named(corpus, arguments, says):
-    store, questions, vectors = corpus
+def test_wrong_arguments_are_named(corpus, questions, arguments, says):
     with pytest.raises(ParamError, match=says):
-        tune(store, questions, vectors=vectors, **arguments)
+        tune(corpus(), questions, vectors=near(0.5), **arguments)

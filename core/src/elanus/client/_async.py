@@ -85,6 +85,7 @@ class AsyncMilvusClient(HasWorker):
 
     replace = twin(MilvusClient.replace)
     change_json = twin(MilvusClient.change_json)
+    change_collection = twin(MilvusClient.change_collection)
     count_values = twin(MilvusClient.count_values)
     count_keys = twin(MilvusClient.count_keys)
     file_size = twin(MilvusClient.file_size)

@@ -858,6 +858,39 @@ class MilvusClient:
         keys = None if ids is None else keys_of("ids", ids)
         return self._database.change_json(name, filters, keys, JsonChange(field, given, removed))
 
+    def change_collection(
+        self,
+        /,
+        collection_name: str,
+        properties: Mapping[str, Any] | None = None,
+        index_params: Any = None,
+        timeout: float | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Change properties and indexes of a collection, in one commit; all else of both stays.
+
+        Every process sees it at its next call. BM25's statistics are those of the rows, whatever
+        the parameters: no text is read or analysed again.
+
+        Args:
+            collection_name: the collection.
+            properties: JSON values to set by key; None takes the key out.
+            index_params: from ``prepare_index_params``; each takes the place of the index that its
+                field has.
+            timeout: accepted for compatibility.
+            **kwargs: none; what is unknown is refused.
+
+        Raises:
+            ParamError: if an argument is wrong.
+            UnsupportedError: if an index type is none of ours.
+        """
+        _check_options("change_collection", kwargs, timeout)
+        given = mapping("properties", properties)
+        changes = as_json("change_collection: properties", given)
+        info = self._database.catalogue().collection(collection_name)
+        specs = as_index_specs(index_params, info.schema)
+        self._database.change_collection(info.name, changes, specs)
+
     def count_values(
         self,
         /,

@@ -3,6 +3,7 @@
 from elanus.documents._embed import LongTextWarning
 from elanus.documents._highlight import Fragment
 from elanus.documents._overview import StoreStats
+from elanus.documents._settings import SearchSettings
 from elanus.documents._store import DocumentStore
 from elanus.documents._sync import SyncReport
 from elanus.documents._values import (
@@ -21,6 +22,7 @@ __all__ = [
     "LongTextWarning",
     "Mode",
     "RankedDocument",
+    "SearchSettings",
     "SplittingEmbeddingFunction",
     "StoreStats",
     "SyncReport",

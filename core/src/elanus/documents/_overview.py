@@ -8,6 +8,7 @@ from typing import Any
 
 from elanus.client import MilvusClient
 from elanus.documents._collection import METADATA, Layout
+from elanus.documents._settings import SearchSettings, kept_settings
 from elanus.query import Expression
 from elanus.schema import refuse, whole
 
@@ -28,6 +29,8 @@ class StoreStats:
         dim: number of components of the vectors; None if it has none.
         analyzer: the identity of its analyzer, as ``build_analyzer`` takes it.
         file_size: bytes of the whole file with its log, other collections included.
+        settings: what a search goes by where its arguments say nothing.
+        kept: those of them that are kept in the file; None for what is not.
     """
 
     documents: int
@@ -36,14 +39,20 @@ class StoreStats:
     dim: int | None
     analyzer: str
     file_size: int
+    settings: SearchSettings
+    kept: SearchSettings
 
 
-def stats_of(client: MilvusClient, collection: str, layout: Layout) -> StoreStats:
-    """The sizes as of now."""
+def stats_of(
+    client: MilvusClient, collection: str, layout: Layout, usual: SearchSettings
+) -> StoreStats:
+    """The sizes as of now, and the settings; ``usual`` are those where none are kept."""
     count = client.get_collection_stats(collection)["row_count"]
+    kept = kept_settings(client, collection)
     return StoreStats(
-        count, collection, layout.model, layout.dim, layout.analyzer, client.file_size()
-    )
+        count, collection, layout.model, layout.dim, layout.analyzer, client.file_size(),
+        kept.over(usual), kept,
+    )  # fmt: skip
 
 
 def keys_of(

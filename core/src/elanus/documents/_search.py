@@ -11,6 +11,12 @@ from numpy.typing import NDArray
 
 from elanus.client import MilvusClient
 from elanus.documents._collection import FIELDS, ID, METADATA, TERMS, TEXT, VECTOR
+from elanus.documents._settings import (
+    SearchSettings,
+    checked_settings,
+    kept_for_fusion,
+    text_params,
+)
 from elanus.documents._values import MODES, Mode, RankedDocument
 from elanus.errors import ParamError, shown
 from elanus.query import Expression
@@ -30,10 +36,9 @@ from elanus.schema import (
     whole,
 )
 
-_LEAST_DEPTH, _LEAST_ALONE = 100, 10
+_LEAST_ALONE = 10
 _LEGS = {"dense": VECTOR, "text": TERMS}
 _MODES_OF = {VECTOR: "dense", TERMS: "text"}
-_USUAL = AdaptiveRanker()
 _ALONE = WeightedRanker(1.0, norm_score=False)
 """Leaves the scores of a single leg as they are."""
 
@@ -49,9 +54,11 @@ class Search:
         scope: the documents to look among; None for all of them.
         fields: of the documents.
         explain: whether hits say what each leg thought of them.
-        ranker: how legs are fused.
-        depth: how many hits each leg gives to the fusion, by mode.
+        ranker: how legs are fused; None for what the settings say.
+        depth: how many hits each leg gives to the fusion, by mode; where it is left out, the
+            settings say it.
         group: what leads to the metadata value of which each is among the hits once, at most.
+        settings: what the caller wants instead of what is kept with the collection.
     """
 
     query: str
@@ -60,9 +67,10 @@ class Search:
     scope: Expression | None
     fields: Sequence[str]
     explain: bool
-    ranker: Ranker
+    ranker: Ranker | None
     depth: Mapping[str, int]
     group: Sequence[str | int] | None
+    settings: SearchSettings
 
 
 def make_search(
@@ -71,6 +79,7 @@ def make_search(
     k: int,
     ranker: Any,
     depth: Any = None,
+    settings: Any = None,
     *,
     explain: bool,
     scope: Expression | None,
@@ -89,14 +98,13 @@ def make_search(
     if not isinstance(query, str):  # of any characters: a query is never refused for what it says
         refuse("query", "a string", query)
     k = whole("k", k, 1)
-    usual = min(LARGEST, max(_LEAST_DEPTH, 4 * k))
-    depths = dict.fromkeys(_LEGS, usual) if depth is None else _checked_depth(depth, usual)
+    depths = {} if depth is None else _checked_depth(depth)
     said = flag("explain", explain)
     if not flag("with_vectors", with_vectors):
         fields = FIELDS
-    fusion = _USUAL if ranker is None else as_ranker(ranker)
+    fusion, chosen = None if ranker is None else as_ranker(ranker), checked_settings(settings)
     group = None if group_by is None else _checked_group(group_by)
-    return Search(str.__str__(query), plain, k, scope, fields, said, fusion, depths, group)
+    return Search(str.__str__(query), plain, k, scope, fields, said, fusion, depths, group, chosen)
 
 
 def _checked_group(given: Any) -> list[str | int]:
@@ -110,18 +118,22 @@ def _is_step(step: Any) -> bool:
     return isinstance(step, str) or (is_whole(step) and step >= 0)
 
 
-def _checked_depth(depth: Any, usual: int) -> dict[str, int]:
-    """How many hits each leg gives to the fusion."""
+def _checked_depth(depth: Any) -> dict[str, int]:
+    """How many hits each leg gives to the fusion, of those legs for which it is said."""
     if not is_mapping(depth):
         return dict.fromkeys(_LEGS, whole("depth", depth, 1))
     for leg in depth:
         if leg not in _LEGS:
             raise ParamError(f"depth is given for the legs dense and text; got {shown(leg)}")
-    return {leg: whole(f"depth of {leg}", depth.get(leg, usual), 1) for leg in _LEGS}
+    return {leg: whole(f"depth of {leg}", depth[leg], 1) for leg in _LEGS if leg in depth}
 
 
 def find(
-    client: MilvusClient, collection: str, search: Search, vector: NDArray[np.float32] | None
+    client: MilvusClient,
+    collection: str,
+    search: Search,
+    vector: NDArray[np.float32] | None,
+    usual: SearchSettings,
 ) -> list[RankedDocument]:
     """The documents that a search finds.
 
@@ -130,14 +142,18 @@ def find(
         collection: name of the collection.
         search: what to look for.
         vector: (1, dim) the query's embedding; None in text mode.
+        usual: all that neither the search nor the collection says.
     """
     data = {"dense": vector, "text": [search.query]}
     if search.mode == "hybrid":
-        ranker, depth = search.ranker, search.depth
+        ranker, depth = _fusion(client, collection, search, usual)
     else:
         # A relevance looks at rivals too.
         ranker, depth = _ALONE, {search.mode: max(search.k, _LEAST_ALONE)}
-    legs = [AnnSearchRequest(data[leg], _LEGS[leg], {}, most) for leg, most in depth.items()]
+    params = {"dense": {}, "text": text_params(search.settings)}
+    legs = [
+        AnnSearchRequest(data[leg], _LEGS[leg], params[leg], most) for leg, most in depth.items()
+    ]
     (hits,) = client.hybrid_search(
         collection, legs, ranker, search.k, search.fields, explain=search.explain, relevance=True,
         filter=search.scope, group_by=None if search.group is None else [METADATA, *search.group],
@@ -153,6 +169,19 @@ def find(
             )
         )
     return found
+
+
+def _fusion(
+    client: MilvusClient, collection: str, search: Search, usual: SearchSettings
+) -> tuple[Ranker, Mapping[str, int]]:
+    """How a hybrid search fuses, and how many hits each leg gives to that."""
+    ranker, depth = search.ranker, search.depth
+    if ranker is not None and len(depth) == len(_LEGS):
+        return ranker, depth
+    settings = search.settings.over(kept_for_fusion(client, collection)).over(usual)
+    most = min(LARGEST, max(settings.depth or 0, 4 * search.k))
+    ranker = ranker or AdaptiveRanker(settings.weight or 0.0)
+    return ranker, {leg: depth.get(leg, most) for leg in _LEGS}
 
 
 def worths(hits: Sequence[RankedDocument], *, are_cosines: bool) -> NDArray[np.float64]:

@@ -41,6 +41,12 @@ from elanus.documents._overview import StoreStats, facets_of, keys_of, stats_of
 from elanus.documents._scope import Filter, make_scope, selects
 from elanus.documents._search import find, make_search, worths
 from elanus.documents._second_stage import make_second_stage
+from elanus.documents._settings import (
+    SearchSettings,
+    checked_settings,
+    keep_settings,
+    usual_settings,
+)
 from elanus.documents._sync import (
     StoredSource,
     SyncReport,
@@ -81,7 +87,8 @@ class DocumentStore(HasWorker):
         uri: path of the file (``str`` or ``Path``), or ``":memory:"``; ``./elanus.db`` if it is
             left out.
         embedding: any object with ``encode_documents``, ``encode_queries``, ``dim`` and ``name``.
-            Its name and dimension are kept in the file. None opens an existing store without its
+            Its name and dimension are kept in the file. It may have ``adaptive_weight``: that of
+            ``AdaptiveRanker`` where the file keeps none. None opens an existing store without its
             model, or makes one that is searched by words only, or by given vectors (``dim``).
         collection: name of the collection in the file.
         analyzer: how text is split into terms: ``"multilingual"`` (for a new collection),
@@ -132,6 +139,7 @@ class DocumentStore(HasWorker):
             raise ParamError(
                 f"dim={dim}, but embedding {quoted(embedding.name)} has {embedding.dim}"
             )
+        self._usual = usual_settings(embedding)
         self._embedder = None if embedding is None else Embedder(embedding, embedding.dim)
         self._client = open_client(uri, client, options)
         self._owns_client = client is None
@@ -440,6 +448,24 @@ class DocumentStore(HasWorker):
         """Delete all documents; what the store was made with stays."""
         self._client.truncate_collection(self._collection)
 
+    def configure(self, settings: SearchSettings | None = None) -> None:
+        """Keep settings of searches with the collection, in one commit; None: keep none.
+
+        Whoever has the file open goes by them from the next search on, and so does every later
+        opening. A call's own arguments come first, then what is kept, then the embedding function's
+        ``adaptive_weight``, then the defaults. No text is read again, and none embedded.
+
+        Args:
+            settings: all that is to be kept: what they leave out is kept no longer. What was
+                kept before is ``stats().kept``.
+
+        Raises:
+            ParamError: if a weight or a depth is to be kept, and the store has no vectors.
+            ReadOnlyError: if the file is open for reading only.
+        """
+        chosen, has_vectors = checked_settings(settings), self._layout.dim is not None
+        keep_settings(self._client, self._collection, chosen, has_vectors=has_vectors)
+
     # --- reading ---------------------------------------------------------------------------
 
     def get(
@@ -493,8 +519,8 @@ class DocumentStore(HasWorker):
         return [as_document(row) for row in rows]
 
     def stats(self) -> StoreStats:
-        """Sizes of the store, and what it was made with."""
-        return stats_of(self._client, self._collection, self._layout)
+        """Sizes of the store, what it was made with, and the settings of its searches."""
+        return stats_of(self._client, self._collection, self._layout, self._usual)
 
     def keys(
         self, filter: Filter = None, *, filter_params: Mapping[str, Any] | None = None
@@ -589,6 +615,7 @@ class DocumentStore(HasWorker):
         reranker: Any = None,
         rerank_top: int = 50,
         context: int = 0,
+        settings: SearchSettings | None = None,
     ) -> list[RankedDocument]:
         """The documents that answer a query best.
 
@@ -615,7 +642,8 @@ class DocumentStore(HasWorker):
             filter_params: values of the templates ``{x}`` in an expression.
             ids: only these documents may be found.
             depth: how many hits each leg gives to the fusion of hybrid mode: a number, or
-                ``{"dense": n, "text": m}``; max(100, 4k) if it is left out.
+                ``{"dense": n, "text": m}``; max(100, 4k) if it is left out, or what is kept with
+                the collection in place of 100.
             with_vectors: whether hits carry their embeddings; a store without vectors has none.
             group_by: a metadata key, or the keys and positions that lead to a value. Of the
                 documents with the same value only the best is a hit. One without a value there, or
@@ -629,6 +657,8 @@ class DocumentStore(HasWorker):
             context: how many documents before and after each hit come along, as ``before`` and
                 ``after``: those of its ``source`` with the next positions, as ``sync`` enters
                 them, whatever the filter says.
+            settings: to be gone by in this search instead of what is kept with the collection
+                (``configure``), where ``ranker`` and ``depth`` say nothing.
 
         Raises:
             ParamError: if an argument is wrong; FilterError: if the filter is.
@@ -638,12 +668,12 @@ class DocumentStore(HasWorker):
         second = make_second_stage(reranker, rerank_top, context, min_relevance)
         k = whole("k", k, 1)
         search = make_search(
-            query, mode, second.depth(k), ranker, depth, explain=explain,
+            query, mode, second.depth(k), ranker, depth, settings, explain=explain,
             scope=make_scope(filter, ids, filter_params), group_by=group_by,
             fields=self._all_fields, with_vectors=with_vectors,
         )  # fmt: skip
         embedded = None if search.mode == "text" else self._query_vector(search.query, vector)
-        hits = find(self._client, self._collection, search, embedded)
+        hits = find(self._client, self._collection, search, embedded, self._usual)
         best = second.ordered(search.query, hits, explain=search.explain)[:k]
         return second.with_context(self._client, self._collection, best)
 
@@ -710,7 +740,7 @@ class DocumentStore(HasWorker):
         if self._layout.dim is None:
             raise lacks_vectors(self)
         embedded = None if search.mode == "text" else self._query_vector(search.query, vector)
-        hits = find(self._client, self._collection, search, embedded)
+        hits = find(self._client, self._collection, search, embedded, self._usual)
         hits = second.ordered(search.query, hits, explain=search.explain)[:among]
         vectors = np.array([hit.vector for hit in hits])
         fit = worths(hits, are_cosines=search.mode == "dense" and reranker is None)
@@ -800,6 +830,7 @@ class DocumentStore(HasWorker):
     aupdate_metadata = twin(update_metadata)
     adelete = twin(delete)
     aclear = twin(clear)
+    aconfigure = twin(configure)
     aget = twin(get)
     acount = twin(count)
     apeek = twin(peek)

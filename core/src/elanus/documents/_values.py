@@ -22,6 +22,9 @@ class EmbeddingFunction(Protocol):
     Documents and queries have a method each, because some models prefix them differently. Where
     a model does not, both give the same vectors.
 
+    A function may also have ``adaptive_weight``, a number from 0: how much its vectors count beside
+    the words in a hybrid search, in place of the default of ``AdaptiveRanker``.
+
     Note:
         ``isinstance(x, EmbeddingFunction)`` checks that the members exist, not their signatures.
     """

@@ -75,6 +75,7 @@ from elanus.storage import (
     remove_collection,
     remove_index,
     rename_collection,
+    set_properties,
 )
 from elanus.text import build_analyzer
 
@@ -245,6 +246,28 @@ class Database:
         with self.file.write(f"rename collection {old!r}") as db:
             rename_collection(db, load_catalogue(db).collection(old).number, new)
             bump(db, catalogue=True)
+
+    @_apart
+    def change_collection(
+        self, name: str, properties: Mapping[str, Any], specs: Sequence[IndexSpec]
+    ) -> None:
+        """Set properties (None takes one out) and put indexes in place of others, in one commit.
+
+        What is so already is no change, and without one nothing is written.
+        """
+        with self.file.write(f"change collection {name!r}") as db:
+            info = load_catalogue(db).collection(name)
+            changes = {k: v for k, v in properties.items() if info.properties.get(k) != v}
+            others = [spec for spec in specs if info.index_on(spec.field) != spec]
+            if changes:
+                set_properties(db, info.number, name, changes)
+            for spec in others:
+                for old in info.indexes.values():
+                    if spec.field == old.field or spec.name == old.name:
+                        remove_index(db, info.number, old.name)
+                put_index(db, info.number, spec)
+            if changes or others:
+                bump(db, catalogue=True)
 
     @_apart
     def truncate_collection(self, name: str) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elanus.engine._dense import dense_index, request_upkeep, with_effort
-from elanus.engine._parts import DenseKey, MomentsKey, SparseKey, TextPart
+from elanus.engine._parts import DenseKey, MomentsKey, SparseKey, TextKey, TextPart
 from elanus.engine._project import Projection, fetch, make_projection
 from elanus.engine._snapshot import Snapshot
 from elanus.engine._view import PartKey
@@ -393,7 +393,11 @@ def _rank_text(
     snapshot: Snapshot, request: SearchRequest, target: _Target, mask: Mask, limit: int
 ) -> _Ranked:
     source = snapshot.schema.bm25_inputs[target.field.name]
-    part: TextPart = snapshot.part(target.key)
+    k1, b = request.params.bm25_k1, request.params.bm25_b
+    key: TextKey = target.key
+    if k1 is not None or b is not None:
+        key = TextKey(source, key.k1 if k1 is None else k1, key.b if b is None else b)
+    part: TextPart = snapshot.part(key)
     queries = [_query_terms(snapshot, source, q, i) for i, q in enumerate(request.queries)]
     keys, known = snapshot.view.keys, [terms for terms, _ in queries]
     if len(known) == 1:

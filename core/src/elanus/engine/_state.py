@@ -207,7 +207,8 @@ class CollectionState:
             view = self._followed(db, info, seq)
             part = view.parts.get(key)
             if part is None and isinstance(key, TextKey):
-                part = self._saved_text(key, view)
+                view, part = self._other_text(key, view)
+                part = part or self._saved_text(key, view)
             if part is None or not key.is_current(part, view):
                 part = self._follow(db, view, key, part)
             if part is not view.parts.get(key):
@@ -258,6 +259,18 @@ class CollectionState:
         if view.n >= self.thresholds.text_rows:
             # Now, and not in the background: the C library would let the next searches wait for it.
             return_free_memory()
+
+    def _other_text(self, key: TextKey, view: View) -> tuple[View, TextPart | None]:
+        """The text index of a field that is there under other parameters, and the view without it.
+
+        A field has one at a time: two would grow apart, and be saved twice.
+        """
+        for other, part in view.parts.items():
+            if isinstance(other, TextKey) and other.field == key.field:
+                rest = {k: p for k, p in view.parts.items() if k != other}
+                index = part.index.with_saturation(k1=key.k1, b=key.b)
+                return view.with_parts(rest), TextPart(index, part.last_delete)
+        return view, None
 
     def _saved_text(self, key: TextKey, view: View) -> TextPart | None:
         """The text index that was saved, if it fits the view and is sound."""

@@ -10,7 +10,7 @@ from elanus.evaluation._known_items import known_item_queries
 from elanus.evaluation._legs import Bin, Overlap, Reliability, overlap, reliability
 from elanus.evaluation._questions import Dataset, Questions
 from elanus.evaluation._runs import Method, Ranking, Run, run_methods, usual_methods
-from elanus.evaluation._tune import Candidate, Fold, Tuning, dense_weight, tune
+from elanus.evaluation._tune import Candidate, Fold, Tuning, tune
 from elanus.evaluation.report._page import html_report
 from elanus.evaluation.report._text import text_report
 
@@ -28,7 +28,6 @@ __all__ = [
     "Reliability",
     "Run",
     "Tuning",
-    "dense_weight",
     "evaluate",
     "evaluate_runs",
     "html_report",

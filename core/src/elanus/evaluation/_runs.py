@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from elanus.documents import DocumentStore, Mode
+from elanus.documents import DocumentStore, Mode, SearchSettings
 from elanus.errors import EmbeddingError, ParamError, quoted
 from elanus.evaluation._questions import Questions, of_type
 from elanus.progress import ProgressBar
 from elanus.schema import checked_vectors, flag, mapping, members, names, number, text, whole
 
-_DEPTH = 100
 _EMBEDDED_AT_ONCE = 128
 
 
@@ -27,17 +26,22 @@ class Method:
         name: what tables and reports call it.
         mode: ``"hybrid"``, ``"dense"`` or ``"text"``.
         ranker: how hybrid mode fuses, as for ``DocumentStore.search``; None is its default.
-        depth: how many hits each leg gives to the fusion: 100, as a search for up to 25 documents
-            looks at. It is stated, since a run asks for more documents than users do.
+        depth: how many hits each leg gives to the fusion; None for what the settings say, 100
+            where they say nothing, as a search for up to 25 documents looks at. It is never 4k,
+            since a run asks for more documents than users do.
+        settings: in place of what is kept with the collection, as for ``DocumentStore.search``.
     """
 
     name: str
     mode: Mode = "hybrid"
     ranker: Any = None
-    depth: int | dict[str, int] = _DEPTH
+    depth: int | dict[str, int] | None = None
+    settings: SearchSettings | None = None
 
     def __post_init__(self) -> None:
         text("name", self.name)
+        if self.settings is not None:
+            of_type("settings", SearchSettings, self.settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +142,7 @@ def run_methods(
     embedded = (
         _embedded(store, questions, vectors) if any(m.mode != "text" for m in chosen) else None
     )
+    kept = store.stats().settings.depth
     bar = ProgressBar(
         len(chosen) * len(questions), "searches", shown=flag("progress", progress), timed=True
     )
@@ -146,7 +151,7 @@ def run_methods(
         rankings = {}
         for place, (id_, question) in enumerate(questions.texts.items()):
             vector = None if embedded is None else embedded[place]
-            rankings[id_] = _search(store, question, k, method, vector)
+            rankings[id_] = _search(store, question, k, method, vector, kept)
             bar.add(1)
         runs.append(Run(method.name, rankings, k, method.mode))
     return tuple(runs)
@@ -173,11 +178,18 @@ def check_names(given: Sequence[str]) -> None:
 
 
 def _search(
-    store: DocumentStore, question: str, k: int, method: Method, vector: NDArray[Any] | None
+    store: DocumentStore,
+    question: str,
+    k: int,
+    method: Method,
+    vector: NDArray[Any] | None,
+    usual: int | None,
 ) -> Ranking:
+    said = usual if method.settings is None else method.settings.depth or usual
     hits = store.search(
-        question, k, method.mode, ranker=method.ranker, vector=vector, depth=method.depth
-    )
+        question, k, method.mode, ranker=method.ranker, vector=vector,
+        depth=said if method.depth is None else method.depth, settings=method.settings,
+    )  # fmt: skip
     return Ranking(tuple(h.id for h in hits), tuple(h.relevance for h in hits))
 
 

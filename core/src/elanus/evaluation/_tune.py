@@ -1,62 +1,64 @@
-"""The weight of the dense leg that suits a user's own questions, by cross-validation."""
+"""The settings of a store that suit a user's own questions, by cross-validation."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from elanus.documents import DocumentStore
+from elanus.documents import DocumentStore, SearchSettings
 from elanus.errors import ParamError
 from elanus.evaluation._compare import Comparison, compare_values
 from elanus.evaluation._measures import as_measures, scores
 from elanus.evaluation._questions import Questions, of_type
 from elanus.evaluation._runs import Method, run_methods
-from elanus.schema import WeightedRanker, members, number, refuse, whole
+from elanus.schema import flag, members, number, whole
 
-_WEIGHTS = tuple(i / 10 for i in range(11))
-_MOST = 1e9
+_WEIGHTS = (0.5, 0.8, 1.1, 1.6, 2.3)
+_K1S = (0.9, 1.2, 1.8)
+_BS = (0.4, 0.75)
+_DEPTHS = (100, 200)
+_MOST_WEIGHT, _MOST_K1 = 1e9, 3.0
 _SEEDS = 2**32 - 1
-_USUAL_K = 100
+_USUAL_K, _DEPTH_OF_K = 10, 4
+_LEVEL = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A weight and a depth, with their mean score.
+    """Settings that were tried.
 
     Attributes:
-        weight: what ``ranker_of`` makes a ranker of.
-        depth: how many hits each leg gives to the fusion.
+        settings: all that a search goes by.
         mean: of the measure over all questions.
     """
 
-    weight: float
-    depth: int
+    settings: SearchSettings
     mean: float
 
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """One part of the questions, kept aside while weight and depth are chosen by the others.
+    """One part of the questions, kept aside while settings are chosen by the others.
 
     Attributes:
         questions: ids of the part.
-        weight, depth: what the others chose.
+        settings: what the others chose.
         chosen_by: mean over the others, which is what they were chosen for.
         held_out: mean over the part, which had no say.
-        usual: mean of the store's default over the part.
+        before: mean over the part of the settings that the store had.
     """
 
     questions: tuple[str, ...]
-    weight: float
-    depth: int
+    settings: SearchSettings
     chosen_by: float
     held_out: float
-    usual: float
+    before: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,37 +66,46 @@ class Tuning:
     """What suits a set of questions, and how much of that to expect for others.
 
     Attributes:
-        weight, depth: the best of the candidates over all questions.
-        ranker: of that weight, to be given to ``DocumentStore.search``.
+        settings: the best of the candidates over all questions, for ``DocumentStore.configure``.
+        before: what the store went by.
         measure: what was to be large.
         held_out: mean over all questions, each searched by what other questions chose: what to
             expect of questions that are not among these.
-        usual: mean of the store's default ranking over the same questions.
-        gain: ``held_out`` beside ``usual``, with a test of significance: do not change the weight
-            for a gain that may be chance.
+        usual: mean over the same questions by the settings before.
+        gain: ``held_out`` beside ``usual``, with a test of significance.
+        is_better: whether there is a gain that chance alone hardly gives (p < 0.05).
+        applied: whether the settings are now kept with the collection.
         folds: the parts.
-        candidates: all that was tried, in the order in which they were given.
+        candidates: all that was tried, the settings before first.
     """
 
-    weight: float
-    depth: int
-    ranker: Any
+    settings: SearchSettings
+    before: SearchSettings
     measure: str
     held_out: float
     usual: float
     gain: Comparison
+    is_better: bool
+    applied: bool
     folds: tuple[Fold, ...]
     candidates: tuple[Candidate, ...]
 
-
-def dense_weight(weight: float) -> WeightedRanker:
-    """The ranker that gives a weight to the dense leg, and the rest of 1 to the text leg.
-
-    Raises:
-        ParamError: if the weight is not from 0 to 1.
-    """
-    share = number("weight", weight, 0, 1)
-    return WeightedRanker(share, 1 - share)
+    def __str__(self) -> str:
+        count = sum(len(fold.questions) for fold in self.folds)
+        best = max(candidate.mean for candidate in self.candidates)
+        gain, is_changed = self.gain, self.settings != self.before
+        verdict = "a gain" if self.is_better else "no gain beyond chance"
+        done = "the best are kept with the collection" if self.applied else "nothing was changed"
+        chosen = Counter(str(fold.settings) for fold in self.folds).most_common()
+        tested = f"[{gain.low:+.4f}, {gain.high:+.4f}], p = {gain.p_value:.3f}"
+        lines = (
+            f"{self.measure} of {count} questions, {len(self.candidates)} settings tried",
+            f"  before    {self.usual:.4f}  {self.before}",
+            f"  held out  {self.held_out:.4f}  each part by what the others chose",
+            f"  best      {best:.4f}  {self.settings if is_changed else 'the same'}",
+            f"  gain {gain.difference:+.4f} {tested}: {verdict}; {done}",
+        )
+        return "\n".join([*lines, *(f"  chosen {n} times: {said}" for said, n in chosen)])
 
 
 def tune(
@@ -102,70 +113,123 @@ def tune(
     questions: Questions,
     *,
     weights: Sequence[float] = _WEIGHTS,
-    depths: Sequence[int] = (100,),
-    ranker_of: Callable[[float], Any] = dense_weight,
+    k1s: Sequence[float] = _K1S,
+    bs: Sequence[float] = _BS,
+    depths: Sequence[int] = _DEPTHS,
     measure: str = "nDCG@10",
     folds: int = 5,
     seed: int = 0,
     vectors: Any = None,
+    apply: bool = False,
     progress: bool = False,
 ) -> Tuning:
-    """Find the weight, and the depth, by which hybrid search answers questions best.
+    """Find the settings by which a store answers questions best, and keep them if they do.
 
-    Every candidate searches for every question. Then the questions are dealt at random into parts;
-    for each part the candidate is chosen that is best on all others, and measured on the part. Of
-    equal candidates the one given first is chosen. Nothing is written.
+    Every candidate, the present settings first, searches for every question: hybrid, or by words in
+    a store without vectors. Then the questions are dealt at random into parts; for each part the
+    candidate is chosen that is best on all others, and measured on the part. Of equal candidates
+    the first is chosen, so what changes nothing stays.
+
+    Nothing is written until all is measured, and then in one commit: a call that is interrupted has
+    changed nothing. Meanwhile searches of others in this process are right, but slower.
 
     Args:
         store: where to search.
         questions: judged ones; with known items the text leg wins whatever users ask.
-        weights: the candidates.
-        depths: how many hits each leg gives to the fusion; tried with every weight.
-        ranker_of: makes a ranker of a weight.
+        weights: candidates of ``AdaptiveRanker``'s weight; of no use without vectors.
+        k1s: of BM25's k1; all of them are tried with all of the others.
+        bs: of BM25's b.
+        depths: of the number of hits that each leg gives to the fusion; of no use without vectors.
+            As in a search, four times as many as the measure looks at are the least, or 40.
         measure: what is to be large, as for ``evaluate``.
         folds: how many parts, at most one for each question.
         seed: of the dealing.
         vectors: (n, dim) the questions' embeddings in their order, if they are known already.
+        apply: keep the best settings with the collection (``DocumentStore.configure``) if
+            ``is_better``; else the old ones stay.
         progress: show a progress bar on standard error.
 
     Raises:
         ParamError: if an argument is wrong, or if there are fewer questions than parts.
+        ReadOnlyError: if settings are to be kept, and the store is open for reading only.
         DataNotMatchException: if the vectors are of another shape.
         MissingExtraError: if ir-measures or scipy is not installed.
         EmbeddingMismatchError, EmbeddingError: as ``DocumentStore.search``.
     """
-    if not callable(ranker_of):
-        refuse("ranker_of", "a function of a weight", ranker_of)
-    tried = _candidates(weights, depths)
-    asked = as_measures([measure])
+    stats = of_type("store", DocumentStore, store).stats()
+    before, asked = stats.settings, as_measures([measure])
+    axes = _checked_axes(weights, k1s, bs, depths)
+    tried = _candidates(before, axes, has_vectors=store.dim is not None)
     parts = _dealt(len(of_type("questions", Questions, questions)), folds, seed)
-    methods = [Method("usual")]
-    methods += [Method(f"{w!r} at {n}", "hybrid", ranker_of(w), n) for w, n in tried]
-    k = asked[0].cutoff or _USUAL_K
+    if flag("apply", apply):
+        store.client.check_writable()  # before minutes of searching
+    cutoff = asked[0].cutoff
+    methods = _methods(tried, cutoff or _USUAL_K, has_vectors=store.dim is not None)
+    k = cutoff or 10 * _USUAL_K
     runs = run_methods(store, questions, methods, k=k, vectors=vectors, progress=progress)
-    usual, *rows = scores(runs, questions, asked)[:, 0]
-    values = np.array(rows)
-    best = int(values.mean(axis=1).argmax())
-    found = [_fold(questions.ids, part, tried, values, usual) for part in parts]
+    values = np.array(scores(runs, questions, asked)[:, 0])
+    found = [_fold(questions.ids, part, tried, values) for part in parts]
     held_out = np.empty(len(questions))
     for fold, part in zip(found, parts, strict=True):
-        held_out[part] = values[tried.index((fold.weight, fold.depth)), part]
-    (gain,) = compare_values(["tuned"], held_out[np.newaxis], usual, "usual", asked[0].name)
+        held_out[part] = values[tried.index(fold.settings), part]
+    (gain,) = compare_values(["tuned"], held_out[np.newaxis], values[0], "before", asked[0].name)
+    best = tried[int(values.mean(axis=1).argmax())]
+    is_better = gain.difference > 0 and gain.p_value < _LEVEL and best != before
+    if apply and is_better:
+        _keep(store, best)
     return Tuning(
-        *tried[best], methods[best + 1].ranker, asked[0].name,
-        float(held_out.mean()), float(usual.mean()), gain, tuple(found),
-        tuple(Candidate(w, n, float(row.mean())) for (w, n), row in zip(tried, rows, strict=True)),
+        best, before, asked[0].name, float(held_out.mean()), float(values[0].mean()), gain,
+        is_better, apply and is_better, tuple(found),
+        tuple(Candidate(each, float(row.mean())) for each, row in zip(tried, values, strict=True)),
     )  # fmt: skip
 
 
-def _candidates(weights: Any, depths: Any) -> list[tuple[float, int]]:
-    """Each weight at each depth."""
-    shares = [number("a weight", w, 0, _MOST) for w in members("weights", "a list", weights)]
-    counts = [whole("a depth", n, 1) for n in members("depths", "a list", depths)]
-    for what, values in (("weights", shares), ("depths", counts)):
+def _keep(store: DocumentStore, best: SearchSettings) -> None:
+    if store.dim is None:  # no fusion, and so no settings of one
+        best = SearchSettings(k1=best.k1, b=best.b)
+    store.configure(best)
+
+
+def _methods(tried: Sequence[SearchSettings], k: int, *, has_vectors: bool) -> list[Method]:
+    """A way to search for each candidate, which looks as deep as a search for k documents."""
+    mode: Any = "hybrid" if has_vectors else "text"
+    return [
+        Method(repr(each), mode, depth=max(each.depth or 0, _DEPTH_OF_K * k), settings=each)
+        for each in tried
+    ]
+
+
+def _checked_axes(weights: Any, k1s: Any, bs: Any, depths: Any) -> list[list[Any]]:
+    """The candidates of each setting."""
+    axes: list[list[Any]] = [
+        [float(number("a weight", w, 0, _MOST_WEIGHT)) for w in _listed("weights", weights)],
+        [float(number("a k1", k1, 0, _MOST_K1)) for k1 in _listed("k1s", k1s)],
+        [float(number("a b", b, 0, 1)) for b in _listed("bs", bs)],
+        [whole("a depth", n, 1) for n in _listed("depths", depths)],
+    ]
+    for what, values in zip(("weights", "k1s", "bs", "depths"), axes, strict=True):
         if not values or len(set(values)) != len(values):
             raise ParamError(f"{what} must be there, and each once; got {values}")
-    return list(product(map(float, shares), counts))
+    return axes
+
+
+def _listed(what: str, given: Any) -> list[Any]:
+    return members(what, "a list", given)
+
+
+def _candidates(
+    before: SearchSettings, axes: Sequence[Sequence[Any]], *, has_vectors: bool
+) -> list[SearchSettings]:
+    """The settings before, and then every combination."""
+    weights, k1s, bs, depths = axes
+    if not has_vectors:
+        weights, depths = [before.weight], [before.depth]
+    # Weights inside: the text index of the collection changes with k1 and b.
+    grid = [
+        replace(before, weight=weight, k1=k1, b=b, depth=depth)
+        for k1, b, depth, weight in product(k1s, bs, depths, weights)
+    ]
+    return [before, *(each for each in grid if each != before)]
 
 
 def _dealt(questions: int, folds: Any, seed: Any) -> list[NDArray[np.int64]]:
@@ -180,14 +244,13 @@ def _dealt(questions: int, folds: Any, seed: Any) -> list[NDArray[np.int64]]:
 def _fold(
     ids: Sequence[str],
     part: NDArray[np.int64],
-    tried: Sequence[tuple[float, int]],
+    tried: Sequence[SearchSettings],
     values: NDArray[np.float64],
-    usual: NDArray[np.float64],
 ) -> Fold:
     """Choose by all questions but those of the part."""
     means = np.delete(values, part, axis=1).mean(axis=1)
     best = int(means.argmax())
     return Fold(
-        tuple(ids[i] for i in part), *tried[best], float(means[best]),
-        float(values[best, part].mean()), float(usual[part].mean()),
+        tuple(ids[i] for i in part), tried[best], float(means[best]),
+        float(values[best, part].mean()), float(values[0, part].mean()),
     )  # fmt: skip

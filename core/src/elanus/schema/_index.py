@@ -132,12 +132,12 @@ def _switch(what: str, value: Any) -> bool:
     return flag(what, written.get((word(value) or "").lower(), value))
 
 
-_BM25: Rules = {"bm25_k1": _real(0.0, 3.0), "bm25_b": _real(0.0, 1.0)}
+BM25_RULES: Rules = {"bm25_k1": _real(0.0, 3.0), "bm25_b": _real(0.0, 1.0)}
 _HNSW: Rules = {"M": _whole(2, 2048), "efConstruction": _whole(1, 65536), "ef": _whole(1, 65536)}
 _IVF: Rules = {"nlist": _whole(1, 65536), "nprobe": _whole(1, 65536)}
 # These choose an algorithm or an approximation of Milvus's sparse index. Ours is exact whatever
 # they say, which each of them allows.
-_SPARSE: Rules = {"inverted_index_algo": text, "drop_ratio_build": _real(0.0, 0.999), **_BM25}
+_SPARSE: Rules = {"inverted_index_algo": text, "drop_ratio_build": _real(0.0, 0.999), **BM25_RULES}
 _HINTS: Rules = {"mmap.enabled": _switch, "mmap_enabled": _switch, "warmup": text}
 
 DENSE_TYPES: dict[IndexType, Rules] = {

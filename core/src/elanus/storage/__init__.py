@@ -43,6 +43,7 @@ from elanus.storage.tables._catalogue import (
     remove_collection,
     remove_index,
     rename_collection,
+    set_properties,
     size_of,
     take_ids,
 )
@@ -105,6 +106,7 @@ __all__ = [
     "remove_collection",
     "remove_index",
     "rename_collection",
+    "set_properties",
     "size_of",
     "take_ids",
     "unregister",

@@ -100,6 +100,11 @@ class LangChainFunction:
             self._dim = found.shape[1]
         return self._dim
 
+    @property
+    def adaptive_weight(self) -> float | None:
+        """How much the vectors count in a hybrid search, if the model says it."""
+        return getattr(self.embeddings, "adaptive_weight", None)
+
     def encode_documents(self, texts: list[str], /) -> NDArray[np.float32]:
         """Vectors (n, dim) of texts to be found."""
         return self._checked(self.embeddings.embed_documents(texts), len(texts))

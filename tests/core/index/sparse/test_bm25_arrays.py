@@ -51,6 +51,23 @@ def test_other_parameters_take_effect(index, csr, hits):
         bm25_from_arrays(bm25_to_arrays(index), k1=-1, b=0.1)
 
 
+def test_an_index_takes_other_parameters_and_keeps_its_lists(index, csr, hits):
+    again = index.with_saturation(k1=0.5, b=0.1)
+    fresh = Bm25Index.empty(k1=0.5, b=0.1).append(csr(ROWS)).remove(np.array([1]), csr(ROWS[1:2]))
+    found, expected, before = (
+        hits(i.search([(5, 1), (9, 1)], 5, mask=None, keys=np.arange(6)))
+        for i in (again, fresh, index)
+    )
+    assert found == expected != before
+    lists = [segment.postings for segment in again.segments]
+    assert lists == [segment.postings for segment in index.segments]
+    grown = again.append(csr([{5: 7}])), fresh.append(csr([{5: 7}]))
+    one, other = (hits(i.search([(5, 1)], 9, mask=None, keys=np.arange(7))) for i in grown)
+    assert one == other
+    with pytest.raises(ParamError, match=r"b is 1\.5"):
+        index.with_saturation(k1=1, b=1.5)
+
+
 @pytest.mark.parametrize(
     ("name", "damage", "message"),
     [

@@ -35,6 +35,7 @@ from elanus.index.sparse._segment import (
     TermCounts,
     count_removed,
     extend,
+    make_segment,
     merge_all,
     refresh,
     row_lengths,
@@ -168,6 +169,19 @@ class Bm25Index:
         """
         segments = merge_all(self.segments, self.average_length, self.saturation)
         return replace(self, segments=segments)
+
+    def with_saturation(self, *, k1: float, b: float) -> Bm25Index:
+        """The same rows under other parameters: the lists are shared, impacts follow; O(postings).
+
+        Raises:
+            ParamError: k1 or b is out of range.
+        """
+        saturation = Bm25Index.empty(k1=k1, b=b).saturation
+        segments = tuple(
+            make_segment(segment.postings, segment.lengths, self.average_length, saturation)
+            for segment in self.segments
+        )
+        return replace(self, saturation=saturation, segments=segments)
 
     def document_frequency(self, terms: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
         """In how many of the rows each term occurs; 0 for unknown numbers."""

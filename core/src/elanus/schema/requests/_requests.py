@@ -17,6 +17,7 @@ from elanus.schema._arguments import (
     refuse,
     whole,
 )
+from elanus.schema._index import BM25_RULES
 from elanus.schema._types import Metric
 from elanus.schema._vectors import split_queries
 from elanus.schema.requests._rankers import Ranker, as_ranker
@@ -79,12 +80,15 @@ class SearchParams:
         ef: how many candidates a graph search looks at.
         nprobe: how many lists a search of inverted lists reads.
         reorder_k: how many candidates such a search compares exactly.
+        bm25_k1, bm25_b: of a search by BM25, in place of those of the index.
     """
 
     metric: str | None = None
     ef: int | None = None
     nprobe: int | None = None
     reorder_k: int | None = None
+    bm25_k1: float | None = None
+    bm25_b: float | None = None
 
 
 _UNTOLD = SearchParams()
@@ -93,10 +97,11 @@ _UNTOLD = SearchParams()
 _OTHER_INDEXES = frozenset(
     {"search_list", "level", "drop_ratio_search", "drop_ratio_build",
      "dim_max_score_ratio", "inverted_index_algo", "itopk_size", "max_empty_result_buckets",
-     "bm25_k1", "bm25_b", "analyzer_name", "M", "efConstruction", "nlist", "hints"}
+     "analyzer_name", "M", "efConstruction", "nlist", "hints"}
 )  # fmt: skip
 _COUNTS = ("ef", "nprobe", "reorder_k")
-_USUAL = frozenset({"metric_type", "params", *_COUNTS})
+_SATURATION = ("bm25_k1", "bm25_b")
+_USUAL = frozenset({"metric_type", "params", *_COUNTS, *_SATURATION})
 _LATER = frozenset({"radius", "range_filter", "group_by_field", "group_size", "strict_group_size"})
 
 
@@ -113,7 +118,11 @@ def as_search_params(raw: Mapping[str, Any] | None) -> SearchParams:
     if not options.keys() <= _USUAL:
         _check_others(options)
     counts = [_count(name, options.get(name)) for name in _COUNTS]
-    return SearchParams(Metric.of(metric).value if names_something(metric) else None, *counts)
+    return SearchParams(
+        Metric.of(metric).value if names_something(metric) else None,
+        *counts,
+        *(_saturation(name, options.get(name)) for name in _SATURATION),
+    )
 
 
 def _check_others(options: Mapping[str, Any]) -> None:
@@ -122,7 +131,7 @@ def _check_others(options: Mapping[str, Any]) -> None:
             if value is not None:
                 raise UnsupportedError(f"search parameter {quoted(key)} is not supported")
         elif key not in _OTHER_INDEXES | _USUAL:
-            every = sorted({"metric_type", *_COUNTS} | _OTHER_INDEXES)
+            every = sorted({"metric_type", *_COUNTS, *_SATURATION} | _OTHER_INDEXES)
             known = ", ".join(every)
             raise ParamError(
                 f"unknown search parameter {quoted(key)}; known: {known}{likely(key, every)}"
@@ -133,6 +142,10 @@ def _count(name: str, value: Any) -> int | None:
     if value is None:
         return None
     return whole(f"search parameter {name}", as_written(value), 1, 65536)
+
+
+def _saturation(name: str, value: Any) -> float | None:
+    return None if value is None else BM25_RULES[name](f"search parameter {name}", value)
 
 
 @dataclass(frozen=True, slots=True)

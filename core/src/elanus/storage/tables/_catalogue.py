@@ -241,6 +241,17 @@ def rename_collection(db: Connection, collection: int, name: str) -> None:
     _note_sum(db, collection, name, definition)
 
 
+def set_properties(db: Connection, collection: int, name: str, changes: Mapping[str, Any]) -> None:
+    """Set properties of a collection; None takes one out."""
+    (definition,) = db.row("SELECT definition FROM collections WHERE number = ?", (collection,))
+    raw = json.loads(definition)
+    kept = {key: value for key, value in raw["properties"].items() if key not in changes}
+    raw["properties"] = kept | {key: v for key, v in changes.items() if v is not None}
+    text = json.dumps(raw)
+    db.execute("UPDATE collections SET definition = ? WHERE number = ?", (text, collection))
+    _note_sum(db, collection, name, text)
+
+
 def remove_collection(db: Connection, collection: int) -> None:
     """Take a collection and its indexes out of the catalogue."""
     db.execute("DELETE FROM collections WHERE number = ?", (collection,))

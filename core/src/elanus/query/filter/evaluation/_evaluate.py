@@ -68,13 +68,20 @@ class ColumnSource(Protocol):
     def text_match(self, field: str, text: str, minimum: int) -> NDArray[np.bool_]:
         """Return where an analysed field holds ``minimum`` of the words of a text, bool (n,)."""
 
+    def phrase_match(self, field: str, text: str, slop: int) -> NDArray[np.bool_]:
+        """Return where an analysed field holds the words of a text side by side, bool (n,).
+
+        Their distances may differ from those in the text by ``slop``.
+        """
+
 
 def evaluate(expression: tree.Expression, source: ColumnSource) -> NDArray[np.bool_]:
     """Return where a filter is true, bool (n,); the caller may change the mask.
 
     Null logic is three-valued: a comparison with null, or with a missing key, is unknown, ``not``
     of unknown is unknown, and unknown is not true. Equality across types is false, order across
-    types is unknown. ``text_match`` is true or false, also where the text is null.
+    types is unknown. ``text_match`` and ``phrase_match`` are true or false, also where
+    the text is null.
 
     Args:
         expression: a filter without templates.
@@ -124,8 +131,8 @@ class _Evaluation:
                 return Truth(mask, mask)
             case tree.Contains(quantifier=quantifier, operand=operand, values=values):
                 return _contains(quantifier, self._column(operand), values)
-            case tree.TextMatch():
-                return self._text_match(node)
+            case tree.TextSearch():
+                return self._text_search(node)
             case _:
                 return self._bare(node)
 
@@ -179,10 +186,11 @@ class _Evaluation:
         mask = np.full(self.source.n, _OPERATORS[operator](left, right), np.bool_)
         return Truth(mask, mask)
 
-    def _text_match(self, node: tree.TextMatch) -> Truth:
+    def _text_search(self, node: tree.TextSearch) -> Truth:
+        phrase = isinstance(node, tree.PhraseMatch)
+        match = self.source.phrase_match if phrase else self.source.text_match
         name = cast("tree.Path", node.operand).name
-        text, minimum = value_of(node.text), value_of(node.minimum)
-        mask = self.source.text_match(name, text, minimum).copy()
+        mask = match(name, value_of(node.text), value_of(node.number)).copy()
         return Truth(mask, mask)
 
     def _value(self, node: tree.Node) -> Any:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from elanus.client import MilvusClient
 from elanus.documents._collection import FIELDS, ID, METADATA, TERMS, TEXT, VECTOR
 from elanus.documents._values import MODES, Mode, RankedDocument
+from elanus.documents._wording import Wording
 from elanus.errors import ParamError, shown
 from elanus.query import Expression
 from elanus.schema import (
@@ -50,6 +51,7 @@ class Search:
         explain: whether hits say what each leg thought of them.
         ranker: how legs are fused.
         depth: how many hits each leg gives to the fusion, by mode.
+        wording: what is asked of its words; phrases are part of the scope already.
     """
 
     query: str
@@ -60,6 +62,7 @@ class Search:
     explain: bool
     ranker: Ranker
     depth: Mapping[str, int]
+    wording: Wording
 
 
 def make_search(
@@ -73,6 +76,7 @@ def make_search(
     scope: Expression | None,
     fields: Sequence[str],
     with_vectors: Any = False,
+    wording: Wording = Wording(),  # noqa: B008  # a value that nobody changes
 ) -> Search:
     """Check everything but the vector: a wrong argument costs no embedding.
 
@@ -91,7 +95,9 @@ def make_search(
     if not flag("with_vectors", with_vectors):
         fields = FIELDS
     fusion = _USUAL if ranker is None else as_ranker(ranker)
-    return Search(str.__str__(query), plain, k, scope, fields, said, fusion, depths)
+    words = wording.checked(plain)
+    asked, scope = words.taken_from(str.__str__(query), scope)
+    return Search(asked, plain, k, scope, fields, said, fusion, depths, words)
 
 
 def _checked_depth(depth: Any, usual: int) -> dict[str, int]:
@@ -121,7 +127,13 @@ def find(
     else:
         # A relevance looks at rivals too.
         ranker, depth = _ALONE, {search.mode: max(search.k, _LEAST_ALONE)}
-    legs = [AnnSearchRequest(data[leg], _LEGS[leg], {}, most) for leg, most in depth.items()]
+    params = {
+        "dense": {},
+        "text": {"prefix": search.wording.prefix, "typos": search.wording.typos},
+    }
+    legs = [
+        AnnSearchRequest(data[leg], _LEGS[leg], params[leg], most) for leg, most in depth.items()
+    ]
     (hits,) = client.hybrid_search(
         collection, legs, ranker, search.k, search.fields, explain=search.explain, relevance=True,
         filter=search.scope,

@@ -48,6 +48,7 @@ from elanus.documents._sync import (
     without_stored,
 )
 from elanus.documents._values import Document, EmbeddingFunction, Mode, RankedDocument
+from elanus.documents._wording import Wording
 from elanus.errors import ElanusError, EmbeddingError, ParamError, quoted, shown
 from elanus.notebook import described
 from elanus.progress import ProgressBar
@@ -578,12 +579,15 @@ class DocumentStore(HasWorker):
         ids: Sequence[str] | str | None = None,
         depth: int | dict[str, int] | None = None,
         with_vectors: bool = False,
+        phrases: bool = False,
+        prefix: bool = False,
+        typos: bool = False,
     ) -> list[RankedDocument]:
         """The documents that answer a query best.
 
         Args:
-            query: any text; it is never parsed as a query language. May be empty where a
-                ``vector`` says what is meant.
+            query: any text; it is never parsed as a query language, but for the quotes of
+                ``phrases``. May be empty where a ``vector`` says what is meant.
             k: how many documents at most; exactly min(k, matches) in dense mode.
             mode: ``"hybrid"`` (by meaning and by words, fused), ``"dense"`` or ``"text"``.
             filter: an expression in which bare names are metadata keys, such as
@@ -602,6 +606,12 @@ class DocumentStore(HasWorker):
             depth: how many hits each leg gives to the fusion of hybrid mode: a number, or
                 ``{"dense": n, "text": m}``; max(100, 4k) if it is left out.
             with_vectors: whether hits carry their embeddings; a store without vectors has none.
+            phrases: whether only documents are found that hold what stands between quotes in the
+                query (``"…"``, ``“…”``, ``„…“``, ``«…»``, ``「…」``), word for word as the
+                analyzer sees them.
+            prefix: whether the last word of the query also finds words that begin with it.
+            typos: whether a word of four letters or more that no document has also finds those that
+                one edit makes of it.
 
         Raises:
             ParamError: if an argument is wrong; FilterError: if the filter is.
@@ -613,6 +623,7 @@ class DocumentStore(HasWorker):
             query, mode, k, ranker, depth, explain=explain,
             scope=make_scope(filter, ids, filter_params),
             fields=self._all_fields, with_vectors=with_vectors,
+            wording=Wording(self._layout.analyzer, phrases, prefix, typos),
         )  # fmt: skip
         embedded = None if search.mode == "text" else self._query_vector(search.query, vector)
         hits = find(self._client, self._collection, search, embedded)
@@ -632,6 +643,9 @@ class DocumentStore(HasWorker):
         filter_params: Mapping[str, Any] | None = None,
         ids: Sequence[str] | str | None = None,
         explain: bool = False,
+        phrases: bool = False,
+        prefix: bool = False,
+        typos: bool = False,
     ) -> list[RankedDocument]:
         """Documents that answer a query and are unlike each other (maximal marginal relevance).
 
@@ -653,6 +667,9 @@ class DocumentStore(HasWorker):
             filter_params: values of the templates ``{x}`` in an expression.
             ids: only these documents may be found.
             explain: whether hits say what each leg thought of them.
+            phrases: as for ``search``.
+            prefix: as for ``search``.
+            typos: as for ``search``.
 
         Returns:
             The documents in the order of the choice, with their vectors; scores, relevances and
@@ -667,6 +684,7 @@ class DocumentStore(HasWorker):
             query, mode, max(k, fetched), ranker, explain=explain,
             scope=make_scope(filter, ids, filter_params),
             fields=self._all_fields, with_vectors=True,
+            wording=Wording(self._layout.analyzer, phrases, prefix, typos),
         )  # fmt: skip
         if self._layout.dim is None:
             raise lacks_vectors(self)
@@ -718,6 +736,9 @@ class DocumentStore(HasWorker):
         filter_params: Mapping[str, Any] | None = None,
         ids: Sequence[str] | str | None = None,
         depth: int | dict[str, int] | None = None,
+        phrases: bool = False,
+        prefix: bool = False,
+        typos: bool = False,
     ) -> None:
         """Raise what ``search`` raises before it embeds; for whoever embeds on his own.
 
@@ -728,6 +749,7 @@ class DocumentStore(HasWorker):
         make_search(
             query, mode, k, ranker, depth, explain=False,
             scope=make_scope(filter, ids, filter_params), fields=FIELDS,
+            wording=Wording(self._layout.analyzer, phrases, prefix, typos),
         )  # fmt: skip
         self._client.check_readable(self._collection)
 

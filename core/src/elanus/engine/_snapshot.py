@@ -21,6 +21,7 @@ from elanus.engine._view import PartKey, View
 from elanus.query import Column, Expression, evaluate
 from elanus.schema import DEFAULT_B, DEFAULT_K1
 from elanus.storage import CollectionInfo, Connection, Reader, read_state
+from elanus.text import Spellings
 
 T = TypeVar("T")
 
@@ -162,6 +163,10 @@ class Snapshot:
         vocabulary = self.state.vocabularies[field]
         found = vocabulary.known(terms)
         return found if len(found) == len(terms) else vocabulary.find(self.db, terms)
+
+    def spellings(self, field: str) -> Spellings:
+        """The terms of a text field by their spelling; some may be in no row."""
+        return self.state.spellings(lambda: self.db, field, self._seq)
 
     def text_key(self, field: str) -> TextKey:
         """The key of a text field's terms, with the parameters of the BM25 index on it."""

@@ -101,6 +101,7 @@ class Analyzer:
     _split: Callable[[str], list[str]] = field(repr=False, compare=False)
     _terms: WordTerms = field(repr=False, compare=False)
     _asked: WordTerms = field(repr=False, compare=False)
+    _written: WordTerms = field(repr=False, compare=False)
     _table: NDArray[np.uint8] | None = field(repr=False, compare=False)
 
     def tokens(self, text: str) -> list[str]:
@@ -123,6 +124,27 @@ class Analyzer:
         words = self._words(text)
         asked = list(chain.from_iterable(map(self._asked.__getitem__, words)))
         return asked or list(chain.from_iterable(map(self._terms.__getitem__, words)))
+
+    def unfinished(self, text: str) -> tuple[list[str], str, str]:
+        """The terms of a query whose last word may go on.
+
+        Returns:
+            The terms before, as in `query_tokens`; the last term, ``""`` if there is none; and with
+            what the term of a longer word may begin: the last term unstemmed, also if it is a stop
+            word.
+
+        Raises:
+            ParamError: `text` is not a string.
+        """
+        words = self._words(text)
+        if not words:
+            return [], "", ""
+        *before, last = words
+        says_something = any(self._asked[word] for word in words)
+        terms = self._asked if says_something else self._terms
+        *parts, term = self._terms[last] or ("",)
+        start = (self._written[last] or ("",))[-1]
+        return [*chain.from_iterable(map(terms.__getitem__, before)), *parts], term, start
 
     def _words(self, text: str) -> list[str]:
         if not isinstance(text, str):

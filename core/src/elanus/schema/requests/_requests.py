@@ -79,12 +79,16 @@ class SearchParams:
         ef: how many candidates a graph search looks at.
         nprobe: how many lists a search of inverted lists reads.
         reorder_k: how many candidates such a search compares exactly.
+        prefix: whether the last word of a text also stands for words that begin with it.
+        typos: whether a word that no row holds stands for those that one edit makes of it.
     """
 
     metric: str | None = None
     ef: int | None = None
     nprobe: int | None = None
     reorder_k: int | None = None
+    prefix: bool = False
+    typos: bool = False
 
 
 _UNTOLD = SearchParams()
@@ -96,7 +100,8 @@ _OTHER_INDEXES = frozenset(
      "bm25_k1", "bm25_b", "analyzer_name", "M", "efConstruction", "nlist", "hints"}
 )  # fmt: skip
 _COUNTS = ("ef", "nprobe", "reorder_k")
-_USUAL = frozenset({"metric_type", "params", *_COUNTS})
+_FLAGS = ("prefix", "typos")
+_USUAL = frozenset({"metric_type", "params", *_COUNTS, *_FLAGS})
 _LATER = frozenset({"radius", "range_filter", "group_by_field", "group_size", "strict_group_size"})
 
 
@@ -112,8 +117,10 @@ def as_search_params(raw: Mapping[str, Any] | None) -> SearchParams:
     metric = options.get("metric_type")
     if not options.keys() <= _USUAL:
         _check_others(options)
-    counts = [_count(name, options.get(name)) for name in _COUNTS]
-    return SearchParams(Metric.of(metric).value if names_something(metric) else None, *counts)
+    ef, nprobe, reorder_k = (_count(name, options.get(name)) for name in _COUNTS)
+    prefix, typos = (flag(f"search parameter {name}", options.get(name, False)) for name in _FLAGS)
+    named = Metric.of(metric).value if names_something(metric) else None
+    return SearchParams(named, ef, nprobe, reorder_k, prefix, typos)
 
 
 def _check_others(options: Mapping[str, Any]) -> None:
@@ -122,7 +129,7 @@ def _check_others(options: Mapping[str, Any]) -> None:
             if value is not None:
                 raise UnsupportedError(f"search parameter {quoted(key)} is not supported")
         elif key not in _OTHER_INDEXES | _USUAL:
-            every = sorted({"metric_type", *_COUNTS} | _OTHER_INDEXES)
+            every = sorted({"metric_type", *_COUNTS, *_FLAGS} | _OTHER_INDEXES)
             known = ", ".join(every)
             raise ParamError(
                 f"unknown search parameter {quoted(key)}; known: {known}{likely(key, every)}"

@@ -338,7 +338,7 @@ def _rank_text(
     queries: list[tuple[Any, int]]
     if request.params.prefix or request.params.typos:
         grouping = _Grouping(snapshot, source, part.index, request.params)
-        queries = [(grouping.of(query), 0) for query in request.queries]
+        queries = [grouping.of(query) for query in request.queries]
     else:
         queries = [_query_terms(snapshot, source, query) for query in request.queries]
     keys, known = snapshot.view.keys, [terms for terms, _ in queries]
@@ -366,8 +366,8 @@ class _Grouping:
     index: Bm25Index
     params: SearchParams
 
-    def of(self, text: str) -> Bm25Groups:
-        """The words of a query, in the order of their text; the last one behind all others."""
+    def of(self, text: str) -> tuple[list[tuple[int, int]] | Bm25Groups, int]:
+        """The words of a query, in the order of their text, and how many stand for no term."""
         analyzer = self.snapshot.state.analyzers[self.field]
         if self.params.prefix:
             terms, last, start = analyzer.unfinished(text)
@@ -378,7 +378,11 @@ class _Grouping:
         words = [(self._terms(term, known, ""), counts[term]) for term in sorted(counts)]
         if last or start:
             words.append((self._terms(last, known, start), 1))
-        return self.index.grouped(words, self.snapshot.view.mask)
+        elif all(len(numbers) <= 1 for numbers, _ in words):
+            # Each word stands for itself: the faster search has the same scores.
+            single = [(int(numbers[0]), count) for numbers, count in words if len(numbers)]
+            return single, counts.total() - sum(count for _, count in single)
+        return self.index.grouped(words, self.snapshot.view.mask), 0
 
     def _terms(self, term: str, known: Mapping[str, int], start: str) -> NDArray[np.uint32]:
         """The numbers of a term, and of those that it stands for."""

@@ -130,10 +130,12 @@ class Snapshot:
             return np.zeros(self.n, dtype=bool)
         return part.index.matching(list(numbers.values()), minimum)
 
-    def phrase_match(self, field: str, text: str, slop: int) -> NDArray[np.bool_]:
+    def phrase_match(
+        self, field: str, text: str, slop: int, among: NDArray[np.bool_] | None
+    ) -> NDArray[np.bool_]:
         """The slots whose text holds the terms of ``text`` side by side; see `Analyzer.holding`.
 
-        Only texts with all of the terms are read and analysed.
+        Only texts with all of the terms are read and analysed, and only ``among`` those asked for.
         """
         analyzer = self.state.analyzers[field]
         phrase = analyzer.tokens(text)
@@ -147,6 +149,8 @@ class Snapshot:
             return mask
         if self.view.mask is not None:
             mask &= self.view.mask  # the texts of others are gone
+        if among is not None:
+            mask &= among
         slots = np.flatnonzero(mask)
         for begin in range(0, len(slots), _AT_ONCE):
             some = slots[begin : begin + _AT_ONCE]

@@ -24,7 +24,7 @@ from elanus.query.filter.patterns._like import like_table
 from elanus.query.filter.patterns._regex import regex_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -68,10 +68,13 @@ class ColumnSource(Protocol):
     def text_match(self, field: str, text: str, minimum: int) -> NDArray[np.bool_]:
         """Return where an analysed field holds ``minimum`` of the words of a text, bool (n,)."""
 
-    def phrase_match(self, field: str, text: str, slop: int) -> NDArray[np.bool_]:
+    def phrase_match(
+        self, field: str, text: str, slop: int, among: NDArray[np.bool_] | None
+    ) -> NDArray[np.bool_]:
         """Return where an analysed field holds the words of a text side by side, bool (n,).
 
-        Their distances may differ from those in the text by ``slop``.
+        Their distances may differ from those in the text by ``slop``. What is returned of slots
+        that are not ``among`` those asked about means nothing.
         """
 
 
@@ -111,7 +114,7 @@ class _Evaluation:
             case tree.Compare(operator=operator, left=left, right=right):
                 return self._compare(operator, self._value(left), self._value(right))
             case tree.And(operands=operands):
-                return reduce(Truth.__and__, map(self.truth, merged(operands, "!=")))
+                return self._all(merged(operands, "!="))
             case tree.Or(operands=operands):
                 return reduce(Truth.__or__, map(self.truth, merged(operands, "==")))
             case tree.Not(operand=operand):
@@ -132,9 +135,20 @@ class _Evaluation:
             case tree.Contains(quantifier=quantifier, operand=operand, values=values):
                 return _contains(quantifier, self._column(operand), values)
             case tree.TextSearch():
-                return self._text_search(node)
+                return self._text_search(node, None)
             case _:
                 return self._bare(node)
+
+    def _all(self, operands: Sequence[tree.Node]) -> Truth:
+        # Phrases last, and among what the others leave: they are looked for in the texts.
+        ordered = sorted(operands, key=lambda node: isinstance(node, tree.PhraseMatch))
+        found = self.truth(ordered[0])
+        for node in ordered[1:]:
+            if isinstance(node, tree.PhraseMatch):
+                found &= self._text_search(node, found.possible)
+            else:
+                found &= self.truth(node)
+        return found
 
     def _membership(self, operand: tree.Node, values: tree.ListLiteral) -> Truth:
         if isinstance(operand, tree.Literal):
@@ -186,11 +200,13 @@ class _Evaluation:
         mask = np.full(self.source.n, _OPERATORS[operator](left, right), np.bool_)
         return Truth(mask, mask)
 
-    def _text_search(self, node: tree.TextSearch) -> Truth:
-        phrase = isinstance(node, tree.PhraseMatch)
-        match = self.source.phrase_match if phrase else self.source.text_match
+    def _text_search(self, node: tree.TextSearch, among: NDArray[np.bool_] | None) -> Truth:
         name = cast("tree.Path", node.operand).name
-        mask = match(name, value_of(node.text), value_of(node.number)).copy()
+        text, number = value_of(node.text), value_of(node.number)
+        if isinstance(node, tree.PhraseMatch):
+            mask = self.source.phrase_match(name, text, number, among).copy()
+        else:
+            mask = self.source.text_match(name, text, number).copy()
         return Truth(mask, mask)
 
     def _value(self, node: tree.Node) -> Any:

@@ -116,6 +116,30 @@ def test_the_quality_of_text_search_is_the_mean_gain_of_each_judged_query(tmp_pa
     assert list(found)[1:4] == ["stems by script", "and no question words", "and folded"]
 
 
+def test_a_wrong_question_is_measured_with_and_without_typing_errors(tmp_path):
+    judged, timed = tmp_path / "small", tmp_path / "many"
+    rows = {"corpus": ["a penguin swims", "kites"], "queries": ["a penguin"]}
+    for folder in (judged, timed):
+        folder.mkdir()
+    for name, texts in rows.items():
+        lines = [json.dumps({"_id": str(n), "text": text}) for n, text in enumerate(texts)]
+        (judged / f"{name}.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    (judged / "qrels.tsv").write_text("query-id\tcorpus-id\tscore\n0\t0\t1", encoding="utf-8")
+    texts = [
+        f"the kite number {n} of the birds that soar high over all of the hills" for n in range(60)
+    ]
+    for name, strings in (("texts", texts), ("qtexts", ["soaring over"])):
+        written = "\n".join(map(json.dumps, strings))
+        (timed / f"{name}.jsonl").write_text(written, encoding="utf-8")
+    page, _ = run("wording.py", tmp_path)
+    found = cells(page)
+    assert found["small"] == ["1", "1.0000", "0.0000", "1.0000"]
+    assert [found[name][2] for name in ("words", "one error", "one error, typos=True")] == [
+        *("10.0", "10.0", "10.0"),
+    ]
+    assert found['phrase "of the"'][2] == "10.0"
+
+
 def test_a_system_that_is_not_installed_is_named_before_anything_is_measured(real):
     code = "import sys, runpy; sys.modules['zvec'] = None; sys.argv = sys.argv[1:]; "
     code += "sys.path.insert(0, 'benchmarks'); runpy.run_path(sys.argv[0], run_name='__main__')"

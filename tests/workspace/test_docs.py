@@ -254,10 +254,11 @@ WORKING = [
     "text_match(text, 'red owl kite', minimum_should_match=2)", "scalar in {values}", "scalar == 0x5",
     "scalar == 0b101", "text =~ 'r.d'", r"text =~ '^RED|\bkite$' or text =~ r'\bkite$'",
     "text =~ '(?i)RED'", "text !~ '^kite'", "k !~ 'x'", "text like r'r%'", "icontains(text, 'RED')",
+    "phrase_match(text, 'RED kite')", "PHRASE_MATCH(text, 'kite red', 2)",
     "(scalar == 5) is true", "nothing == 1 is not true",
 ]  # fmt: skip
 RAISING = [
-    "scalar == 05", r"text =~ '(a)\\1'", r"text =~ r'\p{Han}'", "text =~ 'red(?= )'", "phrase_match(text, 'red kite')",
+    "scalar == 05", r"text =~ '(a)\\1'", r"text =~ r'\p{Han}'", "text =~ 'red(?= )'",
     "random_sample(0.5)", "scalar & 1 == 1", "scalar | 1 == 5", "scalar ^ 1 == 4", "~scalar == 1",
     "scalar << 1 == 10", "scalar >> 1 == 2", "element_filter(k, $ > 1)", "match_any(k, $ > 1)",
     "ST_WITHIN(k, 'POINT(1 1)')", "k > ISO '2024-01-01T00:00:00Z'", "k > INTERVAL 'P1D'",

@@ -89,6 +89,17 @@ def test_match_asks_for_words_as_the_analyzer_makes_them(texts):
     )
 
 
+def test_phrase_asks_for_words_side_by_side_as_the_analyzer_makes_them(texts):
+    assert found(texts, {"$text": {"$phrase": "RED kites"}}) == {"kite"}
+    assert found(texts, {"$text": {"$phrase": "kite red"}}) == set()
+    assert found(texts, {"$text": {"$phrase": "un cafe"}}) == {"cafe", "open"}
+    assert found(texts, {"$text": {"$phrase": "!"}}) == set()
+    assert found(texts, "phrase_match(text, 'kite red', 2)") == {"kite"}
+    others = TEXTS.keys() - {"kite"}
+    assert found(texts, {"$text": {"$not": {"$phrase": "red kite"}}}) == others
+    assert found(texts, "not phrase_match(text, 'red kite')") == others
+
+
 def test_the_text_itself_may_be_asked_for(texts):
     assert found(texts, {"$text": TEXTS["owl"]}) == {"owl"}
     assert found(texts, {"$text": {"$ne": ""}}) == TEXTS.keys() - {"empty"}

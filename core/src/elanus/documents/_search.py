@@ -18,6 +18,7 @@ from elanus.documents._settings import (
     text_params,
 )
 from elanus.documents._values import MODES, Mode, RankedDocument
+from elanus.documents._wording import Wording
 from elanus.errors import ParamError, shown
 from elanus.query import Expression
 from elanus.schema import (
@@ -59,6 +60,7 @@ class Search:
             settings say it.
         group: what leads to the metadata value of which each is among the hits once, at most.
         settings: what the caller wants instead of what is kept with the collection.
+        wording: what is asked of its words; phrases are part of the scope already.
     """
 
     query: str
@@ -71,6 +73,7 @@ class Search:
     depth: Mapping[str, int]
     group: Sequence[str | int] | None
     settings: SearchSettings
+    wording: Wording
 
 
 def make_search(
@@ -86,6 +89,7 @@ def make_search(
     fields: Sequence[str],
     with_vectors: Any = False,
     group_by: Any = None,
+    wording: Wording = Wording(),  # noqa: B008  # a value that nobody changes
 ) -> Search:
     """Check everything but the vector: a wrong argument costs no embedding.
 
@@ -104,7 +108,9 @@ def make_search(
         fields = FIELDS
     fusion, chosen = None if ranker is None else as_ranker(ranker), checked_settings(settings)
     group = None if group_by is None else _checked_group(group_by)
-    return Search(str.__str__(query), plain, k, scope, fields, said, fusion, depths, group, chosen)
+    words = wording.checked(plain)
+    asked, scope = words.taken_from(str.__str__(query), scope)
+    return Search(asked, plain, k, scope, fields, said, fusion, depths, group, chosen, words)
 
 
 def _checked_group(given: Any) -> list[str | int]:
@@ -150,7 +156,8 @@ def find(
     else:
         # A relevance looks at rivals too.
         ranker, depth = _ALONE, {search.mode: max(search.k, _LEAST_ALONE)}
-    params = {"dense": {}, "text": text_params(search.settings)}
+    words = {"prefix": search.wording.prefix, "typos": search.wording.typos}
+    params = {"dense": {}, "text": text_params(search.settings) | words}
     legs = [
         AnnSearchRequest(data[leg], _LEGS[leg], params[leg], most) for leg, most in depth.items()
     ]

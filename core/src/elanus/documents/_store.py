@@ -56,6 +56,7 @@ from elanus.documents._sync import (
     without_stored,
 )
 from elanus.documents._values import Document, EmbeddingFunction, Mode, RankedDocument
+from elanus.documents._wording import Wording
 from elanus.errors import ElanusError, EmbeddingError, ParamError, quoted, shown
 from elanus.notebook import described
 from elanus.progress import ProgressBar
@@ -616,6 +617,9 @@ class DocumentStore(HasWorker):
         rerank_top: int = 50,
         context: int = 0,
         settings: SearchSettings | None = None,
+        phrases: bool = False,
+        prefix: bool = False,
+        typos: bool = False,
     ) -> list[RankedDocument]:
         """The documents that answer a query best.
 
@@ -624,8 +628,8 @@ class DocumentStore(HasWorker):
         it, the reranker orders the rest anew, ``k`` are kept, and ``context`` is read.
 
         Args:
-            query: any text; it is never parsed as a query language. May be empty where a
-                ``vector`` says what is meant.
+            query: any text; it is never parsed as a query language, but for the quotes of
+                ``phrases``. May be empty where a ``vector`` says what is meant.
             k: how many documents at most; exactly min(k, matches) in dense mode.
             mode: ``"hybrid"`` (by meaning and by words, fused), ``"dense"`` or ``"text"``.
             filter: an expression in which bare names are metadata keys, such as
@@ -659,6 +663,12 @@ class DocumentStore(HasWorker):
                 them, whatever the filter says.
             settings: to be gone by in this search instead of what is kept with the collection
                 (``configure``), where ``ranker`` and ``depth`` say nothing.
+            phrases: whether only documents are found that hold what stands between quotes in the
+                query (``"…"``, ``“…”``, ``„…“``, ``«…»``, ``「…」``), word for word as the
+                analyzer sees them.
+            prefix: whether the last word of the query also finds words that begin with it.
+            typos: whether a word of four letters or more that no document has also finds those that
+                one edit makes of it.
 
         Raises:
             ParamError: if an argument is wrong; FilterError: if the filter is.
@@ -671,6 +681,7 @@ class DocumentStore(HasWorker):
             query, mode, second.depth(k), ranker, depth, settings, explain=explain,
             scope=make_scope(filter, ids, filter_params), group_by=group_by,
             fields=self._all_fields, with_vectors=with_vectors,
+            wording=Wording(self._layout.analyzer, phrases, prefix, typos),
         )  # fmt: skip
         embedded = None if search.mode == "text" else self._query_vector(search.query, vector)
         hits = find(self._client, self._collection, search, embedded, self._usual)
@@ -695,6 +706,9 @@ class DocumentStore(HasWorker):
         reranker: Any = None,
         rerank_top: int = 50,
         context: int = 0,
+        phrases: bool = False,
+        prefix: bool = False,
+        typos: bool = False,
     ) -> list[RankedDocument]:
         """Documents that answer a query and are unlike each other (maximal marginal relevance).
 
@@ -720,6 +734,9 @@ class DocumentStore(HasWorker):
             reranker: as for ``search``; the ``fetch_k`` are the first of its order.
             rerank_top: how many of the best hits it is shown; ``fetch_k`` if that is more.
             context: as for ``search``.
+            phrases: as for ``search``.
+            prefix: as for ``search``.
+            typos: as for ``search``.
 
         Returns:
             The documents in the order of the choice, with their vectors; scores, relevances and
@@ -736,6 +753,7 @@ class DocumentStore(HasWorker):
             query, mode, second.depth(among), ranker, explain=explain,
             scope=make_scope(filter, ids, filter_params), group_by=group_by,
             fields=self._all_fields, with_vectors=True,
+            wording=Wording(self._layout.analyzer, phrases, prefix, typos),
         )  # fmt: skip
         if self._layout.dim is None:
             raise lacks_vectors(self)
@@ -794,6 +812,9 @@ class DocumentStore(HasWorker):
         reranker: Any = None,
         rerank_top: int = 50,
         context: int = 0,
+        phrases: bool = False,
+        prefix: bool = False,
+        typos: bool = False,
     ) -> None:
         """Raise what ``search`` raises before it embeds; for whoever embeds on his own.
 
@@ -805,6 +826,7 @@ class DocumentStore(HasWorker):
         make_search(
             query, mode, second.depth(whole("k", k, 1)), ranker, depth, explain=False,
             scope=make_scope(filter, ids, filter_params), fields=FIELDS, group_by=group_by,
+            wording=Wording(self._layout.analyzer, phrases, prefix, typos),
         )  # fmt: skip
         self._client.check_readable(self._collection)
 

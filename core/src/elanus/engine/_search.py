@@ -18,7 +18,7 @@ from elanus.engine._project import Projection, fetch, make_projection
 from elanus.engine._snapshot import Snapshot
 from elanus.engine._view import PartKey
 from elanus.errors import DataNotMatchException, ParamError, listed, quoted, shown
-from elanus.index import top_hits
+from elanus.index import Bm25Groups, Bm25Index, top_hits
 from elanus.query import (
     AdaptiveFusion,
     Evidence,
@@ -39,12 +39,14 @@ from elanus.schema import (
     LegExplanation,
     Metric,
     Rejected,
+    SearchParams,
     SearchRequest,
     dense_matrix,
     metrics_for,
     names_something,
     sparse_vector,
 )
+from elanus.text import LEAST_LETTERS
 
 Ranking = tuple[NDArray[np.intp], NDArray[np.float64]]
 """Slots and scores, best first."""
@@ -310,6 +312,11 @@ def rank(snapshot: Snapshot, leg: Leg, limit: int) -> _Ranked:
     if target is None:
         target = _resolve(snapshot, request)
     limit = min(limit, max(snapshot.n, 1))  # an index may reserve room for all it may give
+    if target.metric is not Metric.BM25 and (request.params.prefix or request.params.typos):
+        raise ParamError(
+            f"field {target.field.name!r}: the search parameters prefix and typos are for texts "
+            f"searched by BM25, not for {target.metric.value}"
+        )
     mask = snapshot.eligible(*leg.filters)
     if target.field.dtype is DataType.FLOAT_VECTOR:
         return _rank_dense(snapshot, request, target, mask, limit)
@@ -398,7 +405,17 @@ def _rank_text(
     if k1 is not None or b is not None:
         key = TextKey(source, key.k1 if k1 is None else k1, key.b if b is None else b)
     part: TextPart = snapshot.part(key)
-    queries = [_query_terms(snapshot, source, q, i) for i, q in enumerate(request.queries)]
+    for number, query in enumerate(request.queries):
+        if not isinstance(query, str):
+            raise DataNotMatchException(
+                f"query {number}: a BM25 search takes texts, got {type(query).__name__}"
+            )
+    queries: list[tuple[Any, int]]
+    if request.params.prefix or request.params.typos:
+        grouping = _Grouping(snapshot, source, part.index, request.params)
+        queries = [grouping.of(query) for query in request.queries]
+    else:
+        queries = [_query_terms(snapshot, source, query) for query in request.queries]
     keys, known = snapshot.view.keys, [terms for terms, _ in queries]
     if len(known) == 1:
         found = [part.index.search(known[0], limit, mask=mask, keys=keys)]
@@ -407,18 +424,51 @@ def _rank_text(
     return _Ranked(target, part.index, mask, queries, found)
 
 
-def _query_terms(
-    snapshot: Snapshot, field: str, text: Any, number: int
-) -> tuple[list[tuple[int, int]], int]:
+def _query_terms(snapshot: Snapshot, field: str, text: str) -> tuple[list[tuple[int, int]], int]:
     """Term numbers and counts of a query, in the order of the terms' text; how many have none."""
-    if not isinstance(text, str):
-        raise DataNotMatchException(
-            f"query {number}: a BM25 search takes texts, got {type(text).__name__}"
-        )
     counts = Counter(snapshot.state.analyzers[field].query_tokens(text))
     numbers = snapshot.numbers(field, counts)
     known = [(numbers[term], counts[term]) for term in sorted(counts) if term in numbers]
     return known, counts.total() - sum(count for _, count in known)
+
+
+@dataclass(frozen=True, slots=True)
+class _Grouping:
+    """How the words of a query stand for several terms of a text field."""
+
+    snapshot: Snapshot
+    field: str
+    index: Bm25Index
+    params: SearchParams
+
+    def of(self, text: str) -> tuple[list[tuple[int, int]] | Bm25Groups, int]:
+        """The words of a query, in the order of their text, and how many stand for no term."""
+        analyzer = self.snapshot.state.analyzers[self.field]
+        if self.params.prefix:
+            terms, last, start = analyzer.unfinished(text)
+        else:
+            terms, last, start = analyzer.query_tokens(text), "", ""
+        counts = Counter(terms)
+        known = self.snapshot.numbers(self.field, {*terms, last} - {""})
+        words = [(self._terms(term, known, ""), counts[term]) for term in sorted(counts)]
+        if last or start:
+            words.append((self._terms(last, known, start), 1))
+        elif all(len(numbers) <= 1 for numbers, _ in words):
+            # Each word stands for itself: the faster search has the same scores.
+            single = [(int(numbers[0]), count) for numbers, count in words if len(numbers)]
+            return single, counts.total() - sum(count for _, count in single)
+        return self.index.grouped(words, self.snapshot.view.mask), 0
+
+    def _terms(self, term: str, known: Mapping[str, int], start: str) -> NDArray[np.uint32]:
+        """The numbers of a term, and of those that it stands for."""
+        numbers = np.array([known[term]] if term in known else [], dtype=np.uint32)
+        if start:
+            longer = self.snapshot.spellings(self.field).beginning_with(start)
+            numbers = np.union1d(numbers, longer)
+        is_long = sum(map(str.isalpha, term)) >= LEAST_LETTERS
+        if self.params.typos and is_long and not self.index.document_frequency(numbers).any():
+            return self.snapshot.spellings(self.field).near(term)
+        return numbers
 
 
 def _rank_sparse(

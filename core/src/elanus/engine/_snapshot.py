@@ -21,8 +21,12 @@ from elanus.engine._view import PartKey, View
 from elanus.query import Column, Expression, evaluate
 from elanus.schema import DEFAULT_B, DEFAULT_K1
 from elanus.storage import CollectionInfo, Connection, Reader, read_state
+from elanus.text import Spellings
 
 T = TypeVar("T")
+
+_AT_ONCE = 4_096
+"""Texts analysed at a time: their terms take about 100 bytes a word."""
 
 
 @dataclass(slots=True)
@@ -126,11 +130,47 @@ class Snapshot:
             return np.zeros(self.n, dtype=bool)
         return part.index.matching(list(numbers.values()), minimum)
 
+    def phrase_match(
+        self, field: str, text: str, slop: int, among: NDArray[np.bool_] | None
+    ) -> NDArray[np.bool_]:
+        """The slots whose text holds the terms of ``text`` side by side; see `Analyzer.holding`.
+
+        Only texts with all of the terms are read and analysed, and only ``among`` those asked for.
+        """
+        analyzer = self.state.analyzers[field]
+        phrase = analyzer.tokens(text)
+        terms = set(phrase)
+        numbers = self.numbers(field, terms)
+        part: TextPart = self.part(self.text_key(field))
+        if not terms or len(numbers) < len(terms):
+            return np.zeros(self.n, dtype=bool)
+        mask = part.index.matching(list(numbers.values()), len(terms))
+        if len(phrase) == 1:
+            return mask
+        if self.view.mask is not None:
+            mask &= self.view.mask  # the texts of others are gone
+        if among is not None:
+            mask &= among
+        slots = np.flatnonzero(mask)
+        for begin in range(0, len(slots), _AT_ONCE):
+            some = slots[begin : begin + _AT_ONCE]
+            texts = [row[field] for row in self._documents(some)]
+            mask[some] = analyzer.holding(texts, phrase, slop)
+        return mask
+
+    def _documents(self, slots: NDArray[np.intp]) -> list[dict[str, Any]]:
+        rows, keys = self.view.rows[slots].tolist(), self.view.keys[slots].tolist()
+        return self.by_row(rows, self.state.tables.documents, rows, keys)
+
     def numbers(self, field: str, terms: Several[str]) -> dict[str, int]:
         """Vocabulary numbers of those terms of a text field that have one."""
         vocabulary = self.state.vocabularies[field]
         found = vocabulary.known(terms)
         return found if len(found) == len(terms) else vocabulary.find(self.db, terms)
+
+    def spellings(self, field: str) -> Spellings:
+        """The terms of a text field by their spelling; some may be in no row."""
+        return self.state.spellings(lambda: self.db, field, self._seq)
 
     def text_key(self, field: str) -> TextKey:
         """The key of a text field's terms, with the parameters of the BM25 index on it."""

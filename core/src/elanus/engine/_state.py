@@ -60,7 +60,7 @@ from elanus.storage import (
     Tables,
     Vocabulary,
 )
-from elanus.text import Analyzer, build_analyzer
+from elanus.text import Analyzer, Spellings, build_analyzer
 
 _log = logging.getLogger("elanus")
 
@@ -115,6 +115,7 @@ class CollectionState:
         self.tables = Tables(info.number, info.schema)
         self.analyzers = _analyzers(info)
         self.vocabularies = {name: Vocabulary(self.tables, name) for name in self.analyzers}
+        self._spellings: dict[str, tuple[int, Spellings]] = {}
         self.kinds: Mapping[str, FieldKind] = field_kinds(info.schema)
         self._lock = threading.RLock()
         self.is_loaded = True
@@ -144,6 +145,21 @@ class CollectionState:
         """After a transaction that may have given numbers to terms; see `Vocabulary.finish`."""
         for vocabulary in self.vocabularies.values():
             vocabulary.finish(committed=committed)
+
+    def spellings(self, db: Callable[[], Connection], field: str, seq: int) -> Spellings:
+        """The terms of a text field as of commit ``seq``, and perhaps later ones, by spelling.
+
+        Args:
+            db: gives a connection inside a transaction of that commit, if one is needed.
+            field: the field.
+            seq: number of the commit.
+        """
+        of, known = self._spellings.get(field, (-1, Spellings()))
+        if of < seq:
+            new = self.vocabularies[field].since(db(), known.size)
+            known = known.extended(new) if new else known
+            self._spellings[field] = seq, known
+        return known
 
     def check_maps(self) -> None:
         """Make sure that all that is mapped is still there: reading it would kill the process.

@@ -18,6 +18,7 @@ from elanus.index.dense._moments import Moments
 from elanus.index.dense._rerank import Approximate
 from elanus.index.sparse._bm25 import Bm25Index
 from elanus.index.sparse._bm25_arrays import bm25_from_arrays, bm25_to_arrays
+from elanus.index.sparse._bm25_groups import Bm25Groups
 from elanus.index.sparse._postings import SparseRows
 from elanus.index.sparse._vectors import SparseIndex
 
@@ -26,6 +27,7 @@ __all__ = [
     "GRAPH_MIN_ROWS",
     "GRAPH_MIN_VALUES",
     "Approximate",
+    "Bm25Groups",
     "Bm25Index",
     "DenseIndex",
     "FaissIndex",

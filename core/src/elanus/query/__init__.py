@@ -16,7 +16,7 @@ from elanus.query.filter._bind import bind
 from elanus.query.filter._check import ColumnPath, Kinds, check
 from elanus.query.filter._expected import unknown_keys
 from elanus.query.filter._from_dict import filter_from_dict
-from elanus.query.filter._given import as_filter
+from elanus.query.filter._given import as_filter, with_phrases
 from elanus.query.filter._parser import parse_filter
 from elanus.query.filter._tree import Expression, Step
 from elanus.query.filter.evaluation._evaluate import ColumnSource, evaluate
@@ -51,4 +51,5 @@ __all__ = [
     "parse_filter",
     "type_of",
     "unknown_keys",
+    "with_phrases",
 ]

@@ -7,5 +7,14 @@ every distinct word is worked out once and remembered.
 
 from elanus.text._analyzer import AnalyzedBatch, Analyzer, Span
 from elanus.text._build import RULES_VERSION, build_analyzer
+from elanus.text._spellings import LEAST_LETTERS, Spellings
 
-__all__ = ["RULES_VERSION", "AnalyzedBatch", "Analyzer", "Span", "build_analyzer"]
+__all__ = [
+    "LEAST_LETTERS",
+    "RULES_VERSION",
+    "AnalyzedBatch",
+    "Analyzer",
+    "Span",
+    "Spellings",
+    "build_analyzer",
+]

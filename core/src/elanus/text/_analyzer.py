@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from elanus.errors import ParamError, quoted
 from elanus.text._numbered import numbered_words, numbering
+from elanus.text._phrases import holding
 from elanus.text._unicode import UNSPACED
 from elanus.text.filters._filters import TokenFilter
 
@@ -100,6 +101,7 @@ class Analyzer:
     _split: Callable[[str], list[str]] = field(repr=False, compare=False)
     _terms: WordTerms = field(repr=False, compare=False)
     _asked: WordTerms = field(repr=False, compare=False)
+    _written: WordTerms = field(repr=False, compare=False)
     _table: NDArray[np.uint8] | None = field(repr=False, compare=False)
 
     def tokens(self, text: str) -> list[str]:
@@ -122,6 +124,27 @@ class Analyzer:
         words = self._words(text)
         asked = list(chain.from_iterable(map(self._asked.__getitem__, words)))
         return asked or list(chain.from_iterable(map(self._terms.__getitem__, words)))
+
+    def unfinished(self, text: str) -> tuple[list[str], str, str]:
+        """The terms of a query whose last word may go on.
+
+        Returns:
+            The terms before, as in `query_tokens`; the last term, ``""`` if there is none; and with
+            what the term of a longer word may begin: the last term unstemmed, also if it is a stop
+            word.
+
+        Raises:
+            ParamError: `text` is not a string.
+        """
+        words = self._words(text)
+        if not words:
+            return [], "", ""
+        *before, last = words
+        says_something = any(self._asked[word] for word in words)
+        terms = self._asked if says_something else self._terms
+        *parts, term = self._terms[last] or ("",)
+        start = (self._written[last] or ("",))[-1]
+        return [*chain.from_iterable(map(terms.__getitem__, before)), *parts], term, start
 
     def _words(self, text: str) -> list[str]:
         if not isinstance(text, str):
@@ -175,6 +198,28 @@ class Analyzer:
         Raises:
             ParamError: `texts` is one string, or an element is not a string.
         """
+        rows, terms, numbers = self._sequence(texts)
+        return _count(rows, terms, list(numbers), len(texts))
+
+    def holding(self, texts: Sequence[str], phrase: Sequence[str], slop: int) -> NDArray[np.bool_]:
+        """Which of some texts hold terms side by side, as `tokens` gives them; bool (n,).
+
+        Args:
+            texts: the texts.
+            phrase: the terms, in order; one or more.
+            slop: by how much the distances between them may differ from those in the phrase.
+
+        Raises:
+            ParamError: as for `analyze`.
+        """
+        rows, terms, numbers = self._sequence(texts)
+        wanted = [numbers.get(term, -1) for term in phrase]
+        return holding(rows, terms, wanted, slop, len(texts))
+
+    def _sequence(
+        self, texts: Sequence[str]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], dict[str, int]]:
+        """Row and number of all terms, those of one text in their order; and the numbers."""
         if isinstance(texts, str):
             raise ParamError("analyze takes a list of texts, got one string; use tokens for one")
         for row, text in enumerate(texts):
@@ -182,8 +227,8 @@ class Analyzer:
                 raise ParamError(
                     f"texts[{row}] must be a string to be analyzed, got {quoted(text)}"
                 )
-        rows, numbers, words = numbered_words(texts, self._split, self._table)
-        return _count(rows, numbers, [self._terms[word] for word in words], len(texts))
+        rows, words, raw = numbered_words(texts, self._split, self._table)
+        return _laid_out(rows, words, [self._terms[word] for word in raw])
 
 
 def _merged(spans: Iterable[Span]) -> list[Span]:
@@ -214,19 +259,15 @@ def chain_filters(filters: Sequence[TokenFilter]) -> Callable[[str], tuple[str, 
     return apply
 
 
-def _count(
-    rows: NDArray[np.int64],
-    words: NDArray[np.uint32],
-    terms: Sequence[tuple[str, ...]],
-    height: int,
-) -> AnalyzedBatch:
-    """Replace words by their terms, and count each term in each row.
+def _laid_out(
+    rows: NDArray[np.int64], words: NDArray[np.uint32], terms: Sequence[tuple[str, ...]]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], dict[str, int]]:
+    """Replace words by their terms: row and number of each term, and the numbers.
 
     Args:
         rows: (n,) row of each word.
         words: (n,) number of each word.
         terms: for each number, the terms of that word.
-        height: number of rows.
     """
     numbers = numbering()
     flat = np.fromiter(map(numbers.__getitem__, chain.from_iterable(terms)), dtype=np.int64)
@@ -237,10 +278,17 @@ def _count(
     # The j-th term of a word stands at starts[word] + j; j is what the running position exceeds
     # the word's first position by.
     at = np.arange(ends[-1] if ends.size else 0) + np.repeat(starts[words] - ends + widths, widths)
-    keys, counts = np.unique(np.repeat(rows, widths) << 32 | flat[at], return_counts=True)
+    return np.repeat(rows, widths), flat[at], numbers
+
+
+def _count(
+    rows: NDArray[np.int64], terms: NDArray[np.int64], vocabulary: list[str], height: int
+) -> AnalyzedBatch:
+    """Count each of n terms in each row."""
+    keys, counts = np.unique(rows << 32 | terms, return_counts=True)
     offsets = np.searchsorted(keys, np.arange(height + 1, dtype=np.int64) << 32)
     return AnalyzedBatch(
-        vocabulary=list(numbers),
+        vocabulary=vocabulary,
         offsets=offsets.astype(np.int64),
         terms=(keys & 0xFFFFFFFF).astype(np.uint32),
         counts=counts.astype(np.uint32),

@@ -51,6 +51,9 @@ _PRESETS: dict[str, Params] = {
     "standard": {"tokenizer": "standard", "filter": ["wordparts", "lowercase"]},
     "whitespace": {"tokenizer": "whitespace", "filter": []},
 }
+_OF_WHOLE_WORDS = ("stemmer", "scriptstemmer", "stop", QUERY_ONLY)
+"""Filters that would say something else of the beginning of a word."""
+
 _TOKENIZERS = ("jieba", "standard", "whitespace")
 _HAN_WORD = re.compile(f"[{HAN}]+")
 
@@ -95,6 +98,7 @@ def build_analyzer(params: str | Params | None) -> Analyzer:
         tokenizer.split,
         terms,
         terms if len(indexed) == len(steps) else _word_terms(tokenizer, steps),
+        _word_terms(tokenizer, [step for step in steps if step[0]["type"] not in _OF_WHOLE_WORDS]),
         tokenizer.table,
     )
 

@@ -56,6 +56,15 @@ class Rows:
 
         return np.array([count >= minimum for count in found], dtype=bool)
 
+    def phrase_match(self, field, text, slop, among):
+        """As it is written; with ``slop``, its words in any order; elsewhere whatever comes."""
+        self.matches.append((field, text, slop))
+        texts = [row.get(field) or "" for row in self.rows]
+        whole = [text in each for each in texts]
+        words = [set(text.split()) <= set(each.split()) for each in texts]
+        found = np.array(words if slop else whole, dtype=bool)
+        return found if among is None else np.where(among, found, ~found)
+
 
 @pytest.fixture(scope="session")
 def make_rows():

@@ -369,6 +369,7 @@ def test_forty_levels_of_a_dict_are_a_filter():
             "text == 'text' and text_match(text, 'a b')",
             "m[\"text\"] == 'text' and text_match(text, 'a b')",
         ),
+        ("phrase_match(text, 'a b', 1) and a", "phrase_match(text, 'a b', 1) and m[\"a\"]"),
         ("m == 1", 'm["m"] == 1'),
         ("exists a or json_contains(b, {a})", 'exists m["a"] or json_contains(m["b"], {a})'),
         ("not (1 < é + in_x <= 2)", 'not (1 < m["é"] + m["in_x"] <= 2)'),
@@ -385,7 +386,10 @@ def test_bare_names_become_keys(written, rebased):
     assert found.templates == parse_filter(written).templates
 
 
-@pytest.mark.parametrize(("text", "position"), [("a ==", 4), ("a and text_match(b, 'x')", 17)])
+@pytest.mark.parametrize(
+    ("text", "position"),
+    [("a ==", 4), ("a and text_match(b, 'x')", 17), ("a and phrase_match(b, 'x')", 19)],
+)
 def test_errors_of_rebasing_point_into_the_given_text(text, position):
     with pytest.raises(FilterError) as caught:
         as_filter(text, root="m", searched=["text"])

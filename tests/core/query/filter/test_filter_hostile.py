@@ -84,6 +84,7 @@ TEMPLATES = [
     *("json_contains(k, {x})", "json_contains_all(j, {x})", "json_contains_any(x, {x})"),
     *("array_contains(a, {x})", "array_contains_any(sa, {x})", "array_contains_all(a, {x})"),
     *("text_match(t, {x})", 'text_match(t, "a", minimum_should_match={x})'),
+    *("phrase_match(t, {x})", 'phrase_match(t, "a", {x})'),
     *("i {m} {x} {o} 1", "d {m} {x} {o} {y}", "{x} {m} {y} {o} {x}", "{x} {o} {y}", "{x} in {y}"),
     *("-{x} == i", "+{x} < k", "i ** {x} > 1", "1 < {x} < i", "array_length({x}) > 1", "{x}"),
     *("not {x}", "{x} is null", "exists {x}", "b == {x}", "f == {x} or f != {x}"),

@@ -61,9 +61,9 @@ def render_condition(node):
             return f"exists {render(operand)}"
         case tree.Contains(function=function, operand=operand, values=values):
             return f"{function}({render(operand)}, {render(values)})"
-        case tree.TextMatch(operand=operand, text=text, minimum=minimum):
-            arguments = f"{render(operand)}, {render(text)}"
-            return f"text_match({arguments}, minimum_should_match={render(minimum)})"
+        case tree.TextSearch(operand=operand, text=text, number=number):
+            option = "minimum_should_match=" * isinstance(node, tree.TextMatch)
+            return f"{node.written}({render(operand)}, {render(text)}, {option}{render(number)})"
     raise AssertionError(node)
 
 
@@ -91,6 +91,7 @@ EXAMPLES = [
     "JSON_CONTAINS(a, {v}) and array_contains_any(a, [1]) or json_contains_all(a, [])",
     "array_length(a) >= 0x1F - -3",
     'text_match(t, "a b", minimum_should_match={n}) and TEXT_MATCH(t, {q})',
+    'phrase_match(t, "a b") or PHRASE_MATCH(t, {q}, {n})',
     "-a ** 2 == +b and flag",
     r's =~ "^a\.b" and k["x"] !~ {p} or not ICONTAINS(s, {q})',
     "(a == 1 or b) is true and c < 2 is not TRUE",
@@ -221,6 +222,8 @@ def test_behind_a_regex_operator_unknown_escapes_belong_to_the_pattern(operator)
         ("Json_Contains(a, 1)", 0, "unknown function"),
         ("array_length(a, b) > 1", 0, "takes 1 argument, got 2"),
         ("text_match(t)", 0, "takes 2 arguments, got 1"),
+        ("phrase_match(t, 'a', 1, 2)", 0, "takes 2 or 3 arguments, got 4"),
+        ("phrase_match(t, minimum_should_match=1)", 16, "no argument"),
         ("json_contains(a, minimum_should_match=1)", 17, "no argument"),
     ],
 )

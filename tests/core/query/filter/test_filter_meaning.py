@@ -110,6 +110,15 @@ def source(make_rows):
         ("nowhere == 1 or not (nowhere == 1)", []),
         ("text_match(t, 'fox hen')", [0, 1]),
         ("text_match(t, 'red hen', minimum_should_match=2)", [1]),
+        ("phrase_match(t, 'red fox')", [0]),
+        ("PHRASE_MATCH(t, 'fox red')", []),
+        ("phrase_match(t, 'fox red', 2)", [0]),
+        ("not phrase_match(t, 'red hen', 0)", [0, 2, 3]),
+        ("phrase_match(t, 'red') and i < 0", [1]),
+        ("not (phrase_match(t, 'fox') and i > 0 and phrase_match(t, 'red'))", [1, 2, 3]),
+        ("not (phrase_match(t, 'red') and i > 0)", [1, 2, 3]),
+        ("not (i != 5 and not phrase_match(t, 'red'))", [0, 1]),
+        ("phrase_match(t, 'hen') and phrase_match(t, 'red') or i == 5", [1]),
         ("1 == 1", [0, 1, 2, 3]),
         ("2 ** 3 == 8 and i == -7", [1]),
         ("true", [0, 1, 2, 3]),
@@ -126,6 +135,7 @@ def test_templates_take_python_and_numpy_values(source):
     assert matches(source, "i in [5, {x}]", x=-7, unused=1) == [1]
     assert matches(source, "s like {p}", p="é%") == [0]
     assert matches(source, "text_match(t, {q}, minimum_should_match={n})", q="red fox", n=2) == [0]
+    assert matches(source, "phrase_match(t, {q}, {n})", q="hen red", n=2) == [1]
     assert matches(source, "i < {huge}", huge=10**400) == [0, 1, 3]
     assert matches(source, "f < {huge}", huge=10**400) == [0, 1, 3]
 
@@ -181,6 +191,12 @@ def test_a_power_of_floats_and_a_negative_power_are_floats(make_rows):
         ("text_match(j['x'], 'x')", 11, "name of one"),
         ("text_match(t, 5)", 14, "is a string"),
         ("text_match(t, 'x', minimum_should_match=0)", 40, "whole number from 1"),
+        ("phrase_match(s, 'x')", 13, "analysed fields only"),
+        ("phrase_match(j['x'], 'x')", 13, "name of one"),
+        ("phrase_match(t, 5)", 16, "the text of phrase_match is a string"),
+        ("phrase_match(t, 'x', -1)", 21, "the slop of phrase_match is a whole number from 0"),
+        ("phrase_match(t, 'x', 1.0)", 21, "whole number from 0"),
+        ("phrase_match(t, 'x', true)", 21, "whole number from 0"),
         ("v == 1", 0, "is a vector"),
         ("$meta == 1", 0, "name a key"),
         ("i == {unset}", 5, "template {unset} has no value"),

@@ -17,7 +17,6 @@ segments, nor which way was the cheaper one shows in a result.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field, replace
 from operator import add, sub
 from typing import TYPE_CHECKING, Any, Final
@@ -27,8 +26,9 @@ import numpy as np
 from elanus.errors import ParamError
 from elanus.index._order import check_search, top_hits
 from elanus.index.sparse._bm25_exact import exact_scores
+from elanus.index.sparse._bm25_groups import Bm25Groups, score_groups
 from elanus.index.sparse._bm25_search import candidates
-from elanus.index.sparse._bm25_terms import QueryTerms
+from elanus.index.sparse._bm25_terms import QueryTerms, idf, spread
 from elanus.index.sparse._segment import (
     Saturation,
     Segment,
@@ -193,9 +193,24 @@ class Bm25Index:
             frequency -= part.look_up(terms)
         return frequency
 
+    def grouped(
+        self,
+        query: Sequence[tuple[NDArray[np.uint32], int]],
+        alive: NDArray[np.bool_] | None,
+    ) -> Bm25Groups:
+        """A query whose words stand for several terms each, for `search` and `judge`; O(n).
+
+        Args:
+            query: (distinct term numbers, count in the query), in the order of the words.
+            alive: (n,) the slots that were not removed; None for all.
+        """
+        return score_groups(
+            self.segments, query, self.documents, self.average_length, self.saturation, alive
+        )
+
     def search(
         self,
-        query: Sequence[tuple[int, int]],
+        query: Sequence[tuple[int, int]] | Bm25Groups,
         k: int,
         *,
         mask: NDArray[np.bool_] | None,
@@ -206,7 +221,8 @@ class Bm25Index:
         Scores are summed in float64 in the order of the query and rounded once to float32.
 
         Args:
-            query: (term number, count in the query), in the order of the terms' texts.
+            query: (term number, count in the query), in the order of the terms' texts; or what
+                `grouped` made.
             k: the largest number of hits.
             mask: (n,) the slots that may be found; None for all.
             keys: primary keys by slot, int64 or objects of type str.
@@ -218,6 +234,8 @@ class Bm25Index:
             ParamError: an argument is out of range, or not of the index's size.
         """
         check_search("Bm25Index.search", self.n, k, mask, keys)
+        if isinstance(query, Bm25Groups):
+            return query.search(k, mask, keys)
         weighted = self._weigh(query)
         if not weighted.numbers:
             return np.empty(0, dtype=np.intp), np.empty(0)
@@ -232,7 +250,7 @@ class Bm25Index:
 
     def search_many(
         self,
-        queries: Sequence[Sequence[tuple[int, int]]],
+        queries: Sequence[Sequence[tuple[int, int]] | Bm25Groups],
         k: int,
         *,
         mask: NDArray[np.bool_] | None,
@@ -244,7 +262,7 @@ class Bm25Index:
         return [self.search(query, k, mask=mask, keys=keys) for query in queries]
 
     def judge(
-        self, query: Sequence[tuple[int, int]], unknown: int, slots: NDArray[np.intp]
+        self, query: Sequence[tuple[int, int]] | Bm25Groups, unknown: int, slots: NDArray[np.intp]
     ) -> tuple[NDArray[np.float64], float, float]:
         """What the scores of some rows are worth, by what all rows would have.
 
@@ -260,19 +278,16 @@ class Bm25Index:
                 a term of all rows being counted as if half a row lacked it.
             possible: what a row scores at most, if no term is unknown: Σ n idf (k1 + 1).
         """
+        if isinstance(query, Bm25Groups):
+            return query.judge(unknown, slots, self.documents, self.saturation)
         weighted = self._weigh(query)
         rows, most = self.documents, self.saturation.k1 + 1
         factors = [i * n * most for i, n in zip(weighted.idfs, weighted.counts, strict=True)]
-        # A term that no row holds has the idf ln(1 + (N + ½) / ½).
         missing = unknown + sum(count for _, count in query) - sum(weighted.counts)
-        possible = sum(factors) + missing * math.log(2 * rows + 2) * most
+        deviation, possible = spread(factors, weighted.frequencies, rows, missing, most)
         if not factors:
-            return np.zeros(len(slots)), 0.0, possible
-        # A word that all rows hold would vary by nothing, and outweigh all else by its length.
-        shares = [min(df, rows - 0.5) / rows for df in weighted.frequencies]
-        spread = [(f / 2) ** 2 * p * (1 - p) for f, p in zip(factors, shares, strict=True)]
-        scores = exact_scores(self.segments, weighted, slots)
-        return scores, 1.2 * math.sqrt(sum(spread)), possible
+            return np.zeros(len(slots)), deviation, possible
+        return exact_scores(self.segments, weighted, slots), deviation, possible
 
     def matching(self, terms: Sequence[int], minimum: int = 1) -> NDArray[np.bool_]:
         """(n,) mask of the slots that hold at least ``minimum`` of the distinct terms.
@@ -307,11 +322,10 @@ class Bm25Index:
         for gone in self.removed:
             frequency = list(map(sub, frequency, gone.look_up(terms).tolist()))
         known = [place for place, df in enumerate(frequency) if df > 0]
-        # Milvus's (and Lucene's) weight of a term that df of the rows hold.
         rows, held = self.documents, [frequency[place] for place in known]
         return QueryTerms(
             numbers=[numbers[place] for place in known],
-            idfs=[math.log(1 + (rows - df + 0.5) / (df + 0.5)) for df in held],
+            idfs=[idf(rows, df) for df in held],
             counts=[query[place][1] for place in known],
             frequencies=held,
             lists=[[part[place] for place in known] for part in lists],

@@ -40,7 +40,7 @@ class FieldKind:
     Attributes:
         type: the declared type; all widths of integers are ``INT``.
         element: type of the elements of an ``ARRAY``, otherwise None.
-        analysed: whether ``text_match`` may search the field.
+        analysed: whether ``text_match`` and ``phrase_match`` may search the field.
     """
 
     type: FieldType

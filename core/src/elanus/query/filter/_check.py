@@ -60,7 +60,8 @@ def check(expression: tree.Expression, kinds: Kinds) -> dict[tree.Path, Referenc
         kinds: the schema.
 
     Returns:
-        What every path means. The field of a ``text_match`` is no such path: its index answers.
+        What every path means. The field of a ``text_match`` or ``phrase_match`` is no such path:
+        its index answers.
 
     Raises:
         FilterError: it does not fit; ``position`` says where.
@@ -138,8 +139,8 @@ class _Checker:
                 self._exists(operand)
             case tree.Contains():
                 self._contains(node)
-            case tree.TextMatch():
-                self._text_match(node)
+            case tree.TextSearch():
+                self._text_search(node)
             case _:
                 self._bare(node)
 
@@ -240,21 +241,20 @@ class _Checker:
         if kind.element is not None:
             self._admit(members, FieldKind(kind.element), node.operand, node.values)
 
-    def _text_match(self, node: tree.TextMatch) -> None:
-        field = node.operand
+    def _text_search(self, node: tree.TextSearch) -> None:
+        function, field, number = node.written, node.operand, node.number
         if not isinstance(field, tree.Path) or field.steps:
-            self.fail("text_match searches a field; its first argument is the name of one", field)
+            self.fail(f"{function} searches a field; its first argument is the name of one", field)
         kind = self.kinds.get(field.name)
         if kind is None or not kind.analysed:
             name = f"{field.name!r:.80}"
-            reason = f"text_match searches analysed fields only (enable_match), not {name}"
+            reason = f"{function} searches analysed fields only (enable_match), not {name}"
             self.fail(reason, field)
-        self._text(node.text, "the text of text_match")
-        minimum = node.minimum
-        self.kind(minimum)
-        value: Any = minimum.value if isinstance(minimum, tree.Literal) else None
-        if type(value) is not int or value < 1:
-            self.fail("minimum_should_match is a whole number from 1", minimum)
+        self._text(node.text, f"the text of {function}")
+        self.kind(number)
+        value: Any = number.value if isinstance(number, tree.Literal) else None
+        if type(value) is not int or value < node.least:
+            self.fail(f"{node.number_written} is a whole number from {node.least}", number)
 
     def _text(self, node: tree.Node, what: str) -> None:
         kind = self.kind(node)

@@ -38,7 +38,7 @@ _TESTS: Final[dict[str, tuple[tuple[type, ...], str, _Make]]] = {
 OPERATORS: Final = (*("$eq", "$ne", "$in", "$nin", *_TESTS, "$exists", "$empty", "$not"),)
 _OF_TEXT: Final = (
     *("$eq", "$ne", "$in", "$nin", "$gt", "$gte", "$lt", "$lte"),
-    *("$like", "$regex", "$substring", "$isubstring", "$match", "$not"),
+    *("$like", "$regex", "$substring", "$isubstring", "$match", "$phrase", "$not"),
 )
 _JOINING: Final = ("$and", "$or", "$nor", "$not")
 _TEXT: Final = "$text"
@@ -68,7 +68,8 @@ def filter_from_dict(query: Mapping[str, Any], root: str, text: str = "") -> tre
     * ``$not``: the opposite of a dict of operators.
 
     ``$text`` in the place of a key is the document's own text. It takes the operators of strings,
-    and ``$match``: it holds one of the words, as the analyzer makes them.
+    and ``$match``: it holds one of the words, as the analyzer makes them, and ``$phrase``: it holds
+    all of them, one right behind the other.
 
     A test of a missing key, of null or of a value of another type does not match, and ``$ne``,
     ``$nin``, ``$not`` and ``$nor`` find exactly what their opposite does not. Values are read as
@@ -211,9 +212,11 @@ class _Translation:
                 if path is self._text:
                     return _opposite(self._of_text(path, operand, nesting + 1))
                 return _opposite(self._at(path, key, operand, nesting + 1))
-            case "$match" if path is self._text:
+            case "$match" | "$phrase" if path is self._text:
                 _require(key, operator, operand, *_STRING)
-                return tree.TextMatch(None, path, _value(key, operand), tree.Literal(None, 1))
+                search = tree.TextMatch if operator == "$match" else tree.PhraseMatch
+                number = tree.Literal(None, search.least)
+                return search(None, path, _value(key, operand), number)
         if operator not in _TESTS:
             raise _unknown(operator, OPERATORS)
         return _comparison(path, key, operator, operand)

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date, datetime
+from functools import lru_cache
 from sys import getsizeof
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Final
@@ -88,6 +89,24 @@ def as_filter(
             if len(_made) > _MOST:
                 _made.popitem(last=False)
     return found
+
+
+@lru_cache(maxsize=256)
+def with_phrases(
+    scope: tree.Expression | None, field: str, phrases: tuple[str, ...]
+) -> tree.Expression | None:
+    """A filter that also asks for phrases in an analysed field; the same object for the same."""
+    nodes: list[tree.Node] = [
+        tree.PhraseMatch(
+            None, tree.Path(None, field), tree.Literal(None, phrase), tree.Literal(None, 0)
+        )
+        for phrase in phrases
+    ]
+    if not nodes:
+        return scope
+    given = tree.Expression("", nodes.pop()) if scope is None else scope
+    root = tree.And(None, (given.root, *nodes)) if nodes else given.root
+    return replace(given, root=root)
 
 
 def _parsed(text: str) -> tree.Expression:

@@ -38,7 +38,11 @@ _QUANTIFIERS: Final[dict[str, tree.Quantifier]] = {
     "json_contains_all": "all",
     "json_contains_any": "any",
 }
-_FUNCTIONS: Final = (*_QUANTIFIERS, "array_length", "text_match", "icontains")
+_FUNCTIONS: Final = (*_QUANTIFIERS, "array_length", "text_match", "phrase_match", "icontains")
+_ARGUMENTS: Final = {
+    "array_length": ((1,), "1 argument"),
+    "phrase_match": ((2, 3), "2 or 3 arguments"),
+}
 _OPTION: Final = "minimum_should_match"
 
 # Texts longer than this are mostly lists of keys that come once; they would crowd the cache.
@@ -224,15 +228,17 @@ class Parser:
         arguments: list[tree.Node],
         minimum: tree.Node | None,
     ) -> tree.Node:
-        expected = 1 if function == "array_length" else 2
-        if len(arguments) != expected:
-            noun = "argument" if expected == 1 else "arguments"
-            self.fail(f"{function} takes {expected} {noun}, got {len(arguments)}", position)
+        counts, said = _ARGUMENTS.get(function, ((2,), "2 arguments"))
+        if len(arguments) not in counts:
+            self.fail(f"{function} takes {said}, got {len(arguments)}", position)
         if function == "array_length":
             return tree.ArrayLength(position, arguments[0])
         if function == "text_match":
             default = tree.Literal(position, 1)
             return tree.TextMatch(position, arguments[0], arguments[1], minimum or default)
+        if function == "phrase_match":
+            slop = arguments[2] if arguments[2:] else tree.Literal(position, 0)
+            return tree.PhraseMatch(position, arguments[0], arguments[1], slop)
         if function == "icontains":
             return tree.HoldsText(position, arguments[0], arguments[1])
         return tree.Contains(position, function, _QUANTIFIERS[function], *arguments)

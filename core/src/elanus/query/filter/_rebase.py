@@ -21,27 +21,29 @@ def rebase_names(expression: tree.Expression, root: str, keep: Collection[str]) 
     Args:
         expression: a filter.
         root: name of the JSON field.
-        keep: fields that ``text_match`` may search; its first argument stays a field.
+        keep: fields that ``text_match`` and ``phrase_match`` may search; their first argument stays
+            a field.
 
     Raises:
-        FilterError: ``text_match`` searches another field.
+        FilterError: one of these two searches another field.
     """
 
     def change(node: tree.Node) -> tree.Node:
         match node:
             case tree.Path(name=name, steps=steps) if name != "$meta":
                 return tree.Path(node.position, root, (name, *steps))
-            case tree.TextMatch(operand=field, text=text, minimum=minimum):
-                _check_searched(field, expression.text, keep)
-                return replace(node, text=change(text), minimum=change(minimum))
+            case tree.TextSearch(text=text, number=number):
+                _check_searched(node, expression.text, keep)
+                return replace(node, text=change(text), number=change(number))
             case _:
                 return node.with_children(change)
 
     return replace(expression, root=change(expression.root))
 
 
-def _check_searched(field: tree.Node, text: str, keep: Collection[str]) -> None:
+def _check_searched(node: tree.TextSearch, text: str, keep: Collection[str]) -> None:
+    field = node.operand
     if not isinstance(field, tree.Path) or field.steps or field.name not in keep:
         known = ", ".join(sorted(keep)) or "none"
-        reason = f"text_match searches analysed fields only, here: {known}"
+        reason = f"{node.written} searches analysed fields only, here: {known}"
         raise FilterError(reason, text, field.position)

@@ -234,13 +234,38 @@ class Contains(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class TextMatch(Node):
-    """``text_match(operand, text, minimum_should_match=minimum)``."""
+class TextSearch(Node):
+    """A search of an analysed field for words.
+
+    ``written`` is the function's name, ``number_written`` how errors call the number, and ``least``
+    the smallest one.
+    """
 
     operand: Node
     text: Node
-    minimum: Node
-    _children = ("operand", "text", "minimum")
+    number: Node
+    written: ClassVar[str]
+    number_written: ClassVar[str]
+    least: ClassVar[int]
+    _children = ("operand", "text", "number")
+
+
+@dataclass(frozen=True, slots=True)
+class TextMatch(TextSearch):
+    """``text_match(operand, text, minimum_should_match=number)``."""
+
+    written = "text_match"
+    number_written = "minimum_should_match"
+    least = 1
+
+
+@dataclass(frozen=True, slots=True)
+class PhraseMatch(TextSearch):
+    """``phrase_match(operand, text, number)``; the number is the slop."""
+
+    written = "phrase_match"
+    number_written = "the slop of phrase_match"
+    least = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

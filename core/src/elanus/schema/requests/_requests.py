@@ -81,6 +81,8 @@ class SearchParams:
         nprobe: how many lists a search of inverted lists reads.
         reorder_k: how many candidates such a search compares exactly.
         bm25_k1, bm25_b: of a search by BM25, in place of those of the index.
+        prefix: whether the last word of a text also stands for words that begin with it.
+        typos: whether a word that no row holds stands for those that one edit makes of it.
     """
 
     metric: str | None = None
@@ -89,6 +91,8 @@ class SearchParams:
     reorder_k: int | None = None
     bm25_k1: float | None = None
     bm25_b: float | None = None
+    prefix: bool = False
+    typos: bool = False
 
 
 _UNTOLD = SearchParams()
@@ -101,7 +105,8 @@ _OTHER_INDEXES = frozenset(
 )  # fmt: skip
 _COUNTS = ("ef", "nprobe", "reorder_k")
 _SATURATION = ("bm25_k1", "bm25_b")
-_USUAL = frozenset({"metric_type", "params", *_COUNTS, *_SATURATION})
+_FLAGS = ("prefix", "typos")
+_USUAL = frozenset({"metric_type", "params", *_COUNTS, *_SATURATION, *_FLAGS})
 _LATER = frozenset({"radius", "range_filter", "group_by_field", "group_size", "strict_group_size"})
 
 
@@ -117,11 +122,11 @@ def as_search_params(raw: Mapping[str, Any] | None) -> SearchParams:
     metric = options.get("metric_type")
     if not options.keys() <= _USUAL:
         _check_others(options)
-    counts = [_count(name, options.get(name)) for name in _COUNTS]
     return SearchParams(
         Metric.of(metric).value if names_something(metric) else None,
-        *counts,
+        *(_count(name, options.get(name)) for name in _COUNTS),
         *(_saturation(name, options.get(name)) for name in _SATURATION),
+        *(flag(f"search parameter {name}", options.get(name, False)) for name in _FLAGS),
     )
 
 
@@ -131,7 +136,7 @@ def _check_others(options: Mapping[str, Any]) -> None:
             if value is not None:
                 raise UnsupportedError(f"search parameter {quoted(key)} is not supported")
         elif key not in _OTHER_INDEXES | _USUAL:
-            every = sorted({"metric_type", *_COUNTS, *_SATURATION} | _OTHER_INDEXES)
+            every = sorted({"metric_type", *_COUNTS, *_SATURATION, *_FLAGS} | _OTHER_INDEXES)
             known = ", ".join(every)
             raise ParamError(
                 f"unknown search parameter {quoted(key)}; known: {known}{likely(key, every)}"

@@ -64,6 +64,25 @@ class Vocabulary:
             )
         return found
 
+    def since(self, db: Connection, number: int) -> list[str]:
+        """The terms from a number on, in the order of their numbers, which have no gaps.
+
+        Raises:
+            DatabaseCorruptError: if they have, or a term is no text.
+        """
+        found = db.execute(
+            f"SELECT number, text FROM {self._table} WHERE number >= ? ORDER BY number", (number,)
+        ).fetchall()
+        numbers, texts = zip(*found, strict=True) if found else ((), ())
+        if numbers != tuple(range(number, number + len(found))) or not set(map(type, texts)) <= {
+            str
+        }:
+            raise DatabaseCorruptError(
+                f"table {self._table} of the file is damaged: its terms are not numbered one after "
+                "the other; restore it from a backup"
+            )
+        return list(texts)
+
     def number(self, db: Connection, terms: Sequence[str]) -> list[int]:
         """Numbers of all terms, in a writing transaction; new ones are entered."""
         # Nearly all terms of a batch are known, so they are looked up by a loop in C.

@@ -24,7 +24,7 @@ from elanus.query.filter.patterns._like import like_table
 from elanus.query.filter.patterns._regex import regex_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -68,13 +68,23 @@ class ColumnSource(Protocol):
     def text_match(self, field: str, text: str, minimum: int) -> NDArray[np.bool_]:
         """Return where an analysed field holds ``minimum`` of the words of a text, bool (n,)."""
 
+    def phrase_match(
+        self, field: str, text: str, slop: int, among: NDArray[np.bool_] | None
+    ) -> NDArray[np.bool_]:
+        """Return where an analysed field holds the words of a text side by side, bool (n,).
+
+        Their distances may differ from those in the text by ``slop``. What is returned of slots
+        that are not ``among`` those asked about means nothing.
+        """
+
 
 def evaluate(expression: tree.Expression, source: ColumnSource) -> NDArray[np.bool_]:
     """Return where a filter is true, bool (n,); the caller may change the mask.
 
     Null logic is three-valued: a comparison with null, or with a missing key, is unknown, ``not``
     of unknown is unknown, and unknown is not true. Equality across types is false, order across
-    types is unknown. ``text_match`` is true or false, also where the text is null.
+    types is unknown. ``text_match`` and ``phrase_match`` are true or false, also where
+    the text is null.
 
     Args:
         expression: a filter without templates.
@@ -104,7 +114,7 @@ class _Evaluation:
             case tree.Compare(operator=operator, left=left, right=right):
                 return self._compare(operator, self._value(left), self._value(right))
             case tree.And(operands=operands):
-                return reduce(Truth.__and__, map(self.truth, merged(operands, "!=")))
+                return self._all(merged(operands, "!="))
             case tree.Or(operands=operands):
                 return reduce(Truth.__or__, map(self.truth, merged(operands, "==")))
             case tree.Not(operand=operand):
@@ -124,10 +134,21 @@ class _Evaluation:
                 return Truth(mask, mask)
             case tree.Contains(quantifier=quantifier, operand=operand, values=values):
                 return _contains(quantifier, self._column(operand), values)
-            case tree.TextMatch():
-                return self._text_match(node)
+            case tree.TextSearch():
+                return self._text_search(node, None)
             case _:
                 return self._bare(node)
+
+    def _all(self, operands: Sequence[tree.Node]) -> Truth:
+        # Phrases last, and among what the others leave: they are looked for in the texts.
+        ordered = sorted(operands, key=lambda node: isinstance(node, tree.PhraseMatch))
+        found = self.truth(ordered[0])
+        for node in ordered[1:]:
+            if isinstance(node, tree.PhraseMatch):
+                found &= self._text_search(node, found.possible)
+            else:
+                found &= self.truth(node)
+        return found
 
     def _membership(self, operand: tree.Node, values: tree.ListLiteral) -> Truth:
         if isinstance(operand, tree.Literal):
@@ -179,10 +200,13 @@ class _Evaluation:
         mask = np.full(self.source.n, _OPERATORS[operator](left, right), np.bool_)
         return Truth(mask, mask)
 
-    def _text_match(self, node: tree.TextMatch) -> Truth:
+    def _text_search(self, node: tree.TextSearch, among: NDArray[np.bool_] | None) -> Truth:
         name = cast("tree.Path", node.operand).name
-        text, minimum = value_of(node.text), value_of(node.minimum)
-        mask = self.source.text_match(name, text, minimum).copy()
+        text, number = value_of(node.text), value_of(node.number)
+        if isinstance(node, tree.PhraseMatch):
+            mask = self.source.phrase_match(name, text, number, among).copy()
+        else:
+            mask = self.source.text_match(name, text, number).copy()
         return Truth(mask, mask)
 
     def _value(self, node: tree.Node) -> Any:

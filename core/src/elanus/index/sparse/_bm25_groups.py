@@ -1,0 +1,114 @@
+"""BM25 of words that stand for several terms: all that begin alike, or differ by a letter.
+
+A group of terms counts as one term: its frequency is the number of rows that hold any of them, and
+its count in a row the sum of theirs. So a rare spelling weighs no more than the word it stands for.
+All rows with any of the words are scored exactly: there are no impacts of groups, by which a first
+pass could choose.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from elanus.index._order import top_hits
+from elanus.index.sparse._bm25_exact import length_norms
+from elanus.index.sparse._bm25_terms import idf, spread
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from elanus.index._order import Keys, Ranking
+    from elanus.index.sparse._segment import Saturation, Segment
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bm25Groups:
+    """A query of groups, made by `Bm25Index.grouped`, with the scores of all rows.
+
+    Attributes:
+        scores: (n,) by slot, rounded to float32; 0 without any of the terms.
+        factors: for each group that a row holds, what a row may score by it at most.
+        frequencies: in how many rows each of these groups occurs.
+        words: how many words the query has, repeated ones counted again, those included that no
+            row holds.
+        known: how many of them a row holds.
+    """
+
+    scores: NDArray[np.float64]
+    factors: list[float]
+    frequencies: list[int]
+    words: int
+    known: int
+
+    def search(self, k: int, mask: NDArray[np.bool_] | None, keys: Keys) -> Ranking:
+        """The first k rows by score, then by key; see `Bm25Index.search`."""
+        slots = np.flatnonzero(self.scores if mask is None else self.scores * mask)
+        return top_hits(slots, self.scores[slots], k, keys, descending=True)
+
+    def judge(
+        self, unknown: int, slots: NDArray[np.intp], documents: int, saturation: Saturation
+    ) -> tuple[NDArray[np.float64], float, float]:
+        """What the scores of some rows are worth; see `Bm25Index.judge`."""
+        missing = unknown + self.words - self.known
+        most = saturation.k1 + 1
+        return self.scores[slots], *spread(self.factors, self.frequencies, documents, missing, most)
+
+
+def score_groups(
+    segments: Sequence[Segment],
+    query: Sequence[tuple[NDArray[np.uint32], int]],
+    documents: int,
+    average: float,
+    saturation: Saturation,
+    alive: NDArray[np.bool_] | None,
+) -> Bm25Groups:
+    """Score all rows; see `Bm25Index.grouped`."""
+    lengths = np.concatenate([np.zeros(0, dtype=np.int64), *(s.lengths for s in segments)])
+    norms = length_norms(lengths, average or 1.0, saturation.k1, saturation.b)
+    scores, known = np.zeros(len(lengths)), 0
+    factors: list[float] = []
+    frequencies: list[int] = []
+    for numbers, count in query:
+        slots, counts = _occurrences(segments, numbers)
+        if alive is not None:
+            there = alive[slots]
+            slots, counts = slots[there], counts[there]
+        if not len(slots):
+            continue
+        weight, most = idf(documents, len(slots)), saturation.k1 + 1
+        # The order of operations of single terms: a group of one scores as its term, bit for bit.
+        scores[slots] += weight * counts * most / (counts + norms[slots]) * count
+        factors.append(weight * count * most)
+        frequencies.append(len(slots))
+        known += count
+    rounded = scores.astype(np.float32).astype(np.float64)
+    return Bm25Groups(rounded, factors, frequencies, sum(count for _, count in query), known)
+
+
+def _occurrences(
+    segments: Sequence[Segment], numbers: NDArray[np.uint32]
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """The slots that hold any of some terms, ascending, and how often: dead ones too."""
+    slots: list[NDArray[Any]] = [np.zeros(0, dtype=np.intp)]
+    counts: list[NDArray[Any]] = [np.zeros(0)]
+    for segment in segments:
+        postings = segment.postings
+        ranges = postings.ranges(numbers)
+        widths = ranges[:, 1] - ranges[:, 0]
+        if not widths.any():
+            continue
+        ends = np.cumsum(widths)
+        at = np.arange(ends[-1]) + np.repeat(ranges[:, 0] - ends + widths, widths)
+        local, held = postings.slots[at], postings.weights[at].astype(np.float64)
+        if np.count_nonzero(widths) > 1:
+            summed = np.bincount(local, held, minlength=postings.rows)
+            local = np.flatnonzero(summed)
+            held = summed[local]
+        slots.append(local.astype(np.intp) + postings.base)
+        counts.append(held)
+    return np.concatenate(slots), np.concatenate(counts)

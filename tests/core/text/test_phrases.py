@@ -1,0 +1,83 @@
+"""Phrases against a search of all choices of places."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from elanus import build_analyzer
+from elanus.errors import ParamError
+from elanus.text._phrases import holding
+
+ANALYZERS = ("multilingual", "english", "standard", "whitespace")
+PIECES = st.lists(
+    st.sampled_from(
+        ["kite", "kites", "the", "of", "red", "café", "机器学习", "学", "getUserName", "os.path"]
+    ),
+    min_size=1,
+    max_size=9,
+)
+
+
+def stands(text, phrase, slop):
+    """Whether the terms have places of their own whose shifts differ by ``slop`` at most."""
+    places = [[at for at, term in enumerate(text) if term == wanted] for wanted in phrase]
+    for chosen in product(*places):
+        shifts = [place - at for at, place in enumerate(chosen)]
+        if len(set(chosen)) == len(chosen) and max(shifts) - min(shifts) <= slop:
+            return True
+    return False
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    texts=st.lists(st.lists(st.integers(0, 2), max_size=6), min_size=1, max_size=4),
+    phrase=st.lists(st.integers(0, 3), min_size=1, max_size=4),
+    slop=st.sampled_from([0, 0, 1, 2, 3, 9]),
+    data=st.data(),
+)
+def test_a_phrase_is_where_its_terms_have_places_of_their_own(texts, phrase, slop, data):
+    order = data.draw(st.permutations(range(len(texts))))
+    rows = np.array([row for row in order for _ in texts[row]], dtype=np.int64)
+    terms = np.array([term for row in order for term in texts[row]], dtype=np.int64)
+    found = holding(rows, terms, phrase, slop, len(texts))
+    assert found.tolist() == [stands(text, phrase, slop) for text in texts]
+
+
+@pytest.mark.parametrize("name", ANALYZERS)
+@settings(max_examples=25, deadline=None)
+@given(texts=st.lists(PIECES, min_size=1, max_size=5), phrase=PIECES, slop=st.integers(0, 2))
+def test_terms_are_those_of_the_analyzer_in_order(name, texts, phrase, slop):
+    analyzer = build_analyzer(name)
+    written = [" ".join(pieces) for pieces in texts]
+    terms = analyzer.tokens(" ".join(phrase[:3])) or ["kite"]
+    expected = [stands(analyzer.tokens(text), terms, slop) for text in written]
+    assert analyzer.holding(written, terms, slop).tolist() == expected
+
+
+@pytest.mark.parametrize("name", ANALYZERS)
+@settings(max_examples=25, deadline=None)
+@given(pieces=PIECES, first=st.integers(0, 8), length=st.integers(1, 9))
+def test_whatever_is_copied_from_a_text_is_found_in_it(name, pieces, first, length):
+    analyzer = build_analyzer(name)
+    copied = analyzer.tokens(" ".join(pieces[first : first + length]))
+    if copied:
+        assert analyzer.holding([" ".join(pieces)], copied, 0).tolist() == [True]
+
+
+def test_many_ascii_texts_are_cut_by_the_fast_way_with_the_same_result():
+    analyzer = build_analyzer("multilingual")
+    texts = [f"The red kite, {n} times; it hovers." for n in range(2_000)]
+    texts[7] = "A kite (red) over cafés"
+    phrase = analyzer.tokens("kite 1999 times it")
+    assert np.flatnonzero(analyzer.holding(texts, phrase, 0)).tolist() == [1999]
+
+
+def test_texts_have_to_be_texts():
+    analyzer = build_analyzer(None)
+    with pytest.raises(ParamError, match=r"texts\[1\] must be a string"):
+        analyzer.holding(["a", 5], ["a"], 0)

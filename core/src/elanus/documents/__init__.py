@@ -2,6 +2,7 @@
 
 from elanus.documents._embed import LongTextWarning
 from elanus.documents._highlight import Fragment
+from elanus.documents._keyed import KeyValueStore
 from elanus.documents._overview import StoreStats
 from elanus.documents._store import DocumentStore
 from elanus.documents._sync import SyncReport
@@ -18,6 +19,7 @@ __all__ = [
     "DocumentStore",
     "EmbeddingFunction",
     "Fragment",
+    "KeyValueStore",
     "LongTextWarning",
     "Mode",
     "RankedDocument",

@@ -8,6 +8,7 @@ from elanus.client import AsyncMilvusClient, MilvusClient
 from elanus.documents import (
     Document,
     DocumentStore,
+    Embedder,
     EmbeddingFunction,
     Fragment,
     KeyValueStore,
@@ -48,6 +49,7 @@ __all__ = [
     "Document",
     "DocumentStore",
     "ElanusError",
+    "Embedder",
     "EmbeddingFunction",
     "FieldSchema",
     "FilterError",

@@ -1,24 +1,24 @@
 """A LlamaIndex ingestion pipeline that embeds only what is new or changed.
 
 Run it twice: ``python examples/llamaindex_ingestion.py``. The document store remembers what was
-ingested; Elanus drops the nodes of what changed or vanished.
+ingested, in the same file; the vector store drops the nodes of what changed or vanished.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from llama_index.core import Document
 from llama_index.core.ingestion import DocstoreStrategy, IngestionPipeline
 from llama_index.core.node_parser import SentenceSplitter
-from llama_index.core.storage.docstore import SimpleDocumentStore
 from llama_index.core.vector_stores import VectorStoreQuery
 from llama_index.core.vector_stores.types import VectorStoreQueryMode
 
 from elanus_embeddings import MiniLMEmbeddingFunction
-from llama_index.vector_stores.elanus import ElanusEmbedding, ElanusVectorStore
+from llama_index.vector_stores.elanus import (
+    ElanusDocumentStore,
+    ElanusEmbedding,
+    ElanusVectorStore,
+)
 
-DOCSTORE = Path("ingested.json")
 NOTES = {
     "kites.md": "Kites soar on warm air. They steer with their tails.",
     "owls.md": "Owls hunt at night. They hear a mouse beneath the snow.",
@@ -28,16 +28,13 @@ NOTES = {
 
 def make_pipeline(store: ElanusVectorStore) -> IngestionPipeline:
     """Split, embed, store; with a document store, so that unchanged documents are left alone."""
-    known = SimpleDocumentStore()
-    if DOCSTORE.exists():
-        known = SimpleDocumentStore.from_persist_path(str(DOCSTORE))
     return IngestionPipeline(
         transformations=[
             SentenceSplitter(chunk_size=128, chunk_overlap=0),
             ElanusEmbedding(MiniLMEmbeddingFunction()),
         ],
         vector_store=store,
-        docstore=known,
+        docstore=ElanusDocumentStore(store),
         docstore_strategy=DocstoreStrategy.UPSERTS_AND_DELETE,
         disable_cache=True,
     )
@@ -49,8 +46,6 @@ def ingest(pipeline: IngestionPipeline, notes: dict[str, str]) -> None:
     nodes = pipeline.run(documents=documents)
     changed = sorted({node.ref_doc_id or "" for node in nodes})
     print(f"{len(documents)} documents, embedded: {', '.join(changed) or 'nothing'}")
-    assert pipeline.docstore is not None
-    pipeline.docstore.persist(str(DOCSTORE))
 
 
 def main() -> None:

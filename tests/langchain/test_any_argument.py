@@ -270,12 +270,15 @@ NO_ANSWERS = {
 @pytest.mark.parametrize("answer", NO_ANSWERS.values(), ids=NO_ANSWERS)
 async def test_what_is_no_vector_is_not_handed_on(answer):
     model = ElanusEmbeddings(Function(answer))
-    for call in (model.embed_documents, model.embed_query):
-        with pytest.raises(DataNotMatchException, match="the model 'f' gave for the texts"):
-            call(["a"] if call == model.embed_documents else "a")
-    for awaited in (model.aembed_documents(["a"]), model.aembed_query("a")):
-        with pytest.raises(DataNotMatchException, match="the model 'f' gave for the texts"):
-            await awaited
+    document, query = "f.encode_documents of 1 texts: expected", "the model 'f' gave for the texts"
+    with pytest.raises(DataNotMatchException, match=document):
+        model.embed_documents(["a"])
+    with pytest.raises(DataNotMatchException, match=document):
+        await model.aembed_documents(["a"])
+    with pytest.raises(DataNotMatchException, match=query):
+        model.embed_query("a")
+    with pytest.raises(DataNotMatchException, match=query):
+        await model.aembed_query("a")
 
 
 def test_any_text_of_an_embedding(refusals):

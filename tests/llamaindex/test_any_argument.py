@@ -192,8 +192,10 @@ def test_any_answer_of_an_embedding_function(wrap, refusals):
     ],
 )
 def test_what_is_no_vector_for_each_text_is_refused(answer):
-    with pytest.raises(DataNotMatchException, match="the embedding function gave"):
+    with pytest.raises(DataNotMatchException, match=r"f\.encode_documents of 1 texts: expected"):
         ElanusEmbedding(Function(answer)).get_text_embedding("a")
+    with pytest.raises(DataNotMatchException, match="the embedding function gave"):
+        ElanusEmbedding(Function(answer)).get_query_embedding("a")
 
 
 @pytest.mark.parametrize(

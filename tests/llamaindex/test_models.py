@@ -239,11 +239,11 @@ def test_reranking_is_reported_to_callbacks(scored):
 
 
 class Picky(Dense):
-    """Fails with blank texts, as a provider would: all of the request, but naming the text."""
+    """Fails with bad texts, as a provider would: all of the request, but naming the text."""
 
     def encode_documents(self, texts):
         for i, text in enumerate(texts):
-            if not text.strip():
+            if text == "bad":
                 raise EmbeddingError("refused {texts}; it was {text}", range(len(texts)), fault=i)
         return super().encode_documents(texts)
 
@@ -259,7 +259,7 @@ class AsynchronouslyPicky(Picky):
 async def test_a_text_at_fault_is_named_by_its_place_in_the_whole_list(sort, workers):
     model = ElanusEmbedding(sort(), embed_batch_size=4, num_workers=workers)
     texts = [f"text {i}" for i in range(19)]
-    texts[13] = " "
+    texts[13] = "bad"
     for embed in (
         lambda: asyncio.to_thread(model.get_text_embedding_batch, texts),
         lambda: model.aget_text_embedding_batch(texts),

@@ -1,7 +1,8 @@
 """Text in, ranked documents out. Stands on what the client offers, and on nothing below it."""
 
-from elanus.documents._embed import LongTextWarning
+from elanus.documents._embed import Embedder, LongTextWarning
 from elanus.documents._highlight import Fragment
+from elanus.documents._keyed import KeyValueStore
 from elanus.documents._overview import StoreStats
 from elanus.documents._settings import SearchSettings
 from elanus.documents._store import DocumentStore
@@ -17,8 +18,10 @@ from elanus.documents._values import (
 __all__ = [
     "Document",
     "DocumentStore",
+    "Embedder",
     "EmbeddingFunction",
     "Fragment",
+    "KeyValueStore",
     "LongTextWarning",
     "Mode",
     "RankedDocument",

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from elanus.aio import Flow, run, step, step_of
 from elanus.documents._values import LONG_TEXTS, EmbeddingFunction
 from elanus.errors import ElanusWarning, EmbeddingError, ParamError, quoted, shown, warn
 from elanus.schema import checked_vectors, choice
@@ -28,17 +29,19 @@ class LongTextWarning(ElanusWarning):
 
 
 class Embedder:
-    """Has the texts of documents embedded for one store, which it warns of long texts once.
+    """Has the texts of documents embedded, and warns of long ones once.
+
+    Stores embed by it, and so do the adapters' own models: the same texts have the same vectors.
 
     Args:
         embedding: the embedding function.
-        dim: components of its vectors.
+        dim: components of its vectors; None asks the function, if all texts are blank.
 
     Raises:
         ParamError: if the function's ``long_texts`` is none of the known values.
     """
 
-    def __init__(self, embedding: EmbeddingFunction, dim: int) -> None:
+    def __init__(self, embedding: EmbeddingFunction, dim: int | None = None) -> None:
         self._embedding = embedding
         self._dim = dim
         splits = callable(getattr(embedding, "split_documents", None))
@@ -72,17 +75,44 @@ class Embedder:
             for first, stop in _runs([len(parts) for parts in units]):
                 done = start + first
                 part = numbers[done : start + stop]
-                for count, vectors in self._embed(units[first:stop], part):
-                    yield slice(done, done + count), vectors
-        if long and self._long_texts is None:
-            self._long_texts = "parts"  # it is said once
-            message = (
-                f"{long:,} of {len(texts):,} texts are longer than {quoted(self._embedding.name)} "
-                "reads at once: they were embedded by their parts, and each has the mean of their "
-                "vectors. Say that this is meant by long_texts='parts' of the embedding function, "
-                "or have their beginnings alone embedded by long_texts='cut'"
-            )
-            warn(LongTextWarning(message))
+                try:
+                    vectors = run(self._encode(units[first:stop], part))
+                except EmbeddingError as error:
+                    made, error.made = error.made, None
+                    if made is not None:
+                        yield slice(done, done + len(made)), made
+                    raise
+                yield slice(done, start + stop), vectors
+        self._warn(long, len(texts))
+
+    def flow(self, texts: Sequence[str]) -> Flow[Vectors]:
+        """Embed texts in one call of the function, or of its coroutine where that is asked for.
+
+        Returns:
+            (n, dim): their vectors.
+
+        Raises:
+            EmbeddingError: of the function, with the places of ``texts``; what was embedded before
+                is in its ``made``.
+            DataNotMatchException: if it gives anything but vectors.
+            ParamError: if all texts are blank, and the function does not know its dimension.
+        """
+        units: list[list[str]] = yield step(self._units, None, texts)
+        vectors = yield from self._encode(units, range(len(texts)))
+        self._warn(sum(len(parts) > 1 for parts in units), len(texts))
+        return vectors
+
+    def _warn(self, long: int, count: int) -> None:
+        if not long or self._long_texts is not None:
+            return
+        self._long_texts = "parts"  # it is said once
+        message = (
+            f"{long:,} of {count:,} texts are longer than {quoted(self._embedding.name)} "
+            "reads at once: they were embedded by their parts, and each has the mean of their "
+            "vectors. Say that this is meant by long_texts='parts' of the embedding function, "
+            "or have their beginnings alone embedded by long_texts='cut'"
+        )
+        warn(LongTextWarning(message))
 
     def _units(self, texts: Sequence[str]) -> list[list[str]]:
         """What to embed for each text: its parts, itself, or nothing if it is blank."""
@@ -96,29 +126,33 @@ class Embedder:
             units[i] = parts
         return units
 
-    def _embed(
-        self, units: Sequence[list[str]], places: Sequence[int]
-    ) -> Iterator[tuple[int, Vectors]]:
-        """How many of the texts, from the first on, and their vectors; fewer before an error."""
-        counts = np.array([len(parts) for parts in units])
+    def _encode(self, units: Sequence[list[str]], places: Sequence[int]) -> Flow[Vectors]:
+        """The vectors of texts in parts; those of the first texts go with an error."""
+        counts = np.array([len(parts) for parts in units], dtype=np.int64)
         given = [part for parts in units for part in parts]
+        made: Any = []
         try:
-            made: Any = self._embedding.encode_documents(given) if given else []
+            if given:
+                made = yield step_of(self._embedding, "encode_documents", given)
         except EmbeddingError as error:
             found, error.made = error.made, None
             done = 0 if found is None else int(np.sum(np.cumsum(counts) <= len(found)))
             if done:
                 whole = found[: counts[:done].sum()]
-                yield done, self._joined(whole, counts[:done], places)
+                error.made = self._joined(whole, counts[:done], places)
             error.renumber(np.repeat(places, counts).tolist())
             raise
-        yield len(units), self._joined(made, counts, places)
+        return self._joined(made, counts, places)
 
     def _joined(self, made: Any, counts: NDArray[np.int64], places: Sequence[int]) -> Vectors:
         total = int(counts.sum())
-        source = (
-            f"{self._embedding.name}.encode_documents of {total} texts, from texts[{places[0]}] on"
-        )
+        if not total:
+            # Without any text it need not be known: a provider learns it from its first answer.
+            dim = self._dim or (self._embedding.dim if len(counts) else 0)
+            return np.zeros((len(counts), dim), dtype=np.float32)
+        # Not of the first: whoever has a part of a list embedded would be told a wrong place.
+        where = f", from texts[{places[0]}] on" if places[0] else ""
+        source = f"{self._embedding.name}.encode_documents of {total} texts{where}"
         return mean_of_parts(checked_vectors(source, made, total, self._dim), counts)
 
 

@@ -40,14 +40,14 @@ class Rejected(Exception):  # never leaves this package: it carries a rule, no m
         return f"at {steps}{'…' * (len(self.path) > _STEPS_SHOWN)}: {self.rule}"
 
 
-def as_json(what: str, value: Any) -> Any:
-    """An argument that is kept as JSON.
+def as_json(what: str, value: Any, *, wide: bool = False) -> Any:
+    """An argument that is kept as JSON; ``wide`` as for `to_json`.
 
     Raises:
         ParamError: if it is no JSON value.
     """
     try:
-        return to_json(value)
+        return to_json(value, wide=wide)
     except Rejected as rule:
         raise ParamError(f"{cut(what)}: {rule}") from None
 
@@ -197,9 +197,9 @@ def _to_json_compound(value: Any, depth: int, *, wide: bool) -> Any:
         return to_json(value.tolist(), depth + 1, wide=wide)
     if isinstance(value, (str, int, float)):
         # A subclass (an enum, say) would come back as its plain base.
-        raise Rejected(f"{type(value).__name__} is no plain JSON value; convert it first")
+        raise Rejected(f"{cut(type(value).__name__)} is no plain JSON value; convert it first")
     raise Rejected(
-        f"{type(value).__name__} is no JSON value (use str, numbers, bool, None, list, dict)"
+        f"{cut(type(value).__name__)} is no JSON value (use str, numbers, bool, None, list, dict)"
     )
 
 

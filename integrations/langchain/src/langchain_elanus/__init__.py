@@ -3,6 +3,7 @@
 The vector store stands on ``elanus.DocumentStore``; both read and write the same files.
 """
 
+from langchain_elanus._bytes import ElanusByteStore
 from langchain_elanus._embeddings import ElanusEmbeddings
 from langchain_elanus._records import ElanusRecordManager
 from langchain_elanus._reranker import ElanusReranker
@@ -13,6 +14,7 @@ from langchain_elanus._vectorstore import ElanusVectorStore
 __version__ = "0.1.0"
 
 __all__ = [
+    "ElanusByteStore",
     "ElanusEmbeddings",
     "ElanusRecordManager",
     "ElanusReranker",

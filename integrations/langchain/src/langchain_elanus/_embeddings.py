@@ -9,8 +9,8 @@ import numpy as np
 from langchain_core.embeddings import Embeddings
 from numpy.typing import NDArray
 
-from elanus import ElanusError, EmbeddingFunction, ParamError
-from elanus.aio import step_of
+from elanus import ElanusError, Embedder, EmbeddingFunction, ParamError
+from elanus.aio import arun, run, step_of
 from elanus.arguments import as_query, checked_vectors, members, refuse, text, whole
 from elanus.errors import EmbeddingMismatchError, quoted, shown
 
@@ -19,6 +19,9 @@ _NAMING = ("model", "model_name", "model_id", "deployment")
 
 class ElanusEmbeddings(Embeddings):
     """An embedding function of Elanus as LangChain ``Embeddings``.
+
+    Documents have the vectors that a ``DocumentStore`` gives them: a long one the mean of its
+    parts', with a ``LongTextWarning`` for the first, and a blank one zeros.
 
     Its asynchronous twins are used where it has them (``aencode_documents``,
     ``aencode_queries``); a thread stands in otherwise.
@@ -42,10 +45,16 @@ class ElanusEmbeddings(Embeddings):
                 f"ElanusEmbeddings: {quoted(function)} needs encode_documents, encode_queries, "
                 "dim and name"
             )
-        self.function = function
+        self._function = function
+        self._embedder = Embedder(function)
 
     def __repr__(self) -> str:
-        return f"ElanusEmbeddings({quoted(self.function)})"
+        return f"ElanusEmbeddings({quoted(self._function)})"
+
+    @property
+    def function(self) -> EmbeddingFunction:
+        """The embedding function."""
+        return self._function
 
     @property
     def model(self) -> str:
@@ -53,9 +62,14 @@ class ElanusEmbeddings(Embeddings):
         return self.function.name
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        """Vectors of texts that will be searched."""
-        texts = _checked_texts(texts)
-        return _as_lists(self.function.encode_documents(texts), self.model, len(texts))
+        """Vectors of texts that will be searched.
+
+        Raises:
+            DataNotMatchException: if the function gives anything but vectors.
+            EmbeddingError: of the function; names the text.
+        """
+        vectors: list[list[float]] = run(self._embedder.flow(_checked_texts(texts))).tolist()
+        return vectors
 
     def embed_query(self, text: str) -> list[float]:
         """The vector of a text that will be searched for."""
@@ -64,9 +78,9 @@ class ElanusEmbeddings(Embeddings):
 
     async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
         """Asynchronous ``embed_documents``."""
-        texts = _checked_texts(texts)
-        found = await step_of(self.function, "encode_documents", texts).awaited()
-        return _as_lists(found, self.model, len(texts))
+        found = await arun(self._embedder.flow(_checked_texts(texts)))
+        vectors: list[list[float]] = found.tolist()
+        return vectors
 
     async def aembed_query(self, text: str) -> list[float]:
         """Asynchronous ``embed_query``."""

@@ -64,7 +64,7 @@ class ElanusRecordManager(RecordManager):
         _check_namespace(namespace)
         _check_name(collection_name)
         super().__init__(namespace)
-        self._client = _client_of(store)
+        self._client = client_of(store)
         self._collection = collection_name
 
     def __repr__(self) -> str:
@@ -230,7 +230,12 @@ def _check_name(name: Any) -> None:
         )
 
 
-def _client_of(store: Any) -> MilvusClient:
+def client_of(store: Any) -> MilvusClient:
+    """The client of what is open.
+
+    Raises:
+        ParamError: if it is something else.
+    """
     if isinstance(store, (ElanusVectorStore, DocumentStore)):
         return store.client
     if isinstance(store, MilvusClient):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, ClassVar, Final
 
@@ -13,13 +14,14 @@ from llama_index.core.base.embeddings.base_sparse import BaseSparseEmbedding
 from llama_index.core.bridge.pydantic import (
     ConfigDict,
     Field,
+    PrivateAttr,
     ValidationInfo,
     field_validator,
 )
 from llama_index.core.instrumentation import get_dispatcher  # type: ignore[attr-defined]  # public, but in no `__all__`
 from llama_index.core.schema import BaseComponent
 
-from elanus import ParamError
+from elanus import Embedder, ParamError
 from elanus.aio import Flow, arun, run, step_of
 from elanus.arguments import as_query, checked_vectors, is_mapping, members, refuse, whole
 from elanus.errors import DataNotMatchException, EmbeddingError, cut, quoted, shown
@@ -57,14 +59,20 @@ class _OverFunction(ShortRepr):
         super().__init__(**fields)
 
     def _flow(self, call: str, texts: list[str]) -> Flow[list[Any]]:
+        encoded = yield step_of(self.function, call, texts)
+        return (_sparse if self._is_sparse else _dense)(encoded, len(texts))
+
+    def _document_flow(self, texts: list[str]) -> Flow[list[Any]]:
         texts = _checked_texts(texts)
         try:
-            encoded = yield step_of(self.function, call, texts)
+            return (yield from self._documents(texts))
         except EmbeddingError as error:
             # LlamaIndex does not say where a batch began: so the error keeps what it is about.
             error.texts = list(texts)
             raise
-        return (_sparse if self._is_sparse else _dense)(encoded, len(texts))
+
+    def _documents(self, texts: list[str]) -> Flow[list[Any]]:
+        return (yield from self._flow(_DOCUMENTS, texts))
 
     # LlamaIndex itself gives a span to what fills its abstract methods, but only in a class that
     # has them among its bases.
@@ -86,16 +94,18 @@ class _OverFunction(ShortRepr):
         return (await self._aget_text_embeddings([text]))[0]
 
     def _get_text_embeddings(self, texts: list[str]) -> list[Any]:
-        return run(self._flow(_DOCUMENTS, texts))
+        return run(self._document_flow(texts))
 
     async def _aget_text_embeddings(self, texts: list[str]) -> list[Any]:
-        return await arun(self._flow(_DOCUMENTS, texts))
+        return await arun(self._document_flow(texts))
 
 
 class ElanusEmbedding(_OverFunction, BaseEmbedding):
     """An embedding function as a LlamaIndex embedding model.
 
-    Texts go through ``encode_documents``, questions through ``encode_queries``. The coroutines use
+    Texts go through ``encode_documents``, questions through ``encode_queries``. Texts have the
+    vectors that a ``DocumentStore`` gives them: a long one the mean of its parts', with a
+    ``LongTextWarning`` for the first, and a blank one zeros. The coroutines use
     the function's own ones (``aencode_documents``, ``aencode_queries``) if it has them, and a
     thread otherwise.
 
@@ -110,6 +120,23 @@ class ElanusEmbedding(_OverFunction, BaseEmbedding):
     Raises:
         ParamError: if ``function`` is not such an object.
     """
+
+    _dense: _DenseOf = PrivateAttr()
+    _embedder: Embedder = PrivateAttr()
+
+    def __init__(self, function: Any, model_name: str | None = None, **fields: Any) -> None:
+        super().__init__(function, model_name, **fields)
+        self._embed_by(function)
+
+    def _embed_by(self, function: Any) -> None:
+        self._dense = _DenseOf(function)
+        self._embedder = Embedder(self._dense)
+
+    def _documents(self, texts: list[str]) -> Flow[list[Any]]:
+        if self._dense.function is not self.function:  # it was assigned, or by model_copy
+            self._embed_by(self.function)
+        found = yield from self._embedder.flow(texts)
+        return list(found.tolist())
 
     def __getstate__(self) -> dict[Any, Any]:
         # Not LlamaIndex's own form, which takes what cannot be pickled away from this object, and
@@ -160,6 +187,39 @@ class ElanusSparseEmbedding(_OverFunction, BaseSparseEmbedding):
         return "ElanusSparseEmbedding"
 
 
+@dataclass(frozen=True, slots=True)
+class _DenseOf:
+    """The dense vectors of a function, which may give others beside them."""
+
+    function: Any
+
+    @property
+    def name(self) -> str:
+        return _name(self.function)
+
+    @property
+    def dim(self) -> int:
+        dim = getattr(self.function, "dim", None)
+        return whole(f"dim of {quoted(self.name)}, which blank texts need,", dim, 1)
+
+    @property
+    def long_texts(self) -> Any:
+        return getattr(self.function, "long_texts", None)
+
+    @property
+    def split_documents(self) -> Any:
+        return getattr(self.function, "split_documents", None)
+
+    def encode_documents(self, texts: list[str], /) -> Any:
+        return _dense_of(self.function.encode_documents(texts))
+
+    async def aencode_documents(self, texts: list[str], /) -> Any:
+        return _dense_of(await step_of(self.function, _DOCUMENTS, texts).awaited())
+
+    def encode_queries(self, texts: list[str], /) -> Any:
+        return _dense_of(self.function.encode_queries(texts))
+
+
 def _check(function: Any) -> None:
     calls = [getattr(function, call, None) for call in (_DOCUMENTS, _QUERIES)]
     # A class has the methods too, and would fail only when the first text comes.
@@ -200,10 +260,13 @@ def _dense(encoded: Any, count: int) -> list[Vector]:
     Raises:
         DataNotMatchException: if they are not as many vectors of finite numbers as there are texts.
     """
-    given = encoded.get("dense") if is_mapping(encoded) else encoded
     source = f"what the embedding function gave for {count} texts"
-    rows: list[Vector] = checked_vectors(source, given, count).tolist()
+    rows: list[Vector] = checked_vectors(source, _dense_of(encoded), count).tolist()
     return rows
+
+
+def _dense_of(encoded: Any) -> Any:
+    return encoded.get("dense") if is_mapping(encoded) else encoded
 
 
 def _sparse(encoded: Any, count: int) -> list[SparseVector]:

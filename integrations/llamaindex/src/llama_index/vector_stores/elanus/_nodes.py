@@ -186,7 +186,7 @@ def _metadata_of(node: BaseNode) -> dict[str, Any]:
         content[_PATH] = _path_of(type(node))
     _check_kept(node, content)
     return {
-        **_plain(node.metadata, node.node_id),
+        **plain(node.metadata, node.node_id),
         REF_DOC_ID: node.ref_doc_id or node.node_id,
         NODE: content,
     }
@@ -291,7 +291,7 @@ def _inside(node: BaseNode, path: Sequence[str]) -> Any:
     return found
 
 
-def _plain(value: Any, node_id: str, depth: int = 0) -> Any:
+def plain(value: Any, node_id: str, depth: int = 0) -> Any:
     """Metadata with the JSON form of what only LlamaIndex puts there; the store knows the rest.
 
     LlamaIndex's JSON form of all has forms of its own for dates, and makes text of bytes.
@@ -303,20 +303,18 @@ def _plain(value: Any, node_id: str, depth: int = 0) -> Any:
     if isinstance(value, AnyUrl):
         return str(value)
     if isinstance(value, BaseModel):
-        return _plain(value.model_dump(), node_id, depth + 1)
+        return plain(value.model_dump(), node_id, depth + 1)
     if isinstance(value, dict):
-        return {key: _plain(each, node_id, depth + 1) for key, each in value.items()}
+        return {key: plain(each, node_id, depth + 1) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(each, node_id, depth + 1) for each in value]
+        return [plain(each, node_id, depth + 1) for each in value]
     return value
 
 
 def _relationships_of(node: BaseNode) -> dict[str, Any]:
     def link(info: RelatedNodeInfo) -> dict[str, Any]:
         found = _dumped(info, node.node_id)
-        return (
-            {**found, "metadata": _plain(info.metadata, node.node_id)} if info.metadata else found
-        )
+        return {**found, "metadata": plain(info.metadata, node.node_id)} if info.metadata else found
 
     return {
         str(kind.value): [link(each) for each in of] if isinstance(of, list) else link(of)

@@ -4,7 +4,6 @@ from elanus.documents._embed import Embedder, LongTextWarning
 from elanus.documents._highlight import Fragment
 from elanus.documents._keyed import KeyValueStore
 from elanus.documents._overview import StoreStats
-from elanus.documents._settings import SearchSettings
 from elanus.documents._store import DocumentStore
 from elanus.documents._sync import SyncReport
 from elanus.documents._values import (
@@ -14,6 +13,7 @@ from elanus.documents._values import (
     RankedDocument,
     SplittingEmbeddingFunction,
 )
+from elanus.documents.search._settings import SearchSettings
 
 __all__ = [
     "Document",

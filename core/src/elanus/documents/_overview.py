@@ -8,7 +8,7 @@ from typing import Any
 
 from elanus.client import MilvusClient
 from elanus.documents._collection import METADATA, Layout
-from elanus.documents._settings import SearchSettings, kept_settings
+from elanus.documents.search._settings import SearchSettings, kept_settings
 from elanus.query import Expression
 from elanus.schema import refuse, whole
 

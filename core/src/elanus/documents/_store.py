@@ -38,15 +38,6 @@ from elanus.documents._input import (
     is_by_content,
 )
 from elanus.documents._overview import StoreStats, facets_of, keys_of, stats_of
-from elanus.documents._scope import Filter, make_scope, selects
-from elanus.documents._search import find, make_search, worths
-from elanus.documents._second_stage import make_second_stage
-from elanus.documents._settings import (
-    SearchSettings,
-    checked_settings,
-    keep_settings,
-    usual_settings,
-)
 from elanus.documents._sync import (
     StoredSource,
     SyncReport,
@@ -56,7 +47,16 @@ from elanus.documents._sync import (
     without_stored,
 )
 from elanus.documents._values import Document, EmbeddingFunction, Mode, RankedDocument
-from elanus.documents._wording import Wording
+from elanus.documents.search._find import find, make_search, worths
+from elanus.documents.search._scope import Filter, make_scope, selects
+from elanus.documents.search._second_stage import make_second_stage
+from elanus.documents.search._settings import (
+    SearchSettings,
+    checked_settings,
+    keep_settings,
+    usual_settings,
+)
+from elanus.documents.search._wording import Wording
 from elanus.errors import ElanusError, EmbeddingError, ParamError, quoted, shown
 from elanus.notebook import described
 from elanus.progress import ProgressBar

@@ -17,7 +17,7 @@ from elanus.client import MilvusClient
 from elanus.documents._collection import FIELDS, ID, METADATA, TEXT, VECTOR
 from elanus.documents._embed import Embedder
 from elanus.documents._input import NewDocument, content_id
-from elanus.documents._scope import make_scope
+from elanus.documents.search._scope import make_scope
 from elanus.errors import DataNotMatchException, ParamError, quoted, shown
 from elanus.progress import ProgressBar
 from elanus.schema import refuse, text

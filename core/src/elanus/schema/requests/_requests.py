@@ -122,12 +122,11 @@ def as_search_params(raw: Mapping[str, Any] | None) -> SearchParams:
     metric = options.get("metric_type")
     if not options.keys() <= _USUAL:
         _check_others(options)
-    return SearchParams(
-        Metric.of(metric).value if names_something(metric) else None,
-        *(_count(name, options.get(name)) for name in _COUNTS),
-        *(_saturation(name, options.get(name)) for name in _SATURATION),
-        *(flag(f"search parameter {name}", options.get(name, False)) for name in _FLAGS),
-    )
+    ef, nprobe, reorder_k = (_count(name, options.get(name)) for name in _COUNTS)
+    k1, b = (_saturation(name, options.get(name)) for name in _SATURATION)
+    prefix, typos = (flag(f"search parameter {name}", options.get(name, False)) for name in _FLAGS)
+    named = Metric.of(metric).value if names_something(metric) else None
+    return SearchParams(named, ef, nprobe, reorder_k, k1, b, prefix, typos)
 
 
 def _check_others(options: Mapping[str, Any]) -> None:

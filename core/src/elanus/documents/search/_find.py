@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from elanus.client import MilvusClient
 from elanus.documents._collection import FIELDS, ID, METADATA, TERMS, TEXT, VECTOR
-from elanus.documents._settings import (
+from elanus.documents._values import MODES, Mode, RankedDocument
+from elanus.documents.search._settings import (
     SearchSettings,
     checked_settings,
     kept_for_fusion,
     text_params,
 )
-from elanus.documents._values import MODES, Mode, RankedDocument
-from elanus.documents._wording import Wording
+from elanus.documents.search._wording import Wording
 from elanus.errors import ParamError, shown
 from elanus.query import Expression
 from elanus.schema import (

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from elanus.client import MilvusClient
 from elanus.documents._collection import FIELDS, as_document
-from elanus.documents._scope import make_scope
 from elanus.documents._sync import POSITION, SOURCE
 from elanus.documents._values import Document, RankedDocument
+from elanus.documents.search._scope import make_scope
 from elanus.errors import ParamError, RerankError, cut, quoted, shown
 from elanus.schema import LARGEST, LegExplanation, as_list, as_query, number, refuse, whole
 

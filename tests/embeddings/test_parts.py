@@ -126,6 +126,12 @@ def test_both_kinds_of_the_model_split_alike(minilm, published):
         assert function.long_texts is None
 
 
+def test_both_kinds_of_the_model_count_alike(minilm, published):
+    assert (published.max_tokens, minilm.max_tokens) == (READS, READS)
+    for text in ("snow falls. " * 300, "机器学习是", "", "unbreakable" * 50):
+        assert published.count_tokens(text) == minilm.count_tokens(text)
+
+
 def test_an_instruction_is_part_of_what_the_model_reads(model_folder):
     function = SentenceTransformerEmbeddingFunction(
         str(model_folder), doc_instruction="a passage of a book on snow and ice: "
@@ -141,6 +147,7 @@ def test_a_model_s_own_prompt_counts_as_well(model_folder):
     function = SentenceTransformerEmbeddingFunction(str(model_folder), prompts={"document": prompt})
     (parts,) = function.split_documents(["snow " * 1000])
     assert max(len(part.split()) for part in parts) <= READS - 100
+    assert function.max_tokens == READS - 100
 
 
 def test_a_tokenizer_that_knows_no_places_splits_nothing(model_folder):
@@ -154,6 +161,14 @@ def test_a_tokenizer_that_knows_no_places_splits_nothing(model_folder):
         function._model = model
         assert function.long_texts == "cut"
         assert function.split_documents([text]) == [[text]]
+        assert function.max_tokens is None
+
+
+def test_a_tokenizer_of_another_kind_counts_nothing(model_folder):
+    function = SentenceTransformerEmbeddingFunction(str(model_folder))
+    function._model = SimpleNamespace(max_seq_length=256, tokenizer=SimpleNamespace())
+    with pytest.raises(ParamError, match="does not count"):
+        function.count_tokens("x")
 
 
 def test_the_way_with_long_texts_changes_no_vector_and_no_name(minilm):

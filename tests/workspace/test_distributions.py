@@ -32,10 +32,12 @@ HEAVY = (
     "jieba",
     "langchain_core",
     "llama_index",
+    "markdown_it",
     "pandas",
     "pymilvus",
     "pytest",
     "scipy",
+    "semantic_text_splitter",
     "sentence_transformers",
     "tokenizers",
     "torch",
@@ -111,12 +113,15 @@ def test_the_namespace_of_llamaindex_is_left_open():
 
 def test_importing_elanus_loads_no_framework():
     loaded = modules_after("import elanus")
-    assert [name for name in (*HEAVY, "elanus.evaluation") if name in loaded] == []
+    assert [
+        name for name in (*HEAVY, "elanus.chunking", "elanus.evaluation") if name in loaded
+    ] == []
 
 
-def test_importing_the_evaluation_loads_neither_measures_nor_statistics():
-    loaded = modules_after("import elanus.evaluation")
-    assert "elanus.evaluation" in loaded
+@pytest.mark.parametrize("room", ["elanus.chunking", "elanus.evaluation"])
+def test_importing_a_room_with_an_extra_loads_none_of_its_packages(room):
+    loaded = modules_after(f"import {room}")
+    assert room in loaded
     assert [name for name in HEAVY if name in loaded] == []
 
 

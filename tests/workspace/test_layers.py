@@ -19,6 +19,7 @@ BELOW = {
     "client": {"aio", "engine", "notebook", "query", "storage"},
     "documents": {"aio", "client", "notebook", "progress", "query", "text"},
     "evaluation": {"documents", "progress"},
+    "chunking": set(),
 }
 # Modules beside the rooms.
 MODULES_BELOW = {

@@ -185,6 +185,24 @@ class CachedEmbeddingFunction(BaseEmbeddingFunction[Dense]):
         split = getattr(self._inner, "split_documents", None)
         return split(given) if callable(split) else [[text] for text in given]
 
+    @property
+    def max_tokens(self) -> int | None:
+        """Tokens of a document that the inner function reads; None if it does not say."""
+        return getattr(self._inner, "max_tokens", None)
+
+    def count_tokens(self, text: str) -> int:
+        """The tokens of a text, by the model's tokenizer and without its special ones.
+
+        With ``max_tokens`` it is what ``elanus.chunking`` measures by.
+
+        Raises:
+            ParamError: ``text`` is not a string, or the inner function does not count.
+        """
+        count = getattr(self._inner, "count_tokens", None)
+        if not callable(count):
+            raise ParamError(f"the inner function {quoted(self._inner)} does not count tokens")
+        return whole("inner: count_tokens", count(text), 0)
+
     def close(self) -> None:
         """Release the file, if it was opened here; a second call does nothing."""
         if self._owns_client:

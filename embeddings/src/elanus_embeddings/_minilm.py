@@ -109,6 +109,21 @@ class MiniLMEmbeddingFunction(BaseEmbeddingFunction[FloatArray]):
         """
         return [self._splitter.parts(text) for text in checked_texts(texts)]
 
+    @property
+    def max_tokens(self) -> int:
+        """Tokens of a text that the model reads, beside its two special ones: 254."""
+        return self._splitter.room
+
+    def count_tokens(self, text: str) -> int:
+        """The tokens of a text, by the model's tokenizer and without its special ones.
+
+        With ``max_tokens`` it is what ``elanus.chunking`` measures by.
+
+        Raises:
+            ParamError: ``text`` is not a string.
+        """
+        return self._splitter.count(checked_texts([text])[0])
+
     def _encode(self, texts: list[str], kind: Kind, *, progress: bool) -> FloatArray:  # noqa: ARG002  # this model treats both kinds alike
         # One at a time, although `encode_batch` would use all cores: its thread pool warns in
         # every process that forks afterwards, and tokens are a hundredth of the work.

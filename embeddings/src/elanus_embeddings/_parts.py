@@ -45,6 +45,15 @@ class Splitter:
         taken = len(tokenizer.encode(prompt, add_special_tokens=False).ids) if prompt else 0
         self._room = most - tokenizer.num_special_tokens_to_add(is_pair=False) - taken
 
+    @property
+    def room(self) -> int:
+        """Tokens of a text that the model reads beside the special ones and its prompt."""
+        return self._room
+
+    def count(self, text: str) -> int:
+        """The tokens of a text, without special ones."""
+        return len(self._tokenizer.encode(text, add_special_tokens=False).ids)
+
     def parts(self, text: str) -> list[str]:
         """The parts of a text; itself, alone, if the model reads it whole."""
         encoding = self._tokenizer.encode(text, add_special_tokens=False)

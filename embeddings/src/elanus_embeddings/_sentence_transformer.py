@@ -141,6 +141,23 @@ class SentenceTransformerEmbeddingFunction(BaseEmbeddingFunction[Dense]):
         return [self._splitter.parts(text) for text in given]
 
     @property
+    def max_tokens(self) -> int | None:
+        """Tokens of a document that it reads beside special ones and its prompt; None for all."""
+        return self._splitter.room if self._limit and self._fast_tokenizer else None
+
+    def count_tokens(self, text: str) -> int:
+        """The tokens of a text, by the model's tokenizer and without its special ones.
+
+        With ``max_tokens`` it is what ``elanus.chunking`` measures by.
+
+        Raises:
+            ParamError: ``text`` is not a string, or the tokenizer is one that cannot say.
+        """
+        if not self._fast_tokenizer:
+            raise ParamError(f"{self.name} has a tokenizer that does not count: give a function")
+        return self._splitter.count(checked_texts([text])[0])
+
+    @property
     def _limit(self) -> int | None:
         """Tokens that the model reads; None if it does not say."""
         return getattr(self._model, "max_seq_length", None)

@@ -1,0 +1,260 @@
+"""The structure of HTML: what a page says, and where in its source each character of that is."""
+
+from __future__ import annotations
+
+import html
+import re
+from array import array
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from itertools import pairwise
+
+from elanus.chunking._blocks import Block, Heading, Section, sections, trimmed
+
+_SPACE = re.compile(r"[ \t\n\r\f]+|[^ \t\n\r\f]+")
+_LINE = re.compile(r"\n")
+
+_DROPPED = frozenset(
+    {"iframe", "nav", "noscript", "object", "script", "style", "svg", "template", "title"}
+)
+_HEADINGS = {f"h{level}": level for level in range(1, 7)}
+# Those that stay whole where they fit.
+_WHOLE = frozenset({"dl", "ol", "pre", "table", "ul"})
+_PARAGRAPHS = _WHOLE | frozenset(
+    {"address", "article", "aside", "blockquote", "body", "details", "div", "fieldset",
+     "figcaption", "figure", "footer", "form", "header", "hr", "html", "main", "p", "section",
+     "summary"}
+)  # fmt: skip
+_LINES = frozenset({"br", "caption", "dd", "dt", "li", "tr"})
+_CELLS = frozenset({"td", "th"})
+
+# What stands between two pieces of text, the weakest first.
+_GAPS = ("", " ", "\n", "\n\n")
+_A_SPACE, _NEW_LINE, _NEW_PARAGRAPH = 1, 2, 3
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a page of HTML says.
+
+    Attributes:
+        text: as it is read, without tags.
+        sections: of the text.
+        starts, ends: (characters of the text,) where in the source each one begins and ends.
+    """
+
+    text: str
+    sections: list[Section]
+    starts: array[int]
+    ends: array[int]
+
+
+def read_page(source: str) -> Page:
+    """The text of a page and its sections, by the headings ``h1`` to ``h6``."""
+    reader = _Reader(source)
+    reader.feed(source)
+    reader.close()
+    return reader.page()
+
+
+class _Text:
+    """The text that is read, and the places of its characters in the source."""
+
+    def __init__(self) -> None:
+        self.pieces: list[str] = []
+        self.starts = array("q")
+        self.ends = array("q")
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def copy(self, piece: str, at: int) -> None:
+        """Add what stands in the source as it is read."""
+        self.pieces.append(piece)
+        self.starts.extend(range(at, at + len(piece)))
+        self.ends.extend(range(at + 1, at + len(piece) + 1))
+
+    def write(self, piece: str, start: int, end: int) -> None:
+        """Add what stands for a stretch of the source."""
+        self.pieces.append(piece)
+        self.starts.extend([start] * len(piece))
+        self.ends.extend([end] * len(piece))
+
+    def since(self, start: int) -> str:
+        """The text from a place on, near its end."""
+        found: list[str] = []
+        left = len(self) - start
+        for piece in reversed(self.pieces):
+            if left <= 0:
+                break
+            found.append(piece[-left:])
+            left -= len(piece)
+        return "".join(reversed(found))
+
+
+class _Reader(HTMLParser):
+    """Reads a page from its beginning to its end, tag by tag.
+
+    White space is written only once something follows it: ``_gap`` is the place in ``_GAPS`` of
+    what is due, ``_mark`` what begins an item or a cell.
+    """
+
+    def __init__(self, source: str) -> None:
+        super().__init__(convert_charrefs=False)
+        self._source = source
+        self._lines = [0, *(found.end() for found in _LINE.finditer(source))]
+        self._text = _Text()
+        self._gap = 0
+        self._mark = ""
+        self._dropped: list[str] = []
+        self._whole: list[str] = []
+        self._whole_start: int | None = None
+        self._wholes: list[tuple[int, int]] = []
+        self._heading: int | None = None
+        self._heading_start: int | None = None
+        self._headings: list[Heading] = []
+        self._cells = 0
+
+    def page(self) -> Page:
+        """What was read."""
+        self._end_heading()
+        self._end_whole()
+        text = "".join(self._text.pieces)
+        wholes = (Block(*span, _lines(text, *span)) for span in self._wholes)
+        found = sections(text, self._headings, wholes)
+        return Page(text, found, self._text.starts, self._text.ends)
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:  # noqa: ARG002  # the parser's own name
+        if self._dropped or tag in _DROPPED:
+            if tag in (self._dropped or [tag]):
+                self._dropped.append(tag)
+        elif tag in _HEADINGS:
+            self._end_heading()
+            self._end_whole()
+            self._heading = _HEADINGS[tag]
+        elif tag in _PARAGRAPHS:
+            self._end_heading()
+            self._break()
+            if tag in _WHOLE:
+                self._whole.append(tag)
+        elif tag in _LINES:
+            self._begin_line(tag)
+        elif tag in _CELLS:
+            self._begin_cell()
+
+    def handle_endtag(self, tag: str) -> None:
+        if self._dropped:
+            if tag == self._dropped[0]:
+                self._dropped.pop()
+        elif tag in _HEADINGS:
+            self._end_heading()
+        elif tag in self._whole:
+            del self._whole[len(self._whole) - 1 - self._whole[::-1].index(tag) :]
+            if not self._whole:
+                self._end_whole()
+            self._break()
+        elif tag in _PARAGRAPHS:
+            self._break()
+        elif tag in _LINES:
+            self._gap, self._mark = max(self._gap, _NEW_LINE), ""
+
+    def handle_data(self, data: str) -> None:
+        self._read(data, self._place())
+
+    def handle_entityref(self, name: str) -> None:
+        self._read_reference(len(name) + 1)
+
+    def handle_charref(self, name: str) -> None:
+        self._read_reference(len(name) + 2)
+
+    def parse_marked_section(self, i: int, report: bool = True) -> int:
+        """Anything that begins with ``<![``, which Python's own method may refuse."""
+        try:
+            return super().parse_marked_section(i, report)
+        except AssertionError:
+            return self.parse_bogus_comment(i)
+
+    def _place(self) -> int:
+        line, column = self.getpos()
+        return self._lines[line - 1] + column
+
+    def _read_reference(self, length: int) -> None:
+        start = self._place()
+        end = start + length
+        end += self._source[end : end + 1] == ";"
+        raw = self._source[start:end]
+        said = html.unescape(raw)
+        if said == raw:
+            self._read(raw, start)
+        elif not self._dropped:
+            self._begin(start)
+            self._text.write(said, start, end)
+
+    def _read(self, data: str, start: int) -> None:
+        if self._dropped:
+            return
+        if "pre" in self._whole:
+            # A line break directly below the tag is not shown.
+            kept = data.removeprefix("\r").removeprefix("\n") if self._gap else data
+            if kept:
+                start += len(data) - len(kept)
+                self._begin(start)
+                self._text.copy(kept, start)
+            return
+        for found in _SPACE.finditer(data):
+            if found[0].isspace() and found[0].isascii():
+                self._gap = max(self._gap, _A_SPACE)
+            else:
+                self._begin(start + found.start())
+                self._text.copy(found[0], start + found.start())
+
+    def _begin(self, at: int) -> None:
+        """Write what is due before something that is read."""
+        if len(self._text):
+            self._text.write(_GAPS[self._gap], at, at)
+        if self._heading is not None and self._heading_start is None:
+            self._heading_start = len(self._text)
+        if self._whole and self._whole_start is None:
+            self._whole_start = len(self._text)
+        self._text.write(self._mark, at, at)
+        self._gap, self._mark = 0, ""
+
+    def _break(self) -> None:
+        self._gap = max(self._gap, _NEW_LINE if self._whole else _NEW_PARAGRAPH)
+
+    def _begin_line(self, tag: str) -> None:
+        self._gap = max(self._gap, _NEW_LINE)
+        if tag == "tr":
+            self._cells, self._mark = 0, ""
+        elif tag == "li":
+            depth = sum(each in ("ol", "ul") for each in self._whole)
+            self._mark = "  " * (depth - 1) + "- "
+
+    def _begin_cell(self) -> None:
+        if self._cells:
+            self._gap = _A_SPACE
+            self._mark += "| "
+        self._cells += 1
+
+    def _end_heading(self) -> None:
+        if self._heading is None:
+            return
+        start, end = self._heading_start, len(self._text)
+        if start is not None:
+            title = " ".join(self._text.since(start).split())
+            self._headings.append(Heading(self._heading, title, start, end))
+        self._heading, self._heading_start = None, None
+        self._break()
+
+    def _end_whole(self) -> None:
+        if self._whole_start is not None:
+            self._wholes.append((self._whole_start, len(self._text)))
+        self._whole.clear()
+        self._whole_start = None
+        self._break()
+
+
+def _lines(text: str, start: int, end: int) -> tuple[Block, ...]:
+    borders = [start, *(found.end() for found in _LINE.finditer(text, start, end)), end]
+    found = (trimmed(text, *pair) for pair in pairwise(borders))
+    return tuple(Block(*pair) for pair in found if pair)

@@ -1,0 +1,301 @@
+"""Where each kind of source is split, and which headings its chunks stand below."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import itertools
+import random
+import textwrap
+import warnings
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from elanus.chunking import chunk_code, chunk_html, chunk_markdown, chunk_text
+
+
+def bodies(found):
+    return [each.body for each in found]
+
+
+# --- plain text --------------------------------------------------------------------------------
+
+
+def test_text_is_split_between_paragraphs_then_sentences_then_words():
+    source = "One two.\n\nThree four. Five six.\n\nSeven eight nine ten eleven."
+    assert bodies(chunk_text(source, size=35)) == [
+        "One two.\n\nThree four. Five six.",
+        "Seven eight nine ten eleven.",
+    ]
+    assert bodies(chunk_text(source, size=13)) == [
+        "One two.", "Three four.", "Five six.", "Seven eight", "nine ten", "eleven.",
+    ]  # fmt: skip
+
+
+# --- Markdown ----------------------------------------------------------------------------------
+
+MARKDOWN = """---
+title: Birds
+---
+Before.
+
+# Birds of *prey*
+
+Text.
+
+- one
+- two
+
+Kites & `Elanus`
+----------------
+
+```python
+# no heading
+
+## neither
+```
+
+> # nor this
+
+[ref]: https://example.org
+
+## Empty
+# Owls
+Hoot.
+"""
+
+
+def test_markdown_is_split_by_its_headings():
+    assert [(each.headings, each.body) for each in chunk_markdown(MARKDOWN)] == [
+        ((), "---\ntitle: Birds\n---\nBefore."),
+        (("Birds of prey",), "Text.\n\n- one\n- two"),
+        (
+            ("Birds of prey", "Kites & Elanus"),
+            MARKDOWN[MARKDOWN.index("```python") : MARKDOWN.index("\n\n## Empty")],
+        ),
+        (("Birds of prey",), "## Empty"),
+        (("Owls",), "Hoot."),
+    ]
+
+
+def test_headings_are_put_before_the_text_and_outer_ones_left_out_where_they_are_long():
+    source = "# A guide\n## Installing\n### On Windows\nRun it."
+    (found,) = chunk_markdown(source)
+    assert found.text == "A guide > Installing > On Windows\n\nRun it."
+    (found,) = chunk_markdown(source, size=60)
+    assert found.text == "Installing > On Windows\n\nRun it."
+    (found,) = chunk_markdown(source, size=10)
+    assert found.text == "Run it."
+    assert found.headings == ("A guide", "Installing", "On Windows")
+
+
+def test_a_heading_replaces_those_of_its_level_and_below():
+    found = chunk_markdown("## a\nx\n#### b\nx\n### c\nx\n# d\nx\n### e\nx")
+    assert [each.headings for each in found] == [
+        ("a",), ("a", "b"), ("a", "c"), ("d",), ("d", "e"),
+    ]  # fmt: skip
+
+
+WHOLES = {
+    "table": "| a | b |\n|---|---|\n" + "".join(f"| row {i} | v{i} |\n" for i in range(8)),
+    "list": "".join(f"- item {i} of the list\n" for i in range(8)),
+    "nested": "".join(f"1. item {i}\n   - sub {i}\n\n     para {i}\n" for i in range(4)),
+    "fence": "```\ndef f():\n    # no heading\n\n    return 1\n\n\n# nor this\nx = 2\n```\n",
+    "paragraph": "Some words of a paragraph here. It is long enough to be something.\n",
+}
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 10**6), st.integers(60, 400), st.integers(0, 30))
+def test_what_belongs_together_stays_whole_where_it_fits(seed, size, overlap):
+    rng = random.Random(seed)
+    blocks = [WHOLES[rng.choice(list(WHOLES))] for _ in range(5)]
+    # A rule between any two, as two lists in a row would be one.
+    source = "\n***\n\n".join(blocks)
+    found = bodies(chunk_markdown(source, size=size, overlap=overlap))
+    for block in blocks:
+        if len(block.rstrip()) <= size - overlap:
+            assert any(block.rstrip() in body for body in found)
+
+
+def test_long_lists_and_tables_are_split_between_items_and_rows():
+    items = [f"- item {i}\n\n  more of {i}" for i in range(4)]
+    assert bodies(chunk_markdown("\n".join(items), size=50)) == [
+        "\n".join(items[:2]), "\n".join(items[2:]),
+    ]  # fmt: skip
+    rows = ["| a | b |", "|---|---|", *(f"| {i} | v{i} |" for i in range(4))]
+    assert bodies(chunk_markdown("\n".join(rows), size=32)) == [
+        "\n".join(rows[:3]), "\n".join(rows[3:]),
+    ]  # fmt: skip
+
+
+# --- HTML --------------------------------------------------------------------------------------
+
+PAGE = """<!DOCTYPE html><html><head><title>Birds | Site</title><style>p > b {}</style>
+<script>if (a < b) "<p>no</p>"</script></head><body>
+<nav><ul><li><a href="/">Home</a></ul></nav>
+<h1>Birds &amp; <i>bees</i></h1>
+<p>Some  text&nbsp;&lt;b&gt; and <b>bo</b>ld<p>second
+ paragraph &#8212; &copy &unknown; AT&T
+<ul><li>one<li>two<ul><li>inner</ul></ul>
+<table><tr><th>a<th>b<tr><td>c<td>d</table>
+<h2>Sub</h2>line<br>next<pre>
+x  = 1
+
+y</pre><h2>Leaf</h2></body></html>"""
+
+
+def test_html_is_read_and_split_by_its_headings():
+    assert [(each.headings, each.body) for each in chunk_html(PAGE)] == [
+        (
+            ("Birds & bees",),
+            "Some text\xa0<b> and bold\n\nsecond paragraph — © &unknown; AT&T\n\n- one\n- two\n  - inner\n\na | b\nc | d",
+        ),
+        (("Birds & bees", "Sub"), "line\nnext\n\nx  = 1\n\ny"),
+        (("Birds & bees",), "Leaf"),
+    ]
+
+
+def test_offsets_of_html_are_those_of_the_source():
+    first, second, third = chunk_html(PAGE)
+    assert PAGE[first.start : first.end].startswith("Some  text&nbsp;&lt;b&gt; and <b>bo</b>ld<p>")
+    assert PAGE[first.start : first.end].endswith("<tr><td>c<td>d")
+    assert PAGE[second.start : second.end] == "line<br>next<pre>\nx  = 1\n\ny"
+    assert PAGE[third.start : third.end] == "Leaf"
+
+
+TAGS = ["p", "div", "ul", "li", "table", "tr", "td", "pre", "h1", "h2", "b", "nav", "script", "br"]
+MARKS = [
+    "&amp;",
+    "&",
+    "&#65;",
+    "&#xZ;",
+    "<",
+    "<!-- x -->",
+    "<![foo[ x",
+    "<!x",
+    "</",
+    "\n",
+    "  ",
+    "<?x",
+]
+
+
+@settings(max_examples=100)
+@given(
+    st.lists(st.sampled_from(TAGS + [f"/{tag}" for tag in TAGS] + MARKS), max_size=30), st.data()
+)
+def test_any_html_gives_chunks_in_order_that_hold_its_words(parts, data):
+    tags = {*TAGS, *(f"/{tag}" for tag in TAGS)}
+    source = "".join(
+        f"<{part}> word{i} " if part in tags else f"{part} " for i, part in enumerate(parts)
+    )
+    size = data.draw(st.integers(8, 60))
+    found = chunk_html(source, size=size, overlap=data.draw(st.integers(0, size // 2)))
+    assert all(len(each.text) <= size for each in found)
+    for before, after in itertools.pairwise(found):
+        assert before.start <= after.start
+        assert before.end <= after.end
+    for each in found:
+        for word in each.body.split():
+            if word.startswith("word"):
+                assert word in source[each.start : each.end]
+    if not {"nav", "script", *MARKS} & set(parts):
+        said = " ".join(f"{each.body} {' '.join(each.headings)}" for each in found).split()
+        assert {f"word{i}" for i in range(len(parts))} <= set(said)
+
+
+# --- code --------------------------------------------------------------------------------------
+
+PYTHON = '''"""Doc."""
+import os
+
+X = "\\d"
+
+# about f
+@staticmethod
+def f(a):
+    return a
+
+class A(int):
+    """A doc."""
+
+    y = 1
+
+    def m(self):
+        return 1
+
+    class B:
+        async def n(self):
+            x = 1
+
+            return x * 2222222222
+print(1)
+'''
+
+
+def test_python_is_split_by_functions_and_classes():
+    found = chunk_code(PYTHON, "python", size=70)
+    assert [(each.headings, each.body) for each in found] == [
+        ((), '"""Doc."""\nimport os\n\nX = "\\d"'),
+        (("f",), "# about f\n@staticmethod\ndef f(a):\n    return a"),
+        (("A",), 'class A(int):\n    """A doc."""\n\n    y = 1'),
+        (("A.m",), "    def m(self):\n        return 1"),
+        (("A.B",), "    class B:"),
+        (("A.B.n",), "        async def n(self):\n            x = 1"),
+        (("A.B.n",), "            return x * 2222222222"),
+        ((), "print(1)"),
+    ]
+    assert found[1].text == "f\n\n# about f\n@staticmethod\ndef f(a):\n    return a"
+
+
+def test_a_class_that_fits_stays_whole():
+    found = chunk_code(PYTHON, "python", size=300)
+    (whole,) = [each.body for each in found if each.headings == ("A",)]
+    assert whole == PYTHON[PYTHON.index("class A") : PYTHON.index("\nprint")]
+
+
+@pytest.mark.parametrize("module", [ast, textwrap, random, inspect])
+@pytest.mark.parametrize("size", [200, 1500])
+def test_every_function_that_fits_is_in_one_chunk_below_its_name(module, size):
+    source = inspect.getsource(module)
+    found = chunk_code(source, "python", size=size)
+    lines = source.splitlines(keepends=True)
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.FunctionDef):
+            whole = "".join(lines[node.lineno - 1 : node.end_lineno]).strip()
+            if len(whole) <= size // 2:
+                assert any(whole in each.body and each.headings == (node.name,) for each in found)
+    kept = {place for each in found for place in range(each.start, each.end)}
+    assert all(letter.isspace() or place in kept for place, letter in enumerate(source))
+
+
+def test_python_that_does_not_parse_is_split_as_other_code():
+    source = "def f(x):\n    print x\n\n    return 1\n\ndef g():\n    pass\n"
+    assert chunk_code(source, "python", size=50) == chunk_code(source, size=50)
+    assert bodies(chunk_code(source, "python", size=50)) == [
+        "def f(x):\n    print x\n\n    return 1", "def g():\n    pass",
+    ]  # fmt: skip
+    assert bodies(chunk_code("(" * 5000, "python", size=9000)) == ["(" * 5000]
+    assert bodies(chunk_code("\0", "python")) == ["\0"]
+
+
+def test_the_code_that_is_read_warns_of_nothing():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        (found,) = chunk_code("def f():\n    return '\\d'\n", "python")
+    assert found.headings == ("f",)
+
+
+def test_a_byte_order_mark_is_no_error_of_syntax():
+    (found,) = chunk_code("\ufeffdef f():\n    return 1\n", "python")
+    assert found.headings == ("f",)
+
+
+def test_other_code_is_split_where_a_line_without_indentation_follows_a_blank_one():
+    f = "int f() {\n  a();\n\n  b();\n\n}"
+    g = "int g() {\n  c();\n}"
+    assert bodies(chunk_code(f"{f}\n\n{g}\n", size=40)) == [f, g]
+    assert bodies(chunk_code(f"{f}\n\n{g}\n", size=60)) == [f"{f}\n\n{g}"]

@@ -120,7 +120,8 @@ class _Threads:
 
     def _start(self, job: _Job) -> None:
         try:
-            ending.AwaitedThread(target=self._run, name=self._name, daemon=True).start()
+            thread = ending.AwaitedThread(target=self._run, name=self._name, daemon=True)
+            ending.begin(thread)
         except RuntimeError as error:
             if not (self._busy or self._idle) and self.withdraw(job):
                 raise StorageError(

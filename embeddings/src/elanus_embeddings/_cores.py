@@ -102,7 +102,11 @@ class _Job(Generic[T, R]):
             for _ in range(count):
                 # The end of the interpreter need not wait for it: who wants the results does.
                 helper = threading.Thread(target=self._run, name="elanus-embed", daemon=True)
-                helper.start()
+                try:
+                    helper.start()
+                except KeyError as error:
+                    # A handler raised while the thread began; it clears up, and fails over that.
+                    raise (error.__context__ or error) from None
                 helpers.append(helper)
         return helpers
 

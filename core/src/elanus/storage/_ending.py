@@ -62,6 +62,20 @@ class AwaitedThread(threading.Thread):
     """A daemon thread that somebody waits for when the end has begun: it may go on."""
 
 
+def begin(thread: threading.Thread) -> None:
+    """Start a thread; what a signal handler raises meanwhile comes out.
+
+    ``Thread.start`` clears up after any exception, and fails over that if the thread has begun.
+
+    Raises:
+        RuntimeError: if the system gives no more threads, or the interpreter ends.
+    """
+    try:
+        thread.start()
+    except KeyError as error:
+        raise (error.__context__ or error) from None
+
+
 def hold() -> None:
     """Keep this thread from reading, now that the end has begun, if the end could kill it."""
     thread = threading.current_thread()

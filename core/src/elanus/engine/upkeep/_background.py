@@ -167,7 +167,7 @@ class Background:
             return True
         thread = threading.Thread(target=self._run, name="elanus-background", daemon=True)
         try:
-            thread.start()
+            ending.begin(thread)
         except RuntimeError as error:  # no more threads, or the interpreter ends
             _log.warning("no background work: %s", error)
             return False

@@ -15,10 +15,9 @@ class Stumbling(threading.Thread):
     """A handler raises after the thread began, and threading fails over that in turn."""
 
     def start(self):
-        try:
-            raise Interrupted
-        except Interrupted:
-            raise KeyError(self)  # noqa: B904  # as in threading
+        error = KeyError(self)
+        error.__context__ = Interrupted()
+        raise error
 
 
 def test_what_a_handler_raises_while_a_thread_begins_comes_out():

@@ -46,9 +46,9 @@ def test_they_are_those_of_the_vectors_that_are_there_whatever_came_and_went(met
     assert moments.count == alive.sum()
     assert mean == pytest.approx(every.mean() if len(every) else 0, abs=1e-5)
     # The products are summed in float32, and the square of the mean is taken from their sum.
-    longest = np.linalg.norm(index.vectors(np.flatnonzero(alive)), axis=1).max(initial=0)
-    scale = 1 if metric is Metric.COSINE else longest * np.linalg.norm(query)
-    assert deviation == pytest.approx(every.std() if len(every) else 0, abs=1e-3 * scale)
+    longest = float(np.linalg.norm(index.vectors(np.flatnonzero(alive)), axis=1).max(initial=0))
+    scale = 1.0 if metric is Metric.COSINE else longest * float(np.linalg.norm(query))
+    assert deviation == pytest.approx(every.std() if len(every) else 0, abs=1e-3 * scale + 1e-9)
 
 
 @pytest.mark.parametrize("metric", METRICS)

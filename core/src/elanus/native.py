@@ -68,7 +68,9 @@ def wait_before_fork(deadline: float) -> None:
 
 
 def _begin_anew() -> None:
-    _all.inside = []  # threads that were inside stayed in the parent
+    me = threading.get_ident()
+    # The others stayed in the parent. A handler that forked returns to the block under it.
+    _all.inside[:] = [thread for thread in _all.inside if thread == me]
     _all.is_forked = True
 
 
@@ -84,8 +86,8 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_begin_anew)
 
 
-class inside:  # noqa: N801  # reads as a word: with inside(busy)
-    """A block that calls into an object, or into BLAS.
+class Inside:
+    """A block that calls into an object: ``with Inside(busy):``.
 
     It opens no connection, and waits for no other thread: whoever forks waits for its end.
 
@@ -93,15 +95,13 @@ class inside:  # noqa: N801  # reads as a word: with inside(busy)
         busy: the object's list, one entry for each call; None for what has no state of its own.
     """
 
-    __slots__ = ("_busy", "_everyone", "_me")
+    __slots__ = ("_busy",)
 
     def __init__(self, busy: list[None] | None = None) -> None:
         self._busy = busy
-        self._everyone = _all.inside
-        self._me = threading.get_ident()
 
     def __enter__(self) -> None:
-        me, everyone = self._me, self._everyone
+        me, everyone = threading.get_ident(), _all.inside
         is_waited_for = me in everyone  # a block in a block, or a handler's on top of one
         everyone.append(me)
         while forking.get("native", me) != me and not is_waited_for:
@@ -124,4 +124,8 @@ class inside:  # noqa: N801  # reads as a word: with inside(busy)
     ) -> None:
         if self._busy is not None:
             self._busy.pop()
-        self._everyone.remove(self._me)
+        _all.inside.remove(threading.get_ident())
+
+
+inside_blas = Inside()
+"""A product of matrices, or a call into a library that has no object of ours."""

@@ -176,8 +176,11 @@ class MilvusClient:
         """
         self._database.file.check_writable("write")
 
-    def check_readable(self, collection_name: str) -> None:
+    def check_readable(self, collection_name: str) -> Mapping[str, Any]:
         """Raise what every read of a collection would: for whoever has to pay before it can read.
+
+        Returns:
+            Its properties.
 
         Raises:
             CollectionNotFoundError: if there is no such collection.
@@ -185,8 +188,9 @@ class MilvusClient:
         """
         name = self._name(collection_name)
         catalogue = self._database.catalogue()
-        if name not in catalogue.collections:
-            catalogue.collection(name)  # raises, and names what there is
+        info = catalogue.collections.get(name)
+        # In vain, it raises, and names what there is.
+        return (catalogue.collection(name) if info is None else info).properties
 
     def backup(self, target: str | os.PathLike[str]) -> None:
         """Copy the database to a file that does not exist, while others go on writing.

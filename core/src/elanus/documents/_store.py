@@ -49,7 +49,6 @@ from elanus.documents._sync import (
 from elanus.documents._values import Document, EmbeddingFunction, Mode, RankedDocument
 from elanus.documents.search._find import find, make_search, worths
 from elanus.documents.search._scope import Filter, make_scope, selects
-from elanus.documents.search._second_stage import make_second_stage
 from elanus.documents.search._settings import (
     SearchSettings,
     checked_settings,
@@ -675,18 +674,21 @@ class DocumentStore(HasWorker):
             EmbeddingMismatchError: if the mode needs a model and the store has none.
             RerankError: if the reranker fails; its ``hits`` are those that it was given.
         """
-        second = make_second_stage(reranker, rerank_top, context, min_relevance)
-        k = whole("k", k, 1)
         search = make_search(
-            query, mode, second.depth(k), ranker, depth, settings, explain=explain,
+            query, mode, k, ranker, depth, settings, explain=explain,
             scope=make_scope(filter, ids, filter_params), group_by=group_by,
             fields=self._all_fields, with_vectors=with_vectors,
             wording=Wording(self._layout.analyzer, phrases, prefix, typos),
+            reranker=reranker, rerank_top=rerank_top, context=context, min_relevance=min_relevance,
         )  # fmt: skip
+        # Closed, or dropped: to be known before the query is paid for.
+        kept = self._client.check_readable(self._collection)
         embedded = None if search.mode == "text" else self._query_vector(search.query, vector)
-        hits = find(self._client, self._collection, search, embedded, self._usual)
-        best = second.ordered(search.query, hits, explain=search.explain)[:k]
-        return second.with_context(self._client, self._collection, best)
+        hits = find(self._client, self._collection, search, embedded, self._usual, kept)
+        if search.second is None:
+            return hits
+        best = search.second.ordered(search.query, hits, explain=search.explain)[: search.k]
+        return search.second.with_context(self._client, self._collection, best)
 
     def search_mmr(
         self,
@@ -745,24 +747,29 @@ class DocumentStore(HasWorker):
         Raises:
             ParamError, FilterError, EmbeddingMismatchError, RerankError: as for ``search``.
         """
-        second = make_second_stage(reranker, rerank_top, context)
         lambda_mult = float(number("lambda_mult", lambda_mult, 0, 1))
         k = whole("k", k, 1)
         among = max(k, whole("fetch_k", fetch_k, 1))
         search = make_search(
-            query, mode, second.depth(among), ranker, explain=explain,
+            query, mode, among, ranker, explain=explain,
             scope=make_scope(filter, ids, filter_params), group_by=group_by,
             fields=self._all_fields, with_vectors=True,
             wording=Wording(self._layout.analyzer, phrases, prefix, typos),
+            reranker=reranker, rerank_top=rerank_top, context=context,
         )  # fmt: skip
         if self._layout.dim is None:
             raise lacks_vectors(self)
+        kept = self._client.check_readable(self._collection)
         embedded = None if search.mode == "text" else self._query_vector(search.query, vector)
-        hits = find(self._client, self._collection, search, embedded, self._usual)
-        hits = second.ordered(search.query, hits, explain=search.explain)[:among]
+        hits = find(self._client, self._collection, search, embedded, self._usual, kept)
+        second = search.second
+        if second is not None:
+            hits = second.ordered(search.query, hits, explain=search.explain)[:among]
         vectors = np.array([hit.vector for hit in hits])
         fit = worths(hits, are_cosines=search.mode == "dense" and reranker is None)
         chosen = [hits[i] for i in mmr(fit, vectors, k, lambda_mult)]
+        if second is None:
+            return chosen
         return second.with_context(self._client, self._collection, chosen)
 
     def highlight(
@@ -822,11 +829,11 @@ class DocumentStore(HasWorker):
             ParamError, FilterError: as for ``search``.
             ClosedError, CollectionNotFoundError: if nothing can be found.
         """
-        second = make_second_stage(reranker, rerank_top, context)
         make_search(
-            query, mode, second.depth(whole("k", k, 1)), ranker, depth, explain=False,
+            query, mode, k, ranker, depth, explain=False,
             scope=make_scope(filter, ids, filter_params), fields=FIELDS, group_by=group_by,
             wording=Wording(self._layout.analyzer, phrases, prefix, typos),
+            reranker=reranker, rerank_top=rerank_top, context=context,
         )  # fmt: skip
         self._client.check_readable(self._collection)
 
@@ -839,9 +846,9 @@ class DocumentStore(HasWorker):
             return checked_vectors("vector", [vector], 1, dim)
         if embedding is None:
             raise lacks_model(self, self._layout)
-        # Closed, or dropped: to be known before the query is paid for.
-        self._client.check_readable(self._collection)
-        found = embedding.encode_queries([as_query("query", query)])
+        # It may hold surrogates, which no model reads.
+        asked = query if query.isascii() else as_query("query", query)
+        found = embedding.encode_queries([asked])
         return checked_vectors(f"{embedding.name}.encode_queries", found, 1, dim)
 
     # --- asynchronous twins ----------------------------------------------------------------

@@ -170,53 +170,40 @@ def hybrid_search(snapshot: Snapshot, legs: Sequence[Leg], request: FusionReques
             f"hybrid_search: every request needs as many queries, got {sorted(counts)}"
         )
     ranked = [rank(snapshot, leg, leg.request.limit) for leg in legs]
-    results = []
+    end, keys, results = request.offset + request.limit, snapshot.view.keys, []
     for query in range(counts.pop()):
-        best = _best(snapshot, legs, ranked, query, request)
-        slots, scores = best.ranking[0][request.offset :], best.ranking[1][request.offset :]
+        if request.group is None:
+            fusion, relevance = _fused(snapshot, ranked, query, request)
+            best = top_hits(fusion.ids, fusion.scores, end, keys, descending=True)
+        else:
+            fusion, relevance, best = _grouped(snapshot, legs, ranked, query, request)
+        slots, scores = best[0][request.offset :], best[1][request.offset :]
         hits = _hits(snapshot, slots, scores, projection)
-        said, relevance = slots.tolist(), best.relevance
+        said = slots.tolist()
         results.append(
             replace(
                 hits,
-                legs=[best.fusion.explain(slot) for slot in said] if request.explain else [],
+                legs=[fusion.explain(slot) for slot in said] if request.explain else [],
                 relevances=[relevance[slot] for slot in said] if request.relevance else [],
             )
         )
     return results
 
 
-@dataclass(frozen=True, slots=True)
-class _Best:
-    """The best hits of a query, and what was found with them.
-
-    Attributes:
-        fusion: of what the legs found.
-        relevance: of each slot that they found, if it is wanted.
-        ranking: the best, as many as are asked for.
-    """
-
-    fusion: Fusion | AdaptiveFusion
-    relevance: Mapping[int, float]
-    ranking: Ranking
-
-
-def _best(
+def _grouped(
     snapshot: Snapshot,
     legs: Sequence[Leg],
     ranked: Sequence[_Ranked],
     query: int,
     request: FusionRequest,
-) -> _Best:
-    """The best hits of a query; of each group the best one alone, if hits are grouped.
+) -> tuple[Fusion | AdaptiveFusion, Mapping[int, float], Ranking]:
+    """As `_fused`, and the best hit of each group, best group first.
 
-    Then all legs are asked for four times as many hits until there are enough groups, or no more.
+    All legs are asked for four times as many hits until there are enough groups, or no more.
     """
+    assert request.group is not None
     end, keys = request.offset + request.limit, snapshot.view.keys
     fusion, relevance = _fused(snapshot, ranked, query, request)
-    if request.group is None:
-        ranking = top_hits(fusion.ids, fusion.scores, end, keys, descending=True)
-        return _Best(fusion, relevance, ranking)
     most = max(1, len(fusion.ids))
     slots, scores = top_hits(fusion.ids, fusion.scores, most, keys, descending=True)
     column = snapshot.columns([request.group])[request.group]
@@ -226,9 +213,9 @@ def _best(
         if len(firsts) < len(first_of_groups(column, allowed)):
             deeper = [_deeper(leg, query) for leg in legs]
             found = [rank(snapshot, leg, leg.request.limit) for leg in deeper]
-            return _best(snapshot, deeper, found, 0, request)
+            return _grouped(snapshot, deeper, found, 0, request)
     firsts = firsts[:end]
-    return _Best(fusion, relevance, (slots[firsts], scores[firsts]))
+    return fusion, relevance, (slots[firsts], scores[firsts])
 
 
 def _may_find_more(

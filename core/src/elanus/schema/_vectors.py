@@ -153,7 +153,8 @@ def _as_matrix(values: Any, dim: int) -> NDArray[np.float32] | None:
     if kinds == {np.ndarray}:
         if {v.shape for v in values} != {(dim,)} or {v.dtype.kind for v in values} - set("fiu"):
             return None
-        return _as_single(np.concatenate(values).reshape(len(values), dim))
+        joined = np.concatenate(values).reshape(len(values), dim)
+        return joined if joined.dtype == np.float32 else _as_single(joined)
     if kinds - {list, tuple} or set(map(len, values)) - {dim}:
         return None
     # One row at a time is twice as slow.

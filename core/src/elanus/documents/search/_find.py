@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,11 @@ from numpy.typing import NDArray
 from elanus.client import MilvusClient
 from elanus.documents._collection import FIELDS, ID, METADATA, TERMS, TEXT, VECTOR
 from elanus.documents._values import MODES, Mode, RankedDocument
+from elanus.documents.search._second_stage import SecondStage, check_reranker
 from elanus.documents.search._settings import (
+    DEPTH,
+    NOTHING,
+    WEIGHT,
     SearchSettings,
     checked_settings,
     kept_for_fusion,
@@ -33,6 +38,7 @@ from elanus.schema import (
     flag,
     is_mapping,
     is_whole,
+    number,
     refuse,
     whole,
 )
@@ -43,6 +49,8 @@ _MODES_OF = {VECTOR: "dense", TERMS: "text"}
 _ALONE = WeightedRanker(1.0, norm_score=False)
 """Leaves the scores of a single leg as they are."""
 
+_adaptive = lru_cache(maxsize=16)(AdaptiveRanker)
+
 
 @dataclass(frozen=True, slots=True)
 class Search:
@@ -52,6 +60,7 @@ class Search:
         query: the text.
         mode: which legs there are.
         k: how many documents at most.
+        ranked: how many hits of the ranking that takes.
         scope: the documents to look among; None for all of them.
         fields: of the documents.
         explain: whether hits say what each leg thought of them.
@@ -60,12 +69,14 @@ class Search:
             settings say it.
         group: what leads to the metadata value of which each is among the hits once, at most.
         settings: what the caller wants instead of what is kept with the collection.
-        wording: what is asked of its words; phrases are part of the scope already.
+        wording: what is asked of its words, without phrases, which are part of the scope; or None.
+        second: what is done with the hits; or None.
     """
 
     query: str
     mode: Mode
     k: int
+    ranked: int
     scope: Expression | None
     fields: Sequence[str]
     explain: bool
@@ -73,7 +84,8 @@ class Search:
     depth: Mapping[str, int]
     group: Sequence[str | int] | None
     settings: SearchSettings
-    wording: Wording
+    wording: Wording | None
+    second: SecondStage | None
 
 
 def make_search(
@@ -89,7 +101,11 @@ def make_search(
     fields: Sequence[str],
     with_vectors: Any = False,
     group_by: Any = None,
-    wording: Wording = Wording(),  # noqa: B008  # a value that nobody changes
+    wording: Wording,
+    reranker: Any = None,
+    rerank_top: Any = 50,
+    context: Any = 0,
+    min_relevance: Any = None,
 ) -> Search:
     """Check everything but the vector: a wrong argument costs no embedding.
 
@@ -106,11 +122,32 @@ def make_search(
     said = flag("explain", explain)
     if not flag("with_vectors", with_vectors):
         fields = FIELDS
-    fusion, chosen = None if ranker is None else as_ranker(ranker), checked_settings(settings)
+    fusion = None if ranker is None else as_ranker(ranker)
+    chosen = NOTHING if settings is None else checked_settings(settings)
     group = None if group_by is None else _checked_group(group_by)
-    words = wording.checked(plain)
-    asked, scope = words.taken_from(str.__str__(query), scope)
-    return Search(asked, plain, k, scope, fields, said, fusion, depths, group, chosen, words)
+    asked, words, second = str.__str__(query), None, None
+    if not (wording.phrases is wording.prefix is wording.typos is False):
+        words = wording.checked(plain)
+        asked, scope = words.taken_from(asked, scope)
+    asks_nothing = reranker is None and min_relevance is None
+    if not (
+        asks_nothing and type(context) is type(rerank_top) is int and context == 0 < rerank_top
+    ):
+        second = _checked_second_stage(reranker, rerank_top, context, min_relevance)
+    ranked = k if second is None else second.depth(k)
+    return Search(
+        asked, plain, k, ranked, scope, fields, said, fusion, depths, group, chosen, words, second
+    )
+
+
+def _checked_second_stage(
+    reranker: Any, rerank_top: Any, context: Any, min_relevance: Any
+) -> SecondStage:
+    if reranker is not None:
+        check_reranker(reranker)
+    least = None if min_relevance is None else number("min_relevance", min_relevance, 0, 1)
+    top, reach = whole("rerank_top", rerank_top, 1), whole("context", context, 0)
+    return SecondStage(reranker, top, reach, least)
 
 
 def _checked_group(given: Any) -> list[str | int]:
@@ -140,8 +177,9 @@ def find(
     search: Search,
     vector: NDArray[np.float32] | None,
     usual: SearchSettings,
+    kept: Mapping[str, Any],
 ) -> list[RankedDocument]:
-    """The documents that a search finds.
+    """The documents that a search finds, as they are ranked.
 
     Args:
         client: the client to ask.
@@ -149,21 +187,31 @@ def find(
         search: what to look for.
         vector: (1, dim) the query's embedding; None in text mode.
         usual: all that neither the search nor the collection says.
+        kept: the properties of the collection.
     """
     data = {"dense": vector, "text": [search.query]}
     if search.mode == "hybrid":
-        ranker, depth = _fusion(client, collection, search, usual)
+        settings = usual
+        if search.settings is not NOTHING or WEIGHT in kept or DEPTH in kept:
+            settings = search.settings.over(kept_for_fusion(kept)).over(usual)
+        ranker = search.ranker or _adaptive(settings.weight)
+        most = min(LARGEST, max(settings.depth or 0, 4 * search.ranked))
+        depth = {leg: search.depth.get(leg, most) for leg in _LEGS}
     else:
         # A relevance looks at rivals too.
-        ranker, depth = _ALONE, {search.mode: max(search.k, _LEAST_ALONE)}
-    words = {"prefix": search.wording.prefix, "typos": search.wording.typos}
-    params = {"dense": {}, "text": text_params(search.settings) | words}
+        ranker, depth = _ALONE, {search.mode: max(search.ranked, _LEAST_ALONE)}
+    params: dict[str, dict[str, Any]] = {"dense": {}, "text": {}}
+    if search.settings is not NOTHING:
+        params["text"] |= text_params(search.settings)
+    if search.wording is not None:
+        params["text"] |= {"prefix": search.wording.prefix, "typos": search.wording.typos}
     legs = [
         AnnSearchRequest(data[leg], _LEGS[leg], params[leg], most) for leg, most in depth.items()
     ]
+    group = None if search.group is None else [METADATA, *search.group]
     (hits,) = client.hybrid_search(
-        collection, legs, ranker, search.k, search.fields, explain=search.explain, relevance=True,
-        filter=search.scope, group_by=None if search.group is None else [METADATA, *search.group],
+        collection, legs, ranker, search.ranked, search.fields, explain=search.explain,
+        relevance=True, filter=search.scope, group_by=group,
     )  # fmt: skip
     found = []
     for hit in hits:
@@ -176,19 +224,6 @@ def find(
             )
         )
     return found
-
-
-def _fusion(
-    client: MilvusClient, collection: str, search: Search, usual: SearchSettings
-) -> tuple[Ranker, Mapping[str, int]]:
-    """How a hybrid search fuses, and how many hits each leg gives to that."""
-    ranker, depth = search.ranker, search.depth
-    if ranker is not None and len(depth) == len(_LEGS):
-        return ranker, depth
-    settings = search.settings.over(kept_for_fusion(client, collection)).over(usual)
-    most = min(LARGEST, max(settings.depth or 0, 4 * search.k))
-    ranker = ranker or AdaptiveRanker(settings.weight or 0.0)
-    return ranker, {leg: depth.get(leg, most) for leg in _LEGS}
 
 
 def worths(hits: Sequence[RankedDocument], *, are_cosines: bool) -> NDArray[np.float64]:

@@ -104,22 +104,12 @@ class SecondStage:
         return replace(hit, before=tuple(before), after=tuple(after))
 
 
-def make_second_stage(
-    reranker: Any, rerank_top: Any, context: Any, min_relevance: Any = None
-) -> SecondStage:
-    """Check what is asked of the second stage.
+def check_reranker(reranker: Any) -> None:
+    """Check that hits can be shown to it.
 
     Raises:
-        ParamError: naming the argument that is wrong.
+        ParamError: if not.
     """
-    if reranker is not None:
-        _check_reranker(reranker)
-    least = None if min_relevance is None else number("min_relevance", min_relevance, 0, 1)
-    top, reach = whole("rerank_top", rerank_top, 1), whole("context", context, 0)
-    return SecondStage(reranker, top, reach, least)
-
-
-def _check_reranker(reranker: Any) -> None:
     # A class is not yet a reranker.
     if isinstance(reranker, type) or not (_can_predict(reranker) or callable(reranker)):
         refuse("reranker", _CALLABLE, reranker)

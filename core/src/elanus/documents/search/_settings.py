@@ -11,7 +11,9 @@ from elanus.documents._collection import TERMS, VECTOR
 from elanus.errors import ElanusError, ParamError, quoted
 from elanus.schema import DEFAULT_B, DEFAULT_K1, AdaptiveRanker, IndexParams, number, refuse, whole
 
-_WEIGHT, _DEPTH = "elanus.weight", "elanus.depth"
+WEIGHT, DEPTH = "elanus.weight", "elanus.depth"
+"""Properties of a collection."""
+
 _K1, _B = "bm25_k1", "bm25_b"
 _LARGEST_WEIGHT, _LARGEST_K1 = 1e9, 3.0
 
@@ -60,6 +62,7 @@ class SearchSettings:
         )
 
 
+NOTHING = SearchSettings()
 DEFAULTS = SearchSettings(AdaptiveRanker().weight, DEFAULT_K1, DEFAULT_B, depth=100)
 
 
@@ -70,7 +73,7 @@ def checked_settings(given: Any) -> SearchSettings:
         ParamError: if it is anything else.
     """
     if given is None:
-        return SearchSettings()
+        return NOTHING
     if not isinstance(given, SearchSettings):
         refuse("settings", "SearchSettings or None", given)
     return given
@@ -96,13 +99,9 @@ def usual_settings(embedding: Any) -> SearchSettings:
     return SearchSettings(float(number(what, weight, 0, _LARGEST_WEIGHT))).over(DEFAULTS)
 
 
-def kept_for_fusion(client: MilvusClient, collection: str) -> SearchSettings:
+def kept_for_fusion(properties: Mapping[str, Any]) -> SearchSettings:
     """Weight and depth that are kept; ``k1`` and ``b`` every search by words knows by itself."""
-    return _of_properties(client.describe_collection(collection)["properties"])
-
-
-def _of_properties(properties: Mapping[str, Any]) -> SearchSettings:
-    return SearchSettings(weight=properties.get(_WEIGHT), depth=properties.get(_DEPTH))
+    return SearchSettings(weight=properties.get(WEIGHT), depth=properties.get(DEPTH))
 
 
 def kept_settings(client: MilvusClient, collection: str) -> SearchSettings:
@@ -112,7 +111,7 @@ def kept_settings(client: MilvusClient, collection: str) -> SearchSettings:
         found = client.describe_index(collection, name)
         params = found["params"] if found else params
     saturation = SearchSettings(k1=params.get(_K1), b=params.get(_B))
-    return saturation.over(kept_for_fusion(client, collection))
+    return saturation.over(kept_for_fusion(client.check_readable(collection)))
 
 
 def keep_settings(
@@ -131,7 +130,7 @@ def keep_settings(
     indexes = IndexParams()
     params = text_params(settings)
     indexes.add_index(TERMS, "SPARSE_INVERTED_INDEX", metric_type="BM25", params=params)
-    properties = {_WEIGHT: settings.weight, _DEPTH: settings.depth}
+    properties = {WEIGHT: settings.weight, DEPTH: settings.depth}
     client.change_collection(collection, properties, indexes)
 
 

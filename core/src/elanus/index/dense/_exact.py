@@ -19,7 +19,7 @@ import numpy as np
 from elanus.errors import ParamError
 from elanus.index._order import Keys, Ranking, top_hits
 from elanus.index.dense._lengths import TAME_MAX, TAME_MIN, Float32s, Float64s, Slots
-from elanus.native import inside
+from elanus.native import inside_blas
 from elanus.schema import Metric
 
 if TYPE_CHECKING:
@@ -241,7 +241,7 @@ def _dots(rows: Rows, queries: Sequence[QueryVector], pool: _Pool) -> Float32s:
         blocks = rows.blocks(pool.start, step if len(queries) == 1 else rows.n)
     with np.errstate(all="ignore"):
         for offset, block in blocks:
-            with inside():
+            with inside_blas:
                 np.matmul(wanted, block.T, out=dots[:, offset : offset + len(block)])
     return dots
 

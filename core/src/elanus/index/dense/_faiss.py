@@ -27,7 +27,7 @@ from elanus.index.dense._nodes import (
     node_vectors,
 )
 from elanus.index.dense._rerank import check_fits
-from elanus.native import inside, is_forked
+from elanus.native import Inside, inside_blas, is_forked
 from elanus.schema import Metric
 
 if TYPE_CHECKING:
@@ -266,7 +266,7 @@ class FaissIndex:
         lists = getattr(self._faiss, "nlist", 0)
         if lists:
             params = load_faiss().SearchParametersIVF(nprobe=min(self.nprobe, lists))
-        with _usual_threads(), inside(self.busy):
+        with _usual_threads(), Inside(self.busy):
             nodes: NDArray[np.int64] = self._faiss.search(wanted, fetch, params=params)[1]
         return nodes
 
@@ -330,6 +330,6 @@ def _filled(made: Any, rows: Rows, grown: Growth, stop: Callable[[], bool]) -> b
         if stop():
             return False
         vectors = node_vectors(rows, grown.added[first : first + step], grown.scale)
-        with _usual_threads(), inside():
+        with _usual_threads(), inside_blas:
             made.add(vectors)
     return True

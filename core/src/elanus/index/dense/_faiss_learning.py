@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from elanus.index.dense._nodes import Stopped
-from elanus.native import inside
+from elanus.native import inside_blas
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,7 +43,7 @@ def learn_codes(faiss: Any, made: Any, vectors: Float32s, stop: Callable[[], boo
         Stopped: ``stop`` said so.
     """
     if not hasattr(made, "pq"):
-        with inside():
+        with inside_blas:
             made.train(vectors)  # one pass; the lists, which are there, are left as they are
         return
     pq = made.pq
@@ -81,7 +81,7 @@ def _means(
     while left:
         if stop():
             raise Stopped
-        with inside():
+        with inside_blas:
             clustering.train(vectors, index)
         if not rounds:
             break
@@ -109,7 +109,7 @@ def _nearest(
         if stop():
             raise Stopped
         part = slice(first, first + step)
-        with inside():
+        with inside_blas:
             owners: NDArray[np.int64] = index.search(vectors[part], 1)[1][:, 0]
         yield part, owners
 

@@ -35,7 +35,7 @@ from elanus.index.dense._nodes import (
     node_vectors,
 )
 from elanus.index.dense._rerank import check_fits
-from elanus.native import inside
+from elanus.native import Inside
 from elanus.schema import Metric
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ class Graph:
             slots = added[start : start + step]
             labels = np.arange(first + start, first + start + len(slots))
             vectors = node_vectors(rows, slots, grown.scale)
-            with inside(self.busy):
+            with Inside(self.busy):
                 hnsw.add_items(vectors, labels, num_threads=threads or -1)
             start += len(slots)
             step = _next_step(len(slots), time.monotonic() - began)
@@ -222,7 +222,7 @@ class Graph:
         wanted = directions[0] if len(directions) == 1 else np.stack(directions)
         try:
             # One thread for each core: hnswlib starts them for nine queries or more.
-            with inside(self.busy):
+            with Inside(self.busy):
                 nodes, distances = self._hnsw.knn_query(wanted, k=count, num_threads=-1)
         except RuntimeError:
             # It does not say which query reached too few.

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from elanus.native import inside
+from elanus.native import inside_blas
 from elanus.schema import Metric
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Moments:
                 block = _scaled(rows, slots[first : first + _BLOCK])
                 total += sign * block.sum(axis=0, dtype=np.float64)
                 if square is not None:
-                    with inside():
+                    with inside_blas:
                         square += sign * (block.T @ block)
         sample = None
         if square is None:
@@ -93,10 +93,10 @@ class Moments:
         mean = float(wide @ self.total) / self.count
         if self.square is None:
             assert self.sample is not None
-            with inside():
+            with inside_blas:
                 similarities = self.sample @ wide.astype(np.float32)
             return mean, float(np.std(similarities))
-        with inside():
+        with inside_blas:
             second = float(wide @ self.square @ wide)
         # Rounding may leave less than nothing where all vectors are alike.
         variance = second / self.count - mean * mean

@@ -17,6 +17,7 @@ segments, nor which way was the cheaper one shows in a result.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from operator import add, sub
 from typing import TYPE_CHECKING, Any, Final
@@ -28,7 +29,7 @@ from elanus.index._order import check_search, top_hits
 from elanus.index.sparse._bm25_exact import exact_scores
 from elanus.index.sparse._bm25_groups import Bm25Groups, score_groups
 from elanus.index.sparse._bm25_search import candidates
-from elanus.index.sparse._bm25_terms import QueryTerms, idf, spread
+from elanus.index.sparse._bm25_terms import QueryTerms, idf
 from elanus.index.sparse._segment import (
     Saturation,
     Segment,
@@ -278,16 +279,22 @@ class Bm25Index:
                 a term of all rows being counted as if half a row lacked it.
             possible: what a row scores at most, if no term is unknown: Σ n idf (k1 + 1).
         """
+        known: QueryTerms | Bm25Groups
         if isinstance(query, Bm25Groups):
-            return query.judge(unknown, slots, self.documents, self.saturation)
-        weighted = self._weigh(query)
+            known, words, scores = query, query.words, query.scores[slots]
+        else:
+            known, words = self._weigh(query), sum(count for _, count in query)
+            none = np.zeros(len(slots))
+            scores = exact_scores(self.segments, known, slots) if known.idfs else none
         rows, most = self.documents, self.saturation.k1 + 1
-        factors = [i * n * most for i, n in zip(weighted.idfs, weighted.counts, strict=True)]
-        missing = unknown + sum(count for _, count in query) - sum(weighted.counts)
-        deviation, possible = spread(factors, weighted.frequencies, rows, missing, most)
-        if not factors:
-            return np.zeros(len(slots)), deviation, possible
-        return exact_scores(self.segments, weighted, slots), deviation, possible
+        factors = [i * n * most for i, n in zip(known.idfs, known.counts, strict=True)]
+        # A term that no row holds has the idf ln(1 + (N + ½) / ½).
+        missing = unknown + words - sum(known.counts)
+        possible = sum(factors) + missing * math.log(2 * rows + 2) * most
+        # A word that all rows hold would vary by nothing, and outweigh all else by its length.
+        shares = [min(held, rows - 0.5) / rows for held in known.frequencies]
+        parts = [(f / 2) ** 2 * p * (1 - p) for f, p in zip(factors, shares, strict=True)]
+        return scores, 1.2 * math.sqrt(sum(parts)), possible
 
     def matching(self, terms: Sequence[int], minimum: int = 1) -> NDArray[np.bool_]:
         """(n,) mask of the slots that hold at least ``minimum`` of the distinct terms.

@@ -15,7 +15,7 @@ import numpy as np
 
 from elanus.index._order import top_hits
 from elanus.index.sparse._bm25_exact import length_norms
-from elanus.index.sparse._bm25_terms import idf, spread
+from elanus.index.sparse._bm25_terms import idf
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,31 +32,23 @@ class Bm25Groups:
 
     Attributes:
         scores: (n,) by slot, rounded to float32; 0 without any of the terms.
-        factors: for each group that a row holds, what a row may score by it at most.
-        frequencies: in how many rows each of these groups occurs.
+        idfs: of each group that a row holds.
+        counts: how often the query has each of these.
+        frequencies: in how many rows each of these occurs.
         words: how many words the query has, repeated ones counted again, those included that no
             row holds.
-        known: how many of them a row holds.
     """
 
     scores: NDArray[np.float64]
-    factors: list[float]
+    idfs: list[float]
+    counts: list[int]
     frequencies: list[int]
     words: int
-    known: int
 
     def search(self, k: int, mask: NDArray[np.bool_] | None, keys: Keys) -> Ranking:
         """The first k rows by score, then by key; see `Bm25Index.search`."""
         slots = np.flatnonzero(self.scores if mask is None else self.scores * mask)
         return top_hits(slots, self.scores[slots], k, keys, descending=True)
-
-    def judge(
-        self, unknown: int, slots: NDArray[np.intp], documents: int, saturation: Saturation
-    ) -> tuple[NDArray[np.float64], float, float]:
-        """What the scores of some rows are worth; see `Bm25Index.judge`."""
-        missing = unknown + self.words - self.known
-        most = saturation.k1 + 1
-        return self.scores[slots], *spread(self.factors, self.frequencies, documents, missing, most)
 
 
 def score_groups(
@@ -70,8 +62,9 @@ def score_groups(
     """Score all rows; see `Bm25Index.grouped`."""
     lengths = np.concatenate([np.zeros(0, dtype=np.int64), *(s.lengths for s in segments)])
     norms = length_norms(lengths, average or 1.0, saturation.k1, saturation.b)
-    scores, known = np.zeros(len(lengths)), 0
-    factors: list[float] = []
+    scores = np.zeros(len(lengths))
+    idfs: list[float] = []
+    known: list[int] = []
     frequencies: list[int] = []
     for numbers, count in query:
         slots, counts = _occurrences(segments, numbers)
@@ -83,11 +76,11 @@ def score_groups(
         weight, most = idf(documents, len(slots)), saturation.k1 + 1
         # The order of operations of single terms: a group of one scores as its term, bit for bit.
         scores[slots] += weight * counts * most / (counts + norms[slots]) * count
-        factors.append(weight * count * most)
+        idfs.append(weight)
+        known.append(count)
         frequencies.append(len(slots))
-        known += count
     rounded = scores.astype(np.float32).astype(np.float64)
-    return Bm25Groups(rounded, factors, frequencies, sum(count for _, count in query), known)
+    return Bm25Groups(rounded, idfs, known, frequencies, sum(count for _, count in query))
 
 
 def _occurrences(

@@ -51,26 +51,6 @@ def idf(rows: int, holding: int) -> float:
     return math.log(1 + (rows - holding + 0.5) / (holding + 0.5))
 
 
-def spread(
-    factors: Sequence[float], frequencies: Sequence[int], rows: int, missing: int, most: float
-) -> tuple[float, float]:
-    """The deviation of the scores of all rows, and what one scores at most; see `Bm25Index.judge`.
-
-    Args:
-        factors: ``n idf (k1 + 1)`` of each known term.
-        frequencies: how many rows hold each.
-        rows: how many there are.
-        missing: how many further terms there are, which no row holds.
-        most: ``k1 + 1``.
-    """
-    # A term that no row holds has the idf ln(1 + (N + ½) / ½).
-    possible = sum(factors) + missing * math.log(2 * rows + 2) * most
-    # A word that all rows hold would vary by nothing, and outweigh all else by its length.
-    shares = [min(held, rows - 0.5) / rows for held in frequencies]
-    parts = [(f / 2) ** 2 * p * (1 - p) for f, p in zip(factors, shares, strict=True)]
-    return 1.2 * math.sqrt(sum(parts)), possible
-
-
 def spans(segments: Sequence[Segment], slots: NDArray[np.intp]) -> Iterator[tuple[int, slice]]:
     """The place of each segment that holds some of the ascending slots, and where these are."""
     if len(segments) == 1:

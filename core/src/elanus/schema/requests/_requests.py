@@ -252,7 +252,8 @@ def as_fusion(ranker: Any, limit: Any, output_fields: Any, more: dict[str, Any])
     explain = flag("explain", more.pop("explain", False))
     relevance = flag("relevance", more.pop("relevance", False))
     names, most = output_names(output_fields), whole("limit", limit, 1)
-    return FusionRequest(as_ranker(ranker), names, most, offset, digits, explain, relevance)
+    plain = ranker if isinstance(ranker, Ranker) else as_ranker(ranker)
+    return FusionRequest(plain, names, most, offset, digits, explain, relevance)
 
 
 def as_page(more: dict[str, Any], options: dict[str, Any]) -> tuple[int, int]:

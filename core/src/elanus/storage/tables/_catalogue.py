@@ -22,7 +22,7 @@ from elanus.errors import (
 from elanus.schema import IndexSpec, Schema
 from elanus.storage._errors import DECODING
 from elanus.storage._sqlite import Connection
-from elanus.storage.tables._numbers import is_count
+from elanus.storage.tables._numbers import MOST
 from elanus.storage.tables._writing import LAST_ID
 
 
@@ -79,7 +79,7 @@ class Catalogue:
 def read_state(db: Connection) -> tuple[int, int]:
     """Numbers of the last commit and of the last change of the catalogue."""
     seq, catalogue = db.row("SELECT seq, catalogue FROM state")
-    if not (is_count(seq) and is_count(catalogue)):
+    if not (type(seq) is type(catalogue) is int and 0 <= seq < MOST and 0 <= catalogue < MOST):
         raise _damaged("state", f"it counts commits as {seq!r:.40} and {catalogue!r:.40}")
     return seq, catalogue
 
@@ -146,7 +146,8 @@ def _collection(row: tuple[Any, ...], indexes: list[tuple[Any, ...]]) -> Collect
     raw = _decoded(collection, name, definition, kept)
     schema = Schema.from_dict(raw["schema"])
     names = sorted(index for index, *_ in indexes)
-    if not all(map(is_count, (generation, floor, created))):
+    counts = generation, floor, created
+    if not all(type(value) is int and 0 <= value < MOST for value in counts):
         raise ValueError("a number is no number")
     # One that is lost would be one that was never made: another metric, and other answers. Files
     # whose collections are older than this list have none.

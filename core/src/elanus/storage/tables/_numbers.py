@@ -10,12 +10,8 @@ from elanus.errors import DatabaseCorruptError
 from elanus.storage._sqlite import Connection
 from elanus.storage.tables._names import Names
 
-_MOST = 2**62  # what is counted by ones never comes here, and may still be raised by one
-
-
-def is_count(value: object) -> bool:
-    """Whether a value of the file is a number that was counted up from 0."""
-    return type(value) is int and 0 <= value < _MOST
+MOST = 2**62
+"""What is counted up by ones never comes here, and a smaller number may still be raised."""
 
 
 class Numbers:
@@ -52,7 +48,7 @@ def _last(db: Connection, table: str) -> int:
     found = db.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
     if found is None:
         return 0
-    if not is_count(found[0]):
+    if type(found[0]) is not int or not 0 <= found[0] < MOST:
         raise DatabaseCorruptError(
             f"table {table} of the file is damaged: its last number is {found[0]!r:.40}; "
             "restore it from a backup"

@@ -55,6 +55,7 @@ from elanus.storage.tables._codec import (
     encode_sparse,
     encode_terms,
 )
+from elanus.storage.tables._layout import sign
 from elanus.storage.tables._tables import Tables
 from elanus.storage.tables._verify import faults
 from elanus.storage.tables._vocabulary import Vocabulary
@@ -105,6 +106,7 @@ __all__ = [
     "remove_collection",
     "remove_index",
     "rename_collection",
+    "sign",
     "size_of",
     "take_ids",
     "unregister",

@@ -1,8 +1,11 @@
 """How a handle notices commits: by the mark beside the file, and by the file where it cannot."""
 
+import errno
+import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -114,6 +117,86 @@ def test_a_mark_that_cannot_be_moved_stops_the_write(client, world, path):
     mark.rmdir()
     client.insert(world.NAME, world.rows(900, 901))
     assert len(world.keys(client)) == 101
+
+
+_AS_ANOTHER = """
+import os, sys
+from elanus import MilvusClient
+from elanus.errors import StorageError
+path, mode = sys.argv[1], int(sys.argv[2], 8)
+with MilvusClient(path) as client:  # all is imported while this user may still read it
+    client.create_collection("rows", dimension=2)
+    client.insert("rows", [{"id": 1, "vector": [1, 2]}])
+    folder = os.path.dirname(path)
+    os.chmod(folder, 0o777)
+    for name in os.listdir(folder):
+        os.chmod(os.path.join(folder, name), 0o666)
+    os.chmod(path + "-cache", mode)
+    child = os.fork()
+    if child:
+        _, status = os.waitpid(child, 0)
+        os.chmod(path + "-cache", 0o700)
+        assert len(client.query("rows")) == 1
+        sys.exit(os.waitstatus_to_exitcode(status))
+    if os.getuid() == 0:
+        os.setgid(65534)
+        os.setuid(65534)
+    else:
+        os.chmod(path + "-cache", mode & 0o077)
+    other = MilvusClient(path)
+    assert [row["id"] for row in other.query("rows")] == [1]
+    try:
+        other.insert("rows", [{"id": 2, "vector": [1, 2]}])
+    except StorageError as error:
+        assert "commits, by which other processes notice a commit; nothing was" in str(error), error
+    else:
+        os._exit(3)
+    for call in (
+        lambda: MilvusClient(f"{path}-cache/x/kb.db"),
+        lambda: MilvusClient(f"{path}-cache/kb.db", read_only=True),
+        lambda: other.backup(f"{path}-cache/copy.db"),
+    ):
+        try:
+            call()
+        except StorageError as error:
+            assert "cannot open" in str(error), error
+        else:
+            os._exit(4)
+    os._exit(0)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="needs users")
+@pytest.mark.parametrize("mode", ["700", "600"])
+def test_a_mark_in_a_folder_that_only_others_can_enter_stops_the_write(mode):
+    with tempfile.TemporaryDirectory() as folder:  # another user can enter no `tmp_path`
+        command = [sys.executable, "-c", _AS_ANOTHER, f"{folder}/kb.db", mode]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO])
+def test_a_mark_that_cannot_be_asked_for_stops_the_write_before_its_commit(
+    client, world, path, monkeypatch, number
+):
+    """Whatever `exists` says of it: Python's versions differ."""
+    stat, opened = os.stat, os.open
+
+    def refuse(real):
+        def call(name, *arguments, **options):
+            if str(name).endswith("commits"):
+                raise OSError(number, os.strerror(number))
+            return real(name, *arguments, **options)
+
+        return call
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "exists", lambda _: False)
+        patch.setattr(os, "stat", refuse(stat))
+        patch.setattr(os, "open", refuse(opened))
+        with pytest.raises(StorageError, match=r"cannot write .*commits.*nothing was written"):
+            client.insert(world.NAME, world.rows(900, 901))
+    assert len(world.keys(client)) == 100
 
 
 def test_the_number_is_new_after_every_commit_whatever_the_file_held(tmp_path):

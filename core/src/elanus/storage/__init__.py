@@ -56,6 +56,7 @@ from elanus.storage.tables._codec import (
     encode_sparse,
     encode_terms,
 )
+from elanus.storage.tables._layout import sign
 from elanus.storage.tables._tables import Tables
 from elanus.storage.tables._verify import faults
 from elanus.storage.tables._vocabulary import Vocabulary
@@ -107,6 +108,7 @@ __all__ = [
     "remove_index",
     "rename_collection",
     "set_properties",
+    "sign",
     "size_of",
     "take_ids",
     "unregister",

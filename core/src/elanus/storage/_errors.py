@@ -27,9 +27,6 @@ from elanus.errors import (
 
 _BY_CLASS: dict[type[apsw.Error], tuple[type[ElanusError], str]] = {
     apsw.NotADBError: (DatabaseFormatError, "{path} is not a database file"),
-    apsw.CorruptError: (
-        DatabaseCorruptError, "{path} is damaged ({error}); restore it from a backup"
-    ),
     apsw.FullError: (DatabaseFullError, "no space left for {path}; nothing was written"),
     apsw.BusyError: (DatabaseLockedError, "{path} is locked by another process ({error})"),
     apsw.LockedError: (DatabaseLockedError, "{path} is locked by another process ({error})"),
@@ -100,15 +97,28 @@ def translate(error: apsw.Error, path: str) -> ElanusError:
             return too_many_files(path)
         if cause == errno.ENOSPC or getattr(error, "extendedresult", None) in _NO_ROOM:
             return DatabaseFullError(f"no space left for {path}; nothing was written")
-    if isinstance(error, apsw.ReadOnlyError) and (journal := _hot_journal(path)):
+    if isinstance(error, apsw.ReadOnlyError) and (journal := _holds(path, "-journal")):
         return StorageError(
             f"cannot read {path} without writing: a writer died in the middle of a change, which "
             f"{journal} takes back; open the file once for writing"
         )
+    if isinstance(error, apsw.CorruptError):
+        return damaged(path, error)
     for kind, (ours, message) in _BY_CLASS.items():
         if isinstance(error, kind):
             return ours(message.format(path=path, error=error))
     return StorageError(f"{path}: {error}")
+
+
+def damaged(path: str, what: object) -> DatabaseCorruptError:
+    """The error for a file that is damaged; says what else it may be, if a log lies beside it."""
+    text = f"{path} is damaged ({what}); restore it from a backup"
+    if _holds(path, "-wal") or _holds(path, "-journal"):
+        text += (
+            ", and remove its -wal, -shm and -journal with the old file: the log of another file, "
+            "left beside this one, would be the cause"
+        )
+    return DatabaseCorruptError(text)
 
 
 def too_many_files(path: object) -> StorageError:
@@ -149,11 +159,11 @@ def _cause(path: str) -> int | None:
     return None
 
 
-def _hot_journal(path: str) -> str | None:
-    """The journal of a change that was not finished, if there may be one."""
-    journal = f"{os.path.realpath(path)}-journal"  # as SQLite names it
+def _holds(path: str, ending: str) -> str | None:
+    """The file beside a database of this ending, if there is anything in it."""
+    beside = os.path.realpath(path) + ending  # as SQLite names it
     try:
-        return journal if os.stat(journal).st_size else None  # noqa: PTH116  # never opened
+        return beside if os.stat(beside).st_size else None  # noqa: PTH116  # never opened
     except OSError:
         return None
 

@@ -59,6 +59,7 @@ from elanus.storage import (
     load_catalogue,
     map_matrix,
     register,
+    sign,
     unregister,
 )
 
@@ -209,6 +210,7 @@ class SavedCache:
                 unregister(db, state.number)
                 for row in rows.values():
                     register(db, row)
+                sign(db)
         except Exception:
             # A commit that failed late may have been done.
             if self._are_registered(new, state.number):

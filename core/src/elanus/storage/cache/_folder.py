@@ -8,6 +8,7 @@ again; so a database that was restored from a copy never trusts a file that it d
 
 from __future__ import annotations
 
+import os
 import shutil
 import uuid
 from contextlib import suppress
@@ -78,14 +79,14 @@ class CacheFolder:
         """Become the one who writes here; False if another process is, or nobody can."""
         if not self._lock.acquire(0.0, "write the cache"):
             return False
-        if self.path.is_dir():
+        if self.can_be_locked():
             return True
         self._lock.release()
         return False
 
     def can_be_locked(self) -> bool:
         """Whether there is a place for the lock at all."""
-        return self.path.is_dir()
+        return os.path.isdir(self.path)  # noqa: PTH112  # Path's may raise
 
     def unlock(self) -> None:
         """Let another process write."""

@@ -1,13 +1,20 @@
-"""A file that gets its name when it is whole."""
+"""A copy of a database: it gets its name when it is whole, and an identity of its own."""
 
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from elanus.errors import StorageError
+from elanus.storage._sqlite import Connection
+from elanus.storage.tables._layout import name_anew
+
+_UNNAMED = re.compile(r"backup-\d+-\d+\.part")
+_BESIDE = ("-journal", "-wal", "-shm")
 
 
 @contextmanager
@@ -19,22 +26,61 @@ def named_when_whole(target: str) -> Iterator[str]:
 
     Raises:
         FileExistsError: if there is such a file already.
-        StorageError: if it cannot be named so.
+        StorageError: if it cannot be named so, or the log of another one lies there.
     """
+    _check_beside(target)
     # However long the target's name is.
     folder = os.path.dirname(target)  # noqa: PTH120  # names, not paths
-    made = os.path.join(folder, f"backup-{os.getpid()}-{threading.get_ident()}.part")  # noqa: PTH118
+    name = f"backup-{os.getpid()}-{threading.get_ident()}.part"
+    made = os.path.join(folder, name)  # noqa: PTH118  # as above
     try:
         yield made
         _publish(made, target)
     finally:
-        for name in (made, f"{made}-journal", f"{made}-wal", f"{made}-shm"):
+        for ending in ("", *_BESIDE):
             with suppress(OSError):
-                os.unlink(name)  # noqa: PTH108  # names, not paths
+                os.unlink(made + ending)  # noqa: PTH108  # names, not paths
+
+
+def is_unnamed(name: str) -> bool:
+    """Whether a file is a copy under way, or one whose maker was killed just when it was named."""
+    return _UNNAMED.fullmatch(name) is not None
+
+
+def give_identity(made: str) -> None:
+    """Tell a copy from its original, whose log could come to lie beside it.
+
+    Args:
+        made: the copy, which nobody else knows yet.
+
+    Raises:
+        Error: of SQLite, if it cannot be written.
+    """
+    db = Connection()
+    try:
+        db.connect(Path(made).absolute().as_uri() + "?mode=rw")
+        # A log without shared memory, which the place of a copy need not have.
+        db.execute("PRAGMA locking_mode=EXCLUSIVE")
+        name_anew(db)
+        db.fold(whole=True)
+    finally:
+        db.close()
+
+
+def _check_beside(target: str) -> None:
+    """Leave a name alone beside which a log lies: whoever opens the copy would get its changes."""
+    for ending in _BESIDE:
+        if os.path.lexists(target + ending):
+            raise StorageError(
+                f"backup to {target}: {target}{ending} lies there, of another database; give "
+                "another path, or remove its -wal, -shm and -journal if that database is gone, and "
+                "nobody has it open"
+            )
 
 
 def _publish(made: str, target: str) -> None:
     """Give a file its name, unless there is one already; a link, unlike a renaming, cannot."""
+    _check_beside(target)  # it may have come meanwhile
     try:
         os.link(made, target)  # names, not paths
     except FileExistsError:

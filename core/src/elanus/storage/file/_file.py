@@ -27,7 +27,7 @@ from elanus.storage._errors import sqlite_errors, translate
 from elanus.storage._options import OpenOptions
 from elanus.storage._sqlite import Connection, Error, copy
 from elanus.storage.file._apart import Apart, is_abandoned, note_writing
-from elanus.storage.file._backup import named_when_whole
+from elanus.storage.file._backup import give_identity, named_when_whole
 from elanus.storage.file._fork import hold_connections, living, on_fork
 from elanus.storage.file._mark import CommitMark
 from elanus.storage.file._opening import Opening
@@ -35,6 +35,7 @@ from elanus.storage.file._place import Place
 from elanus.storage.file._pool import Connections, MemoryPool, Pool
 from elanus.storage.file._reader import Reader
 from elanus.storage.file._turns import Turns
+from elanus.storage.tables._layout import find_identity
 
 _LARGE_BATCH = 5_000
 _LOOK_SECONDS = 1.0
@@ -288,13 +289,15 @@ class DatabaseFile:
 
         Raises:
             FileExistsError: if there is such a file already.
+            StorageError: if it cannot be written, or a log lies beside its name.
         """
         with named_when_whole(target) as made, self.read() as db:
             # What is wrong with this file is met here; the rest is the target's.
-            db.row("SELECT count(*) FROM sqlite_master")
+            find_identity(db)
             with sqlite_errors(target):
                 if not copy(db, made, is_abandoned):
                     raise StorageError(f"backup to {target}: given up, nothing was written")
+                give_identity(made)
 
     def close(self) -> None:
         """Close all connections; a second call does nothing. A call still running finishes."""

@@ -26,6 +26,7 @@ from pathlib import Path
 from elanus.errors import DatabaseFullError, StorageError
 from elanus.storage._errors import lacks_descriptors, too_many_files
 
+_ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP})
 _BYTES = 8  # one aligned word: a processor reads and writes it whole
 _WRAP = 1 << 8 * _BYTES
 
@@ -151,12 +152,13 @@ class CommitMark:
                         f"no space left for {self._path}; nothing was written"
                     ) from error
             self._follow()
-        if self._word is None and self._path.exists():
+        if self._word is None and _may_be_there(self._path):
             if lacks_descriptors():
                 raise too_many_files(self._path)
             raise StorageError(
-                f"cannot write {self._path}, by which other processes notice a commit; make its "
-                "folder writable, or delete the folder while nobody has the database open"
+                f"cannot write {self._path}, by which other processes notice a commit; nothing was "
+                "written; make the file and its folder writable for this user, or delete the "
+                "folder while nobody has the database open"
             )
 
     def _create(self, path: Path) -> None:
@@ -178,3 +180,13 @@ class CommitMark:
         with self._moving:
             self._closed = True
             self._unmap()
+
+
+def _may_be_there(path: Path) -> bool:
+    """Whether others may find a file there; one in a folder that only they can enter, they do."""
+    # Not `exists`: depending on Python's version it raises for such a folder, or says no.
+    try:
+        os.stat(path)  # noqa: PTH116  # see above
+    except OSError as error:
+        return error.errno not in _ABSENT
+    return True

@@ -11,6 +11,7 @@ import stat
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
 from elanus.errors import (
     DatabaseFormatError,
@@ -20,6 +21,8 @@ from elanus.errors import (
 )
 from elanus.storage._options import OpenOptions
 from elanus.storage._sqlite import Connection
+from elanus.storage.file._backup import is_unnamed
+from elanus.storage.tables._layout import PAGE_SIZE
 
 MEMORY = ":memory:"
 
@@ -76,21 +79,45 @@ class Place:
         """
         if self.in_memory:
             return
-        parent = Path(self.path).parent
-        if not parent.is_dir():
-            raise DatabaseNotFoundError(f"cannot open {self.path}: no folder {parent}")
+        # Before the file: one that is being made just now is there before its log.
+        log = self._log()
         try:
             found = os.stat(self.path)  # noqa: PTH116  # never opened: see above
-        except FileNotFoundError:
-            if self._options.read_only:
-                raise DatabaseNotFoundError(
-                    f"cannot open {self.path} read-only: no such file"
-                ) from None
+        except (FileNotFoundError, NotADirectoryError):
+            self._check_absent(log)
             return
         except OSError as error:
             raise StorageError(f"cannot open {self.path}: {error.strerror}") from error
         self._check_kind(found)
+        if not found.st_size and log is not None:
+            self._refuse_log(log)
         self._check_other_names(found, others)
+
+    def _check_absent(self, log: str | None) -> None:
+        parent = os.path.dirname(self.path)  # noqa: PTH120  # `Path.is_dir` may raise
+        if not os.path.isdir(parent):  # noqa: PTH112  # as above
+            raise DatabaseNotFoundError(f"cannot open {self.path}: no folder {parent}") from None
+        if self._options.read_only:
+            raise DatabaseNotFoundError(
+                f"cannot open {self.path} read-only: no such file"
+            ) from None
+        if log is not None:
+            self._refuse_log(log)
+
+    def _log(self) -> str | None:
+        """A log that holds something, other than of the making of a file."""
+        if _size(self.real + "-wal"):
+            return self.real + "-wal"
+        # The journal of an empty file has no page to give back; anybody else's has one.
+        return self.real + "-journal" if (_size(self.real + "-journal") or 0) > PAGE_SIZE else None
+
+    def _refuse_log(self, log: str) -> NoReturn:
+        """SQLite would delete the log of a file that is gone, and what was committed to it."""
+        raise StorageError(
+            f"cannot open {self.path}: there is nothing in it, but {log} has changes of a database "
+            "that lay here; put that one back, or remove its -wal, -shm and -journal when nobody "
+            "has it open"
+        ) from None
 
     def _check_kind(self, found: os.stat_result) -> None:
         if stat.S_ISDIR(found.st_mode):
@@ -102,28 +129,42 @@ class Place:
             raise DatabaseFormatError(f"{self.path} is not a database file")
 
     def _check_other_names(self, found: os.stat_result, others: Iterable[Place]) -> None:
-        """A file that is open by two names has two logs, of which each hides the other's commits.
+        """A file of two names has two logs: each hides, or takes back, the other's commits.
+
+        A name whose log was ended, or never begun, may be open all the same, and nothing beside it
+        tells. So in one folder no second name is let be, whoever has it open.
 
         Raises:
-            StorageError: if it is open by another name, as far as that can be seen: in this
+            StorageError: if there is another name, as far as that can be seen: open in this
                 process, or in the same folder.
         """
-        inode = found.st_dev, found.st_ino
-        names = [other.real for other in others if other.inode == inode]
-        if found.st_nlink > 1:
-            with suppress(OSError):
-                names += [
-                    entry.path
-                    for entry in os.scandir(os.path.dirname(self.real))  # noqa: PTH120  # as `real`
-                    if entry.inode() == inode[1] and _size(entry.path + "-wal") is not None
-                ]
-        for name in names:
-            if name != self.real:
+        same = f"cannot open {self.path}: it is the same file as"
+        for other in others:
+            if other.inode == (found.st_dev, found.st_ino) and other.real != self.real:
                 raise StorageError(
-                    f"cannot open {self.path}: it is the same file as {name} (a hard link, or a "
-                    "mount of one file), which is open; open it by that name, or make a copy by "
-                    "backup()"
+                    f"{same} {other.real} (a hard link, or a mount of one file), which is open; "
+                    "open it by that name, or make a copy by backup()"
                 )
+        name = self._name_beside(found)
+        if name is not None:
+            raise StorageError(
+                f"{same} {name} (a hard link), and each name has a log of its own; remove one of "
+                "the two, not one with a -wal or -journal beside it, and make copies by backup()"
+            )
+
+    def _name_beside(self, found: os.stat_result) -> str | None:
+        if found.st_nlink == 1:
+            return None
+        folder, mine = os.path.split(self.real)
+        with suppress(OSError):  # a folder that cannot be listed
+            for name in os.listdir(folder):  # noqa: PTH208  # as `real`
+                if name == mine or is_unnamed(name):
+                    continue
+                other = os.path.join(folder, name)  # noqa: PTH118  # as above
+                with suppress(OSError):  # gone meanwhile
+                    if os.path.samestat(os.lstat(other), found):
+                        return other
+        return None
 
     def take_as_media(self) -> None:
         """From now on, take it for a file that nobody can write.
@@ -142,6 +183,12 @@ class Place:
             ) from None
         # Before it is opened: a change between the two is then noticed at the first look.
         self.media = os.stat(self.path)  # noqa: PTH116  # never opened: see above
+
+    def address_alone(self) -> str | None:
+        """The URI by which SQLite reads the file without its log; None if there is no log."""
+        if self.in_memory or self.media is not None or not _size(self.real + "-wal"):
+            return None
+        return Path(self.path).as_uri() + "?immutable=1"
 
     def is_folder_writable(self) -> bool:
         """Whether the folder can be written; running out of descriptors is no reason to say no."""

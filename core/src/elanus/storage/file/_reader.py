@@ -5,8 +5,8 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from elanus.errors import DatabaseCorruptError, ElanusError
-from elanus.storage._errors import DAMAGE, translate
+from elanus.errors import ElanusError
+from elanus.storage._errors import DAMAGE, damaged, translate
 from elanus.storage._sqlite import Connection, Error
 from elanus.storage.tables._verify import first_fault
 
@@ -121,9 +121,7 @@ class Reader:
             if isinstance(error, DAMAGE) and not isinstance(error, ElanusError):
                 fault = self._fault(db)
                 if fault is not None:
-                    raise DatabaseCorruptError(
-                        f"{path} is damaged ({fault}); restore it from a backup"
-                    ) from error
+                    raise damaged(path, fault) from error
         except Error as refused:
             raise translate(refused, path) from refused
         if isinstance(error, Error):

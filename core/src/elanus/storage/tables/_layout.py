@@ -103,6 +103,28 @@ def upgrade(db: Connection) -> None:
         raise
 
 
+def find_identity(db: Connection) -> str:
+    """The random name that a file keeps from when it was made.
+
+    Raises:
+        Error: of SQLite, if it is not there.
+        DatabaseCorruptError: likewise.
+    """
+    return str(db.row("SELECT identity FROM state")[0])
+
+
+def sign(db: Connection) -> None:
+    """Have a commit that is not counted write the file's identity too: no log is without it."""
+    # Up and down again: SQLite writes no page for a row that is replaced by the same.
+    db.execute("UPDATE state SET seq = seq + 1")
+    db.execute("UPDATE state SET seq = seq - 1")
+
+
+def name_anew(db: Connection) -> None:
+    """Give a copy a random name of its own."""
+    db.execute("UPDATE state SET identity = ?", (uuid.uuid4().hex,))
+
+
 def _create(db: Connection) -> None:
     """Lay out an empty file, unless another process just did."""
     db.execute("BEGIN IMMEDIATE")

@@ -34,6 +34,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
+from elanus.engine._history import History
 from elanus.engine._parts import (
     ColumnKey,
     DenseKey,
@@ -102,6 +103,7 @@ class CollectionState:
     """What a process keeps of a collection between calls: the newest view, and vocabularies.
 
     Attributes:
+        history: of the file; nothing that is kept here is of another.
         view: the newest view; replaced here only, under the lock.
         saved: what was saved of it; changed through this class.
         thresholds: the sizes from which upkeep is asked for.
@@ -109,8 +111,11 @@ class CollectionState:
         judged: keys that filters asked for, of which it is known whether a row ever had one.
     """
 
-    def __init__(self, info: CollectionInfo, upkeep: Upkeep, apart: Apart) -> None:
+    def __init__(
+        self, info: CollectionInfo, upkeep: Upkeep, apart: Apart, history: History
+    ) -> None:
         self._apart = apart
+        self.history = history
         self.number = info.number
         self.tables = Tables(info.number, info.schema)
         self.analyzers = _analyzers(info)

@@ -35,6 +35,7 @@ from elanus.storage.file._place import Place
 from elanus.storage.file._pool import Connections, MemoryPool, Pool
 from elanus.storage.file._reader import Reader
 from elanus.storage.file._turns import Turns
+from elanus.storage.tables._catalogue import note_vacuum
 
 _LARGE_BATCH = 5_000
 _LOOK_SECONDS = 1.0
@@ -273,6 +274,7 @@ class DatabaseFile:
             note_writing(db)
             try:
                 db.execute("VACUUM")
+                note_vacuum(db)
             except Error as error:
                 self._give_room_back(db, error)
                 raise

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from elanus import DataType, Function, FunctionType, MilvusClient
 from elanus.errors import CollectionExistsError, CollectionNotFoundError
-from elanus.storage import read_state
+from elanus.storage import bump, read_state
 
 NAME = "notes"
 WORDS = "alpha beta gamma delta epsilon zeta eta theta iota kappa common"
@@ -337,3 +337,31 @@ def test_in_any_order_of_writes_copies_and_restores(restore, steps):
         model.put(5)
         for client in model.clients:
             client.close()
+
+
+# --- what verify() says --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("table", ["terms", "deletes"])
+def test_verify_names_terms_that_the_vocabulary_lacks(tmp_path, table):
+    with begin(tmp_path) as client:
+        client.delete(NAME, ids=[2])
+        assert client.verify() == []
+        with client._database.file.write("lose the last words") as db:
+            db.execute("DELETE FROM c1_words_t1 WHERE number > 1")
+            if table == "deletes":
+                db.execute("DELETE FROM c1_terms")
+            bump(db)
+        faults = " ".join(client.verify())
+        assert "a term of field 'text' cannot be" in faults
+
+
+def test_verify_names_words_that_are_remembered_otherwise(tmp_path):
+    with begin(tmp_path) as client:
+        (state,) = client._database.commits.states.values()
+        state.vocabularies["text"]._known["delta"] += 1
+        (fault,) = client.verify()
+        assert fault == (
+            f"collection {NAME!r}: field 'text': the terms in memory have other numbers than in "
+            "the file"
+        )

@@ -49,9 +49,14 @@ from functools import wraps
 from threading import get_ident
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from elanus.engine._history import History
 from elanus.engine._snapshot import Collection, Snapshot
-from elanus.engine._state import CollectionState, OutdatedSnapshotError, RestoredError, Upkeep
+from elanus.engine._state import (
+    CollectionState,
+    History,
+    OutdatedSnapshotError,
+    RestoredError,
+    Upkeep,
+)
 from elanus.errors import DatabaseCorruptError, StorageError
 from elanus.storage import (
     Catalogue,

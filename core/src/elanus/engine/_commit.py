@@ -13,6 +13,9 @@ seq         commits                      `bump`, once a commit       `Commits`; 
                                                                      state of one seq
 version     changes of the catalogue     `bump(catalogue=True)`      `Commits`: whether to read
                                                                      the catalogue
+history     nothing: names the file's    another program that puts   `Commits`, `Snapshot` and
+            past, as SQLite's count of   another state in its place  the saving of views: whether
+            layouts is part of it                                    anything known still counts
 generation  truncations of a collection  `next_generation`           `follow`: another one makes
                                                                      a view void
 last row    rows ever given to a         SQLite, as rows come        `follow`: what is above it
@@ -28,28 +31,39 @@ numbering   nothing: one object as long  a view that is read afresh  `Snapshot`,
             this process
 =========== ============================ =========================== ============================
 
-In a file all of them only rise. One that is lower than it was seen before says that an older state
-of the file was restored in place, and then nothing that is in memory can be trusted: all is
-forgotten (`RestoredError`). A view that is newer than the transaction of a call, or that was
-numbered afresh under it, is no fault: the call begins again (`OutdatedSnapshotError`).
+In a file all of them only rise, and the history stays. If it is another, or a clock is lower than
+it was seen before, then another state of the file was restored in place, and nothing that is in
+memory can be trusted: all is forgotten (`RestoredError`). A search notices when it asks the file,
+which it does at least once a second; a write always, first of all in its transaction
+(`Commits.transaction`), for what it would write by what is remembered would stay. A view that is
+newer than the transaction of a call, or that was numbered afresh under it, is no fault: the call
+begins again (`OutdatedSnapshotError`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from functools import wraps
 from threading import get_ident
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from elanus.engine._snapshot import Collection, Snapshot
-from elanus.engine._state import CollectionState, OutdatedSnapshotError, RestoredError, Upkeep
-from elanus.errors import DatabaseCorruptError
+from elanus.engine._state import (
+    CollectionState,
+    History,
+    OutdatedSnapshotError,
+    RestoredError,
+    Upkeep,
+)
+from elanus.errors import DatabaseCorruptError, StorageError
 from elanus.storage import (
     Catalogue,
     CollectionInfo,
     Connection,
     DatabaseFile,
+    FileState,
     Reader,
     ending,
     faults,
@@ -98,12 +112,66 @@ class Newest:
         catalogue: as of that commit, or as of a later one if there is no mark.
         collections: those of the catalogue that were used, by name. This grows, and what is worked
             out of the catalogue's entries is kept in it; a new catalogue begins with none.
+        history: of the file, to which all of this belongs.
+        past: identity and layout of the file when it was last looked at (`FileState`).
+        states: what is kept of each collection that was used, by its number. This grows, too, and
+            is the same as long as the history is.
     """
 
     mark: int | None = None
     seq: int = -1
     catalogue: Catalogue = field(default_factory=lambda: Catalogue(-1, {}))
     collections: dict[str, Collection] = field(default_factory=dict)
+    history: History = field(default_factory=History)
+    past: tuple[Any, ...] = ()
+    states: dict[int, CollectionState] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """A writing transaction; what this process knew when it began is of the same past.
+
+    Attributes:
+        commits: whose it is.
+        db: its connection.
+        known: the newest commit that was known.
+        version: of the catalogue that it sees.
+        used: what is kept of the collections that it writes.
+    """
+
+    commits: Commits
+    db: Connection
+    known: Newest
+    version: int
+    used: list[CollectionState]
+
+    def catalogue(self) -> Catalogue:
+        """The catalogue as the transaction sees it."""
+        known = self.known.catalogue
+        return known if known.version == self.version else load_catalogue(self.db)
+
+    def state_of(self, info: CollectionInfo) -> CollectionState:
+        """What is kept of a collection; terms that get numbers are known after the commit."""
+        state = self.commits.state_of(self.known, info)
+        self.used.append(state)
+        return state
+
+
+def _check(known: Newest, state: FileState) -> None:
+    """Compare what is known with a newer look at the file.
+
+    Raises:
+        RestoredError: if another state was put in place.
+    """
+    is_older = state.seq < known.seq or state.version < known.catalogue.version
+    # Nearly always they are what they were; else somebody has changed the tables.
+    if is_older or (state[2:] != known.past and not known.history.goes_on(state)):
+        raise RestoredError
+
+
+def _newest_view(known: Newest) -> int:
+    """The commit of the newest view."""
+    return max((state.view.seq for state in list(known.states.values())), default=0)
 
 
 class Commits:
@@ -114,15 +182,18 @@ class Commits:
         upkeep: what the collections ask for in the background.
 
     Attributes:
-        states: what is kept of each collection that was used, by its number.
         newest: the newest commit that was seen.
     """
 
     def __init__(self, file: DatabaseFile, upkeep: Upkeep) -> None:
         self.file = file
-        self.states: dict[int, CollectionState] = {}
         self.newest = Newest()
         self._upkeep = upkeep
+
+    @property
+    def states(self) -> dict[int, CollectionState]:
+        """What is kept of each collection that was used, by its number."""
+        return self.newest.states
 
     # --- reading ---------------------------------------------------------------------------
 
@@ -149,16 +220,22 @@ class Commits:
                         # Somebody writes: now the transaction comes before the first look, so that
                         # no commit can come between them, and this attempt is the last.
                         reader.begin()
-                        if read_state(reader.db)[0] < newest:
-                            self.start_again()
+                        if read_state(reader.db).seq < newest:
+                            raise RestoredError  # noqa: TRY301  # as `follow` does
                     # The mark before anything else: what is read afterwards is at least as new.
                     mark = self.file.look() if newest < 0 else None
                     return action(self._snapshot(reader, mark, name), *args, **kwargs)
             except RestoredError:
-                restored += 1
-                self._after_restoring(name, restored)
+                newest, restored = -1, restored + 1
+                self._after_restoring(restored)
             except OutdatedSnapshotError:
-                newest = self._newest_view()
+                newest = _newest_view(self.newest)
+            except DatabaseCorruptError:
+                # What was read by its number may be another row of another state, and no damage.
+                if not self._is_restored():
+                    raise
+                restored += 1
+                self._after_restoring(restored)
 
     def _snapshot(self, reader: Reader, mark: int | None, name: str) -> Snapshot:
         """The newest snapshot; ``mark`` is what the file's showed just now, or None."""
@@ -166,41 +243,50 @@ class Commits:
         if mark is None or mark != newest.mark:
             newest = self._look(reader, mark)
         collection = newest.collections.get(name)
-        # The state may be another by now: all is forgotten while others still publish.
-        if collection is None or self.states.get(collection.info.number) is not collection.state:
+        # The state may be another by now: dropped collections are forgotten while others publish.
+        if collection is None or newest.states.get(collection.info.number) is not collection.state:
             info = newest.catalogue.collection(name)
-            collection = newest.collections[name] = Collection(info, self.state_of(info))
+            collection = newest.collections[name] = Collection(info, self.state_of(newest, info))
         return Snapshot(reader, newest.seq, collection)
 
     def _look(self, reader: Reader, mark: int | None) -> Newest:
-        """Ask the file for its newest commit."""
+        """Ask the file for its newest commit.
+
+        Raises:
+            RestoredError: if it is no longer the one that is known.
+        """
         # Known before it is asked: so what is asked can only be newer, unless it was restored.
         known, begun = self.newest, reader.has_begun
-        seq, version = read_state(reader.db)
-        if not begun and (seq < known.seq or version < known.catalogue.version):
-            self.start_again()
-            known = self.newest
-        if version != known.catalogue.version and not reader.has_begun:
+        state = read_state(reader.db)
+        if not begun:
+            _check(known, state)
+        elif not known.history.goes_on(state):
+            raise RestoredError
+        if state.version != known.catalogue.version and not reader.has_begun:
             # The catalogue has to be read, and must be of the same commit as its number.
             reader.begin()
-            seq, version = read_state(reader.db)
-        return self._publish(reader.db, mark, seq, version, known)
+            state = read_state(reader.db)
+            _check(known, state)
+        return self._publish(reader.db, mark, state, known)
 
-    def _publish(
-        self, db: Connection, mark: int | None, seq: int, version: int, known: Newest
-    ) -> Newest:
+    def _publish(self, db: Connection, mark: int | None, state: FileState, known: Newest) -> Newest:
         """The commit that a connection sees, published if it says more than what is known."""
         catalogue, collections = known.catalogue, known.collections
-        if catalogue.version != version:
+        if catalogue.version != state.version:
             catalogue, collections = load_catalogue(db), {}
-        found = Newest(mark, seq, catalogue, collections)
+        found = replace(
+            known, mark=mark, seq=state.seq, catalogue=catalogue, collections=collections,
+            past=state[2:],
+        )  # fmt: skip
         newest = self.newest
+        if newest.history is not known.history:
+            # All was forgotten meanwhile.
+            return found
         # Without a lock: should two come at once and the older one stay, the mark has moved since
         # it looked, and the next look finds and replaces it.
         if catalogue.version > newest.catalogue.version:
             # Without a mark it is not known as of when: the next who reads has to look.
-            published = found if mark is not None else Newest(None, newest.seq, catalogue)
-            self.newest = published
+            self.newest = found if mark is not None else replace(found, seq=newest.seq)
             self._forget_dropped(catalogue)
         elif mark is not None and catalogue.version == newest.catalogue.version:
             self.newest = found
@@ -215,14 +301,19 @@ class Commits:
     @_reading
     def catalogue(self) -> Catalogue:
         """The catalogue as of now."""
-        known, mark = self.newest, self.file.look()
-        if mark is not None and mark == known.mark:
-            return known.catalogue
-        with self.file.read() as db:
-            seq, version = read_state(db)
-            if version < known.catalogue.version:
-                self.start_again()
-            return self._publish(db, None, seq, version, self.newest).catalogue
+        restored = 0
+        while True:
+            known, mark = self.newest, self.file.look()
+            if mark is not None and mark == known.mark:
+                return known.catalogue
+            try:
+                with self.file.read() as db:
+                    state = read_state(db)
+                    _check(known, state)
+                    return self._publish(db, None, state, known).catalogue
+            except RestoredError:
+                restored += 1
+                self._after_restoring(restored)
 
     @_reading
     def file_faults(self) -> list[str]:
@@ -236,21 +327,45 @@ class Commits:
         with self.file.read() as db:
             return size_of(db)
 
-    def catalogue_of(self, db: Connection) -> Catalogue:
-        """The catalogue as a transaction sees it."""
-        known = self.newest.catalogue
-        return known if read_state(db)[1] == known.version else load_catalogue(db)
-
-    def state_of(self, info: CollectionInfo) -> CollectionState:
-        """What is kept of a collection; made at its first use."""
-        state = self.states.get(info.number)
+    def state_of(self, known: Newest, info: CollectionInfo) -> CollectionState:
+        """What is kept of a collection, as of a commit that was seen; made at its first use."""
+        state = known.states.get(info.number)
         if state is None:
-            made = CollectionState(info, self._upkeep, self.file.apart)
+            made = CollectionState(info, self._upkeep, self.file.apart, known.history)
             # Two threads may come here at once, and have to get the same.
-            state = self.states.setdefault(info.number, made)
+            state = known.states.setdefault(info.number, made)
         return state
 
     # --- writing ---------------------------------------------------------------------------
+
+    @contextmanager
+    def transaction(self, operation: str, rows: int = 0) -> Iterator[Transaction]:
+        """A writing transaction, committed at the end of the block: every write begins here.
+
+        What is remembered is compared with the file first, so that nothing is written that follows
+        from another state of it. See `again`.
+
+        Args:
+            operation: for the error text of whoever has to wait.
+            rows: about how many rows are written.
+
+        Raises:
+            RestoredError: if another state of the file was put in place.
+        """
+        used: list[CollectionState] = []
+
+        def finish(committed: bool) -> None:
+            for state in used:
+                state.finish_terms(committed)
+
+        with self.file.write(operation, rows=rows, after=finish) as db:
+            # The turn to write is ours: nobody commits from here on.
+            known, state = self.newest, read_state(db)
+            _check(known, state)
+            if state.seq < _newest_view(known):
+                raise RestoredError
+            known.history.write_on(db, state)
+            yield Transaction(self, db, known, state.version, used)
 
     def write(
         self,
@@ -260,9 +375,7 @@ class Commits:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """Run ``action`` on the snapshot that a writing transaction sees, and commit.
-
-        It is run until it comes through; what an attempt before that wrote is rolled back.
+        """Run ``action`` on the snapshot that a writing transaction sees, and commit. See `again`.
 
         Args:
             name: the collection.
@@ -271,37 +384,37 @@ class Commits:
             *args: more of what it takes.
             **kwargs: the same.
         """
+        with self.transaction(operation) as writing:
+            snapshot = self._snapshot(Reader(self.file, writing.db), None, name)
+            writing.used.append(snapshot.state)
+            return action(snapshot, writing.db, *args, **kwargs)
+
+    def again(self, call: Callable[[], T]) -> T:
+        """Run a call until it comes through; what an attempt before that wrote is rolled back."""
         restored = 0
-        seen: list[CollectionState] = []
-
-        def finish(committed: bool) -> None:
-            for state in seen:
-                state.finish_terms(committed)
-            seen.clear()
-
         while True:
             try:
-                with self.file.write(operation, after=finish) as db:
-                    # The turn to write is ours: nobody commits from here on.
-                    if read_state(db)[0] < self._newest_view():
-                        raise RestoredError  # noqa: TRY301  # as `follow` does
-                    snapshot = self._snapshot(Reader(self.file, db), None, name)
-                    seen.append(snapshot.state)
-                    done = action(snapshot, db, *args, **kwargs)
-                return done  # noqa: RET504  # committed: only now
+                return call()
             except RestoredError:
                 restored += 1
-                self._after_restoring(name, restored)
+                self._after_restoring(restored)
             except OutdatedSnapshotError:
                 continue
 
     # --- beginning again -------------------------------------------------------------------
 
-    def _newest_view(self) -> int:
-        """The commit of the newest view."""
-        return max((state.view.seq for state in list(self.states.values())), default=0)
+    def _is_restored(self) -> bool:
+        """Whether the file is another than is known; not if it cannot be asked."""
+        known = self.newest
+        try:
+            _check(known, self._state())
+        except RestoredError:
+            return True
+        except StorageError:
+            return False
+        return False
 
-    def _after_restoring(self, name: str, times: int) -> None:
+    def _after_restoring(self, times: int) -> None:
         """Begin again. Nobody restores a file so often: then it contradicts itself, for ever.
 
         Raises:
@@ -309,24 +422,30 @@ class Commits:
         """
         if times >= _MOST_RESTORED:
             raise DatabaseCorruptError(
-                f"{self.file.path} is damaged: what is read of {name!r:.100} is newer than the "
-                "last commit, row or delete that it knows of; restore it from a backup"
+                f"{self.file.path} is damaged: it holds what is newer than the last commit, row or "
+                "delete that it knows of; restore it from a backup"
             )
         self.start_again()
 
     def start_again(self) -> None:
-        """Forget all: an older state was restored in place.
+        """Forget all: another state was restored in place.
 
         Who searches meanwhile goes on with the states that were; nothing leads to them any more.
         """
-        states, self.states = self.states, {}
-        self.newest = Newest()
+        # Asked anew: whoever is still inside of an old transaction shall not name the new history.
+        history, states = History(self._state().history), self.states
+        self.newest = Newest(history=history)
         for state in states.values():
             self.file.apart.run(state.forget)
 
+    @_reading
+    def _state(self) -> FileState:
+        with self.file.read() as db:
+            return read_state(db)
+
     def let_go(self) -> None:
         """Give back all memory: the file is closed, but its object may live on."""
-        self.states, self.newest = {}, Newest()
+        self.newest = Newest()
 
     def forget(self, number: int) -> None:
         """Forget a collection that was dropped."""

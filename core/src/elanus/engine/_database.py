@@ -98,6 +98,19 @@ def _apart(
     return call
 
 
+def _writing(
+    method: Callable[Concatenate[Database, P], T],
+) -> Callable[Concatenate[Database, P], T]:
+    """A method that writes in one transaction: apart, and run again where that may come through."""
+
+    @wraps(method)
+    def call(self: Database, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        commits = self.commits
+        return self.file.apart.run(lambda: commits.again(lambda: method(self, *args, **kwargs)))
+
+    return call
+
+
 class Database:
     """An open database.
 
@@ -190,7 +203,7 @@ class Database:
 
     # --- collections -----------------------------------------------------------------------
 
-    @_apart
+    @_writing
     def create_collection(
         self,
         name: str,
@@ -208,7 +221,8 @@ class Database:
             if f.enable_analyzer:  # wrong parameters are wrong even where no terms are kept
                 build_analyzer(f.analyzer_params)
         identities = {n: a.identity for n, a in make_analyzers(schema).items()}
-        with self.file.write(f"create collection {name!r}") as db:
+        with self.commits.transaction(f"create collection {name!r}") as writing:
+            db = writing.db
             existing = load_catalogue(db).collections.get(name)
             if existing is not None:
                 if existing.schema != schema:
@@ -222,10 +236,11 @@ class Database:
                 put_index(db, number, spec)
             bump(db, catalogue=True)
 
-    @_apart
+    @_writing
     def drop_collection(self, name: str) -> bool:
         """Drop a collection; False if there was none."""
-        with self.file.write(f"drop collection {name!r}") as db:
+        with self.commits.transaction(f"drop collection {name!r}") as writing:
+            db = writing.db
             info = load_catalogue(db).collections.get(name)
             if info is None:
                 return False
@@ -235,7 +250,7 @@ class Database:
         self.commits.forget(info.number)
         return True
 
-    @_apart
+    @_writing
     def rename_collection(self, old: str, new: str) -> None:
         """Give a collection another name.
 
@@ -243,11 +258,12 @@ class Database:
             CollectionNotFoundError, CollectionExistsError: if one name is missing or taken.
         """
         check_name(new, "collection")
-        with self.file.write(f"rename collection {old!r}") as db:
+        with self.commits.transaction(f"rename collection {old!r}") as writing:
+            db = writing.db
             rename_collection(db, load_catalogue(db).collection(old).number, new)
             bump(db, catalogue=True)
 
-    @_apart
+    @_writing
     def change_collection(
         self, name: str, properties: Mapping[str, Any], specs: Sequence[IndexSpec]
     ) -> None:
@@ -255,7 +271,8 @@ class Database:
 
         What is so already is no change, and without one nothing is written.
         """
-        with self.file.write(f"change collection {name!r}") as db:
+        with self.commits.transaction(f"change collection {name!r}") as writing:
+            db = writing.db
             info = load_catalogue(db).collection(name)
             changes = {k: v for k, v in properties.items() if info.properties.get(k) != v}
             others = [spec for spec in specs if info.index_on(spec.field) != spec]
@@ -269,23 +286,25 @@ class Database:
             if changes or others:
                 bump(db, catalogue=True)
 
-    @_apart
+    @_writing
     def truncate_collection(self, name: str) -> None:
         """Delete all rows of a collection."""
-        with self.file.write(f"truncate collection {name!r}") as db:
+        with self.commits.transaction(f"truncate collection {name!r}") as writing:
+            db = writing.db
             info = load_catalogue(db).collection(name)
             Tables(info.number, info.schema).clear(db)
             next_generation(db, info.number)
             bump(db, catalogue=True)
 
-    @_apart
+    @_writing
     def create_index(self, name: str, specs: Sequence[IndexSpec]) -> None:
         """Add indexes; one that exists unchanged stays.
 
         Raises:
             ParamError: if a field has another index already.
         """
-        with self.file.write(f"create an index on {name!r}") as db:
+        with self.commits.transaction(f"create an index on {name!r}") as writing:
+            db = writing.db
             info = load_catalogue(db).collection(name)
             for spec in specs:
                 old = info.index_on(spec.field) or info.indexes.get(spec.name)
@@ -297,10 +316,11 @@ class Database:
                 put_index(db, info.number, spec)
             bump(db, catalogue=True)
 
-    @_apart
+    @_writing
     def drop_index(self, name: str, index: str) -> None:
         """Drop an index; one that does not exist is no error, as in Milvus."""
-        with self.file.write(f"drop an index of {name!r}") as db:
+        with self.commits.transaction(f"drop an index of {name!r}") as writing:
+            db = writing.db
             remove_index(db, load_catalogue(db).collection(name).number, index)
             bump(db, catalogue=True)
 
@@ -336,7 +356,7 @@ class Database:
 
     def is_loaded(self, info: CollectionInfo) -> bool:
         """Whether a collection was not released since it was last used."""
-        return self.commits.state_of(info).is_loaded
+        return self.commits.state_of(self.commits.newest, info).is_loaded
 
     def index_coverage(self, name: str, spec: IndexSpec) -> tuple[int, int]:
         """Rows of a collection, and how many of them an index answers for as it should.
@@ -421,21 +441,26 @@ class Database:
         if not batch.count:
             return []
         # All of this before the lock: nobody waits while texts are analysed.
-        parts = prepare(info.schema, self.commits.state_of(info).analyzers, batch)
+        parts = prepare(
+            info.schema, self.commits.state_of(self.commits.newest, info).analyzers, batch
+        )
         return self._write(info, f"{operation} {batch.count} rows", batch.count, parts)
 
-    @_apart
+    @_writing
     def _write(
         self, info: CollectionInfo, operation: str, rows: int, parts: Sequence[Prepared]
     ) -> list[Any]:
-        state = self.commits.state_of(info)
         keys: list[Any] = []
-        with self.file.write(operation, rows=rows, after=state.finish_terms) as db:
-            self._check_unchanged(db, info)
-            writer = Writer(db, info, state)
+        with self.commits.transaction(operation, rows) as writing:
+            catalogue = writing.catalogue()
+            # Rows were prepared for a collection that may have been renamed or dropped since.
+            if not any(_is_same(found, info) for found in catalogue.collections.values()):
+                catalogue.collection(info.name)
+                raise _made_again(info)
+            writer = Writer(writing.db, info, writing.state_of(info))
             for part in parts:
                 keys += writer.put(part)
-            bump(db)
+            bump(writing.db)
         return keys
 
     def replace(
@@ -452,20 +477,23 @@ class Database:
         info = self.catalogue().collection(name)
         batch = make_batch(info.schema, data, upsert=True)
         check_distinct(batch.keys)
-        parts = prepare(info.schema, self.commits.state_of(info).analyzers, batch)
+        parts = prepare(
+            info.schema, self.commits.state_of(self.commits.newest, info).analyzers, batch
+        )
         return self._replace(info, filters, parts)
 
-    @_apart
+    @_writing
     def _replace(
         self, info: CollectionInfo, filters: tuple[Expression, ...], parts: Sequence[Prepared]
     ) -> tuple[list[Any], Replacement]:
         def act(snapshot: Snapshot, db: Connection) -> tuple[list[Any], Replacement]:
-            self._check_unchanged(db, info)
+            if not _is_same(snapshot.info, info):
+                raise _made_again(info)
             return replace(snapshot, db, filters, parts)
 
         return self.commits.write(info.name, f"replace rows of {info.name!r}", act)
 
-    @_apart
+    @_writing
     def change_json(
         self,
         name: str,
@@ -478,22 +506,13 @@ class Database:
             name, f"change {change.field!r} in {name!r}", change_json, filters, keys, change
         )
 
-    def _check_unchanged(self, db: Connection, info: CollectionInfo) -> None:
-        """Rows were prepared for a collection that may have been dropped or renamed since."""
-        current = self.commits.catalogue_of(db)
-        if not any(c.number == info.number for c in current.collections.values()):
-            current.collection(info.name)
-            raise CollectionExistsError(
-                f"collection {info.name!r} was dropped and created again meanwhile; try again"
-            )
-
-    @_apart
+    @_writing
     def delete_keys(self, name: str, keys: Sequence[Any]) -> int:
         """Delete rows by primary key; how many there were."""
-        with self.file.write(f"delete from {name!r}", rows=len(keys)) as db:
-            info = load_catalogue(db).collection(name)
+        with self.commits.transaction(f"delete from {name!r}", rows=len(keys)) as writing:
+            info = writing.catalogue().collection(name)
             checked = check_keys(info.schema, keys)
-            state = self.commits.state_of(info)
+            db, state = writing.db, writing.state_of(info)
             deleted = Writer(db, info, state).remove(state.tables.rows_to_remove(db, checked))
             bump(db)
         return deleted
@@ -504,6 +523,17 @@ class Database:
         self._tell_of_unknown(name, filters)
         return deleted
 
-    @_apart
+    @_writing
     def _delete_matching(self, name: str, filters: tuple[Expression, ...]) -> int:
         return self.commits.write(name, f"delete from {name!r}", delete, filters)
+
+
+def _is_same(one: CollectionInfo, other: CollectionInfo) -> bool:
+    """Whether two are one collection: numbers are used again if a state is restored in place."""
+    return (one.number, one.created) == (other.number, other.created)
+
+
+def _made_again(info: CollectionInfo) -> CollectionExistsError:
+    return CollectionExistsError(
+        f"collection {info.name!r} was dropped and created again meanwhile; try again"
+    )

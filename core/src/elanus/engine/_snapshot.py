@@ -88,7 +88,8 @@ class Snapshot:
         """
         if not self._reader.has_begun:
             self._reader.begin()
-            if read_state(self._reader.db)[0] != self._seq:
+            state = read_state(self._reader.db)
+            if state.seq != self._seq or not self.state.history.goes_on(state):
                 raise OutdatedSnapshotError
         return self._reader.db
 

@@ -56,9 +56,11 @@ from elanus.storage import (
     Apart,
     CollectionInfo,
     Connection,
+    FileState,
     MappedMatrix,
     Tables,
     Vocabulary,
+    begin_history,
 )
 from elanus.text import Analyzer, Spellings, build_analyzer
 
@@ -98,10 +100,38 @@ class RestoredError(OutdatedSnapshotError):
     """The file holds less than was seen of it before: another state was restored in place."""
 
 
+class History:
+    """One past of a file. What is remembered belongs to it, and is worth nothing in another.
+
+    Args:
+        name: what the file calls it (`FileState.history`); None for that of the first who looks.
+    """
+
+    def __init__(self, name: str | None = None) -> None:
+        self._first: dict[str, str] = {} if name is None else {"name": name}
+        self._ours: set[str] = set()
+
+    def goes_on(self, state: FileState) -> bool:
+        """Whether a state of the file is of this past."""
+        name = state.history
+        # In one step, as two threads may be the first.
+        return self._first.setdefault("name", name) == name or name in self._ours
+
+    def write_on(self, db: Connection, state: FileState) -> None:
+        """Begin a writing transaction; ``state`` is what it sees, and of this past.
+
+        If somebody else has changed the file, a name is given to what we make of it: others, who
+        may not have looked in between, would take it for what they knew before.
+        """
+        if not state.is_noted:
+            self._ours.add(begin_history(db).history)
+
+
 class CollectionState:
     """What a process keeps of a collection between calls: the newest view, and vocabularies.
 
     Attributes:
+        history: of the file; nothing that is kept here is of another.
         view: the newest view; replaced here only, under the lock.
         saved: what was saved of it; changed through this class.
         thresholds: the sizes from which upkeep is asked for.
@@ -109,8 +139,11 @@ class CollectionState:
         judged: keys that filters asked for, of which it is known whether a row ever had one.
     """
 
-    def __init__(self, info: CollectionInfo, upkeep: Upkeep, apart: Apart) -> None:
+    def __init__(
+        self, info: CollectionInfo, upkeep: Upkeep, apart: Apart, history: History
+    ) -> None:
         self._apart = apart
+        self.history = history
         self.number = info.number
         self.tables = Tables(info.number, info.schema)
         self.analyzers = _analyzers(info)

@@ -63,7 +63,12 @@ def prepare(schema: Schema, analyzers: Mapping[str, Analyzer], batch: Batch) -> 
     if schema.primary.auto_id and schema.primary.dtype is DataType.VARCHAR:
         keys = [uuid.uuid4().hex if key is None else key for key in keys]
     data = _to_json(batch.rows)
-    columns = _vector_columns(schema, batch)
+    dense = [batch.dense[f.name] for f in schema.dense]
+    sparse = [batch.sparse[f.name] for f in schema.sparse]
+    columns = [
+        *(encode_dense(c.matrix, c.present) for c in dense),
+        *(encode_sparse(c.offsets, c.indices, c.values, c.present) for c in sparse),
+    ]
     parts = []
     for start in range(0, batch.count, _AT_ONCE):
         part = slice(start, start + _AT_ONCE)
@@ -77,15 +82,6 @@ def _to_json(rows: Sequence[dict[str, Any]]) -> list[bytes]:
         return [orjson.dumps(row) for row in rows]
     except orjson.JSONEncodeError as error:
         raise DataNotMatchException(f"a row cannot be written as JSON: {error}") from error
-
-
-def _vector_columns(schema: Schema, batch: Batch) -> list[list[bytes | None]]:
-    dense = [batch.dense[f.name] for f in schema.dense]
-    sparse = [batch.sparse[f.name] for f in schema.sparse]
-    return [
-        *(encode_dense(c.matrix, c.present) for c in dense),
-        *(encode_sparse(c.offsets, c.indices, c.values, c.present) for c in sparse),
-    ]
 
 
 def _analyse(analyzer: Analyzer, texts: Sequence[str | None]) -> Terms:

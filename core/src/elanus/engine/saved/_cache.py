@@ -58,6 +58,7 @@ from elanus.storage import (
     is_sound,
     load_catalogue,
     map_matrix,
+    read_state,
     register,
     sign,
     unregister,
@@ -241,7 +242,7 @@ class SavedCache:
         """What to register: of what was saved before, only what is still there."""
         found = {c.number: c for c in load_catalogue(db).collections.values()}
         info = found.get(state.number)
-        if info is None:
+        if info is None or not state.history.goes_on(read_state(db)):
             return None
         rows = {kind: row for kind, row in old.items() if self.folder.holds(row)}
         rows |= {row.kind: row for row in new}

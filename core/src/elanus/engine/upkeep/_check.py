@@ -30,6 +30,9 @@ def _faults(snapshot: Snapshot) -> Iterator[str]:
             yield f"field {key.field!r}: the vectors in memory differ from those in the file"
         if isinstance(key, TextKey) and not _same_statistics(snapshot, key, part):
             yield f"field {key.field!r}: the statistics of its terms differ from a fresh count"
+    for field, vocabulary in snapshot.state.vocabularies.items():
+        if not vocabulary.agrees(snapshot.db):
+            yield f"field {field!r}: the terms in memory have other numbers than in the file"
 
 
 def _same_vectors(snapshot: Snapshot, key: DenseKey, index: DenseIndex) -> bool:

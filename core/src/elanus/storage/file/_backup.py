@@ -11,7 +11,7 @@ from pathlib import Path
 
 from elanus.errors import StorageError
 from elanus.storage._sqlite import Connection
-from elanus.storage.tables._layout import name_anew
+from elanus.storage.tables._catalogue import name_file
 
 _UNNAMED = re.compile(r"backup-\d+-\d+\.part")
 _BESIDE = ("-journal", "-wal", "-shm")
@@ -61,7 +61,7 @@ def give_identity(made: str) -> None:
         db.connect(Path(made).absolute().as_uri() + "?mode=rw")
         # A log without shared memory, which the place of a copy need not have.
         db.execute("PRAGMA locking_mode=EXCLUSIVE")
-        name_anew(db)
+        name_file(db)
         db.fold(whole=True)
     finally:
         db.close()

@@ -35,6 +35,7 @@ from elanus.storage.file._place import Place
 from elanus.storage.file._pool import Connections, MemoryPool, Pool
 from elanus.storage.file._reader import Reader
 from elanus.storage.file._turns import Turns
+from elanus.storage.tables._catalogue import note_vacuum
 from elanus.storage.tables._layout import find_identity
 
 _LARGE_BATCH = 5_000
@@ -274,6 +275,7 @@ class DatabaseFile:
             note_writing(db)
             try:
                 db.execute("VACUUM")
+                note_vacuum(db)
             except Error as error:
                 self._give_room_back(db, error)
                 raise

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import time
+import uuid
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from elanus.errors import (
     CollectionExistsError,
@@ -24,6 +26,8 @@ from elanus.storage._errors import DECODING
 from elanus.storage._sqlite import Connection
 from elanus.storage.tables._numbers import MOST
 from elanus.storage.tables._writing import LAST_ID
+
+_LAYOUT = "SELECT schema_version FROM pragma_schema_version"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +80,75 @@ class Catalogue:
         return found
 
 
-def read_state(db: Connection) -> tuple[int, int]:
-    """Numbers of the last commit and of the last change of the catalogue."""
-    seq, catalogue = db.row("SELECT seq, catalogue FROM state")
-    if not (type(seq) is type(catalogue) is int and 0 <= seq < MOST and 0 <= catalogue < MOST):
-        raise _damaged("state", f"it counts commits as {seq!r:.40} and {catalogue!r:.40}")
-    return seq, catalogue
+class FileState(NamedTuple):
+    """What a transaction sees of the whole file.
+
+    SQLite counts how often the layout of the tables changed (``PRAGMA schema_version``). When a
+    program copies another state into the file by the backup API, this does not become the copy's
+    count, but one more than it was here. So we note the count with each change of our own, in
+    ``identity``, and one that is not noted there tells that somebody else has changed the file.
+
+    Attributes:
+        seq: number of the last commit.
+        version: number of the last change of the catalogue.
+        identity: the random name that the file has from when it was made; if another program has
+            changed it, a dash and a random name of what came since; a dot, and the count that is
+            noted.
+        layout: SQLite's count.
+    """
+
+    seq: int
+    version: int
+    identity: str
+    layout: int
+
+    @property
+    def name(self) -> str:
+        """The random name that the file has from when it was made."""
+        return re.split("[-.]", self.identity, maxsplit=1)[0]
+
+    @property
+    def is_noted(self) -> bool:
+        """Whether the last change of the layout was ours."""
+        return self.identity.endswith(f".{self.layout}")
+
+    @property
+    def history(self) -> str:
+        """Names the file's past: equal as long as it goes on from commit to commit."""
+        return (
+            self.identity.partition(".")[0] if self.is_noted else f"{self.identity} {self.layout}"
+        )
+
+
+def read_state(db: Connection) -> FileState:
+    """Numbers of the last commit and of the last change of the catalogue, and the file's past."""
+    state = FileState(*db.row(f"SELECT seq, catalogue, identity, ({_LAYOUT}) FROM state"))
+    seq, version = state.seq, state.version
+    if not (type(seq) is type(version) is int and 0 <= seq < MOST and 0 <= version < MOST):
+        raise _damaged("state", f"it counts commits as {seq!r:.40} and {version!r:.40}")
+    if not isinstance(state.identity, str):
+        raise _damaged("state", f"its name is {state.identity!r:.40}")
+    return state
+
+
+def name_file(db: Connection) -> None:
+    """Give the file a random name, as of the layout that it has now."""
+    db.execute(f"UPDATE state SET identity = ? || ({_LAYOUT})", (f"{uuid.uuid4().hex}.",))
+
+
+def begin_history(db: Connection) -> FileState:
+    """Give the file's past another name, as of the layout that it has now."""
+    past = f"{read_state(db).name}-{uuid.uuid4().hex}."
+    db.execute(f"UPDATE state SET identity = ? || ({_LAYOUT})", (past,))
+    return read_state(db)
+
+
+def note_vacuum(db: Connection) -> None:
+    """Note the change that VACUUM counts, if it was the only one that is not noted."""
+    state = read_state(db)
+    before = state._replace(layout=state.layout - 1)
+    if before.is_noted:
+        db.execute("UPDATE state SET identity = ?", (f"{before.history}.{state.layout}",))
 
 
 def size_of(db: Connection) -> int:
@@ -102,7 +169,13 @@ def bump(db: Connection, *, catalogue: bool = False) -> None:
     By one, or by two if it also trims the log of deletes; nobody counts the steps. One that only
     registers a saved view does not: that would send everybody to look, for nothing.
     """
-    db.execute("UPDATE state SET seq = seq + 1, catalogue = catalogue + ?", (int(catalogue),))
+    if catalogue:
+        db.execute(
+            "UPDATE state SET seq = seq + 1, catalogue = catalogue + 1, "
+            f"identity = substr(identity, 1, instr(identity, '.')) || ({_LAYOUT})"
+        )
+    else:
+        db.execute("UPDATE state SET seq = seq + 1")
 
 
 def load_catalogue(db: Connection) -> Catalogue:
@@ -111,7 +184,7 @@ def load_catalogue(db: Connection) -> Catalogue:
     Raises:
         DatabaseCorruptError: if a part of it is damaged.
     """
-    version = read_state(db)[1]
+    version = read_state(db).version
     found = {}
     for info in collections_of(db):
         if isinstance(info, DatabaseCorruptError):

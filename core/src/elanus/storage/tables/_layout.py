@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import uuid
 
 from elanus.errors import DatabaseCorruptError, DatabaseFormatError
 from elanus.storage._sqlite import Connection
-from elanus.storage.tables._catalogue import load_catalogue
+from elanus.storage.tables._catalogue import load_catalogue, name_file, read_state
 from elanus.storage.tables._names import Names
 
 APPLICATION_ID = 0x454C414E
@@ -23,7 +22,7 @@ _TABLES = (
         only INTEGER PRIMARY KEY CHECK (only = 0),
         seq INTEGER NOT NULL,        -- number of the last commit
         catalogue INTEGER NOT NULL,  -- number of the last change of the two tables below
-        identity TEXT NOT NULL)""",
+        identity TEXT NOT NULL)      -- see FileState""",
     """CREATE TABLE collections(
         number INTEGER PRIMARY KEY AUTOINCREMENT,
         name TEXT NOT NULL UNIQUE,
@@ -110,7 +109,7 @@ def find_identity(db: Connection) -> str:
         Error: of SQLite, if it is not there.
         DatabaseCorruptError: likewise.
     """
-    return str(db.row("SELECT identity FROM state")[0])
+    return read_state(db).name
 
 
 def sign(db: Connection) -> None:
@@ -120,11 +119,6 @@ def sign(db: Connection) -> None:
     db.execute("UPDATE state SET seq = seq - 1")
 
 
-def name_anew(db: Connection) -> None:
-    """Give a copy a random name of its own."""
-    db.execute("UPDATE state SET identity = ?", (uuid.uuid4().hex,))
-
-
 def _create(db: Connection) -> None:
     """Lay out an empty file, unless another process just did."""
     db.execute("BEGIN IMMEDIATE")
@@ -132,7 +126,8 @@ def _create(db: Connection) -> None:
         if not db.row("SELECT count(*) FROM sqlite_master")[0]:
             for statement in _TABLES:
                 db.execute(statement)
-            db.execute("INSERT INTO state VALUES (0, 0, 0, ?)", (uuid.uuid4().hex,))
+            db.execute("INSERT INTO state VALUES (0, 0, 0, '')")
+            name_file(db)
             db.execute(f"PRAGMA application_id={APPLICATION_ID}")
             db.execute(f"PRAGMA user_version={FORMAT_VERSION}")
         db.execute("COMMIT")

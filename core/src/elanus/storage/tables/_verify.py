@@ -138,6 +138,7 @@ def _collection_faults(db: Connection, info: CollectionInfo) -> Iterator[str]:
         terms = partial(check.terms, db, f.name)
         checks.append(_word_faults(db, names, f.name))
         checks.append(_each(db, names.terms, names.column(f.name), terms))
+        checks.append(_log_faults(db, tables, f.name))
     for each in checks:
         yield from _guarded(name, each)
 
@@ -198,6 +199,12 @@ def _json_faults(db: Connection, names: Names) -> Iterator[str]:
             decode_row(row, data)
         except DatabaseCorruptError as error:
             yield str(error)
+
+
+def _log_faults(db: Connection, tables: Tables, field: str) -> Iterator[str]:
+    """Of the terms in the log of deletes: `_guarded` says what is wrong."""
+    tables.removed_terms(db, field, 0)
+    yield from ()
 
 
 def _word_faults(db: Connection, names: Names, field: str) -> Iterator[str]:

@@ -83,6 +83,11 @@ class Vocabulary:
             )
         return list(texts)
 
+    def agrees(self, db: Connection) -> bool:
+        """Whether all numbers that are remembered are those of the file."""
+        known = dict(self._known)
+        return self._read(db, list(known)) == known
+
     def number(self, db: Connection, terms: Sequence[str]) -> list[int]:
         """Numbers of all terms, in a writing transaction; new ones are entered."""
         # Nearly all terms of a batch are known, so they are looked up by a loop in C.

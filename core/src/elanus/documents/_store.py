@@ -110,10 +110,10 @@ class DocumentStore(HasWorker):
     $lt $lte``, ``$like`` (``%`` and ``_``), ``$regex``, ``$substring``, ``$isubstring`` (in any
     case), ``$contains $any $all`` (of arrays), ``$exists $empty`` (True or False; empty is missing,
     null, ``""`` or ``[]``) and ``$not``; dicts are joined by ``$and $or $nor $not``, and a key that
-    begins with ``$`` is written with one more. ``$text`` stands for the document's own text, also with
-    ``$phrase``. ``{"a.b": 1}`` and ``{"a": {"b": 1}}`` lead into nested dicts. A key that is missing or
-    of another type does not match, and a negation finds exactly what its opposite does not. Values
-    are bound and never parsed.
+    begins with ``$`` is written with one more. ``$text`` stands for the document's own text, and
+    takes ``$phrase`` too. ``{"a.b": 1}`` and ``{"a": {"b": 1}}`` lead into nested dicts. A key that
+    is missing or of another type does not match, and a negation finds exactly what its opposite
+    does not. Values are bound and never parsed.
 
     Example:
         >>> with DocumentStore(":memory:", embedding=None) as store:

@@ -16,7 +16,13 @@ import apsw
 import pytest
 
 import elanus
-from elanus import AnnSearchRequest, AsyncMilvusClient, DocumentStore, MilvusClient
+from elanus import (
+    AnnSearchRequest,
+    AsyncMilvusClient,
+    DocumentStore,
+    MilvusClient,
+    SearchSettings,
+)
 
 DIM = 4
 SOURCE = Path(elanus.__file__).parent
@@ -82,6 +88,7 @@ CLIENT_WRITES = {
     "insert": lambda c, w: c.insert("b", rows(50)),
     "upsert": lambda c, w: c.upsert("b", rows(70)),
     "replace": lambda c, w: c.replace("b", rows(70)[6:], "id > 5"),
+    "change_collection": lambda c, w: c.change_collection("a", {"note": "x"}),
     "change_json": lambda c, w: c.change_json("b", "$meta", {"x": 1}, filter="id < 20"),
     "delete": lambda c, w: c.delete("b", filter="id < 10"),
     "drop_index": lambda c, w: c.drop_index("b", "vector"),
@@ -136,6 +143,8 @@ STORE_WRITES = {
     "aadd": lambda s, w: w.run(s.aadd(["a gull"])),
     "sync": lambda s, w: s.sync("a.md", ["an egret", "a finch"]),
     "async_": lambda s, w: w.run(s.async_("a.md", ["a finch"])),
+    "configure": lambda s, w: s.configure(SearchSettings(k1=0.9)),
+    "aconfigure": lambda s, w: w.run(s.aconfigure(None)),
     "update_metadata": lambda s, w: s.update_metadata("1", {"year": 2020}),
     "aupdate_metadata": lambda s, w: w.run(s.aupdate_metadata("1", {"year": 2021})),
     "delete": lambda s, w: s.delete("2"),

@@ -11,7 +11,13 @@ import numpy as np
 
 from elanus.client import MilvusClient
 from elanus.documents._values import Document, EmbeddingFunction
-from elanus.errors import EmbeddingMismatchError, ParamError, likely, quoted
+from elanus.errors import (
+    CollectionNotFoundError,
+    EmbeddingMismatchError,
+    ParamError,
+    likely,
+    quoted,
+)
 from elanus.schema import (
     DEFAULT_URI,
     MAX_LENGTH,
@@ -66,6 +72,29 @@ class Layout:
     model: str | None
     dim: int | None
     analyzer: str = ""
+
+
+def check_same(name: str, layout: Layout, properties: Mapping[str, Any]) -> None:
+    """Check that a collection is still what it was when a store was opened.
+
+    It may have been dropped and made again, or another state of the file been restored.
+
+    Raises:
+        EmbeddingMismatchError: if it has the vectors of another model, or of another dimension.
+        CollectionNotFoundError: if it is another collection in other ways.
+    """
+    found = Layout(properties.get(_MODEL), properties.get(_DIM), properties.get(_ANALYZER, ""))
+    if found == layout:
+        return
+    again = "since this store was opened, which has to be opened again"
+    if _ANALYZER in properties and (found.model, found.dim) != (layout.model, layout.dim):
+        raise EmbeddingMismatchError(
+            f"collection {quoted(name)} holds vectors of {quoted(found.model)} ({found.dim} d) "
+            f"instead of {quoted(layout.model)} ({layout.dim} d) {again}"
+        )
+    raise CollectionNotFoundError(
+        f"collection {quoted(name)} is another one, without the analyzer that it had, {again}"
+    )
 
 
 def as_document(row: Mapping[str, Any]) -> Document:

@@ -21,6 +21,7 @@ from elanus.documents._collection import (
     VECTOR,
     ClientOptions,
     as_document,
+    check_same,
     lacks_model,
     lacks_vectors,
     open_client,
@@ -152,6 +153,7 @@ class DocumentStore(HasWorker):
         except BaseException:
             self.close()
             raise
+        self._known: Mapping[str, Any] = {}  # properties that were compared with the layout
         self._all_fields = FIELDS if self._layout.dim is None else (*FIELDS, VECTOR)
 
     def __repr__(self) -> str:
@@ -293,11 +295,12 @@ class DocumentStore(HasWorker):
         documents = checked_documents(texts, metadatas, ids)
         if documents:
             self._client.check_writable()
-            self._client.check_readable(self._collection)  # it may have been dropped
+            self._kept()  # it may have been dropped
         return documents
 
     def _add_at_once(self, rows: list[dict[str, Any]], vectors: Any) -> None:
         self._enter_vectors(rows, vectors)
+        self._kept()
         self._client.upsert(self._collection, rows)
 
     def _enter_vectors(self, rows: Sequence[dict[str, Any]], vectors: Any) -> None:
@@ -521,6 +524,7 @@ class DocumentStore(HasWorker):
 
     def stats(self) -> StoreStats:
         """Sizes of the store, what it was made with, and the settings of its searches."""
+        self._kept()
         return stats_of(self._client, self._collection, self._layout, self._usual)
 
     def keys(
@@ -683,7 +687,7 @@ class DocumentStore(HasWorker):
             reranker=reranker, rerank_top=rerank_top, context=context, min_relevance=min_relevance,
         )  # fmt: skip
         # Closed, or dropped: to be known before the query is paid for.
-        kept = self._client.check_readable(self._collection)
+        kept = self._kept()
         embedded = None if search.mode == "text" else self._query_vector(search.query, vector)
         hits = find(self._client, self._collection, search, embedded, self._usual, kept)
         if search.second is None:
@@ -760,7 +764,7 @@ class DocumentStore(HasWorker):
         )  # fmt: skip
         if self._layout.dim is None:
             raise lacks_vectors(self)
-        kept = self._client.check_readable(self._collection)
+        kept = self._kept()
         embedded = None if search.mode == "text" else self._query_vector(search.query, vector)
         hits = find(self._client, self._collection, search, embedded, self._usual, kept)
         second = search.second
@@ -836,7 +840,20 @@ class DocumentStore(HasWorker):
             wording=Wording(self._layout.analyzer, phrases, prefix, typos),
             reranker=reranker, rerank_top=rerank_top, context=context,
         )  # fmt: skip
-        self._client.check_readable(self._collection)
+        self._kept()
+
+    def _kept(self) -> Mapping[str, Any]:
+        """The properties of the collection, as of now.
+
+        Raises:
+            ClosedError, CollectionNotFoundError: if it cannot be read.
+            EmbeddingMismatchError: if it was made again, with another model.
+        """
+        kept = self._client.check_readable(self._collection)
+        if kept is not self._known:
+            check_same(self._collection, self._layout, kept)
+            self._known = kept
+        return kept
 
     def _query_vector(self, query: str, vector: Any) -> NDArray[np.float32]:
         """The query's embedding (1, dim): the given one, or the model's."""

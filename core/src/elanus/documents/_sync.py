@@ -135,6 +135,7 @@ class StoredSource:
 
     def __init__(self, client: MilvusClient, collection: str, source: str) -> None:
         self.filter = make_scope({SOURCE: source})
+        self._source = source
         self._client = client
         self._collection = collection
         self._rows = client.query(collection, self.filter, FIELDS)
@@ -154,6 +155,8 @@ class StoredSource:
         new = [row[ID] for row in rows if row[ID] not in ours]
         for other in self._client.get(self._collection, new, [METADATA]):
             whose = other[METADATA].get(SOURCE)
+            if whose == self._source:
+                continue  # another sync of this source has written it since
             raise ParamError(
                 f"id {quoted(other[ID])} is that of a document of "
                 f"{'no source' if whose is None else 'source ' + quoted(whose)}; delete it first, "

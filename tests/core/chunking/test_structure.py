@@ -299,3 +299,20 @@ def test_other_code_is_split_where_a_line_without_indentation_follows_a_blank_on
     g = "int g() {\n  c();\n}"
     assert bodies(chunk_code(f"{f}\n\n{g}\n", size=40)) == [f, g]
     assert bodies(chunk_code(f"{f}\n\n{g}\n", size=60)) == [f"{f}\n\n{g}"]
+
+
+# --- bounds --------------------------------------------------------------------------------------
+
+
+def test_what_begins_like_front_matter_and_has_no_end_is_read_once_whatever_ends_its_lines():
+    source = "---\r" + "some text\r" * 200
+    assert "some text" in "".join(bodies(chunk_markdown(source, size=10_000)))
+    source = "---\n" + "\r" * 200 + "end"
+    assert bodies(chunk_markdown(source, size=10_000))[-1].endswith("end")
+
+
+def test_items_of_lists_in_thousands_of_lists_are_indented_by_no_more_than_twenty_levels():
+    (found,) = chunk_html("<ul><li>x" * 2_000, size=10**9)
+    lines = found.body.splitlines()
+    assert [line.strip() for line in lines] == ["- x"] * 2_000
+    assert max(map(len, lines)) == 2 * 20 + len("- x")

@@ -147,3 +147,11 @@ def test_values_cannot_be_written_to():
 def test_what_was_not_measured_is_named(run, measure, says):
     with pytest.raises(ParamError, match=says):
         evaluated([(("a",), {"a": 1})], ["MRR"]).mean(run, measure)
+
+
+def test_a_grade_for_which_trec_eval_would_take_gigabytes_is_refused():
+    with pytest.raises(ParamError, match="1000001"):
+        Questions({"q": "?"}, {"q": {"d": 1_000_001}})
+    questions = Questions({"q": "?"}, {"q": {"d": 1_000_000}})
+    found = evaluate_runs([Run("r", {"q": Ranking(("d",))}, 100)], questions)
+    assert found.values.min() == found.values.max() == 1.0

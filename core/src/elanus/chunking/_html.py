@@ -13,6 +13,7 @@ from elanus.chunking._blocks import Block, Heading, Section, sections, trimmed
 
 _SPACE = re.compile(r"[ \t\n\r\f]+|[^ \t\n\r\f]+")
 _LINE = re.compile(r"\n")
+_DEEPEST = 20  # lists whose items are indented by their depth: a page may nest thousands
 
 _DROPPED = frozenset(
     {"iframe", "nav", "noscript", "object", "script", "style", "svg", "template", "title"}
@@ -228,7 +229,7 @@ class _Reader(HTMLParser):
             self._cells, self._mark = 0, ""
         elif tag == "li":
             depth = sum(each in ("ol", "ul") for each in self._whole)
-            self._mark = "  " * (depth - 1) + "- "
+            self._mark = "  " * min(depth - 1, _DEEPEST) + "- "
 
     def _begin_cell(self) -> None:
         if self._cells:

@@ -13,7 +13,7 @@ from elanus.chunking._split import load
 
 # CommonMark takes the metadata that many files begin with for a line and a heading.
 _FRONT_MATTER = re.compile(
-    r"(?:---[ \t]*(?:\r\n|\r|\n))(?:.*(?:\r\n|\r|\n))*?(?:---|\.\.\.)[ \t]*(?:\r\n|\r|\n|\Z)"
+    r"(?:---[ \t]*(?:\r\n|\r|\n))(?:[^\r\n]*(?:\r\n|\r|\n))*?(?:---|\.\.\.)[ \t]*(?:\r\n|\r|\n|\Z)"
 )
 # What a heading says: kinds of what is in its line, and those that stand for a space.
 _READ = {"text", "text_special", "code_inline", "image", "softbreak", "hardbreak"}

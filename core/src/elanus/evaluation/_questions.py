@@ -10,7 +10,8 @@ from elanus.documents import Document, DocumentStore
 from elanus.errors import ParamError, quoted, shown
 from elanus.schema import mapping, refuse, text, whole
 
-_LEAST, _MOST = -(2**31), 2**31 - 1  # grades, as trec_eval reads them
+# Grades. trec_eval takes memory for each number up to the largest, and gives wrong values without.
+_LEAST, _MOST = -1_000_000, 1_000_000
 
 
 T = TypeVar("T")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,17 @@ from elanus.documents import DocumentStore, Mode, SearchSettings
 from elanus.errors import EmbeddingError, ParamError, quoted
 from elanus.evaluation._questions import Questions, of_type
 from elanus.progress import ProgressBar
-from elanus.schema import checked_vectors, flag, mapping, members, names, number, text, whole
+from elanus.schema import (
+    as_query,
+    checked_vectors,
+    flag,
+    mapping,
+    members,
+    names,
+    number,
+    text,
+    whole,
+)
 
 _EMBEDDED_AT_ONCE = 128
 
@@ -64,7 +75,7 @@ class Ranking:
         ids = tuple(names("ids", self.ids))
         said = members("relevances", "a list of numbers", self.relevances)
         if len(set(ids)) != len(ids):
-            twice = next(id_ for id_ in ids if ids.count(id_) > 1)
+            twice = next(id_ for id_, count in Counter(ids).items() if count > 1)
             raise ParamError(f"ids: {quoted(twice)} is found more than once")
         if said and len(said) != len(ids):
             raise ParamError(f"{len(said)} relevances for {len(ids)} ids")
@@ -172,8 +183,8 @@ def check_names(given: Sequence[str]) -> None:
     """Raise ``ParamError`` if there is no name, or one twice."""
     if not given:
         raise ParamError("nothing to evaluate: give at least one method or run")
-    for name in given:
-        if given.count(name) > 1:
+    for name, count in Counter(given).items():
+        if count > 1:
             raise ParamError(f"there are two of the name {quoted(name)}")
 
 
@@ -205,7 +216,7 @@ def _embedded(
     if embedding is None:
         return None
     # No model takes a lone surrogate.
-    texts = [q.encode(errors="replace").decode() for q in questions.texts.values()]
+    texts = [as_query("query", q) for q in questions.texts.values()]
     parts = []
     for start in range(0, len(texts), _EMBEDDED_AT_ONCE):
         part = texts[start : start + _EMBEDDED_AT_ONCE]

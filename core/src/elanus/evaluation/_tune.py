@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elanus.documents import DocumentStore, SearchSettings
-from elanus.errors import ParamError
+from elanus.errors import ParamError, shown
 from elanus.evaluation._compare import Comparison, compare_values
 from elanus.evaluation._measures import as_measures, scores
 from elanus.evaluation._questions import Questions, of_type
@@ -209,7 +209,7 @@ def _checked_axes(weights: Any, k1s: Any, bs: Any, depths: Any) -> list[list[Any
     ]
     for what, values in zip(("weights", "k1s", "bs", "depths"), axes, strict=True):
         if not values or len(set(values)) != len(values):
-            raise ParamError(f"{what} must be there, and each once; got {values}")
+            raise ParamError(f"{what} must be there, and each once; got {shown(values)}")
     return axes
 
 

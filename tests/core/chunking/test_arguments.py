@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+import numpy as np
 import pytest
 
 from elanus.chunking import chunk, chunk_code, chunk_html, chunk_markdown, chunk_text
@@ -63,6 +64,19 @@ def test_what_is_wrong_is_named(arguments, message):
 def test_languages_without_a_structure_here_are_named():
     with pytest.raises(ParamError, match="language must be 'python', or None for any other, got"):
         chunk_code("fn f() {}", "rust")
+
+
+def test_a_language_of_another_type_is_named():
+    with pytest.raises(ParamError, match="language must be 'python', or None for any other, got"):
+        chunk_code("fn f() {}", np.array(["python", "rust"]))
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 100])
+def test_a_counter_that_counts_what_it_puts_around_a_text_leaves_none_of_it_out(size):
+    source = "some words " * 20
+    for around in (2, 1_000):
+        found = chunk_text(source, size, count=lambda text, n=around: len(text.split()) + n)
+        assert "".join("".join(each.body.split()) for each in found) == "somewords" * 20
 
 
 def test_an_error_of_a_counting_function_is_the_callers():

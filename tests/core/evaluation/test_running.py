@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from elanus import DocumentStore, RRFRanker, WeightedRanker
@@ -77,6 +78,17 @@ def test_given_vectors_take_the_place_of_a_model(questions):
             run_methods(store, questions, vectors=vectors[:3])
         with pytest.raises(EmbeddingMismatchError):
             run_methods(store, questions)
+
+
+@pytest.mark.parametrize("mode", ["sparse", None, np.array(["text", "dense"])])
+def test_a_mode_that_is_none_is_named(birds, questions, mode):
+    with pytest.raises(ParamError, match="mode must be"):
+        run_methods(birds, questions, [Method("m", mode)])
+
+
+def test_the_mode_of_a_run_is_a_text():
+    with pytest.raises(ParamError, match="mode must be"):
+        Run("r", {"q": Ranking(("d",))}, 1, np.array(["a", "b"]))
 
 
 def test_a_lone_surrogate_is_asked_like_any_other(birds):

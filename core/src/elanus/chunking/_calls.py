@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Literal
+from typing import Any, Literal
 
 from elanus.chunking._blocks import Section, paragraphs
 from elanus.chunking._chunk import Chunk
@@ -136,7 +136,8 @@ def chunk_code(
     Raises:
         ParamError, MissingExtraError: as for ``chunk``.
     """
-    if language is not None and language != "python":
+    given: Any = language
+    if given is not None and not (isinstance(given, str) and given == "python"):
         refuse("language", "'python', or None for any other", language)
     return chunk(text, "code" if language is None else "python", size, overlap, count)
 

@@ -62,7 +62,9 @@ class _Packer:
             elif block.inner:
                 yield from self.pieces(block.inner)
             else:
-                yield from self.parts(block, self.limit.packed - self.limit.count(self.prefix))
+                # Some count what they put around any text, so that nothing may be left of the room.
+                room = self.limit.packed - self.limit.count(self.prefix)
+                yield from self.parts(block, max(1, room))
 
     def parts(self, block: Block, room: int) -> Iterator[Block]:
         """What a block without inner ones is split into.

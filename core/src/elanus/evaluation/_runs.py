@@ -17,6 +17,7 @@ from elanus.progress import ProgressBar
 from elanus.schema import (
     as_query,
     checked_vectors,
+    choice,
     flag,
     mapping,
     members,
@@ -105,6 +106,7 @@ class Run:
 
     def __post_init__(self) -> None:
         text("name", self.name)
+        text("mode", self.mode)
         whole("k", self.k, 1)
         for id_, ranking in mapping("rankings", self.rankings).items():
             found = len(of_type(f"rankings[{quoted(id_)}]", Ranking, ranking).ids)
@@ -176,6 +178,8 @@ def checked_methods(methods: Any) -> list[Method]:
     """
     chosen = members("methods", "a list of Method", methods)
     check_names([of_type("methods", Method, method).name for method in chosen])
+    for method in chosen:
+        choice("mode", method.mode, ("hybrid", "dense", "text"))
     return chosen
 
 

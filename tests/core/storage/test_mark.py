@@ -166,7 +166,7 @@ with MilvusClient(path) as client:  # all is imported while this user may still 
 """
 
 
-@pytest.mark.skipif(not hasattr(os, "getuid"), reason="needs users")
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="Windows has no other user to become")
 @pytest.mark.parametrize("mode", ["700", "600"])
 def test_a_mark_in_a_folder_that_only_others_can_enter_stops_the_write(mode):
     with tempfile.TemporaryDirectory() as folder:  # another user can enter no `tmp_path`

@@ -193,7 +193,7 @@ class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
                 "which is not there"
             )
         # Without LlamaIndex's other way, which makes a store without a file if it cannot be opened.
-        self.__init__(**fields)  # type: ignore[misc]
+        self.__init__(**fields)  # type: ignore[misc]  # opens the file again, as whoever unpickles wants
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> NoReturn:
         raise TypeError(

@@ -204,6 +204,25 @@ def test_null_becomes_an_object(client):
     assert client.get("c", "5", ["meta"]) == [{"id": "5", "meta": {"a": 1}}]
 
 
+def test_null_stays_null_where_nothing_is_set(client):
+    client.insert("c", row("5") | {"meta": None})
+    before = numbers_of(client)
+    assert client.change_json("c", "meta", remove=["a"], ids="5") == 1
+    assert client.get("c", "5", ["meta"]) == [{"id": "5", "meta": None}]
+    assert numbers_of(client) == before
+
+
+def test_a_row_without_dynamic_keys_is_as_it_was_inserted():
+    """Whether it never had any, or lost the last: ``replace`` finds it unchanged."""
+    with MilvusClient(":memory:") as client:
+        client.create_collection("c", dimension=2)
+        plain = [{"id": 1, "vector": [0, 1]}, {"id": 2, "vector": [0, 1]}]
+        client.insert("c", [plain[0], plain[1] | {"x": 1}])
+        assert client.change_json("c", "$meta", remove=["x"], ids=[1, 2]) == 2
+        said = client.replace("c", plain)
+        assert (said["unchanged_count"], said["upsert_count"]) == (2, 0)
+
+
 def test_dynamic_keys_are_changed_by_the_name_of_their_field():
     with MilvusClient(":memory:") as client:
         client.create_collection("c", dimension=2)

@@ -15,7 +15,7 @@ from elanus.engine._snapshot import Snapshot
 from elanus.engine._state import CollectionState
 from elanus.errors import DataNotMatchException, ParamError, quoted, shown
 from elanus.query import Expression
-from elanus.schema import Batch, DataType, Rejected, Schema, converter
+from elanus.schema import DYNAMIC, Batch, DataType, Rejected, Schema, converter
 from elanus.storage import (
     CollectionInfo,
     Connection,
@@ -264,7 +264,11 @@ class JsonChange:
         if not isinstance(there, dict | None):
             raise ParamError(f"field {quoted(self.field)} of a row is no object: {shown(there)}")
         kept = {k: v for k, v in (there or {}).items() if k not in self.removed}
-        return {**document, self.field: {**kept, **self.values}}
+        changed = {**kept, **self.values}
+        if self.field == DYNAMIC and not changed:  # Nor has a row without dynamic keys, as inserted.
+            return {k: v for k, v in document.items() if k != DYNAMIC}
+        # Null stays null where nothing is set.
+        return {**document, self.field: there if there is None and not changed else changed}
 
 
 def change_json(

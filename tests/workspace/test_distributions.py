@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+import elanus
+
 ROOT = Path(__file__).parents[2]
 DISTRIBUTIONS = {
     "elanus": "elanus",
@@ -130,3 +132,14 @@ def test_importing_the_embeddings_loads_no_framework():
     assert [
         name for name in ("torch", "transformers", "sentence_transformers") if name in loaded
     ] == []
+
+
+def test_documents_are_loaded_when_they_are_first_asked_for():
+    loaded = modules_after("import elanus")
+    assert "elanus.client" in loaded
+    assert "elanus.documents" not in loaded
+    assert "elanus.documents" in modules_after("from elanus import DocumentStore")
+    assert "elanus.documents" in modules_after("from elanus import *")
+    assert set(elanus.__all__) <= set(dir(elanus))
+    with pytest.raises(AttributeError, match="module 'elanus' has no attribute 'DocumentStores'"):
+        elanus.DocumentStores  # noqa: B018

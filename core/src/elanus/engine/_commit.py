@@ -102,7 +102,7 @@ def _reading(
     return call
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Newest:
     """The newest commit that this process knows of: replaced as a whole, never changed.
 
@@ -127,7 +127,7 @@ class Newest:
     states: dict[int, CollectionState] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Transaction:
     """A writing transaction; what this process knew when it began is of the same past.
 

@@ -62,7 +62,7 @@ class DenseKey(PartKey):
         return part.append(vectors, known)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class MomentsPart:
     """Moments of the vectors of the alive rows, of one view."""
 
@@ -116,7 +116,7 @@ class SparseKey(PartKey):
         return index.append(_sparse_rows(read, view, index.n, np.float32)[0])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class TextPart:
     """The terms of a text field, and the number of the last delete that its statistics know."""
 

@@ -68,7 +68,7 @@ class Leg:
     filters: tuple[Expression, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Hits:
     """The rows that one query found, best first.
 
@@ -99,7 +99,7 @@ class _Target:
     key: Any
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Ranked:
     """What a leg found, and by what.
 
@@ -419,7 +419,7 @@ def _query_terms(snapshot: Snapshot, field: str, text: str) -> tuple[list[tuple[
     return known, counts.total() - sum(count for _, count in known)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Grouping:
     """How the words of a query stand for several terms of a text field."""
 

@@ -29,7 +29,7 @@ _AT_ONCE = 4_096
 """Texts analysed at a time: their terms take about 100 bytes a word."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Collection:
     """An entry of the catalogue with what belongs to it.
 

@@ -21,7 +21,7 @@ from elanus.schema import Growing
 from elanus.storage import CollectionInfo, Connection, Tables
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class View:
     """The rows of a collection by slot, in the order of their numbers, and what indexes them.
 

@@ -33,7 +33,7 @@ _AT_ONCE = 5_000
 _MOST_LOGGED_DELETES = 20_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Terms:
     """The analysed texts of one field, in CSR form over a vocabulary of their own."""
 
@@ -43,7 +43,7 @@ class Terms:
     counts: NDArray[np.uint32]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Prepared:
     """A part of a write, ready but for what only the lock's holder knows: ids, term numbers."""
 
@@ -265,7 +265,7 @@ class JsonChange:
             raise ParamError(f"field {quoted(self.field)} of a row is no object: {shown(there)}")
         kept = {k: v for k, v in (there or {}).items() if k not in self.removed}
         changed = {**kept, **self.values}
-        if self.field == DYNAMIC and not changed:  # Nor has a row without dynamic keys, as inserted.
+        if self.field == DYNAMIC and not changed:  # As a row is inserted that has no dynamic keys.
             return {k: v for k, v in document.items() if k != DYNAMIC}
         # Null stays null where nothing is set.
         return {**document, self.field: there if there is None and not changed else changed}

@@ -24,7 +24,7 @@ _LEAST = 1e-5  # deviation of scores that are all alike
 _LEAST_SHARE = 1e-3  # of the mean: what similarities that are all alike differ by is rounding
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
     """What a leg says of n candidates.
 
@@ -100,7 +100,7 @@ def judge(legs: Sequence[Evidence], weight: float) -> Judgement:
     return Judgement(sum(parts, nothing), standings, parts, coverage, agreement, trust)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class AdaptiveFusion:
     """Several rankings made one by what each leg says of every candidate.
 

@@ -47,7 +47,7 @@ class RankedLeg:
     scores: Sequence[float]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Fusion:
     """Several rankings made one.
 

@@ -18,7 +18,7 @@ from elanus.schema.frames._columns import PlainColumn
 from elanus.schema.frames._input import MISSING, Columns, Rows, as_source, no_null
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Batch:
     """Rows of one write, checked against a schema.
 

@@ -26,7 +26,7 @@ _TEXTS = (str, bytes, bytearray, memoryview)
 _ONE_QUERY = frozenset({list, tuple, dict, str})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class DenseColumn:
     """Dense vectors of a batch.
 
@@ -39,7 +39,7 @@ class DenseColumn:
     present: NDArray[np.bool_] | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class SparseColumn:
     """Sparse vectors of a batch in CSR form.
 

@@ -18,7 +18,7 @@ from elanus.text._unicode import HAN
 
 CutMode = Literal["exact", "search"]
 
-_HAN_RUN = re.compile(f"([{HAN}]+)")
+_HAN_RUN = f"([{HAN}]+)"
 # One that a signal handler may take again, on top of the call that holds it.
 _loading = threading.RLock()
 
@@ -43,7 +43,7 @@ def jieba_tokenizer(words: tuple[str, ...], mode: CutMode, hmm: bool) -> Tokeniz
 
 
 def _cut(run: str, cut_han: Callable[[str], Iterator[str]]) -> Iterator[str]:
-    for at, part in enumerate(_HAN_RUN.split(run)):
+    for at, part in enumerate(re.split(_HAN_RUN, run)):
         yield from cut_han(part) if at % 2 else ngrams(part)
 
 

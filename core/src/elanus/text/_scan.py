@@ -16,7 +16,7 @@ _SPREAD = np.uint64(0x9E3779B97F4A7C15)
 _EDGE = "\n"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Scanned:
     """Words of m texts.
 

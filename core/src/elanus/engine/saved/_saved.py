@@ -68,7 +68,7 @@ class SavedText:
     last_delete: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Restored:
     """A view that was saved, and what was saved with it.
 

@@ -28,7 +28,7 @@ class Stopped(Exception):
     """The database is being closed, and this takes too long. Never leaves the engine."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Draft:
     """A file to write.
 

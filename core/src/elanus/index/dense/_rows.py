@@ -29,7 +29,7 @@ _Grown: TypeAlias = tuple[Growing, Growing, Growing, Growing]
 """Tail, squares, factors, present."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Rows:
     """Immutable vectors of ``n`` slots: a mapped base that is never copied, and a growing tail.
 

@@ -46,7 +46,7 @@ _FILLER: Final[dict[FieldType, Any]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Converted:
     """Converted values, before they join a column.
 

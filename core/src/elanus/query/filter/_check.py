@@ -71,7 +71,7 @@ def check(expression: tree.Expression, kinds: Kinds) -> dict[tree.Path, Referenc
     return checker.references
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Checker:
     """Resolves names and types within one filter."""
 

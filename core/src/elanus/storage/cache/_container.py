@@ -104,7 +104,7 @@ def _aligned(size: int) -> int:
     return -(-size // _ALIGN) * _ALIGN
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Container:
     """An open file of arrays.
 
@@ -186,7 +186,7 @@ def _array(view: mmap.mmap | bytes, start: int, entry: Mapping[str, Any]) -> NDA
     return shaped
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class MappedMatrix:
     """The first rows of a raw float32 file.
 

@@ -22,7 +22,7 @@ LAST_ID = 2**63 - 1
 """The largest key, which is never generated: as the next one it means that none is left."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class NewRows:
     """Rows to write, one entry a row in each list.
 

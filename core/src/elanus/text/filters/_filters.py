@@ -20,9 +20,6 @@ JsonOptions = dict[str, object]
 QUERY_ONLY = "querystop"
 """The filter that documents do not pass."""
 
-_HAN_ONLY = re.compile(f"[{HAN}]+")
-_HAN_ALPHANUMERIC_ONLY = re.compile(f"[{HAN}A-Za-z0-9]+")
-_ALPHANUMERIC_ONLY = re.compile("[A-Za-z0-9]+")
 # Punctuation, separators, controls, and symbols other than pictures ("So" has the emoji).
 _PUNCTUATION = ("P", "Z", "C", "Sc", "Sk", "Sm")
 
@@ -66,8 +63,9 @@ def _is_punctuation(character: str) -> bool:
     return unicodedata.category(character).startswith(_PUNCTUATION)
 
 
-def _matching(pattern: re.Pattern[str]) -> TokenFilter:
-    return lambda token: [token] if pattern.fullmatch(token) else []
+def _matching(pattern: str) -> TokenFilter:
+    # Compiled for the first token, and kept by re: few need these filters, and Han takes 1 ms.
+    return lambda token: [token] if re.fullmatch(pattern, token) else []
 
 
 def _length(options: Options) -> tuple[JsonOptions, TokenFilter]:
@@ -104,10 +102,10 @@ def _stemmer(options: Options) -> tuple[JsonOptions, TokenFilter]:
 
 
 _PLAIN: dict[str, TokenFilter] = {
-    "alphanumonly": _matching(_ALPHANUMERIC_ONLY),
+    "alphanumonly": _matching("[A-Za-z0-9]+"),
     "asciifolding": asciifolding,
-    "cnalphanumonly": _matching(_HAN_ALPHANUMERIC_ONLY),
-    "cncharonly": _matching(_HAN_ONLY),
+    "cnalphanumonly": _matching(f"[{HAN}A-Za-z0-9]+"),
+    "cncharonly": _matching(f"[{HAN}]+"),
     "folding": folding,
     "lowercase": lowercase,
     "removepunct": removepunct,

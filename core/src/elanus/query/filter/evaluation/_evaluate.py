@@ -99,7 +99,7 @@ def evaluate(expression: tree.Expression, source: ColumnSource) -> NDArray[np.bo
     return evaluation.truth(expression.root).certain
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Evaluation:
     """One evaluation, with all columns that it reads."""
 

@@ -23,9 +23,10 @@ from _data import Corpus
 from _measure import disk_mb, import_seconds, memory, seconds, timed
 from _peers import SYSTEMS
 from _systems import MilvusSystem
+from _turns import take_turn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from _data import Floats
     from _systems import System
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 EFS = (64, 128, 256, 512)
 FILTERS = {"50 %": 0.5, "10 %": 0.1, "1 %": 0.01, "0.1 %": 0.001}
 FILTER_EF = 128
+PIECE = 20
+"""Searches of a turn, where another process is measured at the same time."""
 RECALLS = (0.975, 0.99)
 
 _A = TypeVar("_A")
@@ -50,6 +53,7 @@ def run(system_type: type[System], corpus: Corpus, folder: Path) -> Figures:
     figures |= _filters(system, corpus, exact)
     figures |= _texts(system, corpus)
     figures |= _together(system, corpus.queries)
+    take_turn()
     after = memory()
     if before is not None and after is not None:
         figures["memory added, MB"] = after.rss - before.rss
@@ -65,6 +69,7 @@ def run(system_type: type[System], corpus: Corpus, folder: Path) -> Figures:
 
 
 def _filled(system_type: type[System], corpus: Corpus, folder: Path) -> tuple[Figures, System]:
+    take_turn()
     start = time.perf_counter()
     system = system_type(folder)
     system.create(corpus.vectors.shape[1])
@@ -143,12 +148,19 @@ def _together(system: System, queries: Floats) -> Figures:
     """Searches of two threads, and a hundred in one call."""
     twice = [*queries, *queries]
     with ThreadPoolExecutor(2) as pool:
-        took = seconds(lambda: list(pool.map(lambda q: system.dense(q, 128), twice)))
+        took = 0.0
+        for piece in _pieces(twice):
+            take_turn()
+            took += seconds(lambda p=piece: list(pool.map(lambda q: system.dense(q, 128), p)))
     figures = {"2 threads, ef 128: queries/s": len(twice) / took}
     if isinstance(system, MilvusSystem):
         hundred = list(islice(twice, 100))
         system.batch(hundred, 64)
-        took = float(np.median([seconds(lambda: system.batch(hundred, 64)) for _ in range(5)]))
+        times = []
+        for _ in range(5):
+            take_turn()
+            times.append(seconds(lambda: system.batch(hundred, 64)))
+        took = float(np.median(times))
         figures["batch of 100, ef 64: queries/s"] = len(hundred) / took
     return figures
 
@@ -158,7 +170,17 @@ def _searched(
 ) -> tuple[NDArray[np.float64], list[list[int]]]:
     given = list(arguments)
     call(given[0])  # the first search may still bring an index up to date
-    return timed(call, given)
+    times, found = [], []
+    for piece in _pieces(given):
+        take_turn()
+        took, results = timed(call, piece)
+        times.append(took)
+        found += results
+    return np.concatenate(times), found
+
+
+def _pieces(given: Sequence[_A]) -> Iterator[Sequence[_A]]:
+    return (given[at : at + PIECE] for at in range(0, len(given), PIECE))
 
 
 def _quantiles(name: str, times: NDArray[np.float64]) -> Figures:

@@ -3,9 +3,10 @@
     python benchmarks/compare.py A B [--tolerance 1.15]
 
 A and B are commits, or folders that hold a checkout (`.` measures what is not committed yet).
-Commits are checked out into temporary worktrees. Both run the workload of *this* checkout, A B B A
-and so on, each time in a new process; it uses calls only that every version has. Exit status 1: a
-row of B is worse than A's by more than the tolerance.
+Commits are checked out into temporary worktrees. Both run the workload of *this* checkout, which
+uses calls only that every version has. A round has two new processes that take turns of 20
+searches, so that a busy second of the machine meets both; who is first changes with every round.
+Exit status 1: in the median of the rounds, a row of B is worse than A's by more than the tolerance.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from _data import synthetic
 from _measure import figure, git, higher_is_better, machine, table
-from _rounds import measured, medians
+from _rounds import measured_in_turns, medians
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,13 +83,15 @@ def checkout(name: str) -> Iterator[Path]:
 def measure(
     sources: tuple[Path, Path], corpus: Path, system: str, rounds: int
 ) -> tuple[Runs, Runs]:
-    """Runs of both; who is first changes with every round, as the machine may get slower."""
+    """Runs of both; who is first changes with every round."""
     runs: tuple[Runs, Runs] = ([], [])
     for number in range(rounds):
-        for which in (0, 1) if number % 2 == 0 else (1, 0):
-            load = os.getloadavg()[0]
-            print(f"round {number + 1}, {'AB'[which]}: load {load:.2f}", file=sys.stderr)
-            runs[which].append(measured(system, corpus, source=sources[which]))
+        load = os.getloadavg()[0]
+        print(f"round {number + 1}: load {load:.2f}", file=sys.stderr)
+        order = (0, 1) if number % 2 == 0 else (1, 0)
+        figures = measured_in_turns(system, corpus, [sources[which] for which in order])
+        for which, run in zip(order, figures, strict=True):
+            runs[which].append(run)
     return runs
 
 
@@ -95,30 +99,29 @@ def compared(a: Runs, b: Runs, *, tolerance: float) -> tuple[list[list[str]], li
     """The rows of the table, and the names of those in which B is worse by too much."""
     before, after = medians(a), medians(b)
     rows, slower = [], []
-    for row in (row for row in before if row in after):
-        ratio = _ratio(before[row], after[row])
-        worse = _is_worse(row, before[row], after[row], tolerance)
-        verdict = "**worse**" if worse else ""
+    for row in before:
+        ratios = _ratios(row, a, b)
+        if not ratios:  # no round in which both reached the recall of this row
+            continue
+        ratio = float(np.median(ratios))
+        worse = _is_worse(row, after[row] - before[row], ratio, tolerance)
         numbers = [figure(value) for value in (before[row], after[row], ratio)]
-        rows.append([row, *numbers, _spread(row, a, b), verdict])
+        spread = f"{figure(min(ratios))} … {figure(max(ratios))}"
+        rows.append([row, *numbers, spread, "**worse**" if worse else ""])
         if worse:
             slower.append(row)
     return rows, slower
 
 
-def _is_worse(row: str, before: float, after: float, tolerance: float) -> bool:
-    if any(row.endswith(u) and abs(after - before) < least for u, least in NEGLIGIBLE.items()):
+def _is_worse(row: str, difference: float, ratio: float, tolerance: float) -> bool:
+    if any(row.endswith(unit) and abs(difference) < least for unit, least in NEGLIGIBLE.items()):
         return False
-    if higher_is_better(row):
-        return _ratio(after, before) > tolerance
-    return _ratio(before, after) > tolerance
+    return ratio < 1 / tolerance if higher_is_better(row) else ratio > tolerance
 
 
-def _spread(row: str, a: Runs, b: Runs) -> str:
-    """The lowest and the highest ratio of one round."""
-    pairs = [(x[row], y[row]) for x, y in zip(a, b, strict=True) if row in x and row in y]
-    ratios = [_ratio(before, after) for before, after in pairs]
-    return f"{figure(min(ratios))} … {figure(max(ratios))}" if ratios else figure(None)
+def _ratios(row: str, a: Runs, b: Runs) -> list[float]:
+    """B to A in each round that has the row of both."""
+    return [_ratio(x[row], y[row]) for x, y in zip(a, b, strict=True) if row in x and row in y]
 
 
 def _ratio(before: float, after: float) -> float:

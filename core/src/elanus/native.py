@@ -11,7 +11,6 @@ enter meanwhile is held up.
 
 from __future__ import annotations
 
-import atexit
 import os
 import threading
 import time
@@ -39,16 +38,19 @@ class _All:
         self.is_forked = False
         self.leaver: int | None = None  # the thread that ends the interpreter
 
-    def leave(self) -> None:
-        """Wait, as the interpreter ends, until nobody is inside; others who enter are held up."""
-        self.leaver = threading.get_ident()
-        deadline = time.monotonic() + _PATIENCE_SECONDS
-        while self.inside and time.monotonic() < deadline:
-            time.sleep(_LOOK_SECONDS)
-
 
 _all = _All()
-atexit.register(_all.leave)
+
+
+def wait_before_the_end() -> None:
+    """Wait, as the interpreter ends, until nobody is inside; others who enter are held up.
+
+    Only when the threads that are waited for have ended: they would be held up in vain.
+    """
+    _all.leaver = threading.get_ident()
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while _all.inside and time.monotonic() < deadline:
+        time.sleep(_LOOK_SECONDS)
 
 
 def wait_before_fork(deadline: float) -> None:

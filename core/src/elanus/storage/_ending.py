@@ -14,6 +14,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from elanus.native import wait_before_the_end
+
 _PATIENCE = 2.0  # seconds, for whoever computes when the end comes
 _HOLD_SECONDS = (
     10.0  # the interpreter ends meanwhile; if it does not, somebody waits for the thread
@@ -93,6 +95,7 @@ def _end() -> None:
         time.sleep(_LOOK_SECONDS)
     for stop in (*process.first, *process.last):
         stop()
+    wait_before_the_end()
 
 
 if hasattr(os, "register_at_fork"):

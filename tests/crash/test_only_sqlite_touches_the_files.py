@@ -75,6 +75,7 @@ CLIENT_READS = {
     "query": lambda c, w: c.query("a", "id > 1"),
     "count_values": lambda c, w: c.count_values("a", "$meta", ["tag"]),
     "count_keys": lambda c, w: c.count_keys("a", "$meta"),
+    "query_terms": lambda c, w: c.query_terms("a", "terms", "kite"),
     "file_size": lambda c, w: c.file_size(),
     "search": lambda c, w: c.search("a", [[1, 0, 0, 0]], output_fields=["*"]),
     "hybrid_search": lambda c, w: c.hybrid_search(

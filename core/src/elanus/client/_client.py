@@ -17,6 +17,7 @@ from elanus.client._options import (
     keys_of,
     local_path,
     quick_schema,
+    text_source,
 )
 from elanus.client._results import Hit, as_hits, describe
 from elanus.engine import Database, JsonChange, Leg
@@ -45,6 +46,7 @@ from elanus.schema import (
     names,
     names_something,
     output_names,
+    refuse,
     text,
     whole,
 )
@@ -953,6 +955,38 @@ class MilvusClient:
         filters, name = self._filters(filter, params), self._name(collection_name)
         field = json_field(self._database.catalogue().collection(name).schema, field_name)
         return self._database.count_names(name, (field,), filters)
+
+    def query_terms(
+        self,
+        /,
+        collection_name: str,
+        anns_field: str,
+        query: str,
+        prefix: bool = False,
+        typos: bool = False,
+        timeout: float | None = None,
+        **kwargs: Any,
+    ) -> list[str]:
+        """The terms by which a search by words finds rows: those of the field's vocabulary.
+
+        Args:
+            collection_name: the collection.
+            anns_field: a field that a BM25 function fills.
+            query: the text that is searched for.
+            prefix: as the search parameter: the last word also stands for those that begin so.
+            typos: as the search parameter: a word that no row has also stands for those that one
+                edit makes of it.
+            timeout: accepted for compatibility.
+            **kwargs: none is known.
+        """
+        _check_options("query_terms", kwargs, timeout)
+        name = self._name(collection_name)
+        if not isinstance(query, str):  # of any characters, as for a search
+            refuse("query", "a string", query)
+        source = text_source(self._database.catalogue().collection(name).schema, anns_field)
+        return self._database.terms_asked_for(
+            name, source, query, prefix=flag("prefix", prefix), typos=flag("typos", typos)
+        )
 
     def file_size(self) -> int:
         """Bytes of the database: all commits count, also those that are still in its log."""

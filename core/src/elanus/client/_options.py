@@ -110,6 +110,21 @@ def group_path(schema: Schema, given: Any) -> tuple[str | int, ...]:
     return column_path(schema, name, path)
 
 
+def text_source(schema: Schema, name: Any) -> str:
+    """The text field of which a BM25 function fills the named one.
+
+    Raises:
+        ParamError: if none does.
+    """
+    plain = _field(schema, name)
+    if plain not in schema.bm25_inputs:
+        known = listed(schema.bm25_inputs) or "none"
+        raise ParamError(
+            f"no BM25 function fills the field {quoted(plain)}; filled by one: {known}"
+        )
+    return schema.bm25_inputs[plain]
+
+
 def _steps(path: Any) -> list[str | int]:
     found = members("path", "a list of keys and positions", path)
     for step in found:

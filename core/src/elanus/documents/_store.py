@@ -64,14 +64,12 @@ from elanus.query import mmr
 from elanus.schema import (
     as_query,
     checked_vectors,
-    computed_once,
     flag,
     number,
     refuse,
     text,
     whole,
 )
-from elanus.text import Analyzer, build_analyzer
 
 if TYPE_CHECKING:
     # Type checkers have it built in, also those that check for a Python before 3.11; nothing that
@@ -783,6 +781,10 @@ class DocumentStore(HasWorker):
         query: str,
         length: int = 160,
         most: int = 3,
+        *,
+        phrases: bool = False,
+        prefix: bool = False,
+        typos: bool = False,
     ) -> list[Fragment]:
         """The parts of a document that hold words of a query, by the store's analyzer.
 
@@ -791,6 +793,10 @@ class DocumentStore(HasWorker):
             query: the text whose words are looked for, in any of the forms that a search finds.
             length: of a part, in characters, about.
             most: how many parts.
+            phrases: as for ``search``: what stands between quotes is marked as a whole, and only
+                where it stands so.
+            prefix: as for ``search``.
+            typos: as for ``search``: whether a word is replaced, the documents of the store say.
 
         Returns:
             The parts that hold most, in the order of the text; none if no word is there.
@@ -801,13 +807,9 @@ class DocumentStore(HasWorker):
         if not isinstance(query, str):
             refuse("query", "a string", query)
         length, most = whole("length", length, 1), whole("most", most, 1)
-        analyzer = self._analyzer
-        spans = analyzer.spans(whole_text, analyzer.query_tokens(query))
+        wording = Wording(self._layout.analyzer, phrases, prefix, typos).checked("text")
+        spans = wording.spans(self._client, self._collection, whole_text, query)
         return fragments(whole_text, spans, length, most)
-
-    @computed_once
-    def _analyzer(self) -> Analyzer:
-        return build_analyzer(self._layout.analyzer)
 
     def check_search(
         self,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
@@ -17,8 +16,9 @@ from elanus.engine._parts import DenseKey, MomentsKey, SparseKey, TextKey, TextP
 from elanus.engine._project import Projection, fetch, make_projection
 from elanus.engine._snapshot import Snapshot
 from elanus.engine._view import PartKey
+from elanus.engine._words import Grouping, query_terms
 from elanus.errors import DataNotMatchException, ParamError, listed, quoted, shown
-from elanus.index import Bm25Groups, Bm25Index, top_hits
+from elanus.index import top_hits
 from elanus.query import (
     AdaptiveFusion,
     Evidence,
@@ -39,14 +39,12 @@ from elanus.schema import (
     LegExplanation,
     Metric,
     Rejected,
-    SearchParams,
     SearchRequest,
     dense_matrix,
     metrics_for,
     names_something,
     sparse_vector,
 )
-from elanus.text import LEAST_LETTERS
 
 Ranking = tuple[NDArray[np.intp], NDArray[np.float64]]
 """Slots and scores, best first."""
@@ -399,63 +397,18 @@ def _rank_text(
             )
     queries: list[tuple[Any, int]]
     if request.params.prefix or request.params.typos:
-        grouping = _Grouping(snapshot, source, part.index, request.params)
+        grouping = Grouping(
+            snapshot, source, part.index, request.params.prefix, request.params.typos
+        )
         queries = [grouping.of(query) for query in request.queries]
     else:
-        queries = [_query_terms(snapshot, source, query) for query in request.queries]
+        queries = [query_terms(snapshot, source, query) for query in request.queries]
     keys, known = snapshot.view.keys, [terms for terms, _ in queries]
     if len(known) == 1:
         found = [part.index.search(known[0], limit, mask=mask, keys=keys)]
     else:
         found = list(part.index.search_many(known, limit, mask=mask, keys=keys))
     return _Ranked(target, part.index, mask, queries, found)
-
-
-def _query_terms(snapshot: Snapshot, field: str, text: str) -> tuple[list[tuple[int, int]], int]:
-    """Term numbers and counts of a query, in the order of the terms' text; how many have none."""
-    counts = Counter(snapshot.state.analyzers[field].query_tokens(text))
-    numbers = snapshot.numbers(field, counts)
-    known = [(numbers[term], counts[term]) for term in sorted(counts) if term in numbers]
-    return known, counts.total() - sum(count for _, count in known)
-
-
-@dataclass(frozen=True, slots=True)
-class _Grouping:
-    """How the words of a query stand for several terms of a text field."""
-
-    snapshot: Snapshot
-    field: str
-    index: Bm25Index
-    params: SearchParams
-
-    def of(self, text: str) -> tuple[list[tuple[int, int]] | Bm25Groups, int]:
-        """The words of a query, in the order of their text, and how many stand for no term."""
-        analyzer = self.snapshot.state.analyzers[self.field]
-        if self.params.prefix:
-            terms, last, start = analyzer.unfinished(text)
-        else:
-            terms, last, start = analyzer.query_tokens(text), "", ""
-        counts = Counter(terms)
-        known = self.snapshot.numbers(self.field, {*terms, last} - {""})
-        words = [(self._terms(term, known, ""), counts[term]) for term in sorted(counts)]
-        if last or start:
-            words.append((self._terms(last, known, start), 1))
-        elif all(len(numbers) <= 1 for numbers, _ in words):
-            # Each word stands for itself: the faster search has the same scores.
-            single = [(int(numbers[0]), count) for numbers, count in words if len(numbers)]
-            return single, counts.total() - sum(count for _, count in single)
-        return self.index.grouped(words, self.snapshot.view.mask), 0
-
-    def _terms(self, term: str, known: Mapping[str, int], start: str) -> NDArray[np.uint32]:
-        """The numbers of a term, and of those that it stands for."""
-        numbers = np.array([known[term]] if term in known else [], dtype=np.uint32)
-        if start:
-            longer = self.snapshot.spellings(self.field).beginning_with(start)
-            numbers = np.union1d(numbers, longer)
-        is_long = sum(map(str.isalpha, term)) >= LEAST_LETTERS
-        if self.params.typos and is_long and not self.index.document_frequency(numbers).any():
-            return self.snapshot.spellings(self.field).near(term)
-        return numbers
 
 
 def _rank_sparse(

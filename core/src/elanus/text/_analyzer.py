@@ -27,6 +27,7 @@ _REMEMBERED_TOKENS = 50_000
 _REMEMBERED_TERMS = 8
 
 _PARTS = re.compile(f"(?P<unspaced>[{UNSPACED}]+)|[^{UNSPACED}]+")
+_UNSPACED = re.compile(f"[{UNSPACED}]+")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -151,10 +152,15 @@ class Analyzer:
             raise ParamError(f"text must be a string to be analyzed, got {quoted(text)}")
         return self._split(text)
 
-    def spans(self, text: str, terms: Iterable[str]) -> list[Span]:
+    def spans(self, text: str, terms: Iterable[str], phrases: Iterable[str] = ()) -> list[Span]:
         """Where a text holds some terms: whole words, but parts of an unspaced script; in order.
 
         Spans do not overlap or touch: those that do are one, with the terms of both.
+
+        Args:
+            text: the text.
+            terms: each is found wherever it stands.
+            phrases: each is found where its terms stand side by side, from the first to the last.
 
         Raises:
             ParamError: `text` is not a string.
@@ -162,13 +168,32 @@ class Analyzer:
         if not isinstance(text, str):
             raise ParamError(f"text must be a string to be analyzed, got {quoted(text)}")
         wanted, found, at = frozenset(terms), list[Span](), 0
+        words: list[tuple[int, str]] = []
         for word in self._split(text):
             # Words come in order, and between two of them is nothing that could begin one.
             start = text.index(word, at)
             at = start + len(word)
+            words.append((start, word))
             held = wanted.intersection(self._terms[word])
             if held:
                 found += self._inside(word, start, held)
+        sides = [side for phrase in phrases for side in self._side_by_side(words, phrase)]
+        return _merged([*found, *sides]) if sides else found
+
+    def _side_by_side(self, words: Sequence[tuple[int, str]], phrase: str) -> list[Span]:
+        """Where the terms of a phrase follow each other, in words of a text and their places."""
+        asked, wanted = self._split(phrase), self.tokens(phrase)
+        terms = [(term, at) for at, (_, word) in enumerate(words) for term in self._terms[word]]
+        sequence, found = [term for term, _ in terms], list[Span]()
+        for at in range(len(sequence) - len(wanted) + 1 if wanted else 0):
+            if sequence[at : at + len(wanted)] == wanted:
+                (start, first), (end, last) = (
+                    words[terms[at][1]],
+                    words[terms[at + len(wanted) - 1][1]],
+                )
+                held = frozenset(wanted)
+                places = _quoted_inside(start, first, end, last, asked)
+                found += [Span(*place, held) for place in places]
         return found
 
     def _inside(self, word: str, start: int, held: frozenset[str]) -> list[Span]:
@@ -229,6 +254,31 @@ class Analyzer:
                 )
         rows, words, raw = numbered_words(texts, self._split, self._table)
         return _laid_out(rows, words, [self._terms[word] for word in raw])
+
+
+def _quoted_inside(
+    start: int, first: str, end: int, last: str, asked: Sequence[str]
+) -> list[tuple[int, int]]:
+    """Where a phrase stands in the words that hold its first and its last term.
+
+    Whole words, but what was asked for of an unspaced script, if it stands there as it was asked.
+
+    Args:
+        start: place of the first of these words in the text.
+        first: that word.
+        end: place of the last of them, which may be the same.
+        last: that word.
+        asked: the words of the phrase.
+    """
+    if start == end and len(asked) == 1 and _UNSPACED.fullmatch(asked[0]) and asked[0] in first:
+        found = re.finditer(re.escape(asked[0]), first)
+        return [(start + each.start(), start + each.end()) for each in found]
+    low, high = start, end + len(last)
+    if start < end and _UNSPACED.fullmatch(asked[0]) and first.endswith(asked[0]):
+        low += len(first) - len(asked[0])
+    if start < end and _UNSPACED.fullmatch(asked[-1]) and last.startswith(asked[-1]):
+        high = end + len(asked[-1])
+    return [(low, high)]
 
 
 def _merged(spans: Iterable[Span]) -> list[Span]:

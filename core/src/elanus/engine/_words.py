@@ -1,0 +1,87 @@
+"""Which terms of a text field the words of a query stand for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elanus.engine._snapshot import Snapshot
+from elanus.index import Bm25Groups, Bm25Index
+from elanus.text import LEAST_LETTERS
+
+
+def query_terms(snapshot: Snapshot, field: str, text: str) -> tuple[list[tuple[int, int]], int]:
+    """Term numbers and counts of a query, in the order of the terms' text; how many have none."""
+    counts = Counter(snapshot.state.analyzers[field].query_tokens(text))
+    numbers = snapshot.numbers(field, counts)
+    known = [(numbers[term], counts[term]) for term in sorted(counts) if term in numbers]
+    return known, counts.total() - sum(count for _, count in known)
+
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """How the words of a query stand for several terms of a text field.
+
+    Attributes:
+        snapshot: where it is asked.
+        field: the text field.
+        index: its terms.
+        prefix: whether the last word also stands for those that begin with it.
+        typos: whether a word that no row has also stands for those that one edit makes of it.
+    """
+
+    snapshot: Snapshot
+    field: str
+    index: Bm25Index
+    prefix: bool
+    typos: bool
+
+    def of(self, text: str) -> tuple[list[tuple[int, int]] | Bm25Groups, int]:
+        """The words of a query, in the order of their text, and how many stand for no term."""
+        words, goes_on = self.words(text)
+        if not goes_on and all(len(numbers) <= 1 for numbers, _ in words):
+            # Each word stands for itself: the faster search has the same scores.
+            single = [(int(numbers[0]), count) for numbers, count in words if len(numbers)]
+            return single, sum(count for numbers, count in words if not len(numbers))
+        return self.index.grouped(words, self.snapshot.view.mask), 0
+
+    def words(self, text: str) -> tuple[list[tuple[NDArray[np.uint32], int]], bool]:
+        """The terms of each word and its count, in the order of text; whether the last goes on."""
+        analyzer = self.snapshot.state.analyzers[self.field]
+        if self.prefix:
+            terms, last, start = analyzer.unfinished(text)
+        else:
+            terms, last, start = analyzer.query_tokens(text), "", ""
+        counts = Counter(terms)
+        known = self.snapshot.numbers(self.field, {*terms, last} - {""})
+        words = [(self._terms(term, known, ""), counts[term]) for term in sorted(counts)]
+        goes_on = bool(last or start)
+        if goes_on:
+            words.append((self._terms(last, known, start), 1))
+        return words, goes_on
+
+    def _terms(self, term: str, known: Mapping[str, int], start: str) -> NDArray[np.uint32]:
+        """The numbers of a term, and of those that it stands for."""
+        numbers = np.array([known[term]] if term in known else [], dtype=np.uint32)
+        if start:
+            longer = self.snapshot.spellings(self.field).beginning_with(start)
+            numbers = np.union1d(numbers, longer)
+        is_long = sum(map(str.isalpha, term)) >= LEAST_LETTERS
+        if self.typos and is_long and not self.index.document_frequency(numbers).any():
+            return self.snapshot.spellings(self.field).near(term)
+        return numbers
+
+
+def terms_asked_for(
+    snapshot: Snapshot, field: str, text: str, *, prefix: bool, typos: bool
+) -> list[str]:
+    """The terms of a text field by which a query finds rows, in the order of their numbers."""
+    index = snapshot.part(snapshot.text_key(field)).index
+    words, _ = Grouping(snapshot, field, index, prefix, typos).words(text)
+    none = np.zeros(0, dtype=np.uint32)
+    numbers = np.unique(np.concatenate([none, *(found for found, _ in words)]))
+    return snapshot.spellings(field).written(numbers)

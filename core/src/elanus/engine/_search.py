@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
@@ -16,7 +17,7 @@ from elanus.engine._parts import DenseKey, MomentsKey, SparseKey, TextKey, TextP
 from elanus.engine._project import Projection, fetch, make_projection
 from elanus.engine._snapshot import Snapshot
 from elanus.engine._view import PartKey
-from elanus.engine._words import Grouping, query_terms
+from elanus.engine._words import Grouping
 from elanus.errors import DataNotMatchException, ParamError, listed, quoted, shown
 from elanus.index import top_hits
 from elanus.query import (
@@ -402,13 +403,21 @@ def _rank_text(
         )
         queries = [grouping.of(query) for query in request.queries]
     else:
-        queries = [query_terms(snapshot, source, query) for query in request.queries]
+        queries = [_query_terms(snapshot, source, query) for query in request.queries]
     keys, known = snapshot.view.keys, [terms for terms, _ in queries]
     if len(known) == 1:
         found = [part.index.search(known[0], limit, mask=mask, keys=keys)]
     else:
         found = list(part.index.search_many(known, limit, mask=mask, keys=keys))
     return _Ranked(target, part.index, mask, queries, found)
+
+
+def _query_terms(snapshot: Snapshot, field: str, text: str) -> tuple[list[tuple[int, int]], int]:
+    """Term numbers and counts of a query, in the order of the terms' text; how many have none."""
+    counts = Counter(snapshot.state.analyzers[field].query_tokens(text))
+    numbers = snapshot.numbers(field, counts)
+    known = [(numbers[term], counts[term]) for term in sorted(counts) if term in numbers]
+    return known, counts.total() - sum(count for _, count in known)
 
 
 def _rank_sparse(

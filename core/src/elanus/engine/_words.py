@@ -14,14 +14,6 @@ from elanus.index import Bm25Groups, Bm25Index
 from elanus.text import LEAST_LETTERS
 
 
-def query_terms(snapshot: Snapshot, field: str, text: str) -> tuple[list[tuple[int, int]], int]:
-    """Term numbers and counts of a query, in the order of the terms' text; how many have none."""
-    counts = Counter(snapshot.state.analyzers[field].query_tokens(text))
-    numbers = snapshot.numbers(field, counts)
-    known = [(numbers[term], counts[term]) for term in sorted(counts) if term in numbers]
-    return known, counts.total() - sum(count for _, count in known)
-
-
 @dataclass(frozen=True, slots=True)
 class Grouping:
     """How the words of a query stand for several terms of a text field.

@@ -182,7 +182,7 @@ class Analyzer:
 
     def _side_by_side(self, words: Sequence[tuple[int, str]], phrase: str) -> list[Span]:
         """Where the terms of a phrase follow each other, in words of a text and their places."""
-        asked, wanted = self._split(phrase), self.tokens(phrase)
+        asked, wanted = [w for w in self._split(phrase) if self._terms[w]], self.tokens(phrase)
         terms = [(term, at) for at, (_, word) in enumerate(words) for term in self._terms[word]]
         sequence, found = [term for term, _ in terms], list[Span]()
         for at in range(len(sequence) - len(wanted) + 1 if wanted else 0):
@@ -261,7 +261,7 @@ def _quoted_inside(
 ) -> list[tuple[int, int]]:
     """Where a phrase stands in the words that hold its first and its last term.
 
-    Whole words, but what was asked for of an unspaced script, if it stands there as it was asked.
+    Whole words, but for those beside an unspaced script what was asked for, if it stands there so.
 
     Args:
         start: place of the first of these words in the text.
@@ -270,15 +270,23 @@ def _quoted_inside(
         last: that word.
         asked: the words of the phrase.
     """
-    if start == end and len(asked) == 1 and _UNSPACED.fullmatch(asked[0]) and asked[0] in first:
-        found = re.finditer(re.escape(asked[0]), first)
-        return [(start + each.start(), start + each.end()) for each in found]
-    low, high = start, end + len(last)
-    if start < end and _UNSPACED.fullmatch(asked[0]) and first.endswith(asked[0]):
-        low += len(first) - len(asked[0])
-    if start < end and _UNSPACED.fullmatch(asked[-1]) and last.startswith(asked[-1]):
-        high = end + len(asked[-1])
-    return [(low, high)]
+    if start == end and len(asked) > 1:
+        return [(start, start + len(first))]
+    if start == end:
+        found = (each.span() for each in re.finditer(re.escape(asked[0]), first))
+        inside = [(start + a, start + b) for a, b in found if _is_apart(first, a, b)]
+        return inside or [(start, start + len(first))]
+    low, high = max(0, len(first) - len(asked[0])), len(asked[-1])
+    begins = first.endswith(asked[0]) and _is_apart(first, low, len(first))
+    ends = last.startswith(asked[-1]) and _is_apart(last, 0, high)
+    return [(start + begins * low, end + (high if ends else len(last)))]
+
+
+def _is_apart(word: str, start: int, end: int) -> bool:
+    """Whether a part of a word begins and ends where it does, or beside an unspaced character."""
+    return all(
+        at in (0, len(word)) or _UNSPACED.search(word, at - 1, at + 1) for at in (start, end)
+    )
 
 
 def _merged(spans: Iterable[Span]) -> list[Span]:

@@ -171,8 +171,8 @@ async def _in_order(
     except ParamError as error:
         raise _failure(str(error), hits) from error
     except Exception as error:
-        said = f"{type(error).__name__}: {cut(str(error))}"
-        named = f"reranker {quoted(reranker)} failed with {len(hits)} texts: {said}"
+        why = f"{type(error).__name__}: {cut(str(error))}"
+        named = f"reranker {quoted(reranker)} failed with {len(hits)} texts: {why}"
         raise _failure(named, hits) from error
     if sorted(place for place, _ in order) != list(range(len(hits))):
         rule = f"must give each of {len(hits)} texts one score"

@@ -76,7 +76,8 @@ class Wording:
             text: the text.
             query: the query, with its quotes.
         """
-        analyzer, phrases, plain, rest = _analyzer(self.analyzer), (), query, query
+        analyzer, plain, rest = _analyzer(self.analyzer), query, query
+        phrases: tuple[str, ...] = ()
         if self.phrases:
             phrases, plain = self._quoted(query)
             rest = _QUOTED.sub(" ", query)

@@ -13,7 +13,7 @@ from llama_index.core.vector_stores.types import (
     VectorStoreQueryResult,
 )
 
-from elanus import DocumentStore, ParamError, RankedDocument, WeightedRanker
+from elanus import Document, DocumentStore, ParamError, RankedDocument, WeightedRanker
 from elanus.arguments import LARGEST, flag, members, names, number, refuse, whole
 from elanus.errors import likely, listed, quoted
 from llama_index.vector_stores.elanus._filters import FilterDict, to_filter
@@ -74,12 +74,16 @@ class Plan:
             legs = [asdict(leg) for leg in hit.explanation]
             said[EXPLANATION] = {"score": hit.score, "relevance": hit.relevance, "legs": legs}
         if self.arguments["context"]:
-            said[PASSAGE] = "\n".join(each.text for each in (*hit.before, hit, *hit.after))
+            said[PASSAGE] = "\n".join([*_texts(hit.before), hit.text, *_texts(hit.after)])
         node.metadata |= said
         # A model must see the same text as without them.
         node.excluded_llm_metadata_keys += said
         node.excluded_embed_metadata_keys += said
         return node
+
+
+def _texts(documents: Sequence[Document]) -> list[str]:
+    return [document.text for document in documents]
 
 
 def make_plan(query: VectorStoreQuery, options: Mapping[str, Any], reranker: Any) -> Plan:

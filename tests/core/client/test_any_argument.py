@@ -296,7 +296,7 @@ CALLS = {
     },
     "change_json": {
         "collection_name": "c", "field_name": "$meta", "values": {"a": 1}, "remove": ["b"],
-        "ids": [1], "filter": None, "timeout": 1.0, "filter_params": None,
+        "ids": [1], "filter": None, "timeout": 1.0, "filter_params": None, "texts": {"text": "t"},
     },
     "change_collection": {
         "collection_name": "c", "properties": {"a": 1}, "timeout": 1.0,

@@ -17,6 +17,7 @@ from elanus.client._options import (
     keys_of,
     local_path,
     quick_schema,
+    text_fields,
     text_source,
 )
 from elanus.client._results import Hit, as_hits, describe
@@ -830,6 +831,7 @@ class MilvusClient:
         ids: Any = None,
         filter: str | Expression | None = None,
         timeout: float | None = None,
+        texts: Mapping[str, str] | None = None,
         **kwargs: Any,
     ) -> int:
         """Set and remove keys of the object in a JSON field of many rows, in one commit.
@@ -844,6 +846,8 @@ class MilvusClient:
             ids: a key or a list of keys of rows.
             filter: an expression; give either this or ``ids``.
             timeout: accepted for compatibility.
+            texts: VARCHAR fields that hold the text under a key of the object, ``{field: key}``:
+                they are entered anew, ``""`` where there is no text.
             **kwargs: ``filter_params``, values of the filter's templates.
 
         Returns:
@@ -860,9 +864,11 @@ class MilvusClient:
         given = as_json("values", mapping("values", values))
         removed = frozenset(names("remove", remove))
         name = self._name(collection_name)
-        field = json_field(self._database.catalogue().collection(name).schema, field_name)
+        schema = self._database.catalogue().collection(name).schema
+        field = json_field(schema, field_name)
         keys = None if ids is None else keys_of("ids", ids)
-        return self._database.change_json(name, filters, keys, JsonChange(field, given, removed))
+        change = JsonChange(field, given, removed, text_fields(schema, texts))
+        return self._database.change_json(name, filters, keys, change)
 
     def change_collection(
         self,

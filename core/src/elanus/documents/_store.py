@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +52,9 @@ from elanus.documents._values import Document, EmbeddingFunction, Mode, RankedDo
 from elanus.documents.search._find import find, make_search, worths
 from elanus.documents.search._scope import Filter, make_scope, selects
 from elanus.documents.search._settings import (
+    USUAL_TITLE_BOOST,
     SearchSettings,
+    check_titles,
     checked_settings,
     keep_settings,
     usual_settings,
@@ -95,6 +98,8 @@ class DocumentStore(HasWorker):
             collection keeps the one that it was made with.
         dim: makes a store for vectors that the caller always gives, to ``add`` and to ``search``.
             Such a store names no model: it can be opened with any embedding of this dimension.
+        title: for a new collection: the metadata key whose text the search by words finds too,
+            with ``SearchSettings.title_boost``. A collection keeps the one that it was made with.
         client: a client to use instead of opening ``uri``; it is not closed with the store.
         **options: as for ``MilvusClient``: ``read_only``, ``durability``, ``timeout``, ``journal``.
 
@@ -129,6 +134,7 @@ class DocumentStore(HasWorker):
         analyzer: Any = None,
         *,
         dim: int | None = None,
+        title: str | None = None,
         client: MilvusClient | None = None,
         **options: Unpack[ClientOptions],
     ) -> None:
@@ -147,10 +153,15 @@ class DocumentStore(HasWorker):
         self._worker = Worker("elanus-documents")
         try:
             self._collection = text("collection", collection)
-            self._layout = open_collection(self._client, collection, embedding, dim, analyzer)
+            self._layout = open_collection(
+                self._client, collection, embedding, dim, analyzer,
+                None if title is None else text("title", title),
+            )  # fmt: skip
         except BaseException:
             self.close()
             raise
+        if self._layout.title is not None:
+            self._usual = replace(self._usual, title_boost=USUAL_TITLE_BOOST)
         self._known: Mapping[str, Any] = {}  # properties that were compared with the layout
         self._all_fields = FIELDS if self._layout.dim is None else (*FIELDS, VECTOR)
 
@@ -299,6 +310,8 @@ class DocumentStore(HasWorker):
     def _add_at_once(self, rows: list[dict[str, Any]], vectors: Any) -> None:
         self._enter_vectors(rows, vectors)
         self._kept()
+        if self._layout.title is not None:
+            self._layout.enter_titles(rows)
         self._client.upsert(self._collection, rows)
 
     def _enter_vectors(self, rows: Sequence[dict[str, Any]], vectors: Any) -> None:
@@ -360,6 +373,7 @@ class DocumentStore(HasWorker):
             given = self._fill_vectors(rows, stored, progress=progress)
         else:
             self._enter_vectors(rows, vectors)
+        self._layout.enter_titles(rows)
         took = self._client.replace(self._collection, rows, stored.filter)
         return SyncReport(
             made, took["upsert_count"], took["unchanged_count"], took["delete_count"], given
@@ -408,14 +422,14 @@ class DocumentStore(HasWorker):
         """
         if ids is None and not selects(filter):
             raise ParamError("update_metadata: give ids, a filter, or both")
-        changed = checked_values(values)
+        changed, copied = checked_values(values), self._layout.copied
         if selects(filter):
             return self._client.change_json(
                 self._collection, METADATA, changed, remove,
-                filter=make_scope(filter, ids, filter_params),
+                filter=make_scope(filter, ids, filter_params), texts=copied,
             )  # fmt: skip
         return self._client.change_json(
-            self._collection, METADATA, changed, remove, ids=checked_ids(ids)
+            self._collection, METADATA, changed, remove, ids=checked_ids(ids), texts=copied
         )
 
     def delete(
@@ -462,11 +476,14 @@ class DocumentStore(HasWorker):
                 kept before is ``stats().kept``.
 
         Raises:
-            ParamError: if a weight or a depth is to be kept, and the store has no vectors.
+            ParamError: if a weight or a depth is to be kept, and the store has no vectors; or a
+                title_boost, and it has no titles.
             ReadOnlyError: if the file is open for reading only.
         """
-        chosen, has_vectors = checked_settings(settings), self._layout.dim is not None
-        keep_settings(self._client, self._collection, chosen, has_vectors=has_vectors)
+        keep_settings(
+            self._client, self._collection, checked_settings(settings),
+            has_vectors=self._layout.dim is not None, has_titles=self._layout.title is not None,
+        )  # fmt: skip
 
     # --- reading ---------------------------------------------------------------------------
 
@@ -684,6 +701,8 @@ class DocumentStore(HasWorker):
             wording=Wording(self._layout.analyzer, phrases, prefix, typos),
             reranker=reranker, rerank_top=rerank_top, context=context, min_relevance=min_relevance,
         )  # fmt: skip
+        if settings is not None:
+            check_titles(settings, has_titles=self._layout.title is not None)
         # Closed, or dropped: to be known before the query is paid for.
         kept = self._kept()
         embedded = None if search.mode == "text" else self._query_vector(search.query, vector)

@@ -23,7 +23,6 @@ from elanus.engine._select import (
 )
 from elanus.engine._snapshot import Snapshot
 from elanus.engine._state import make_analyzers
-from elanus.engine._words import terms_asked_for
 from elanus.engine._write import (
     JsonChange,
     Prepared,
@@ -38,6 +37,7 @@ from elanus.engine._write import (
 )
 from elanus.engine.upkeep._check import view_faults
 from elanus.engine.upkeep._tasks import BackgroundUpkeep
+from elanus.engine.wording._groups import terms_asked_for
 from elanus.errors import (
     ClosedError,
     CollectionExistsError,

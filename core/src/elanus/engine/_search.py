@@ -17,9 +17,10 @@ from elanus.engine._parts import DenseKey, MomentsKey, SparseKey, TextKey, TextP
 from elanus.engine._project import Projection, fetch, make_projection
 from elanus.engine._snapshot import Snapshot
 from elanus.engine._view import PartKey
-from elanus.engine._words import Grouping
+from elanus.engine.wording._boosts import boosted
+from elanus.engine.wording._groups import Grouping
 from elanus.errors import DataNotMatchException, ParamError, listed, quoted, shown
-from elanus.index import top_hits
+from elanus.index import Bm25Index, top_hits
 from elanus.query import (
     AdaptiveFusion,
     Evidence,
@@ -40,6 +41,7 @@ from elanus.schema import (
     LegExplanation,
     Metric,
     Rejected,
+    SearchParams,
     SearchRequest,
     dense_matrix,
     metrics_for,
@@ -298,10 +300,12 @@ def rank(snapshot: Snapshot, leg: Leg, limit: int) -> _Ranked:
     if target is None:
         target = _resolve(snapshot, request)
     limit = min(limit, max(snapshot.n, 1))  # an index may reserve room for all it may give
-    if target.metric is not Metric.BM25 and (request.params.prefix or request.params.typos):
+    if target.metric is not Metric.BM25 and (
+        request.params.prefix or request.params.typos or request.params.boosts
+    ):
         raise ParamError(
-            f"field {target.field.name!r}: the search parameters prefix and typos are for texts "
-            f"searched by BM25, not for {target.metric.value}"
+            f"field {target.field.name!r}: the search parameters prefix and typos, and boosts, are "
+            f"for texts searched by BM25, not for {target.metric.value}"
         )
     mask = snapshot.eligible(*leg.filters)
     if target.field.dtype is DataType.FLOAT_VECTOR:
@@ -397,9 +401,14 @@ def _rank_text(
                 f"query {number}: a BM25 search takes texts, got {type(query).__name__}"
             )
     queries: list[tuple[Any, int]]
-    if request.params.prefix or request.params.typos:
+    if request.params.boosts:
+        indexes, boosts = _boosted_fields(snapshot, source, part.index, request.params)
+        queries = [
+            boosted(snapshot, indexes, boosts, query, request.params) for query in request.queries
+        ]
+    elif request.params.prefix or request.params.typos:
         grouping = Grouping(
-            snapshot, source, part.index, request.params.prefix, request.params.typos
+            snapshot, source, part.index, request.params.prefix, request.params.typos, {}
         )
         queries = [grouping.of(query) for query in request.queries]
     else:
@@ -410,6 +419,28 @@ def _rank_text(
     else:
         found = list(part.index.search_many(known, limit, mask=mask, keys=keys))
     return _Ranked(target, part.index, mask, queries, found)
+
+
+def _boosted_fields(
+    snapshot: Snapshot, source: str, index: Bm25Index, params: SearchParams
+) -> tuple[dict[str, Bm25Index], dict[str, float]]:
+    """The terms of all text fields that a search is of, and the factors of the further ones.
+
+    Raises:
+        ParamError: if one is filled by no BM25 function, or is the field that is searched.
+    """
+    indexes, boosts, inputs = {source: index}, {}, snapshot.schema.bm25_inputs
+    for name, by in params.boosts:
+        if inputs.get(name, source) == source:
+            others = listed(each for each, text in inputs.items() if text != source) or "none"
+            raise ParamError(
+                f"search parameter boosts: {quoted(name)} is no further field that a BM25 function "
+                f"fills; there are: {others}"
+            )
+        saturation = index.saturation
+        key = TextKey(inputs[name], saturation.k1, saturation.b)
+        indexes[inputs[name]], boosts[inputs[name]] = snapshot.part(key).index, by
+    return indexes, boosts
 
 
 def _query_terms(snapshot: Snapshot, field: str, text: str) -> tuple[list[tuple[int, int]], int]:

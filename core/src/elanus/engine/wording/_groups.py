@@ -24,6 +24,7 @@ class Grouping:
         index: its terms.
         prefix: whether the last word also stands for those that begin with it.
         typos: whether a word that no row has also stands for those that one edit makes of it.
+        beside: the terms of the other text fields, in which a word may also be.
     """
 
     snapshot: Snapshot
@@ -31,6 +32,7 @@ class Grouping:
     index: Bm25Index
     prefix: bool
     typos: bool
+    beside: Mapping[str, Bm25Index]
 
     def of(self, text: str) -> tuple[list[tuple[int, int]] | Bm25Groups, int]:
         """The words of a query, in the order of their text, and how many stand for no term."""
@@ -58,14 +60,33 @@ class Grouping:
 
     def _terms(self, term: str, known: Mapping[str, int], start: str) -> NDArray[np.uint32]:
         """The numbers of a term, and of those that it stands for."""
-        numbers = np.array([known[term]] if term in known else [], dtype=np.uint32)
-        if start:
-            longer = self.snapshot.spellings(self.field).beginning_with(start)
-            numbers = np.union1d(numbers, longer)
+        numbers = self._written(self.field, known, term, start)
         is_long = sum(map(str.isalpha, term)) >= LEAST_LETTERS
-        if self.typos and is_long and not self.index.document_frequency(numbers).any():
+        if (
+            self.typos
+            and is_long
+            and not self.index.document_frequency(numbers).any()
+            and not self._is_beside(term, start)
+        ):
             return self.snapshot.spellings(self.field).near(term)
         return numbers
+
+    def _written(
+        self, name: str, known: Mapping[str, int], term: str, start: str
+    ) -> NDArray[np.uint32]:
+        """The numbers that a field has for a term, and for those that begin with ``start``."""
+        numbers = np.array([known[term]] if term in known else [], dtype=np.uint32)
+        if not start:
+            return numbers
+        return np.union1d(numbers, self.snapshot.spellings(name).beginning_with(start))
+
+    def _is_beside(self, term: str, start: str) -> bool:
+        """Whether a row has a term, or a longer one, in another field."""
+        for name, index in self.beside.items():
+            known = self.snapshot.numbers(name, {term} - {""})
+            if index.document_frequency(self._written(name, known, term, start)).any():
+                return True
+        return False
 
 
 def terms_asked_for(
@@ -73,7 +94,7 @@ def terms_asked_for(
 ) -> list[str]:
     """The terms of a text field by which a query finds rows, in the order of their numbers."""
     index = snapshot.part(snapshot.text_key(field)).index
-    words, _ = Grouping(snapshot, field, index, prefix, typos).words(text)
+    words, _ = Grouping(snapshot, field, index, prefix, typos, {}).words(text)
     none = np.zeros(0, dtype=np.uint32)
     numbers = np.unique(np.concatenate([none, *(found for found, _ in words)]))
     return snapshot.spellings(field).written(numbers)

@@ -75,6 +75,7 @@ CLIENT_READS = {
     "query": lambda c, w: c.query("a", "id > 1"),
     "count_values": lambda c, w: c.count_values("a", "$meta", ["tag"]),
     "count_keys": lambda c, w: c.count_keys("a", "$meta"),
+    "query_terms": lambda c, w: c.query_terms("texts", "terms", "kite"),
     "file_size": lambda c, w: c.file_size(),
     "search": lambda c, w: c.search("a", [[1, 0, 0, 0]], output_fields=["*"]),
     "hybrid_search": lambda c, w: c.hybrid_search(
@@ -196,6 +197,7 @@ def world(path, tmp_path, start):
     with MilvusClient(path) as client:
         client.create_collection("a", dimension=DIM)
         client.insert("a", rows(200))
+        DocumentStore(client=client, collection="texts").add(["a kite"])
     child = start("probe", path)
 
     def probe():

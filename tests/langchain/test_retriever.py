@@ -190,7 +190,7 @@ def test_a_compressor_names_a_reranker_that_cannot_be_called(texts):
 
 
 def test_a_retriever_names_a_reranker_that_cannot_be_called(filled):
-    with pytest.raises(ParamError, match=r"reranker must be callable .* got 5"):
+    with pytest.raises(ParamError, match=r"reranker must have predict.* got 5"):
         ElanusRetriever(vectorstore=filled, reranker=5).invoke("owl")
 
 

@@ -25,7 +25,7 @@ from elanus import (
     SearchSettings,
     WeightedRanker,
 )
-from elanus.errors import ClosedError, EmbeddingMismatchError
+from elanus.errors import ClosedError, EmbeddingMismatchError, RerankError
 from elanus.text import build_analyzer
 from langchain_elanus import ElanusVectorStore, _vectorstore
 
@@ -717,9 +717,10 @@ def test_a_reranker_orders_the_best_hits_anew(filled, make_store):
     assert [(document.id, score) for document, score in found] == [
         (name, (30 - len(TEXTS[name])) / 4) for name in expected
     ]
-    assert reranker.seen == [(QUERY, 6, 2)]
-    relevances = store.similarity_search_with_relevance_scores(QUERY, k=6, mode="dense")
-    assert {relevance for _, relevance in relevances} <= {0.0, 0.5, 1.0}
+    assert reranker.seen == [(QUERY, 6, 6)]
+    relevances = {d.id: r for d, r in store.similarity_search_with_relevance_scores(QUERY, k=6)}
+    before = filled.similarity_search_with_relevance_scores(QUERY, k=6)
+    assert relevances == {d.id: r for d, r in before}
     plain = filled.similarity_search(QUERY)
     assert store.similarity_search(QUERY, reranker=None) == plain
     assert filled.similarity_search(QUERY, k=2, mode="dense", reranker=reranker) == [
@@ -734,9 +735,9 @@ def test_a_reranker_is_not_asked_when_nothing_was_found(make_store):
 
 
 def test_a_reranker_that_cannot_be_called_is_named(filled, make_store):
-    with pytest.raises(ParamError, match=r"reranker must be callable .* got 5"):
+    with pytest.raises(ParamError, match=r"reranker must have predict.* got 5"):
         make_store(reranker=5)
-    with pytest.raises(ParamError, match=r"reranker must be callable .* got 5"):
+    with pytest.raises(ParamError, match=r"reranker must have predict.* got 5"):
         filled.similarity_search(QUERY, reranker=5)
 
 
@@ -754,24 +755,54 @@ class Fixed:
         return self.results
 
 
+class Awaited(Fixed):
+    async def arerank(self, *asked, **options):
+        return self(*asked, **options)
+
+
+GOOD = [Result("", 0.5, i) for i in range(5)]
+
+
+@pytest.mark.parametrize("kind", [Fixed, Awaited])
 @pytest.mark.parametrize(
-    ("results", "message"),
+    "results",
     [
-        ([0.5], r"gave 0\.5; each result needs an integer index and a score"),
-        ([(0, 0.5)], r"gave \(0, 0\.5\); each result needs an integer index"),
-        ([Result("", 0.5, None)], r"gave Result\(.*\); each result needs an integer index"),
-        (
-            [Result("", None, 0)],
-            r"gave Result\(.*\); each result needs an integer index and a score",
-        ),
-        ([Result("", 0.5, 6)], "gave the index 6 for 6 texts; indexes go from 0 to 5"),
-        ([Result("", 0.5, -1)], "gave the index -1 for 6 texts"),
-        (None, "must give a list of results, got None"),
+        [(0, 0.5)] * 6,
+        [*GOOD, Result("", 0.5, None)],
+        [*GOOD, Result("", None, 5)],
+        [*GOOD, Result("", 0.5, 6)],
+        [*GOOD, Result("", 0.5, -1)],
+        [*GOOD, Result("", 0.5, 4)],
+        GOOD,
+        None,
     ],
+    ids=str,
 )
-def test_a_reranker_whose_results_are_none_is_named(filled, results, message):
-    with pytest.raises(ParamError, match=rf"reranker Fixed\(\) {message}"):
-        filled.similarity_search(QUERY, k=2, mode="dense", reranker=Fixed(results))
+async def test_a_reranker_that_gives_no_scores_is_named_and_loses_no_hits(filled, kind, results):
+    options = {"k": 2, "mode": "dense", "reranker": kind(results)}
+    with pytest.raises(RerankError, match=r"reranker Fixed\(\)") as caught:
+        filled.similarity_search(QUERY, **options)
+    assert [hit.id for hit in caught.value.hits] == ids(
+        filled.similarity_search(QUERY, 6, mode="dense")
+    )
+    with pytest.raises(RerankError, match=r"reranker Fixed\(\)") as awaited:
+        await filled.asimilarity_search(QUERY, **options)
+    assert awaited.value.hits == caught.value.hits
+
+
+async def test_a_reranker_that_fails_is_named(filled):
+    class Broken:
+        def __call__(self, *_):
+            raise RuntimeError("no weights")
+
+        async def arerank(self, *_, **__):
+            raise RuntimeError("no weights")
+
+    says = r"reranker .*Broken.* failed with 6 texts: RuntimeError: no weights"
+    with pytest.raises(RerankError, match=says):
+        filled.similarity_search(QUERY, mode="dense", reranker=Broken())
+    with pytest.raises(RerankError, match=says):
+        await filled.asimilarity_search(QUERY, mode="dense", reranker=Broken())
 
 
 # --- the rest -----------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from scipy.sparse import csr_matrix
 
 from elanus import DocumentStore, ParamError
-from elanus.errors import DataNotMatchException, FilterError
+from elanus.errors import DataNotMatchException, FilterError, RerankError
 from llama_index.vector_stores.elanus import (
     ElanusEmbedding,
     ElanusRerank,
@@ -140,7 +140,7 @@ def test_an_index_of_a_reranker_is_not_counted_from_the_end(store):
     store.reranker = wrong
     with pytest.raises(ParamError, match="gave the index -1 for 2 texts"):
         ElanusRerank(reranker=wrong).postprocess_nodes(nodes, query_str="q")
-    with pytest.raises(ParamError, match="gave the index -1 for 2 texts"):
+    with pytest.raises(RerankError, match="must give a finite number for each of"):
         store.query(VectorStoreQuery(**{**QUERY, "mode": "semantic_hybrid"}))
 
 

@@ -322,12 +322,12 @@ def test_a_reranker_orders_semantic_hybrid(make_store, make_node):
     store.add([make_node(f"n{i}", [1.0, i], "owl " * (i % 7 + 1)) for i in range(30)])
     query = ask("semantic_hybrid", k=3, query_embedding=[1.0, 0.0], query_str="owl")
     result = store.query(query)
-    assert asked == [("owl", 30, 3)]
+    assert asked == [("owl", 30, 30)]
     assert result.similarities == [len("owl " * 7)] * 3
     assert all(node.text == "owl " * 7 for node in result.nodes)
     query.hybrid_top_k = 5
     store.query(query)
-    assert asked[-1] == ("owl", 5, 3)
+    assert asked[-1] == ("owl", 5, 5)
     # The other modes are as they were.
     query.mode = VectorStoreQueryMode.HYBRID
     store.query(query)

@@ -238,7 +238,7 @@ def test_pydantic_loads_what_it_dumped(tmp_path, make_store, make_node):
 
 
 def test_a_reranker_that_cannot_be_called_is_named(tmp_path):
-    with pytest.raises(ParamError, match=r"reranker must be a callable.*got 5"):
+    with pytest.raises(ParamError, match=r"reranker must have predict.*got 5"):
         ElanusVectorStore(tmp_path / "kb.db", reranker=5)
     assert not (tmp_path / "kb.db").exists()
 

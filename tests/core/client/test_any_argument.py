@@ -296,7 +296,7 @@ CALLS = {
     },
     "change_json": {
         "collection_name": "c", "field_name": "$meta", "values": {"a": 1}, "remove": ["b"],
-        "ids": [1], "filter": None, "timeout": 1.0, "filter_params": None,
+        "ids": [1], "filter": None, "timeout": 1.0, "filter_params": None, "texts": {"text": "t"},
     },
     "change_collection": {
         "collection_name": "c", "properties": {"a": 1}, "timeout": 1.0,
@@ -309,6 +309,10 @@ CALLS = {
     "count_keys": {
         "collection_name": "c", "field_name": "$meta", "filter": "id < {x}", "timeout": 1.0,
         "filter_params": {"x": 2},
+    },
+    "query_terms": {
+        "collection_name": "c", "anns_field": "terms", "query": "a", "prefix": True, "typos": True,
+        "timeout": 1.0,
     },
     "file_size": {},
     "create_schema": {
@@ -592,7 +596,8 @@ STORE = {
     "keys": {"filter": "a > {x}", "filter_params": {"x": 1}},
     "facets": {"key": "a", "filter": "a > {x}", "limit": 3, "filter_params": {"x": 1}},
     "peek": {"n": 2},
-    "highlight": {"found": "a b", "query": "b", "length": 20, "most": 2},
+    "highlight": {"found": "a b", "query": "b", "length": 20, "most": 2,
+        "phrases": True, "prefix": True, "typos": True},
     "delete": {"ids": ["x"], "filter": "a > {x}", "filter_params": {"x": 1}},
     "get": {"ids": ["x"], "filter": "a > {x}", "filter_params": {"x": 1}, "with_vectors": True},
     "count": {"filter": "a > {x}", "filter_params": {"x": 1}},

@@ -88,4 +88,5 @@ class AsyncMilvusClient(HasWorker):
     change_collection = twin(MilvusClient.change_collection)
     count_values = twin(MilvusClient.count_values)
     count_keys = twin(MilvusClient.count_keys)
+    query_terms = twin(MilvusClient.query_terms)
     file_size = twin(MilvusClient.file_size)

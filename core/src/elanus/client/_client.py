@@ -17,6 +17,8 @@ from elanus.client._options import (
     keys_of,
     local_path,
     quick_schema,
+    text_fields,
+    text_source,
 )
 from elanus.client._results import Hit, as_hits, describe
 from elanus.engine import Database, JsonChange, Leg
@@ -45,6 +47,7 @@ from elanus.schema import (
     names,
     names_something,
     output_names,
+    refuse,
     text,
     whole,
 )
@@ -828,6 +831,7 @@ class MilvusClient:
         ids: Any = None,
         filter: str | Expression | None = None,
         timeout: float | None = None,
+        texts: Mapping[str, str] | None = None,
         **kwargs: Any,
     ) -> int:
         """Set and remove keys of the object in a JSON field of many rows, in one commit.
@@ -842,6 +846,8 @@ class MilvusClient:
             ids: a key or a list of keys of rows.
             filter: an expression; give either this or ``ids``.
             timeout: accepted for compatibility.
+            texts: VARCHAR fields that hold the text under a key of the object, ``{field: key}``:
+                they are entered anew, ``""`` where there is no text.
             **kwargs: ``filter_params``, values of the filter's templates.
 
         Returns:
@@ -858,9 +864,11 @@ class MilvusClient:
         given = as_json("values", mapping("values", values))
         removed = frozenset(names("remove", remove))
         name = self._name(collection_name)
-        field = json_field(self._database.catalogue().collection(name).schema, field_name)
+        schema = self._database.catalogue().collection(name).schema
+        field = json_field(schema, field_name)
         keys = None if ids is None else keys_of("ids", ids)
-        return self._database.change_json(name, filters, keys, JsonChange(field, given, removed))
+        change = JsonChange(field, given, removed, text_fields(schema, texts))
+        return self._database.change_json(name, filters, keys, change)
 
     def change_collection(
         self,
@@ -953,6 +961,38 @@ class MilvusClient:
         filters, name = self._filters(filter, params), self._name(collection_name)
         field = json_field(self._database.catalogue().collection(name).schema, field_name)
         return self._database.count_names(name, (field,), filters)
+
+    def query_terms(
+        self,
+        /,
+        collection_name: str,
+        anns_field: str,
+        query: str,
+        prefix: bool = False,
+        typos: bool = False,
+        timeout: float | None = None,
+        **kwargs: Any,
+    ) -> list[str]:
+        """The terms by which a search by words finds rows: those of the field's vocabulary.
+
+        Args:
+            collection_name: the collection.
+            anns_field: a field that a BM25 function fills.
+            query: the text that is searched for.
+            prefix: as the search parameter: the last word also stands for those that begin so.
+            typos: as the search parameter: a word that no row has also stands for those that one
+                edit makes of it.
+            timeout: accepted for compatibility.
+            **kwargs: none is known.
+        """
+        _check_options("query_terms", kwargs, timeout)
+        name = self._name(collection_name)
+        if not isinstance(query, str):  # of any characters, as for a search
+            refuse("query", "a string", query)
+        source = text_source(self._database.catalogue().collection(name).schema, anns_field)
+        return self._database.terms_asked_for(
+            name, source, query, prefix=flag("prefix", prefix), typos=flag("typos", typos)
+        )
 
     def file_size(self) -> int:
         """Bytes of the database: all commits count, also those that are still in its log."""

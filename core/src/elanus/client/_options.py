@@ -14,8 +14,10 @@ from elanus.schema import (
     DataType,
     Schema,
     is_whole,
+    mapping,
     members,
     refuse,
+    text,
     whole,
 )
 
@@ -108,6 +110,36 @@ def group_path(schema: Schema, given: Any) -> tuple[str | int, ...]:
     if not isinstance(name, str):
         refuse("group_by", _GROUP, given)
     return column_path(schema, name, path)
+
+
+def text_source(schema: Schema, name: Any) -> str:
+    """The text field of which a BM25 function fills the named one.
+
+    Raises:
+        ParamError: if none does.
+    """
+    plain = _field(schema, name)
+    if plain not in schema.bm25_inputs:
+        known = listed(schema.bm25_inputs) or "none"
+        raise ParamError(
+            f"no BM25 function fills the field {quoted(plain)}; filled by one: {known}"
+        )
+    return schema.bm25_inputs[plain]
+
+
+def text_fields(schema: Schema, given: Any) -> dict[str, str]:
+    """VARCHAR fields, and the keys under which what they hold stands in a JSON field.
+
+    Raises:
+        ParamError: if it is no dict of such names.
+    """
+    found = {_field(schema, name): text("texts: a key", key)
+             for name, key in mapping("texts", given).items()}  # fmt: skip
+    for name in found:
+        f = schema.by_name.get(name)
+        if f is None or f.is_primary or f.dtype is not DataType.VARCHAR:
+            raise ParamError(f"texts: {quoted(name)} is no VARCHAR field beside the key")
+    return found
 
 
 def _steps(path: Any) -> list[str | int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
@@ -35,6 +35,9 @@ ID, TEXT, METADATA, VECTOR, TERMS = "id", "text", "metadata", "vector", "terms"
 FIELDS = (ID, TEXT, METADATA)
 """What every document is read with."""
 
+TITLE, TITLE_TERMS = "title", "title_terms"
+"""Fields of a collection whose documents have titles: the text under a key of their metadata."""
+
 DEFAULT_ANALYZER = "multilingual"
 """That of a new collection; one that exists keeps the analyzer that it was made with."""
 
@@ -54,9 +57,10 @@ class ClientOptions(TypedDict, total=False):
 
 _OPTIONS = tuple(ClientOptions.__annotations__)
 
-_ARGUMENTS = ("uri", "embedding", "collection", "analyzer", "dim", "client")
+_ARGUMENTS = ("uri", "embedding", "collection", "analyzer", "dim", "title", "client")
 
 _MODEL, _DIM, _ANALYZER = "elanus.embedding", "elanus.dim", "elanus.analyzer"
+_TITLE = "elanus.title"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +71,25 @@ class Layout:
         model: name of the embedding; None if it was made without one.
         dim: of the vectors; None if the collection has none.
         analyzer: identity of the analyzer of its texts; ``""`` before it is made.
+        title: the metadata key of the titles, which are searched too; None if there are none.
     """
 
     model: str | None
     dim: int | None
     analyzer: str = ""
+    title: str | None = None
+
+    def enter_titles(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Fill the field of titles, if there is one: with the text under their key, or ``""``."""
+        if self.title is not None:
+            for row in rows:
+                title = row[METADATA].get(self.title)
+                row[TITLE] = title if isinstance(title, str) else ""
+
+    @property
+    def copied(self) -> dict[str, str] | None:
+        """The text fields that hold what stands under a key of the metadata."""
+        return None if self.title is None else {TITLE: self.title}
 
 
 def check_same(name: str, layout: Layout, properties: Mapping[str, Any]) -> None:
@@ -83,7 +101,7 @@ def check_same(name: str, layout: Layout, properties: Mapping[str, Any]) -> None
         EmbeddingMismatchError: if it has the vectors of another model, or of another dimension.
         CollectionNotFoundError: if it is another collection in other ways.
     """
-    found = Layout(properties.get(_MODEL), properties.get(_DIM), properties.get(_ANALYZER, ""))
+    found = _layout_of(properties)
     if found == layout:
         return
     again = "since this store was opened, which has to be opened again"
@@ -93,8 +111,16 @@ def check_same(name: str, layout: Layout, properties: Mapping[str, Any]) -> None
             f"instead of {quoted(layout.model)} ({layout.dim} d) {again}"
         )
     raise CollectionNotFoundError(
-        f"collection {quoted(name)} is another one, without the analyzer that it had, {again}"
+        f"collection {quoted(name)} is another one, without the analyzer or the title that it had, "
+        f"{again}"
     )
+
+
+def _layout_of(properties: Mapping[str, Any]) -> Layout:
+    return Layout(
+        properties.get(_MODEL), properties.get(_DIM), properties.get(_ANALYZER, ""),
+        properties.get(_TITLE),
+    )  # fmt: skip
 
 
 def as_document(row: Mapping[str, Any]) -> Document:
@@ -133,15 +159,17 @@ def open_collection(
     embedding: EmbeddingFunction | None,
     dim: int | None,
     analyzer: Any,
+    title: str | None,
 ) -> Layout:
-    """Find the collection, or make it; check that it fits embedding, dimension and analyzer.
+    """Find the collection, or make it; check that it fits embedding, dimension and the rest.
 
     Raises:
         EmbeddingMismatchError: naming both models, or both dimensions.
-        ParamError: if it was made with another analyzer, or by something else.
+        ParamError: if it was made with another analyzer or title, or by something else.
     """
     if not client.has_collection(name):
-        made = Layout(embedding.name, embedding.dim) if embedding else Layout(None, dim)
+        model = embedding.name if embedding else None
+        made = Layout(model, embedding.dim if embedding else dim, title=title)
         _create(client, name, made, analyzer if names_something(analyzer) else DEFAULT_ANALYZER)
     properties = client.describe_collection(name)["properties"]
     if _ANALYZER not in properties:
@@ -149,7 +177,13 @@ def open_collection(
             f"collection {quoted(name)} was not made by DocumentStore; choose another name"
         )
     _check_analyzer(name, properties, analyzer)
-    layout = Layout(properties.get(_MODEL), properties.get(_DIM), properties[_ANALYZER])
+    layout = _layout_of(properties)
+    if title not in (None, layout.title):
+        had = "no title" if layout.title is None else f"title {quoted(layout.title)}"
+        raise ParamError(
+            f"collection {quoted(name)} was made with {had}, not {quoted(title)}; leave title out, "
+            "or choose another collection"
+        )
     if embedding is not None:
         _check_embedding(name, layout, embedding)
     if dim not in (None, layout.dim):
@@ -163,20 +197,23 @@ def open_collection(
 def _create(client: MilvusClient, name: str, made: Layout, analyzer: Any) -> None:
     schema = CollectionSchema(description="documents of an elanus DocumentStore")
     schema.add_field(ID, DataType.VARCHAR, is_primary=True)
-    schema.add_field(
-        TEXT,
-        DataType.VARCHAR,
-        max_length=MAX_LENGTH,
-        enable_analyzer=True,
-        enable_match=True,
-        analyzer_params=analyzer,
-    )
-    schema.add_field(METADATA, DataType.JSON)
-    schema.add_field(TERMS, DataType.SPARSE_FLOAT_VECTOR)
-    schema.add_function(Function("bm25", FunctionType.BM25, [TEXT], [TERMS]))
-    indexes = client.prepare_index_params()
-    indexes.add_index(TERMS, "SPARSE_INVERTED_INDEX", metric_type="BM25")
     properties: dict[str, Any] = {_ANALYZER: build_analyzer(analyzer).identity}
+    searched = {TEXT: TERMS}
+    if made.title is not None:
+        searched |= {TITLE: TITLE_TERMS}
+        properties |= {_TITLE: made.title}
+    for text in searched:
+        schema.add_field(
+            text, DataType.VARCHAR, max_length=MAX_LENGTH, enable_analyzer=True,
+            enable_match=True, analyzer_params=analyzer,
+        )  # fmt: skip
+    schema.add_field(METADATA, DataType.JSON)
+    indexes = client.prepare_index_params()
+    for text, terms in searched.items():
+        schema.add_field(terms, DataType.SPARSE_FLOAT_VECTOR)
+        function = "bm25" if text == TEXT else f"bm25_{text}"
+        schema.add_function(Function(function, FunctionType.BM25, [text], [terms]))
+        indexes.add_index(terms, "SPARSE_INVERTED_INDEX", metric_type="BM25")
     if made.dim is not None:
         schema.add_field(VECTOR, DataType.FLOAT_VECTOR, dim=made.dim)
         indexes.add_index(VECTOR, "AUTOINDEX", metric_type="COSINE")

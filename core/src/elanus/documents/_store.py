@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +52,9 @@ from elanus.documents._values import Document, EmbeddingFunction, Mode, RankedDo
 from elanus.documents.search._find import find, make_search, worths
 from elanus.documents.search._scope import Filter, make_scope, selects
 from elanus.documents.search._settings import (
+    USUAL_TITLE_BOOST,
     SearchSettings,
+    check_titles,
     checked_settings,
     keep_settings,
     usual_settings,
@@ -64,14 +67,12 @@ from elanus.query import mmr
 from elanus.schema import (
     as_query,
     checked_vectors,
-    computed_once,
     flag,
     number,
     refuse,
     text,
     whole,
 )
-from elanus.text import Analyzer, build_analyzer
 
 if TYPE_CHECKING:
     # Type checkers have it built in, also those that check for a Python before 3.11; nothing that
@@ -97,6 +98,8 @@ class DocumentStore(HasWorker):
             collection keeps the one that it was made with.
         dim: makes a store for vectors that the caller always gives, to ``add`` and to ``search``.
             Such a store names no model: it can be opened with any embedding of this dimension.
+        title: for a new collection: the metadata key whose text the search by words finds too,
+            with ``SearchSettings.title_boost``. A collection keeps the one that it was made with.
         client: a client to use instead of opening ``uri``; it is not closed with the store.
         **options: as for ``MilvusClient``: ``read_only``, ``durability``, ``timeout``, ``journal``.
 
@@ -131,6 +134,7 @@ class DocumentStore(HasWorker):
         analyzer: Any = None,
         *,
         dim: int | None = None,
+        title: str | None = None,
         client: MilvusClient | None = None,
         **options: Unpack[ClientOptions],
     ) -> None:
@@ -149,10 +153,15 @@ class DocumentStore(HasWorker):
         self._worker = Worker("elanus-documents")
         try:
             self._collection = text("collection", collection)
-            self._layout = open_collection(self._client, collection, embedding, dim, analyzer)
+            self._layout = open_collection(
+                self._client, collection, embedding, dim, analyzer,
+                None if title is None else text("title", title),
+            )  # fmt: skip
         except BaseException:
             self.close()
             raise
+        if self._layout.title is not None:
+            self._usual = replace(self._usual, title_boost=USUAL_TITLE_BOOST)
         self._known: Mapping[str, Any] = {}  # properties that were compared with the layout
         self._all_fields = FIELDS if self._layout.dim is None else (*FIELDS, VECTOR)
 
@@ -301,6 +310,8 @@ class DocumentStore(HasWorker):
     def _add_at_once(self, rows: list[dict[str, Any]], vectors: Any) -> None:
         self._enter_vectors(rows, vectors)
         self._kept()
+        if self._layout.title is not None:
+            self._layout.enter_titles(rows)
         self._client.upsert(self._collection, rows)
 
     def _enter_vectors(self, rows: Sequence[dict[str, Any]], vectors: Any) -> None:
@@ -362,6 +373,7 @@ class DocumentStore(HasWorker):
             given = self._fill_vectors(rows, stored, progress=progress)
         else:
             self._enter_vectors(rows, vectors)
+        self._layout.enter_titles(rows)
         took = self._client.replace(self._collection, rows, stored.filter)
         return SyncReport(
             made, took["upsert_count"], took["unchanged_count"], took["delete_count"], given
@@ -410,14 +422,14 @@ class DocumentStore(HasWorker):
         """
         if ids is None and not selects(filter):
             raise ParamError("update_metadata: give ids, a filter, or both")
-        changed = checked_values(values)
+        changed, copied = checked_values(values), self._layout.copied
         if selects(filter):
             return self._client.change_json(
                 self._collection, METADATA, changed, remove,
-                filter=make_scope(filter, ids, filter_params),
+                filter=make_scope(filter, ids, filter_params), texts=copied,
             )  # fmt: skip
         return self._client.change_json(
-            self._collection, METADATA, changed, remove, ids=checked_ids(ids)
+            self._collection, METADATA, changed, remove, ids=checked_ids(ids), texts=copied
         )
 
     def delete(
@@ -464,11 +476,14 @@ class DocumentStore(HasWorker):
                 kept before is ``stats().kept``.
 
         Raises:
-            ParamError: if a weight or a depth is to be kept, and the store has no vectors.
+            ParamError: if a weight or a depth is to be kept, and the store has no vectors; or a
+                title_boost, and it has no titles.
             ReadOnlyError: if the file is open for reading only.
         """
-        chosen, has_vectors = checked_settings(settings), self._layout.dim is not None
-        keep_settings(self._client, self._collection, chosen, has_vectors=has_vectors)
+        keep_settings(
+            self._client, self._collection, checked_settings(settings),
+            has_vectors=self._layout.dim is not None, has_titles=self._layout.title is not None,
+        )  # fmt: skip
 
     # --- reading ---------------------------------------------------------------------------
 
@@ -686,6 +701,8 @@ class DocumentStore(HasWorker):
             wording=Wording(self._layout.analyzer, phrases, prefix, typos),
             reranker=reranker, rerank_top=rerank_top, context=context, min_relevance=min_relevance,
         )  # fmt: skip
+        if settings is not None:
+            check_titles(settings, has_titles=self._layout.title is not None)
         # Closed, or dropped: to be known before the query is paid for.
         kept = self._kept()
         embedded = None if search.mode == "text" else self._query_vector(search.query, vector)
@@ -783,6 +800,10 @@ class DocumentStore(HasWorker):
         query: str,
         length: int = 160,
         most: int = 3,
+        *,
+        phrases: bool = False,
+        prefix: bool = False,
+        typos: bool = False,
     ) -> list[Fragment]:
         """The parts of a document that hold words of a query, by the store's analyzer.
 
@@ -791,6 +812,10 @@ class DocumentStore(HasWorker):
             query: the text whose words are looked for, in any of the forms that a search finds.
             length: of a part, in characters, about.
             most: how many parts.
+            phrases: as for ``search``: what stands between quotes is marked as a whole, and only
+                where it stands so.
+            prefix: as for ``search``.
+            typos: as for ``search``: whether a word is replaced, the documents of the store say.
 
         Returns:
             The parts that hold most, in the order of the text; none if no word is there.
@@ -801,13 +826,9 @@ class DocumentStore(HasWorker):
         if not isinstance(query, str):
             refuse("query", "a string", query)
         length, most = whole("length", length, 1), whole("most", most, 1)
-        analyzer = self._analyzer
-        spans = analyzer.spans(whole_text, analyzer.query_tokens(query))
+        wording = Wording(self._layout.analyzer, phrases, prefix, typos).checked("text")
+        spans = wording.spans(self._client, self._collection, whole_text, query)
         return fragments(whole_text, spans, length, most)
-
-    @computed_once
-    def _analyzer(self) -> Analyzer:
-        return build_analyzer(self._layout.analyzer)
 
     def check_search(
         self,

@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from elanus.engine._commit import Commits
@@ -37,6 +37,7 @@ from elanus.engine._write import (
 )
 from elanus.engine.upkeep._check import view_faults
 from elanus.engine.upkeep._tasks import BackgroundUpkeep
+from elanus.engine.wording._groups import terms_asked_for
 from elanus.errors import (
     ClosedError,
     CollectionExistsError,
@@ -423,6 +424,13 @@ class Database:
     ) -> list[tuple[str, str, int]]:
         """Keys of the objects at a path, types of their values, and how many rows have each."""
         return self.commits.read(name, count_names, path, filters)
+
+    def terms_asked_for(
+        self, name: str, field: str, text: str, *, prefix: bool, typos: bool
+    ) -> list[str]:
+        """The terms of a text field by which a query finds rows."""
+        asked = partial(terms_asked_for, prefix=prefix, typos=typos)
+        return self.commits.read(name, asked, field, text)
 
     def get(self, name: str, keys: Sequence[Any], names: tuple[str, ...]) -> list[dict[str, Any]]:
         """The rows of some keys, in the order of the keys; those that do not exist are left out."""

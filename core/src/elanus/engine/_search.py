@@ -17,8 +17,10 @@ from elanus.engine._parts import DenseKey, MomentsKey, SparseKey, TextKey, TextP
 from elanus.engine._project import Projection, fetch, make_projection
 from elanus.engine._snapshot import Snapshot
 from elanus.engine._view import PartKey
+from elanus.engine.wording._boosts import boosted
+from elanus.engine.wording._groups import Grouping
 from elanus.errors import DataNotMatchException, ParamError, listed, quoted, shown
-from elanus.index import Bm25Groups, Bm25Index, top_hits
+from elanus.index import Bm25Index, top_hits
 from elanus.query import (
     AdaptiveFusion,
     Evidence,
@@ -46,7 +48,6 @@ from elanus.schema import (
     names_something,
     sparse_vector,
 )
-from elanus.text import LEAST_LETTERS
 
 Ranking = tuple[NDArray[np.intp], NDArray[np.float64]]
 """Slots and scores, best first."""
@@ -299,10 +300,12 @@ def rank(snapshot: Snapshot, leg: Leg, limit: int) -> _Ranked:
     if target is None:
         target = _resolve(snapshot, request)
     limit = min(limit, max(snapshot.n, 1))  # an index may reserve room for all it may give
-    if target.metric is not Metric.BM25 and (request.params.prefix or request.params.typos):
+    if target.metric is not Metric.BM25 and (
+        request.params.prefix or request.params.typos or request.params.boosts
+    ):
         raise ParamError(
-            f"field {target.field.name!r}: the search parameters prefix and typos are for texts "
-            f"searched by BM25, not for {target.metric.value}"
+            f"field {target.field.name!r}: the search parameters prefix and typos, and boosts, are "
+            f"for texts searched by BM25, not for {target.metric.value}"
         )
     mask = snapshot.eligible(*leg.filters)
     if target.field.dtype is DataType.FLOAT_VECTOR:
@@ -398,8 +401,15 @@ def _rank_text(
                 f"query {number}: a BM25 search takes texts, got {type(query).__name__}"
             )
     queries: list[tuple[Any, int]]
-    if request.params.prefix or request.params.typos:
-        grouping = _Grouping(snapshot, source, part.index, request.params)
+    if request.params.boosts:
+        indexes, boosts = _boosted_fields(snapshot, source, part.index, request.params)
+        queries = [
+            boosted(snapshot, indexes, boosts, query, request.params) for query in request.queries
+        ]
+    elif request.params.prefix or request.params.typos:
+        grouping = Grouping(
+            snapshot, source, part.index, request.params.prefix, request.params.typos, {}
+        )
         queries = [grouping.of(query) for query in request.queries]
     else:
         queries = [_query_terms(snapshot, source, query) for query in request.queries]
@@ -411,51 +421,34 @@ def _rank_text(
     return _Ranked(target, part.index, mask, queries, found)
 
 
+def _boosted_fields(
+    snapshot: Snapshot, source: str, index: Bm25Index, params: SearchParams
+) -> tuple[dict[str, Bm25Index], dict[str, float]]:
+    """The terms of all text fields that a search is of, and the factors of the further ones.
+
+    Raises:
+        ParamError: if one is filled by no BM25 function, or is the field that is searched.
+    """
+    indexes, boosts, inputs = {source: index}, {}, snapshot.schema.bm25_inputs
+    for name, by in params.boosts:
+        if inputs.get(name, source) == source:
+            others = listed(each for each, text in inputs.items() if text != source) or "none"
+            raise ParamError(
+                f"search parameter boosts: {quoted(name)} is no further field that a BM25 function "
+                f"fills; there are: {others}"
+            )
+        saturation = index.saturation
+        key = TextKey(inputs[name], saturation.k1, saturation.b)
+        indexes[inputs[name]], boosts[inputs[name]] = snapshot.part(key).index, by
+    return indexes, boosts
+
+
 def _query_terms(snapshot: Snapshot, field: str, text: str) -> tuple[list[tuple[int, int]], int]:
     """Term numbers and counts of a query, in the order of the terms' text; how many have none."""
     counts = Counter(snapshot.state.analyzers[field].query_tokens(text))
     numbers = snapshot.numbers(field, counts)
     known = [(numbers[term], counts[term]) for term in sorted(counts) if term in numbers]
     return known, counts.total() - sum(count for _, count in known)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Grouping:
-    """How the words of a query stand for several terms of a text field."""
-
-    snapshot: Snapshot
-    field: str
-    index: Bm25Index
-    params: SearchParams
-
-    def of(self, text: str) -> tuple[list[tuple[int, int]] | Bm25Groups, int]:
-        """The words of a query, in the order of their text, and how many stand for no term."""
-        analyzer = self.snapshot.state.analyzers[self.field]
-        if self.params.prefix:
-            terms, last, start = analyzer.unfinished(text)
-        else:
-            terms, last, start = analyzer.query_tokens(text), "", ""
-        counts = Counter(terms)
-        known = self.snapshot.numbers(self.field, {*terms, last} - {""})
-        words = [(self._terms(term, known, ""), counts[term]) for term in sorted(counts)]
-        if last or start:
-            words.append((self._terms(last, known, start), 1))
-        elif all(len(numbers) <= 1 for numbers, _ in words):
-            # Each word stands for itself: the faster search has the same scores.
-            single = [(int(numbers[0]), count) for numbers, count in words if len(numbers)]
-            return single, counts.total() - sum(count for _, count in single)
-        return self.index.grouped(words, self.snapshot.view.mask), 0
-
-    def _terms(self, term: str, known: Mapping[str, int], start: str) -> NDArray[np.uint32]:
-        """The numbers of a term, and of those that it stands for."""
-        numbers = np.array([known[term]] if term in known else [], dtype=np.uint32)
-        if start:
-            longer = self.snapshot.spellings(self.field).beginning_with(start)
-            numbers = np.union1d(numbers, longer)
-        is_long = sum(map(str.isalpha, term)) >= LEAST_LETTERS
-        if self.params.typos and is_long and not self.index.document_frequency(numbers).any():
-            return self.snapshot.spellings(self.field).near(term)
-        return numbers
 
 
 def _rank_sparse(

@@ -104,6 +104,7 @@ class Writer:
         self._primary = info.schema.primary
         self._tables = state.tables
         self._vocabularies = state.vocabularies
+        self._analyzers = state.analyzers
 
     def put(self, part: Prepared, unless: Collection[int] = ()) -> list[Any]:
         """Insert rows, replacing those whose keys exist; the keys of all rows.
@@ -142,9 +143,16 @@ class Writer:
 
     def _term_columns(self, part: Prepared) -> Iterator[list[bytes | None]]:
         for name, terms in part.terms.items():
-            numbers = self._vocabularies[name].number(self._db, terms.vocabulary)
-            numbers_array = np.array(numbers, dtype=np.uint32)
-            yield encode_terms(terms.offsets, numbers_array[terms.terms], terms.counts)
+            yield self._numbered(name, terms)
+
+    def analysed(self, name: str, texts: Sequence[str]) -> list[bytes | None]:
+        """The terms of texts of a field, as they are stored."""
+        return self._numbered(name, _analyse(self._analyzers[name], texts))
+
+    def _numbered(self, name: str, terms: Terms) -> list[bytes | None]:
+        numbers = self._vocabularies[name].number(self._db, terms.vocabulary)
+        numbers_array = np.array(numbers, dtype=np.uint32)
+        return encode_terms(terms.offsets, numbers_array[terms.terms], terms.counts)
 
     def remove(self, rows: Any) -> int:
         """Delete rows by number; how many."""
@@ -248,11 +256,13 @@ class JsonChange:
         field: name of the field, or ``$meta``.
         values: keys to set, JSON values.
         removed: keys to take out, where they are.
+        texts: text fields that hold the text under a key of the object, by name, with that key.
     """
 
     field: str
     values: Mapping[str, Any]
     removed: frozenset[str]
+    texts: Mapping[str, str]
 
     def of(self, document: Mapping[str, Any]) -> dict[str, Any]:
         """The scalar fields of a row, changed.
@@ -265,10 +275,13 @@ class JsonChange:
             raise ParamError(f"field {quoted(self.field)} of a row is no object: {shown(there)}")
         kept = {k: v for k, v in (there or {}).items() if k not in self.removed}
         changed = {**kept, **self.values}
+        found = ((name, changed.get(key)) for name, key in self.texts.items())
+        texts = {name: text if isinstance(text, str) else "" for name, text in found}
         if self.field == DYNAMIC and not changed:  # As a row is inserted that has no dynamic keys.
-            return {k: v for k, v in document.items() if k != DYNAMIC}
+            return {k: v for k, v in document.items() if k != DYNAMIC} | texts
         # Null stays null where nothing is set.
-        return {**document, self.field: there if there is None and not changed else changed}
+        value = there if there is None and not changed else changed
+        return {**document, **texts, self.field: value}
 
 
 def change_json(
@@ -280,7 +293,8 @@ def change_json(
 ) -> int:
     """Change a JSON field of the rows that all filters let pass, or of some keys; how many.
 
-    Vectors and terms stay those that are stored. A row that is so already is not touched.
+    Vectors stay those that are stored, and so do terms of texts that the change does not enter. A
+    row that is so already is not touched.
     """
     if keys is None:
         rows, keys = _matching(snapshot, filters)
@@ -299,6 +313,7 @@ def _rewrite(
 ) -> None:
     """A row never changes: it is written again under another number, with all else that it has."""
     tables, schema = snapshot.state.tables, snapshot.schema
+    writer = Writer(db, snapshot.info, snapshot.state)
     stored = snapshot.by_row(rows, tables.documents, rows, keys)
     data = [orjson.dumps(change.of(document)) for document in stored]
     kept = [p for p, document in enumerate(stored) if data[p] != orjson.dumps(document)]
@@ -311,9 +326,14 @@ def _rewrite(
             snapshot.by_row(numbers, read_vectors, f.name, numbers)
             for f in (*schema.dense, *schema.sparse)
         ],
-        [snapshot.by_row(numbers, read_terms, f.name, numbers) for f in schema.analysed],
+        [
+            writer.analysed(f.name, [orjson.loads(data[p])[f.name] for p in kept])
+            if f.name in change.texts
+            else snapshot.by_row(numbers, read_terms, f.name, numbers)
+            for f in schema.analysed
+        ],
     )
-    Writer(db, snapshot.info, snapshot.state).remove(numbers)
+    writer.remove(numbers)
     tables.add(db, new)
 
 

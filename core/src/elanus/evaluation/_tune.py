@@ -186,7 +186,7 @@ def tune(
 
 def _keep(store: DocumentStore, best: SearchSettings) -> None:
     if store.dim is None:  # no fusion, and so no settings of one
-        best = SearchSettings(k1=best.k1, b=best.b)
+        best = replace(best, weight=None, depth=None)
     store.configure(best)
 
 

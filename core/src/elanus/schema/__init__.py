@@ -82,6 +82,7 @@ from elanus.schema.requests._rankers import (
 )
 from elanus.schema.requests._requests import (
     COUNT,
+    LARGEST_BOOST,
     AnnSearchRequest,
     FusionRequest,
     LegExplanation,
@@ -101,6 +102,7 @@ __all__ = [
     "DYNAMIC",
     "INTEGER_TYPES",
     "LARGEST",
+    "LARGEST_BOOST",
     "MAX_LENGTH",
     "MAX_NAME",
     "VECTOR_TYPES",

@@ -26,7 +26,9 @@ _REMEMBERED_TOKENS = 50_000
 # A clause of Chinese has dozens of terms and will not come again.
 _REMEMBERED_TERMS = 8
 
-_PARTS = f"(?P<unspaced>[{UNSPACED}]+)|[^{UNSPACED}]+"  # Compiled when first needed: 3 ms.
+# As texts, which re compiles when it first needs them: 3 ms each.
+_PARTS = f"(?P<unspaced>[{UNSPACED}]+)|[^{UNSPACED}]+"
+_UNSPACED = f"[{UNSPACED}]+"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -151,10 +153,15 @@ class Analyzer:
             raise ParamError(f"text must be a string to be analyzed, got {quoted(text)}")
         return self._split(text)
 
-    def spans(self, text: str, terms: Iterable[str]) -> list[Span]:
+    def spans(self, text: str, terms: Iterable[str], phrases: Iterable[str] = ()) -> list[Span]:
         """Where a text holds some terms: whole words, but parts of an unspaced script; in order.
 
         Spans do not overlap or touch: those that do are one, with the terms of both.
+
+        Args:
+            text: the text.
+            terms: each is found wherever it stands.
+            phrases: each is found where its terms stand side by side, from the first to the last.
 
         Raises:
             ParamError: `text` is not a string.
@@ -162,13 +169,32 @@ class Analyzer:
         if not isinstance(text, str):
             raise ParamError(f"text must be a string to be analyzed, got {quoted(text)}")
         wanted, found, at = frozenset(terms), list[Span](), 0
+        words: list[tuple[int, str]] = []
         for word in self._split(text):
             # Words come in order, and between two of them is nothing that could begin one.
             start = text.index(word, at)
             at = start + len(word)
+            words.append((start, word))
             held = wanted.intersection(self._terms[word])
             if held:
                 found += self._inside(word, start, held)
+        sides = [side for phrase in phrases for side in self._side_by_side(words, phrase)]
+        return _merged([*found, *sides]) if sides else found
+
+    def _side_by_side(self, words: Sequence[tuple[int, str]], phrase: str) -> list[Span]:
+        """Where the terms of a phrase follow each other, in words of a text and their places."""
+        asked, wanted = [w for w in self._split(phrase) if self._terms[w]], self.tokens(phrase)
+        terms = [(term, at) for at, (_, word) in enumerate(words) for term in self._terms[word]]
+        sequence, found = [term for term, _ in terms], list[Span]()
+        for at in range(len(sequence) - len(wanted) + 1 if wanted else 0):
+            if sequence[at : at + len(wanted)] == wanted:
+                (start, first), (end, last) = (
+                    words[terms[at][1]],
+                    words[terms[at + len(wanted) - 1][1]],
+                )
+                held = frozenset(wanted)
+                places = _quoted_inside(start, first, end, last, asked)
+                found += [Span(*place, held) for place in places]
         return found
 
     def _inside(self, word: str, start: int, held: frozenset[str]) -> list[Span]:
@@ -229,6 +255,40 @@ class Analyzer:
                 )
         rows, words, raw = numbered_words(texts, self._split, self._table)
         return _laid_out(rows, words, [self._terms[word] for word in raw])
+
+
+def _quoted_inside(
+    start: int, first: str, end: int, last: str, asked: Sequence[str]
+) -> list[tuple[int, int]]:
+    """Where a phrase stands in the words that hold its first and its last term.
+
+    Whole words, but for those beside an unspaced script what was asked for, if it stands there so.
+
+    Args:
+        start: place of the first of these words in the text.
+        first: that word.
+        end: place of the last of them, which may be the same.
+        last: that word.
+        asked: the words of the phrase.
+    """
+    if start == end and len(asked) > 1:
+        return [(start, start + len(first))]
+    if start == end:
+        found = (each.span() for each in re.finditer(re.escape(asked[0]), first))
+        inside = [(start + a, start + b) for a, b in found if _is_apart(first, a, b)]
+        return inside or [(start, start + len(first))]
+    low, high = max(0, len(first) - len(asked[0])), len(asked[-1])
+    begins = first.endswith(asked[0]) and _is_apart(first, low, len(first))
+    ends = last.startswith(asked[-1]) and _is_apart(last, 0, high)
+    return [(start + begins * low, end + (high if ends else len(last)))]
+
+
+def _is_apart(word: str, start: int, end: int) -> bool:
+    """Whether a part of a word begins and ends where it does, or beside an unspaced character."""
+    return all(
+        at in (0, len(word)) or re.compile(_UNSPACED).search(word, at - 1, at + 1)
+        for at in (start, end)
+    )
 
 
 def _merged(spans: Iterable[Span]) -> list[Span]:

@@ -41,6 +41,15 @@ class Spellings:
             by_length[length] = letters, numbers
         return Spellings(self.size + len(terms), by_length)
 
+    def written(self, numbers: NDArray[np.uint32]) -> list[str]:
+        """The terms of some numbers, ascending and below ``size``, in their order."""
+        found: dict[int, str] = {}
+        for length, (letters, known) in self._by_length.items():
+            places = np.flatnonzero(np.isin(known, numbers))
+            spelled = np.ascontiguousarray(letters[:, places].T).view(f"<U{length}")
+            found |= zip(known[places].tolist(), spelled.ravel().tolist(), strict=True)
+        return [found[number] for number in sorted(found)]
+
     def beginning_with(self, start: str) -> NDArray[np.uint32]:
         """Numbers of the terms that begin with ``start``, one or more characters; ascending."""
         codes, found = _letters([start], len(start))[:, 0], [np.zeros(0, dtype=np.uint32)]

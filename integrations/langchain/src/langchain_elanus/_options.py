@@ -26,9 +26,8 @@ class SearchOptions:
         filter: a dict or an expression over metadata keys; ``expr`` is an alias, and
             ``where_document`` adds Chroma's conditions on the text.
         ranker: how hybrid mode fuses; None for reciprocal rank fusion.
-        reranker: orders the best hits anew; None for none.
-        rerank_top: how many of them it is shown, or k if that is more; None for four times k, and
-            at least 20.
+        reranker: orders the best hits anew, as that of ``DocumentStore.search``; None for none.
+        rerank_top: how many of them it is shown, or k if that is more; None for 50.
         explain: whether documents say, under ``"_elanus"`` in their metadata, why they were found.
         score_threshold: leave out documents of a smaller relevance.
         ids: find only these documents.
@@ -36,6 +35,11 @@ class SearchOptions:
         fill: in text mode, append the nearest by meaning if fewer than k share a word.
         group_by: a metadata key, or a list of what leads to a value; of the documents with the same
             value there only the best is found.
+        context: how many documents before and after each come along, under ``"_elanus"`` in its
+            metadata.
+        phrases: only documents are found that hold what stands between quotes in the query.
+        prefix: the last word of the query also finds words that begin with it.
+        typos: a word that no document has also finds those that one edit makes of it.
     """
 
     mode: Mode = "hybrid"
@@ -49,15 +53,20 @@ class SearchOptions:
     depth: Any = None
     fill: bool = False
     group_by: Any = None
+    context: int = 0
+    phrases: bool = False
+    prefix: bool = False
+    typos: bool = False
 
     def __post_init__(self) -> None:
         choice("mode", self.mode, _MODES)
-        flag("explain", self.explain)
-        flag("fill", self.fill)
+        for name in ("explain", "fill", "phrases", "prefix", "typos"):
+            flag(name, getattr(self, name))
+        whole("context", self.context, 0)
         if self.score_threshold is not None:
             number("score_threshold", self.score_threshold, 0, 1)
         if self.reranker is not None:
-            check_reranker(self.reranker)
+            _check_hit_reranker(self.reranker)
         if self.rerank_top is not None:
             whole("rerank_top", self.rerank_top, 1)
         if self.fill and self.group_by is not None:
@@ -65,6 +74,14 @@ class SearchOptions:
                 "fill does not go with group_by: what follows may be of a group that is there "
                 "already; say fill=False"
             )
+        if self.fill and self.phrases:
+            raise ParamError(
+                "fill does not go with phrases: what follows need not hold them; say fill=False"
+            )
+
+    def asked(self) -> dict[str, Any]:
+        """Arguments that a store's ``search`` and ``search_mmr`` share."""
+        return {name: getattr(self, name) for name in _SHARED}
 
     def but(self, call: str, given: Mapping[str, Any]) -> SearchOptions:
         """These options with those of one call.
@@ -86,8 +103,22 @@ class SearchOptions:
         return replace(self, **changed)
 
 
+_SHARED = (
+    *("filter", "ranker", "ids", "explain", "group_by"),
+    *("context", "phrases", "prefix", "typos"),
+)
 _ALIASES = ("expr", "where_document")
 _NAMES = tuple(field.name for field in fields(SearchOptions))
+
+
+def _check_hit_reranker(reranker: Any) -> None:
+    # A class is not yet a reranker.
+    can_predict = callable(getattr(reranker, "predict", None))
+    if isinstance(reranker, type) or not (can_predict or callable(reranker)):
+        raise ParamError(
+            "reranker must have predict(pairs), or be callable as reranker(query, texts), "
+            f"got {shown(reranker)}"
+        )
 
 
 def check_reranker(reranker: Any) -> None:

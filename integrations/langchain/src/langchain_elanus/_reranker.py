@@ -11,15 +11,17 @@ from langchain_core.callbacks import Callbacks
 from langchain_core.documents import BaseDocumentCompressor, Document
 from pydantic import ConfigDict, Field, field_validator
 
-from elanus import ParamError, RankedDocument
-from elanus.aio import Flow, arun, run, step
+from elanus import DocumentStore, LegExplanation, ParamError, RankedDocument
+from elanus.aio import Flow, Step, arun, run, step, step_of
 from elanus.arguments import as_query, flag, members, number, whole
-from elanus.errors import quoted, shown
-from langchain_elanus._options import check_reranker, checked_documents
+from elanus.errors import RerankError, cut, quoted, shown
+from langchain_elanus._options import SearchOptions, check_reranker, checked_documents
 from langchain_elanus._results import EXPLANATION
 from langchain_elanus._short import ShortRepr
 
 _LARGEST = sys.float_info.max
+_RERANK_TOP = 50
+"""How many hits a store shows a reranker, unless it is told."""
 
 
 class ElanusReranker(ShortRepr, BaseDocumentCompressor):
@@ -129,16 +131,62 @@ def _place(reranker: Any, result: Any, count: int) -> tuple[int, float]:
     return place, score
 
 
-def rerank_hits(
-    reranker: Any, query: str, hits: list[RankedDocument], most: int
-) -> Flow[list[RankedDocument]]:
-    """Hits in the order of a reranker, with its scores.
+def search_reranked(
+    store: DocumentStore, query: str, k: int, options: SearchOptions, arguments: dict[str, Any]
+) -> Step:
+    """A search whose hits a reranker orders anew; its own coroutine is awaited where it has one.
 
-    The relevance is the score within [0, 1]: the rerankers of ``elanus_embeddings`` give
-    probabilities, and what another gives outside of that range counts as its end.
+    Args:
+        store: what is searched.
+        query: the query.
+        k: how many hits at most.
+        options: those of the reranker.
+        arguments: the others of ``DocumentStore.search``.
     """
-    order = yield from reranked(reranker, query, [hit.text for hit in hits], most)
-    return [
-        replace(hits[index], score=score, relevance=min(1.0, max(0.0, score)))
-        for index, score in order
-    ]
+    top = {} if options.rerank_top is None else {"rerank_top": options.rerank_top}
+    of_store = step_of(store, "search", query, k, reranker=options.reranker, **top, **arguments)
+    if not callable(getattr(options.reranker, "arerank", None)):
+        return of_store
+    wanted = max(k, options.rerank_top or _RERANK_TOP)
+
+    async def awaited() -> list[RankedDocument]:
+        hits: list[RankedDocument] = await store.asearch(query, wanted, **arguments)
+        return (await _in_order(options.reranker, query, hits, explain=options.explain))[:k]
+
+    return Step(of_store.blocking, awaited)
+
+
+async def _in_order(
+    reranker: Any, query: str, hits: list[RankedDocument], *, explain: bool
+) -> list[RankedDocument]:
+    """Hits in the order of a reranker's coroutine, as a store orders them by its call.
+
+    Raises:
+        RerankError: if it fails, or does not give each text a score; with the hits.
+    """
+    if not hits:
+        return hits
+    try:
+        order = await arun(reranked(reranker, query, [hit.text for hit in hits], len(hits)))
+    except ParamError as error:
+        raise _failure(str(error), hits) from error
+    except Exception as error:
+        why = f"{type(error).__name__}: {cut(str(error))}"
+        named = f"reranker {quoted(reranker)} failed with {len(hits)} texts: {why}"
+        raise _failure(named, hits) from error
+    if sorted(place for place, _ in order) != list(range(len(hits))):
+        rule = f"must give each of {len(hits)} texts one score"
+        raise _failure(f"reranker {quoted(reranker)} {rule}", hits)
+    found = []
+    for rank, (place, score) in enumerate(sorted(order, key=lambda each: (-each[1], each[0])), 1):
+        hit = hits[place]
+        reason = f"place {place + 1} of {len(hits)} before it, with score {hit.score:.4g}"
+        said = (LegExplanation("reranker", score, rank, score, reason),) if explain else ()
+        found.append(replace(hit, score=score, explanation=hit.explanation + said))
+    return found
+
+
+def _failure(what: str, hits: list[RankedDocument]) -> RerankError:
+    error = RerankError(what)
+    error.hits = hits
+    return error

@@ -10,7 +10,7 @@ from langchain_core.callbacks import (
 )
 from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever, LangSmithRetrieverParams
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 
 from elanus.arguments import flag, number, whole
 from langchain_elanus._options import Mode
@@ -31,6 +31,14 @@ class ElanusRetriever(ShortRepr, BaseRetriever):
         filter: a dict or an expression over metadata keys.
         ranker: how hybrid mode fuses; None for the store's.
         reranker: orders the best hits anew; None for the store's.
+        rerank_top: how many of them it is shown; None for 50, or ``k`` if that is more.
+        group_by: a metadata key, or a list of what leads to a value; of the documents with the same
+            value only the best is found.
+        context: how many documents before and after each come along, under ``"_elanus"`` in its
+            metadata.
+        phrases: only documents are found that hold what stands between quotes in the question.
+        prefix: the last word of the question also finds words that begin with it.
+        typos: a word that no document has also finds those that one edit makes of it.
         explain: whether documents say why they were found, under ``"_elanus"`` in their metadata.
         score_threshold: leave out documents of a smaller relevance, from 0 to 1.
 
@@ -44,6 +52,12 @@ class ElanusRetriever(ShortRepr, BaseRetriever):
     filter: Any = None
     ranker: Any = None
     reranker: Any = None
+    rerank_top: int | None = Field(default=None, ge=1)
+    group_by: Any = None
+    context: int = Field(default=0, ge=0)
+    phrases: bool = False
+    prefix: bool = False
+    typos: bool = False
     explain: bool = False
     score_threshold: float | None = Field(default=None, ge=0.0, le=1.0)
 
@@ -56,10 +70,20 @@ class ElanusRetriever(ShortRepr, BaseRetriever):
     def _whole(cls, value: Any) -> int:
         return whole("k", value, 1)
 
-    @field_validator("explain", mode="before")
+    @field_validator("context", mode="before")
     @classmethod
-    def _flag(cls, value: Any) -> bool:
-        return flag("explain", value)
+    def _reach(cls, value: Any) -> int:
+        return whole("context", value, 0)
+
+    @field_validator("rerank_top", mode="before")
+    @classmethod
+    def _top(cls, value: Any) -> int | None:
+        return None if value is None else whole("rerank_top", value, 1)
+
+    @field_validator("explain", "phrases", "prefix", "typos", mode="before")
+    @classmethod
+    def _flag(cls, value: Any, info: ValidationInfo) -> bool:
+        return flag(str(info.field_name), value)
 
     @field_validator("score_threshold", mode="before")
     @classmethod
@@ -85,10 +109,15 @@ class ElanusRetriever(ShortRepr, BaseRetriever):
             "explain": self.explain,
             "filter": self.filter,
             "score_threshold": self.score_threshold,
+            "context": self.context,
+            "phrases": self.phrases,
+            "prefix": self.prefix,
+            "typos": self.typos,
         }
         # None is the store's own ranker and reranker, which it also could be told to do without.
         own |= {} if self.ranker is None else {"ranker": self.ranker}
-        own |= {} if self.reranker is None else {"reranker": self.reranker}
+        for name in ("reranker", "rerank_top", "group_by"):
+            own |= {} if getattr(self, name) is None else {name: getattr(self, name)}
         if "expr" in changed:
             del own["filter"]
         return own | changed

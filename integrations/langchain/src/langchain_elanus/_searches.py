@@ -10,16 +10,14 @@ from langchain_core.documents import Document
 
 from elanus import DocumentStore, ParamError, RankedDocument
 from elanus.aio import Flow, Step, step_of
-from elanus.arguments import LARGEST, as_query, checked_vectors, number, refuse, whole
+from elanus.arguments import as_query, checked_vectors, number, refuse, whole
 from elanus.errors import shown
 from langchain_elanus._embeddings import embeds_natively
 from langchain_elanus._options import SearchOptions
-from langchain_elanus._reranker import rerank_hits
+from langchain_elanus._reranker import search_reranked
 from langchain_elanus._results import as_found
 
-# How many hits a reranker sees: enough that one from far below can come first.
-_RERANKED_LEAST = 20
-_RERANKED_FACTOR = 4
+_CHECKED = ("ids", "group_by", "context", "phrases", "prefix", "typos")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,23 +48,17 @@ class Searches:
     def similar(self, query: str, k: int, options: SearchOptions) -> Flow[list[Scored]]:
         """The documents that answer a query best."""
         k = whole("k", k, 1)
-        wanted = k
-        if options.reranker is not None:
-            usual = min(LARGEST, max(_RERANKED_LEAST, _RERANKED_FACTOR * k))
-            wanted = usual if options.rerank_top is None else max(k, options.rerank_top)
         vector = None
         if options.mode != "text":
-            vector = yield from self._vector(query, wanted, options)
-        hits = yield self._search(query, wanted, options, vector)
-        if options.mode == "text" and options.fill and len(hits) < wanted:
-            hits = yield from self._filled(query, wanted, options, hits)
-        if options.reranker is not None:
-            hits = yield from rerank_hits(options.reranker, query, hits, k)
+            vector = yield from self._vector(query, k, options)
+        hits = yield self._search(query, k, options, vector)
+        if options.mode == "text" and options.fill and len(hits) < k:
+            hits = yield from self._filled(query, k, options, hits)
         return _scored(hits, options)
 
     def near(self, vector: Sequence[float], k: int, options: SearchOptions) -> Flow[list[Scored]]:
         """The documents nearest to a vector; a reranker would need words, so none is asked."""
-        hits = yield self._search("", k, replace(options, mode="dense"), vector)
+        hits = yield self._search("", k, replace(options, mode="dense", reranker=None), vector)
         return _scored(hits, options)
 
     def diverse(
@@ -86,29 +78,20 @@ class Searches:
             share,
             options.mode,
             vector=vector,
-            filter=options.filter,
-            ranker=options.ranker,
-            ids=options.ids,
-            explain=options.explain,
-            group_by=options.group_by,
+            **options.asked(),
         )
         return [each.document for each in _scored(hits, options)]
 
     def _search(self, query: str, k: int, options: SearchOptions, vector: Any) -> Step:
-        return step_of(
-            self.store,
-            "search",
-            query,
-            k,
-            options.mode,
-            vector=vector,
-            filter=options.filter,
-            ranker=options.ranker,
-            ids=options.ids,
-            depth=options.depth,
-            explain=options.explain,
-            group_by=options.group_by,
-        )
+        arguments = options.asked() | {
+            "mode": options.mode,
+            "vector": vector,
+            "depth": options.depth,
+            "min_relevance": options.score_threshold,
+        }
+        if options.reranker is None:
+            return step_of(self.store, "search", query, k, **arguments)
+        return search_reranked(self.store, query, k, options, arguments)
 
     def _vector(self, query: str, k: int, options: SearchOptions) -> Flow[Any]:
         """The query's vector; None leaves it to the store, which embeds on the thread it uses."""
@@ -124,9 +107,9 @@ class Searches:
             options.mode,
             options.filter,
             options.ranker,
-            ids=options.ids,
             depth=options.depth,
-            group_by=options.group_by,
+            reranker=options.reranker,
+            **{name: value for name, value in options.asked().items() if name in _CHECKED},
         )
         vectors = yield step_of(function, "encode_queries", [as_query("query", query)])
         return checked_vectors(f"{function.name}.encode_queries", vectors, 1)[0]
@@ -136,7 +119,9 @@ class Searches:
     ) -> Flow[list[RankedDocument]]:
         """Hits of a text search, and after them the nearest by meaning, up to k."""
         vector = yield from self._vector(query, k, options)
-        near = yield self._search(query, k, replace(options, mode="dense"), vector)
+        # What follows shares no word with the query, and is not reranked.
+        dense = replace(options, mode="dense", reranker=None, prefix=False, typos=False)
+        near = yield self._search(query, k, dense, vector)
         found = {hit.id for hit in hits}
         others = [replace(hit, score=0.0, relevance=0.0) for hit in near if hit.id not in found]
         return [*hits, *others][:k]
@@ -168,7 +153,7 @@ def by_vector(call: str, options: SearchOptions, asked: Any) -> SearchOptions:
 def _scored(hits: list[RankedDocument], options: SearchOptions) -> list[Scored]:
     least = 0.0 if options.score_threshold is None else options.score_threshold
     return [
-        Scored(as_found(rank, hit, explain=options.explain), hit.score, hit.relevance)
+        Scored(as_found(rank, hit, options), hit.score, hit.relevance)
         for rank, hit in enumerate(hits, 1)
         if hit.relevance >= least
     ]

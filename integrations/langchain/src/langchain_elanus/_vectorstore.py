@@ -33,8 +33,9 @@ class ElanusVectorStore(SearchCalls):
 
     Every search takes ``mode``, ``filter`` (a dict or an expression over metadata keys; ``expr``
     is an alias), ``where_document`` (on the text, as Chroma has it), ``ranker``, ``reranker``,
-    ``rerank_top``, ``explain``, ``score_threshold``, ``ids``, ``depth``, ``fill`` and ``group_by``,
-    as keyword arguments or in a retriever's ``search_kwargs``; another name raises TypeError.
+    ``rerank_top``, ``explain``, ``score_threshold``, ``ids``, ``depth``, ``fill``, ``group_by``,
+    ``context``, ``phrases``, ``prefix`` and ``typos``, as keyword arguments or in a retriever's
+    ``search_kwargs``; another name raises TypeError.
     Scores are better when larger in every mode.
 
     Args:
@@ -46,8 +47,9 @@ class ElanusVectorStore(SearchCalls):
             ``"text"``; each call may differ.
         analyzer: how text is split into terms; see ``DocumentStore``.
         ranker: how hybrid mode fuses: ``RRFRanker`` (the default) or ``WeightedRanker``.
-        reranker: called as ``reranker(query, texts, top_k=k)`` on the best hits of every
-            similarity search: four times k, and at least 20.
+        reranker: orders the best hits of every similarity search anew: an object with
+            ``predict(pairs)``, or one that is called as ``reranker(query, texts)``, as for
+            ``DocumentStore.search``. Its coroutine ``arerank`` is awaited where it has one.
         fill: in text mode, whether documents that share no word with the query follow, nearest
             by meaning first, with score 0, if fewer than k share one.
         connection_args: as langchain-milvus has it: a dict with ``uri`` and client options.

@@ -22,6 +22,7 @@ from elanus.documents.search._settings import (
     checked_settings,
     kept_for_fusion,
     text_params,
+    title_params,
 )
 from elanus.documents.search._wording import Wording
 from elanus.errors import ParamError, shown
@@ -203,6 +204,8 @@ def find(
     params: dict[str, dict[str, Any]] = {"dense": {}, "text": {}}
     if search.settings is not NOTHING:
         params["text"] |= text_params(search.settings)
+    if usual.title_boost is not None:
+        params["text"] |= title_params(search.settings, kept, usual)
     if search.wording is not None:
         params["text"] |= {"prefix": search.wording.prefix, "typos": search.wording.typos}
     legs = [

@@ -7,11 +7,20 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from elanus.client import MilvusClient
-from elanus.documents._collection import TERMS, VECTOR
+from elanus.documents._collection import TERMS, TITLE_TERMS, VECTOR
 from elanus.errors import ElanusError, ParamError, quoted
-from elanus.schema import DEFAULT_B, DEFAULT_K1, AdaptiveRanker, IndexParams, number, refuse, whole
+from elanus.schema import (
+    DEFAULT_B,
+    DEFAULT_K1,
+    LARGEST_BOOST,
+    AdaptiveRanker,
+    IndexParams,
+    number,
+    refuse,
+    whole,
+)
 
-WEIGHT, DEPTH = "elanus.weight", "elanus.depth"
+WEIGHT, DEPTH, TITLE_BOOST = "elanus.weight", "elanus.depth", "elanus.title_boost"
 """Properties of a collection."""
 
 _K1, _B = "bm25_k1", "bm25_b"
@@ -28,6 +37,8 @@ class SearchSettings:
         b: of BM25: how much the length of a text counts; from 0 to 1.
         depth: how many hits each leg gives to the fusion; a search for k documents takes 4k if
             that is more.
+        title_boost: what a word of the title counts beside one of the text, in a store that has
+            titles; from 0 to 1e6.
 
     Raises:
         ParamError: naming the number that is out of range.
@@ -37,9 +48,11 @@ class SearchSettings:
     k1: float | None = None
     b: float | None = None
     depth: int | None = None
+    title_boost: float | None = None
 
     def __post_init__(self) -> None:
-        for name, most in (("weight", _LARGEST_WEIGHT), ("k1", _LARGEST_K1), ("b", 1.0)):
+        for name, most in (("weight", _LARGEST_WEIGHT), ("k1", _LARGEST_K1), ("b", 1.0),
+                           ("title_boost", LARGEST_BOOST)):  # fmt: skip
             given = getattr(self, name)
             if given is not None:
                 # The field of a frozen value: what is checked is what is kept.
@@ -59,10 +72,12 @@ class SearchSettings:
             other.k1 if self.k1 is None else self.k1,
             other.b if self.b is None else self.b,
             other.depth if self.depth is None else self.depth,
+            other.title_boost if self.title_boost is None else self.title_boost,
         )
 
 
 NOTHING = SearchSettings()
+USUAL_TITLE_BOOST = 0.25
 DEFAULTS = SearchSettings(AdaptiveRanker().weight, DEFAULT_K1, DEFAULT_B, depth=100)
 
 
@@ -100,8 +115,12 @@ def usual_settings(embedding: Any) -> SearchSettings:
 
 
 def kept_for_fusion(properties: Mapping[str, Any]) -> SearchSettings:
-    """Weight and depth that are kept; ``k1`` and ``b`` every search by words knows by itself."""
-    return SearchSettings(weight=properties.get(WEIGHT), depth=properties.get(DEPTH))
+    """What is kept but ``k1`` and ``b``, which every search by words knows by itself."""
+    return SearchSettings(
+        weight=properties.get(WEIGHT),
+        depth=properties.get(DEPTH),
+        title_boost=properties.get(TITLE_BOOST),
+    )
 
 
 def kept_settings(client: MilvusClient, collection: str) -> SearchSettings:
@@ -115,13 +134,19 @@ def kept_settings(client: MilvusClient, collection: str) -> SearchSettings:
 
 
 def keep_settings(
-    client: MilvusClient, collection: str, settings: SearchSettings, *, has_vectors: bool
+    client: MilvusClient,
+    collection: str,
+    settings: SearchSettings,
+    *,
+    has_vectors: bool,
+    has_titles: bool,
 ) -> None:
     """Keep settings with a collection, in one commit; what they do not say is kept no longer.
 
     Raises:
-        ParamError: if they are of a fusion with vectors, and there are none.
+        ParamError: if they are of a fusion with vectors, or of titles, and there are none.
     """
+    check_titles(settings, has_titles=has_titles)
     if not has_vectors and (settings.weight, settings.depth) != (None, None):
         raise ParamError(
             f"weight and depth are of a fusion with vectors (the field {VECTOR!r}), which "
@@ -130,8 +155,35 @@ def keep_settings(
     indexes = IndexParams()
     params = text_params(settings)
     indexes.add_index(TERMS, "SPARSE_INVERTED_INDEX", metric_type="BM25", params=params)
-    properties = {WEIGHT: settings.weight, DEPTH: settings.depth}
+    properties = {
+        WEIGHT: settings.weight,
+        DEPTH: settings.depth,
+        TITLE_BOOST: settings.title_boost,
+    }
+    if has_titles:
+        indexes.add_index(TITLE_TERMS, "SPARSE_INVERTED_INDEX", metric_type="BM25", params=params)
     client.change_collection(collection, properties, indexes)
+
+
+def check_titles(settings: SearchSettings, *, has_titles: bool) -> None:
+    """Check that there are titles to weigh, if they are to be weighed.
+
+    Raises:
+        ParamError: if not.
+    """
+    if settings.title_boost is not None and not has_titles:
+        raise ParamError(
+            f"title_boost={settings.title_boost:g} is for a store that was made with title=…, "
+            "which this one was not"
+        )
+
+
+def title_params(
+    search: SearchSettings, kept: Mapping[str, Any], usual: SearchSettings
+) -> dict[str, Any]:
+    """Parameters of a search by words that also finds those of titles."""
+    boost = search.over(kept_for_fusion(kept)).over(usual).title_boost
+    return {"boosts": {TITLE_TERMS: boost}} if boost else {}
 
 
 def text_params(settings: SearchSettings) -> dict[str, float]:

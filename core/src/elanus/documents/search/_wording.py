@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from elanus.documents._collection import TEXT
+from elanus.client import MilvusClient
+from elanus.documents._collection import TERMS, TEXT
 from elanus.errors import ParamError
 from elanus.query import Expression, with_phrases
 from elanus.schema import flag
-from elanus.text import build_analyzer
+from elanus.text import Span, build_analyzer
 
 _PAIRS = (('"', '"'), ("“", "”"), ("„", "“"), ("«", "»"), ("「", "」"))
 _QUOTED = re.compile("|".join(f"{begin}([^{begin}{end}]*){end}" for begin, end in _PAIRS))
@@ -56,8 +57,44 @@ class Wording:
         """
         if not self.phrases:
             return query, scope
-        tokens = _analyzer(self.analyzer).tokens
-        quoted = ["".join(filter(None, found.groups())) for found in _QUOTED.finditer(query)]
-        phrases = tuple(part for part in dict.fromkeys(quoted) if tokens(part))
-        plain = _QUOTED.sub(lambda found: f" {''.join(filter(None, found.groups()))} ", query)
+        phrases, plain = self._quoted(query)
         return plain.strip(), with_phrases(scope, TEXT, phrases)
+
+    def _quoted(self, query: str) -> tuple[tuple[str, ...], str]:
+        """The phrases of a query, each once, and the query without its quotes."""
+        tokens = _analyzer(self.analyzer).tokens
+        quoted = map(_inside, _QUOTED.finditer(query))
+        phrases = tuple(part for part in dict.fromkeys(quoted) if tokens(part))
+        return phrases, _QUOTED.sub(lambda found: f" {_inside(found)} ", query)
+
+    def spans(self, client: MilvusClient, collection: str, text: str, query: str) -> list[Span]:
+        """Where a text holds what a query finds: its phrases as a whole, its other words anywhere.
+
+        Args:
+            client: the client, which is asked what words stand for, if they may for others.
+            collection: name of the collection.
+            text: the text.
+            query: the query, with its quotes.
+        """
+        analyzer, plain, rest = _analyzer(self.analyzer), query, query
+        phrases: tuple[str, ...] = ()
+        if self.phrases:
+            phrases, plain = self._quoted(query)
+            rest = _QUOTED.sub(" ", query)
+        terms = set(analyzer.query_tokens(plain))
+        # What goes on in quotes does not go on: the phrase is found as it stands.
+        prefix = self.prefix and not (phrases and _ends_quoted(query))
+        if prefix or self.typos:
+            terms |= set(
+                client.query_terms(collection, TERMS, plain, prefix=prefix, typos=self.typos)
+            )
+        quoted = {term for phrase in phrases for term in analyzer.tokens(phrase)}
+        return analyzer.spans(text, terms - (quoted - set(analyzer.tokens(rest))), phrases)
+
+
+def _inside(found: re.Match[str]) -> str:
+    return "".join(filter(None, found.groups()))
+
+
+def _ends_quoted(query: str) -> bool:
+    return any(not query[found.end() :].strip() for found in _QUOTED.finditer(query))

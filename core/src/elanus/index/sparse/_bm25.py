@@ -276,12 +276,15 @@ class Bm25Index:
             scores: (m,) as `search` gives them; 0 for a row without any of the terms.
             deviation: about the standard deviation of the scores of all rows:
                 1.2 √Σ (½ (k1 + 1) n idf)² p (1 - p), p the share of the rows that hold the term,
-                a term of all rows being counted as if half a row lacked it.
+                a term of all rows being counted as if half a row lacked it. Where other texts add
+                to the scores (`Bm25Groups.beside`), the root of the sum of both variances.
             possible: what a row scores at most, if no term is unknown: Σ n idf (k1 + 1).
         """
         known: QueryTerms | Bm25Groups
+        spread = further = 0.0
         if isinstance(query, Bm25Groups):
             known, words, scores = query, query.words, query.scores[slots]
+            spread, further = query.spread, query.further
         else:
             known, words = self._weigh(query), sum(count for _, count in query)
             none = np.zeros(len(slots))
@@ -290,11 +293,11 @@ class Bm25Index:
         factors = [i * n * most for i, n in zip(known.idfs, known.counts, strict=True)]
         # A term that no row holds has the idf ln(1 + (N + ½) / ½).
         missing = unknown + words - sum(known.counts)
-        possible = sum(factors) + missing * math.log(2 * rows + 2) * most
+        possible = sum(factors) + missing * math.log(2 * rows + 2) * most + further
         # A word that all rows hold would vary by nothing, and outweigh all else by its length.
         shares = [min(held, rows - 0.5) / rows for held in known.frequencies]
         parts = [(f / 2) ** 2 * p * (1 - p) for f, p in zip(factors, shares, strict=True)]
-        return scores, 1.2 * math.sqrt(sum(parts)), possible
+        return scores, math.sqrt(1.44 * sum(parts) + spread), possible
 
     def matching(self, terms: Sequence[int], minimum: int = 1) -> NDArray[np.bool_]:
         """(n,) mask of the slots that hold at least ``minimum`` of the distinct terms.

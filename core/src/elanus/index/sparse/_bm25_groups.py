@@ -8,7 +8,7 @@ pass could choose.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,6 +37,8 @@ class Bm25Groups:
         frequencies: in how many rows each of these occurs.
         words: how many words the query has, repeated ones counted again, those included that no
             row holds.
+        spread: the variance of what other texts add to the scores; see `beside`.
+        further: what these texts add where they hold all of the query.
     """
 
     scores: NDArray[np.float64]
@@ -44,6 +46,20 @@ class Bm25Groups:
     counts: list[int]
     frequencies: list[int]
     words: int
+    spread: float = 0.0
+    further: float = 0.0
+
+    def beside(self, others: NDArray[np.float64], deviation: float, possible: float) -> Bm25Groups:
+        """This query with the scores of another text of each row added, in float64, and rounded.
+
+        Args:
+            others: (n,) the scores of the other texts.
+            deviation: about their standard deviation over all rows.
+            possible: what they are where the other texts hold all of the query.
+        """
+        scores = (self.scores + others).astype(np.float32).astype(np.float64)
+        spread, further = self.spread + deviation**2, self.further + possible
+        return replace(self, scores=scores, spread=spread, further=further)
 
     def search(self, k: int, mask: NDArray[np.bool_] | None, keys: Keys) -> Ranking:
         """The first k rows by score, then by key; see `Bm25Index.search`."""

@@ -14,7 +14,9 @@ from elanus.schema._arguments import (
     mapping,
     names,
     names_something,
+    number,
     refuse,
+    text,
     whole,
 )
 from elanus.schema._index import BM25_RULES
@@ -83,6 +85,7 @@ class SearchParams:
         bm25_k1, bm25_b: of a search by BM25, in place of those of the index.
         prefix: whether the last word of a text also stands for words that begin with it.
         typos: whether a word that no row holds stands for those that one edit makes of it.
+        boosts: further fields of texts, and the factors of the scores by BM25 that they add.
     """
 
     metric: str | None = None
@@ -93,6 +96,7 @@ class SearchParams:
     bm25_b: float | None = None
     prefix: bool = False
     typos: bool = False
+    boosts: tuple[tuple[str, float], ...] = ()
 
 
 _UNTOLD = SearchParams()
@@ -106,6 +110,9 @@ _OTHER_INDEXES = frozenset(
 _COUNTS = ("ef", "nprobe", "reorder_k")
 _SATURATION = ("bm25_k1", "bm25_b")
 _FLAGS = ("prefix", "typos")
+_BOOSTS = "boosts"
+
+LARGEST_BOOST = 1e6
 _USUAL = frozenset({"metric_type", "params", *_COUNTS, *_SATURATION, *_FLAGS})
 _LATER = frozenset({"radius", "range_filter", "group_by_field", "group_size", "strict_group_size"})
 
@@ -120,13 +127,15 @@ def as_search_params(raw: Mapping[str, Any] | None) -> SearchParams:
     given = mapping("search_params", raw)
     options = given | mapping("search_params: params", given.get("params"))
     metric = options.get("metric_type")
+    boosts: tuple[tuple[str, float], ...] = ()
     if not options.keys() <= _USUAL:
         _check_others(options)
+        boosts = _boosts(options.get(_BOOSTS))
     ef, nprobe, reorder_k = (_count(name, options.get(name)) for name in _COUNTS)
     k1, b = (_saturation(name, options.get(name)) for name in _SATURATION)
     prefix, typos = (flag(f"search parameter {name}", options.get(name, False)) for name in _FLAGS)
     named = Metric.of(metric).value if names_something(metric) else None
-    return SearchParams(named, ef, nprobe, reorder_k, k1, b, prefix, typos)
+    return SearchParams(named, ef, nprobe, reorder_k, k1, b, prefix, typos, boosts)
 
 
 def _check_others(options: Mapping[str, Any]) -> None:
@@ -134,8 +143,9 @@ def _check_others(options: Mapping[str, Any]) -> None:
         if key in _LATER:
             if value is not None:
                 raise UnsupportedError(f"search parameter {quoted(key)} is not supported")
-        elif key not in _OTHER_INDEXES | _USUAL:
-            every = sorted({"metric_type", *_COUNTS, *_SATURATION, *_FLAGS} | _OTHER_INDEXES)
+        elif key not in _OTHER_INDEXES | _USUAL | {_BOOSTS}:
+            ours = {"metric_type", *_COUNTS, *_SATURATION, *_FLAGS, _BOOSTS}
+            every = sorted(ours | _OTHER_INDEXES)
             known = ", ".join(every)
             raise ParamError(
                 f"unknown search parameter {quoted(key)}; known: {known}{likely(key, every)}"
@@ -146,6 +156,19 @@ def _count(name: str, value: Any) -> int | None:
     if value is None:
         return None
     return whole(f"search parameter {name}", as_written(value), 1, 65536)
+
+
+def _boosts(value: Any) -> tuple[tuple[str, float], ...]:
+    given = mapping(f"search parameter {_BOOSTS}", value)
+    return tuple(
+        (
+            text(f"search parameter {_BOOSTS}: a field", name),
+            float(
+                number(f"search parameter {_BOOSTS}: that of {quoted(name)}", by, 0, LARGEST_BOOST)
+            ),
+        )
+        for name, by in given.items()
+    )
 
 
 def _saturation(name: str, value: Any) -> float | None:

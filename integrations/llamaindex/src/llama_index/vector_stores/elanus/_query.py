@@ -13,22 +13,27 @@ from llama_index.core.vector_stores.types import (
     VectorStoreQueryResult,
 )
 
-from elanus import DocumentStore, ParamError, RankedDocument, WeightedRanker
-from elanus.arguments import LARGEST, as_query, flag, members, names, number, refuse, whole
+from elanus import Document, DocumentStore, ParamError, RankedDocument, WeightedRanker
+from elanus.arguments import LARGEST, flag, members, names, number, refuse, whole
 from elanus.errors import likely, listed, quoted
 from llama_index.vector_stores.elanus._filters import FilterDict, to_filter
 from llama_index.vector_stores.elanus._nodes import REF_DOC_ID, to_node
-from llama_index.vector_stores.elanus._rerank import Reranker, order_of
+from llama_index.vector_stores.elanus._rerank import check_hit_reranker
 
 EXPLANATION: Final = "_elanus"
 """Metadata key of a node's explanation, with ``explain=True``."""
 
+PASSAGE: Final = "_elanus_passage"
+"""Metadata key of a node's text with those around it, with ``context``."""
+
+_FLAGS = ("explain", "phrases", "prefix", "typos")
 _LEAST_CHOICE = 50
 _PREFETCH_FACTOR = 4.0
 _LEAST_FACTOR, _LARGEST_FACTOR = 1e-6, 1e6
 _OPTIONS = frozenset(
     {
-        *("explain", "min_relevance", "ranker", "group_by"),
+        *("explain", "min_relevance", "ranker", "group_by", "reranker", "rerank_top"),
+        *("context", "phrases", "prefix", "typos"),
         *("mmr_threshold", "mmr_prefetch_factor", "mmr_prefetch_k"),
     }
 )
@@ -41,36 +46,22 @@ class Plan:
     Attributes:
         search: the store's method.
         arguments: of that call.
-        is_dense: whether vectors alone decide, so that a similarity is a cosine.
-        top_k: how many nodes at most.
-        reranker: puts the hits in order, if there is one.
-        explain: whether nodes say how they were found.
+        has_scores: whether similarities are scores, cosines or a reranker's, and not relevances.
         output_fields: the metadata keys that nodes keep; None keeps all.
     """
 
     search: Callable[..., list[RankedDocument]]
     arguments: Mapping[str, Any]
-    is_dense: bool
-    top_k: int
-    reranker: Reranker | None
-    explain: bool
+    has_scores: bool
     output_fields: Sequence[str] | None
 
     def run(self, store: DocumentStore) -> VectorStoreQueryResult:
         """Ask the store."""
         hits = self.search(store, **self.arguments)
-        scored = [(hit, hit.score if self.is_dense else hit.relevance) for hit in hits]
-        if self.reranker is not None and hits:
-            texts = [hit.text for hit in hits]
-            results = self.reranker(
-                as_query("query_str", self.arguments["query"]), texts, top_k=self.top_k
-            )
-            order = order_of(self.reranker, results, len(texts))
-            scored = [(hits[place], score) for place, score in order]
         return VectorStoreQueryResult(
-            nodes=[self._node(hit) for hit, _ in scored],
-            similarities=[similarity for _, similarity in scored],
-            ids=[hit.id for hit, _ in scored],
+            nodes=[self._node(hit) for hit in hits],
+            similarities=[hit.score if self.has_scores else hit.relevance for hit in hits],
+            ids=[hit.id for hit in hits],
         )
 
     def _node(self, hit: RankedDocument) -> BaseNode:
@@ -78,21 +69,24 @@ class Plan:
         if self.output_fields is not None:
             kept = set(self.output_fields)
             node.metadata = {key: value for key, value in node.metadata.items() if key in kept}
-        if self.explain:
-            node.metadata[EXPLANATION] = {
-                "score": hit.score,
-                "relevance": hit.relevance,
-                "legs": [asdict(leg) for leg in hit.explanation],
-            }
-            # It is for people: a model must see the same text as without it.
-            node.excluded_llm_metadata_keys.append(EXPLANATION)
-            node.excluded_embed_metadata_keys.append(EXPLANATION)
+        said: dict[str, Any] = {}
+        if self.arguments["explain"]:
+            legs = [asdict(leg) for leg in hit.explanation]
+            said[EXPLANATION] = {"score": hit.score, "relevance": hit.relevance, "legs": legs}
+        if self.arguments["context"]:
+            said[PASSAGE] = "\n".join([*_texts(hit.before), hit.text, *_texts(hit.after)])
+        node.metadata |= said
+        # A model must see the same text as without them.
+        node.excluded_llm_metadata_keys += said
+        node.excluded_embed_metadata_keys += said
         return node
 
 
-def make_plan(
-    query: VectorStoreQuery, options: Mapping[str, Any], reranker: Reranker | None
-) -> Plan:
+def _texts(documents: Sequence[Document]) -> list[str]:
+    return [document.text for document in documents]
+
+
+def make_plan(query: VectorStoreQuery, options: Mapping[str, Any], reranker: Any) -> Plan:
     """Check a query and decide how it is answered.
 
     Args:
@@ -106,30 +100,51 @@ def make_plan(
             FilterError: if a filter is wrong.
     """
     _check(query, options)
-    explain = flag("explain", False if (given := options.get("explain")) is None else given)
     is_dense = query.mode in (VectorStoreQueryMode.DEFAULT, VectorStoreQueryMode.MMR)
     arguments = {
         "filter": _filter_of(query),
         "ids": _members("node_ids", query.node_ids) or None,
-        "explain": explain,
         "group_by": options.get("group_by"),
-    } | _MODES[query.mode](query, options)
-    is_semantic = query.mode == VectorStoreQueryMode.SEMANTIC_HYBRID
-    if is_semantic and reranker is not None:
-        arguments["k"] = query.hybrid_top_k or _choice(query)
+        "context": whole("context", _given(options, "context", 0), 0),
+        **{name: flag(name, _given(options, name, False)) for name in _FLAGS},
+        **_MODES[query.mode](query, options),
+        **_reranking(query, options, reranker),
+    }
     return Plan(
         search=DocumentStore.search_mmr
         if query.mode == VectorStoreQueryMode.MMR
         else DocumentStore.search,
         arguments=arguments,
-        is_dense=is_dense,
-        top_k=query.similarity_top_k,
-        reranker=reranker if is_semantic else None,
-        explain=explain,
+        has_scores=is_dense or "reranker" in arguments,
         output_fields=None
         if query.output_fields is None
         else names("output_fields", query.output_fields),
     )
+
+
+def _given(options: Mapping[str, Any], name: str, usual: Any) -> Any:
+    given = options.get(name)
+    return usual if given is None else given
+
+
+def _reranking(
+    query: VectorStoreQuery, options: Mapping[str, Any], reranker: Any
+) -> dict[str, Any]:
+    """How hits are ordered anew: by the query's reranker, or in SEMANTIC_HYBRID by the store's."""
+    is_semantic = query.mode == VectorStoreQueryMode.SEMANTIC_HYBRID
+    chosen = options.get("reranker", reranker if is_semantic else None)  # None does without
+    if chosen is None:
+        if options.get("rerank_top") is not None:
+            raise ParamError("rerank_top says how many nodes a reranker reads; give a reranker too")
+        return {}
+    check_hit_reranker(chosen)
+    found = {"reranker": chosen, "query": _words_of(query)}
+    top, name = options.get("rerank_top"), "rerank_top"
+    if is_semantic:
+        # As LlamaIndex defines it, that many come of the fusion.
+        found["k"] = _top(query, "similarity_top_k")
+        top, name = (query.hybrid_top_k, "hybrid_top_k") if top is None else (top, name)
+    return found if top is None else found | {"rerank_top": whole(name, top, 1)}
 
 
 def _check(query: VectorStoreQuery, options: Mapping[str, Any]) -> None:

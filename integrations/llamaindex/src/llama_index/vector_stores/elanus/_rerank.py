@@ -47,6 +47,16 @@ def check_reranker(reranker: Any) -> None:
         )
 
 
+def check_hit_reranker(reranker: Any) -> None:
+    """Raise ``ParamError`` unless a search can ask it, as ``DocumentStore.search`` does."""
+    can_predict = callable(getattr(reranker, "predict", None))
+    if isinstance(reranker, type) or not (can_predict or callable(reranker)):
+        raise ParamError(
+            "reranker must have predict(pairs), or be a callable of (query, texts), as "
+            f"CrossEncoderRerankFunction() of elanus_embeddings, got {shown(reranker)}"
+        )
+
+
 def order_of(reranker: Any, results: Any, count: int) -> list[tuple[int, float]]:
     """The places and scores of what a reranker gave for so many texts.
 

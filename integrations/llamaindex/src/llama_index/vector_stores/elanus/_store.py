@@ -33,7 +33,7 @@ from elanus.errors import CollectionNotFoundError, DatabaseNotFoundError, cut, l
 from llama_index.vector_stores.elanus._filters import to_filter
 from llama_index.vector_stores.elanus._nodes import REF_DOC_ID, to_documents, to_node
 from llama_index.vector_stores.elanus._query import make_plan
-from llama_index.vector_stores.elanus._rerank import check_reranker
+from llama_index.vector_stores.elanus._rerank import check_hit_reranker
 from llama_index.vector_stores.elanus._short import ShortRepr
 
 _LONGEST_WAIT = 2_000_000  # seconds, as for a client
@@ -59,8 +59,9 @@ class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
             loading what was serialised never empties it.
         analyzer: how text is split into terms, as for ``DocumentStore``; ``"multilingual"`` for
             a new collection if it is left out.
-        reranker: orders the hits of mode ``SEMANTIC_HYBRID``, as for ``ElanusRerank``. Without
-            one that mode is ``HYBRID``. Not serialised.
+        reranker: orders the hits of mode ``SEMANTIC_HYBRID``, as that of
+            ``DocumentStore.search``: an object with ``predict(pairs)``, or one that is called as
+            ``reranker(query, texts)``. Without one that mode is ``HYBRID``. Not serialised.
         read_only: open without ever writing.
         durability: ``"full"`` or ``"normal"``, as for ``DocumentStore``.
         timeout: seconds that a write waits for another writer; None means 30.
@@ -119,7 +120,7 @@ class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
         **fields: Any,
     ) -> None:
         if reranker is not None:
-            check_reranker(reranker)
+            check_hit_reranker(reranker)
         if not isinstance(uri, (str, os.PathLike)):
             refuse("uri", "a file path or ':memory:'", uri)
         collection_name = check_name(text("collection_name", collection_name), "collection")
@@ -340,8 +341,8 @@ class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
     def query(self, /, query: VectorStoreQuery, **kwargs: Any) -> VectorStoreQueryResult:
         """The nodes that answer a query best, with their similarities, best first.
 
-        Similarities are cosines in modes ``DEFAULT`` and ``MMR``, the reranker's scores in
-        ``SEMANTIC_HYBRID`` with a reranker, and relevances from 0 to 1 otherwise.
+        Similarities are the reranker's scores with a reranker, cosines in modes ``DEFAULT`` and
+        ``MMR``, and relevances from 0 to 1 otherwise.
 
         Args:
             query: LlamaIndex's query, in mode ``DEFAULT`` (dense), ``SPARSE`` or ``TEXT_SEARCH``
@@ -349,12 +350,17 @@ class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
             **kwargs: ``explain`` (put how a node was found into ``metadata["_elanus"]``),
                 ``min_relevance``, ``ranker`` (how ``HYBRID`` fuses), ``group_by`` (a metadata key,
                 or a list of what leads to a value: of nodes with the same value only the best is
-                found), ``mmr_threshold``, and ``mmr_prefetch_factor`` or ``mmr_prefetch_k`` (how
-                many nodes ``MMR`` chooses from).
+                found), ``reranker`` and ``rerank_top`` (of this query, in any mode), ``context``
+                (how many nodes of the same source before and after each stand with it in
+                ``metadata["_elanus_passage"]``), ``phrases``, ``prefix`` and ``typos`` (as for
+                ``DocumentStore.search``, in modes with words), ``mmr_threshold``, and
+                ``mmr_prefetch_factor`` or ``mmr_prefetch_k`` (how many nodes ``MMR`` chooses
+                from).
 
         Raises:
             ParamError: naming a mode that does not exist here, or what it lacks;
-                FilterError: if a filter is wrong; TypeError: for an unknown argument.
+                FilterError: if a filter is wrong; TypeError: for an unknown argument;
+                RerankError: if a reranker fails.
         """
         plan = make_plan(query, kwargs, self.reranker)
         store = self._opened()

@@ -1,0 +1,1 @@
+"""Which terms of which text fields the words of a query stand for."""

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from elanus import build_analyzer
-from elanus.arguments import flag, refuse
+from elanus.arguments import as_path, flag
 from elanus.errors import ParamError, shown
 from elanus.progress import ProgressBar
 from elanus_embeddings._base import BaseEmbeddingFunction, Kind
@@ -212,6 +212,4 @@ def _analysis(analyzer: Any) -> tuple[Tokens, Tokens, str | None]:
 
 
 def _checked_path(path: Any) -> Path:
-    if not isinstance(path, (str, os.PathLike)):
-        refuse("path", "that of a file", path)
-    return Path(path)
+    return Path(as_path("path", "that of a file", path))

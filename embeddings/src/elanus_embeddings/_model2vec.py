@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from elanus.arguments import refuse
+from elanus.arguments import as_path
 from elanus.errors import ParamError
 from elanus_embeddings._base import BaseEmbeddingFunction, Dense, Kind
 from elanus_embeddings._extras import find_model, load_package, model_identity, not_found
@@ -50,9 +50,7 @@ class Model2VecEmbeddingFunction(BaseEmbeddingFunction[Dense]):
         **kwargs: Any,
     ) -> None:
         self._batch_size = positive("batch_size", batch_size)
-        if not isinstance(model_source, (str, os.PathLike)):
-            refuse("model_source", "a folder or a name", model_source)
-        source = os.fspath(model_source)
+        source = as_path("model_source", "a folder or a name", model_source)
         if not source:
             raise ParamError("model_source must be a folder or a name, got ''")
         package = load_package("model2vec", "model2vec", type(self).__name__)

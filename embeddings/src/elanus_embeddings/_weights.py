@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from elanus.arguments import flag, refuse
+from elanus.arguments import as_path, flag
 from elanus.errors import MissingExtraError, ParamError, quoted
 
 MODEL_NAME = "sentence-transformers/all-MiniLM-L6-v2"
@@ -63,9 +63,8 @@ def read_model_files(path: str | os.PathLike[str] | None, *, download: bool) -> 
             ``huggingface_hub`` is not installed.
     """
     download = flag("download", download)
-    if path is not None and not isinstance(path, (str, os.PathLike)):
-        refuse("path", "a folder or a file", path)
-    folder = _packaged_folder() if path is None else _given_folder(path, download=download)
+    named = None if path is None else as_path("path", "a folder or a file", path)
+    folder = _packaged_folder() if named is None else _given_folder(named, download=download)
     if folder is not None:
         places = {name: folder / name for name in _PUBLISHED}
     elif download:
@@ -75,11 +74,9 @@ def read_model_files(path: str | os.PathLike[str] | None, *, download: bool) -> 
     return ModelFiles(weights=_read(places[_WEIGHTS]), tokenizer=_read(places[_TOKENIZER]))
 
 
-def _given_folder(path: str | os.PathLike[str], *, download: bool) -> Path:
+def _given_folder(path: str, *, download: bool) -> Path:
     if download:
-        raise ParamError(
-            f"path={quoted(os.fspath(path))} and download=True exclude each other: give one"
-        )
+        raise ParamError(f"path={quoted(path)} and download=True exclude each other: give one")
     given = Path(path)
     if os.path.isdir(given):  # noqa: PTH112  # Path's raises for a name that is too long
         return given

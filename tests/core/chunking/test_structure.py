@@ -7,6 +7,7 @@ import inspect
 import itertools
 import random
 import textwrap
+import time
 import warnings
 
 import pytest
@@ -192,7 +193,7 @@ def test_any_html_gives_chunks_in_order_that_hold_its_words(parts, data):
     source = "".join(
         f"<{part}> word{i} " if part in tags else f"{part} " for i, part in enumerate(parts)
     )
-    size = data.draw(st.integers(8, 60))
+    size = data.draw(st.integers(12, 60))  # less the overlap, a word fits still
     found = chunk_html(source, size=size, overlap=data.draw(st.integers(0, size // 2)))
     assert all(len(each.text) <= size for each in found)
     for before, after in itertools.pairwise(found):
@@ -205,6 +206,44 @@ def test_any_html_gives_chunks_in_order_that_hold_its_words(parts, data):
     if not {"nav", "script", *MARKS} & set(parts):
         said = " ".join(f"{each.body} {' '.join(each.headings)}" for each in found).split()
         assert {f"word{i}" for i in range(len(parts))} <= set(said)
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("<h1>&nbsp;</h1>", []),
+        ("<table><tr><td>\xa0</table>", []),
+        ("<pre>\u3000 </pre>", []),
+        ("<p>&nbsp;</p>", []),
+        ("<h1>\xa0</h1><p>x</p>", [((), "x")]),
+        ("<h1>a</h1>&nbsp;<h2>&#160;</h2><ul>\xa0</ul>", [((), "a")]),
+        ("a&nbsp;b", [((), "a\xa0b")]),
+    ],
+)
+def test_what_holds_only_space_in_html_is_blank(source, expected):
+    assert [(each.headings, each.body) for each in chunk_html(source)] == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("<p>a <!-- b <p>c<p>d", "a <!-- b <p>c\n\nd"),
+        ("<p>a <b c='d>e <p>f", "a <b c='d>e\n\nf"),
+        ("<p>a <b", "a <b"),
+        ("<p>a <![CDATA[b <p>c<!-- d -->", "a <![CDATA[b <p>c"),
+        ("<!-- a <p>b <!-- c --> d", "d"),
+    ],
+)
+def test_a_tag_without_an_end_is_text_up_to_the_next_one(source, said):
+    (found,) = chunk_html(source)
+    assert found.body == said
+
+
+def test_of_many_tags_without_an_end_the_last_end_at_the_next_angle():
+    (found,) = chunk_html('<a b=">"' * 100 + " end")
+    as_text = found.body.count("<a")
+    assert 16 <= as_text < 32
+    assert found.body == '<a b=">"' * as_text + '"' * (100 - as_text) + " end"
 
 
 # --- code --------------------------------------------------------------------------------------
@@ -316,3 +355,31 @@ def test_items_of_lists_in_thousands_of_lists_are_indented_by_no_more_than_twent
     lines = found.body.splitlines()
     assert [line.strip() for line in lines] == ["- x"] * 2_000
     assert max(map(len, lines)) == 2 * 20 + len("- x")
+
+
+def process_time(split, source):
+    start = time.process_time()
+    split(source)
+    return time.process_time() - start
+
+
+@pytest.mark.parametrize(
+    ("split", "part", "then"),
+    [
+        (chunk_html, "<a ", ""),
+        (chunk_html, "<!--", ""),
+        (chunk_html, "<!-->", ""),
+        (chunk_html, '<a b=">"', ""),
+        (chunk_html, "<![CDATA[>", ""),
+        (chunk_html, "<?", ""),
+        (chunk_html, "<ul>", "</ol>"),
+        (chunk_html, "<ul><li>x", "</ul>"),
+        (chunk_html, "<svg>", "<nav>"),
+        (chunk_markdown, "- a\n\n1. b\n\n", ""),
+        (chunk_markdown, "|a|\n|-|\n\n", ""),
+    ],
+)
+def test_time_grows_with_the_length_of_a_source_and_not_with_its_square(split, part, then):
+    few, many = (part * n + then * n for n in (1_000, 8_000))
+    # Eight times as much, or 64 times.
+    assert process_time(split, many) < 30 * max(process_time(split, few), 0.005)

@@ -161,6 +161,49 @@ def test_wrong_arguments_are_named(write_folder):
         read_beir(write_folder(), 5)
 
 
+class Named:
+    """A path object that names what no path is."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def __fspath__(self):
+        return self.name
+
+
+@pytest.mark.parametrize("folder", [b"x", Named(b"x"), Named(5)])
+def test_a_folder_is_named_by_text(folder):
+    with pytest.raises(ParamError, match="folder must be a path"):
+        read_beir(folder)
+
+
+@pytest.mark.parametrize("name", ["a" * 5_000, "a/" * 5_000, "a\0b", "\ud800"])
+def test_a_folder_that_cannot_be_is_not_there(name):
+    with pytest.raises(ParamError, match=r"folder '.*there is none of this name") as caught:
+        read_beir(name)
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize(
+    ("split", "says"),
+    [
+        ("../qrels/test", "must be the name of a file in qrels/, without a folder"),
+        ("/etc/passwd", "must be the name of a file in qrels/, without a folder"),
+        ("..\\qrels\\test", "must be the name of a file in qrels/, without a folder"),
+        ("a" * 300, "is not in it"),
+        ("a\0b", "is not in it"),
+        ("\ud800", "without lone surrogates"),
+        ("", "is not in it"),
+        (".", "is not in it"),
+    ],
+)
+def test_a_split_is_a_name_and_no_way_out_of_the_folder(write_folder, split, says):
+    folder = write_folder(**{"qrels.tsv": None, "qrels/test.tsv": QRELS})
+    with pytest.raises(ParamError, match=says) as caught:
+        read_beir(folder, split)
+    assert len(str(caught.value)) < 700
+
+
 @pytest.mark.parametrize(
     ("texts", "judgements", "says"),
     [

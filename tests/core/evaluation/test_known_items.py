@@ -8,6 +8,8 @@ from elanus import Document
 from elanus.errors import ParamError
 from elanus.evaluation import known_item_queries
 
+TEXT = "Kites soar often."
+
 
 def taken(text, made_of="first sentence", **metadata):
     return known_item_queries([Document("d", text, metadata)], made_of).texts["d"]
@@ -67,6 +69,21 @@ def test_the_choice_is_random_by_its_seed_and_in_the_order_of_the_documents():
     [
         ({"documents": 5}, "documents must be a store or a list of documents"),
         ({"documents": ["text"]}, "documents must be of type Document"),
+        ({"documents": [Document([], TEXT)]}, r"documents\[0\]: the id must be a string, got \[\]"),
+        ({"documents": [Document(None, TEXT)]}, r"documents\[0\]: the id must be a string"),
+        (
+            {"documents": [Document("a", TEXT), Document("b", 5)]},
+            r"\[1\]: the text must be a string, got 5",
+        ),
+        (
+            {"documents": [Document("a", None, {"title": "x"})]},
+            "the text must be a string, got None",
+        ),
+        ({"documents": [Document("a", TEXT, None)]}, "the metadata must be a dict, got None"),
+        (
+            {"documents": [Document("a", TEXT, [1])], "made_of": "title"},
+            "the metadata must be a dict",
+        ),
         ({"documents": []}, "none of 0 has a first sentence"),
         ({"made_of": "titles"}, "made_of must be 'first sentence' or 'title'"),
         ({"made_of": "title"}, "none of 1 has a title of 8 characters that no other has"),

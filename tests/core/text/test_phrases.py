@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import product
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 
 from elanus import build_analyzer
 from elanus.errors import ParamError
+from elanus.text import _phrases
 from elanus.text._phrases import holding
 
 ANALYZERS = ("multilingual", "english", "standard", "whitespace")
@@ -37,15 +40,74 @@ def stands(text, phrase, slop):
 @given(
     texts=st.lists(st.lists(st.integers(0, 2), max_size=6), min_size=1, max_size=4),
     phrase=st.lists(st.integers(0, 3), min_size=1, max_size=4),
-    slop=st.sampled_from([0, 0, 1, 2, 3, 9]),
+    slop=st.sampled_from([0, 0, 1, 2, 3, 9, 10**30]),
+    few=st.sampled_from([0, 64]),
     data=st.data(),
 )
-def test_a_phrase_is_where_its_terms_have_places_of_their_own(texts, phrase, slop, data):
+def test_a_phrase_is_where_its_terms_have_places_of_their_own(texts, phrase, slop, few, data):
     order = data.draw(st.permutations(range(len(texts))))
     rows = np.array([row for row in order for _ in texts[row]], dtype=np.int64)
     terms = np.array([term for row in order for term in texts[row]], dtype=np.int64)
-    found = holding(rows, terms, phrase, slop, len(texts))
+    with mock.patch.object(_phrases, "_FEW", few):
+        found = holding(rows, terms, phrase, slop, len(texts))
     assert found.tolist() == [stands(text, phrase, slop) for text in texts]
+
+
+@pytest.mark.parametrize("slop", [1, 2, 5])
+@pytest.mark.parametrize("phrase", [[1, 0, 0, 1], [0, 1, 1, 1, 0], [2, 0, 0, 2], [0] * 4])
+def test_a_phrase_may_begin_where_its_end_would_be_behind_all_texts(phrase, slop):
+    texts = [list(text) for text in product(range(3), repeat=5)]
+    rows = np.repeat(np.arange(len(texts)), 5)
+    found = holding(rows, np.concatenate(texts), phrase, slop, len(texts))
+    assert found.tolist() == [stands(text, phrase, slop) for text in texts]
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    texts=st.lists(st.lists(st.integers(0, 1), max_size=40), min_size=1, max_size=5),
+    row=st.integers(0, 4),
+    start=st.integers(0, 30),
+    size=st.integers(1, 40),
+    few=st.sampled_from([0, 64]),
+)
+def test_a_long_phrase_without_slop_is_a_stretch_of_the_text(texts, row, start, size, few):
+    phrase = texts[row % len(texts)][start:][:size] or [0, 1] * 9
+    rows = np.repeat(np.arange(len(texts)), [len(text) for text in texts])
+    terms = np.array([term for text in texts for term in text], dtype=np.int64)
+    with mock.patch.object(_phrases, "_FEW", few):
+        found = holding(rows, terms, phrase, 0, len(texts))
+    stretches = [[t[at:][: len(phrase)] for at in range(len(t))] for t in texts]
+    assert found.tolist() == [phrase in each for each in stretches]
+
+
+@pytest.mark.parametrize("slop", [3, 1_000, 100_000])
+def test_work_with_slop_grows_with_the_words_of_a_phrase_and_not_with_their_square(slop):
+    terms, looked_up = np.tile([0, 1], 5_000), []
+    search = np.searchsorted
+
+    def counted(places, wanted, **options):
+        looked_up.append(np.size(wanted))
+        return search(places, wanted, **options)
+
+    phrase = [0, 1] * 40
+    with mock.patch.object(np, "searchsorted", counted):
+        found = holding(np.zeros(10_000, dtype=np.int64), terms, phrase, slop, 1)
+    assert found.tolist() == [True]
+    assert sum(looked_up) < 2 * len(phrase) * len(terms)
+
+
+@pytest.mark.parametrize("slop", [0, 5])
+def test_a_long_phrase_takes_no_step_for_each_of_its_words(slop):
+    """Repeated without slop, and each word once with it."""
+    terms = np.arange(20_000) if slop else np.zeros(20_000, dtype=np.int64)
+    steps = []
+    sys.setprofile(lambda _, event, __: steps.append(event))
+    try:
+        found = holding(np.zeros(20_000, dtype=np.int64), terms, terms[5_000:15_000], slop, 1)
+    finally:
+        sys.setprofile(None)
+    assert found.tolist() == [True]
+    assert len(steps) < 2_000
 
 
 @pytest.mark.parametrize("name", ANALYZERS)

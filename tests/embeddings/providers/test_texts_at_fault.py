@@ -68,6 +68,43 @@ def test_what_is_refused_for_every_text_is_said_of_all_after_one_more_request(
     assert [len(seen.body["input"]) for seen in server.seen] == [50, 1]
 
 
+@pytest.mark.parametrize(
+    ("failure", "attempts", "says"),
+    [
+        ({"status": 503, "body": {"error": "out of order"}}, 3, "answered 503 .*out of order"),
+        ({"cut": True}, 3, "did not answer"),
+        ({"status": 401, "body": {"error": "expired"}}, 1, "answered 401 .*expired"),
+    ],
+)
+@pytest.mark.parametrize("works", [True, False])
+def test_another_failure_ends_the_search_with_what_was_made(
+    make, server, encode, reply, failure, attempts, says, works
+):
+    """Every part would wait for the server again: log₂ of the batch times the waits of one."""
+    texts = many(64)
+    expected = encode(make("openai"), texts[:32])
+    begun = len(server.seen) + works
+    rows = [{"index": i, "embedding": row.tolist()} for i, row in enumerate(expected)]
+    answered = [reply(200, {"data": rows})] if works else []
+    refused = reply(400, {"error": "no"})
+    server.script.extend([*answered, refused, *(reply(**failure) for _ in range(40))])
+    with pytest.raises(EmbeddingRequestError, match=says) as caught:
+        encode(make("openai", batch_size=32), texts)
+    assert len(server.seen) - begun == 1 + attempts
+    assert caught.value.place is None
+    if works:
+        np.testing.assert_array_equal(caught.value.made, expected)
+    else:
+        assert caught.value.made is None
+
+
+def test_an_outage_during_the_search_for_a_document_ends_it(make, server, rerank, reply):
+    server.script.extend([reply(400, {}), *(reply(503, {}) for _ in range(40))])
+    with pytest.raises(EmbeddingRequestError, match="answered 503"):
+        rerank(make("cohere-rerank"), "a query", many(40))
+    assert len(server.seen) == 4
+
+
 def test_a_refusal_of_the_whole_that_no_text_shares_blames_none(make, server, encode, reply):
     server.script.append(reply(413, {"error": "request too large"}))
     with pytest.raises(EmbeddingRequestError, match=r"texts\[0:8\]: request too large$") as caught:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 import re
 from array import array
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -13,6 +15,9 @@ from elanus.chunking._blocks import Block, Heading, Section, sections, trimmed
 
 _SPACE = re.compile(r"[ \t\n\r\f]+|[^ \t\n\r\f]+")
 _LINE = re.compile(r"\n")
+_TAG = re.compile(r"<([a-zA-Z][^\t\n\r\f />\x00]*)")
+# How often all of a page may be read again for tags that do not end.
+_PATIENCE = 16
 _DEEPEST = 20  # lists whose items are indented by their depth: a page may nest thousands
 
 _DROPPED = frozenset(
@@ -109,25 +114,29 @@ class _Reader(HTMLParser):
         self._mark = ""
         self._dropped: list[str] = []
         self._whole: list[str] = []
+        self._open: Counter[str] = Counter()
         self._whole_start: int | None = None
         self._wholes: list[tuple[int, int]] = []
         self._heading: int | None = None
         self._heading_start: int | None = None
         self._headings: list[Heading] = []
         self._cells = 0
+        self._unended: set[str] = set()
+        self._patience = _PATIENCE * len(source)
 
     def page(self) -> Page:
         """What was read."""
         self._end_heading()
         self._end_whole()
         text = "".join(self._text.pieces)
-        wholes = (Block(*span, _lines(text, *span)) for span in self._wholes)
+        spans = (span for span in self._wholes if trimmed(text, *span))
+        wholes = (Block(*span, _lines(text, *span)) for span in spans)
         found = sections(text, self._headings, wholes)
         return Page(text, found, self._text.starts, self._text.ends)
 
     def handle_starttag(self, tag: str, attrs: object) -> None:  # noqa: ARG002  # the parser's own name
         if self._dropped or tag in _DROPPED:
-            if tag in (self._dropped or [tag]):
+            if not self._dropped or tag == self._dropped[0]:
                 self._dropped.append(tag)
         elif tag in _HEADINGS:
             self._end_heading()
@@ -138,6 +147,7 @@ class _Reader(HTMLParser):
             self._break()
             if tag in _WHOLE:
                 self._whole.append(tag)
+                self._open[tag] += 1
         elif tag in _LINES:
             self._begin_line(tag)
         elif tag in _CELLS:
@@ -149,8 +159,11 @@ class _Reader(HTMLParser):
                 self._dropped.pop()
         elif tag in _HEADINGS:
             self._end_heading()
-        elif tag in self._whole:
-            del self._whole[len(self._whole) - 1 - self._whole[::-1].index(tag) :]
+        elif self._open[tag]:
+            ended = ""
+            while ended != tag:
+                ended = self._whole.pop()
+                self._open[ended] -= 1
             if not self._whole:
                 self._end_whole()
             self._break()
@@ -168,12 +181,59 @@ class _Reader(HTMLParser):
     def handle_charref(self, name: str) -> None:
         self._read_reference(len(name) + 2)
 
+    # The parser's own methods return -1 for what does not end, after having looked for the end in
+    # all that follows; so one that is known to be missing is not looked for again.
+
+    def parse_starttag(self, i: int) -> int:
+        """A tag; if too many had no end, it goes to the next ``>``, whatever is in quotes."""
+        if self._patience < 0:
+            end, name = self.rawdata.find(">", i), _TAG.match(self.rawdata, i)
+            if end >= 0 and name:
+                self.handle_starttag(name[1].lower(), [])
+                return end + 1
+        found = super().parse_starttag(i)
+        if found < 0:
+            self._patience -= len(self.rawdata) - i
+        return self._or_text(i, found)
+
+    def parse_endtag(self, i: int) -> int:
+        """An end tag."""
+        return self._or_text(i, super().parse_endtag(i))
+
+    def parse_pi(self, i: int) -> int:
+        """Anything that begins with ``<?``."""
+        return self._or_text(i, super().parse_pi(i))
+
+    def parse_comment(self, i: int, report: bool = True) -> int:
+        """A comment."""
+        return self._sought("--", i, lambda: super(_Reader, self).parse_comment(i, report))
+
+    def parse_html_declaration(self, i: int) -> int:
+        """Anything else that begins with ``<!``."""
+        return self._or_text(i, super().parse_html_declaration(i))
+
     def parse_marked_section(self, i: int, report: bool = True) -> int:
         """Anything that begins with ``<![``, which Python's own method may refuse."""
+        kind = self.rawdata[i + 3 : i + 5].lower()
         try:
-            return super().parse_marked_section(i, report)
+            return self._sought(
+                kind, i, lambda: super(_Reader, self).parse_marked_section(i, report)
+            )
         except AssertionError:
             return self.parse_bogus_comment(i)
+
+    def _sought(self, kind: str, i: int, parse: Callable[[], int]) -> int:
+        found = -1 if kind in self._unended else parse()
+        if found < 0:
+            self._unended.add(kind)
+        return self._or_text(i, found)
+
+    def _or_text(self, i: int, end: int) -> int:
+        """Where something ends; if nowhere, it is text up to the next ``>``."""
+        if end < 0:
+            end = self.rawdata.find(">", i + 1) + 1 or len(self.rawdata)
+            self.handle_data(self.rawdata[i:end])
+        return end
 
     def _place(self) -> int:
         line, column = self.getpos()
@@ -194,7 +254,7 @@ class _Reader(HTMLParser):
     def _read(self, data: str, start: int) -> None:
         if self._dropped:
             return
-        if "pre" in self._whole:
+        if self._open["pre"]:
             # A line break directly below the tag is not shown.
             kept = data.removeprefix("\r").removeprefix("\n") if self._gap else data
             if kept:
@@ -228,7 +288,7 @@ class _Reader(HTMLParser):
         if tag == "tr":
             self._cells, self._mark = 0, ""
         elif tag == "li":
-            depth = sum(each in ("ol", "ul") for each in self._whole)
+            depth = self._open["ol"] + self._open["ul"]
             self._mark = "  " * min(depth - 1, _DEEPEST) + "- "
 
     def _begin_cell(self) -> None:
@@ -243,7 +303,8 @@ class _Reader(HTMLParser):
         start, end = self._heading_start, len(self._text)
         if start is not None:
             title = " ".join(self._text.since(start).split())
-            self._headings.append(Heading(self._heading, title, start, end))
+            if title:  # one of no-break spaces says nothing
+                self._headings.append(Heading(self._heading, title, start, end))
         self._heading, self._heading_start = None, None
         self._break()
 
@@ -251,6 +312,7 @@ class _Reader(HTMLParser):
         if self._whole_start is not None:
             self._wholes.append((self._whole_start, len(self._text)))
         self._whole.clear()
+        self._open.clear()
         self._whole_start = None
         self._break()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import lru_cache
-from itertools import pairwise, takewhile
+from itertools import count, pairwise, takewhile
 from typing import Any
 
 from elanus.chunking._blocks import Block, Heading, Section, filled, line_starts, sections, trimmed
@@ -76,7 +76,7 @@ def _inner(text: str, tokens: list[Any], i: int, lines: list[int]) -> list[Block
     kind = tokens[i].type.removesuffix("_open")
     if kind not in _PARTS_OF:
         return []
-    inside = takewhile(lambda token: token.type != f"{kind}_close" or token.level > 0, tokens[i:])
+    inside = takewhile(lambda token: token.level > 0, map(tokens.__getitem__, count(i + 1)))
     part = f"{_PARTS_OF[kind]}_open"
     level = 2 if kind == "table" else 1
     spans = (_span(t, lines) for t in inside if t.type == part and t.level == level)

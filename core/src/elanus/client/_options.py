@@ -13,6 +13,7 @@ from elanus.schema import (
     CollectionSchema,
     DataType,
     Schema,
+    as_path,
     is_whole,
     mapping,
     members,
@@ -35,10 +36,10 @@ def local_path(uri: Any) -> str:
         UnsupportedError: if it names a server.
         ParamError: if it is no path at all.
     """
-    address = os.fspath(uri) if isinstance(uri, (str, os.PathLike)) else None
-    if not isinstance(address, str) or not address:
-        refuse("uri", "a file path or ':memory:'", uri)
-    address = str.__str__(address)
+    rule = "a file path or ':memory:'"
+    address = as_path("uri", rule, uri)
+    if not address:
+        refuse("uri", rule, uri)
     if "\0" in address or not _is_unicode(address):
         raise ParamError(f"uri {quoted(address)} holds a character that no path can hold")
     if len(address) > _LONGEST_PATH:

@@ -16,9 +16,9 @@ from typing import Any, NoReturn
 import orjson
 
 from elanus.documents import Document
-from elanus.errors import DataNotMatchException, ParamError, listed, quoted, shown
+from elanus.errors import DataNotMatchException, ParamError, cut, listed, quoted, shown
 from elanus.evaluation._questions import Dataset, Questions
-from elanus.schema import text
+from elanus.schema import as_path, text
 
 _ENDS = ("", ".gz", ".xz")
 _HEADER = ["query-id", "corpus-id", "score"]
@@ -43,12 +43,12 @@ def read_beir(folder: str | os.PathLike[str], split: str | None = None) -> Datas
         ParamError: if a file is missing, or if it is not clear which is meant.
         DataNotMatchException: naming the file, the line and what is wrong with it.
     """
-    if not isinstance(folder, str | os.PathLike):
-        raise ParamError(f"folder must be a path; got {shown(folder)}")
-    place = _checked_folder(Path(folder))
+    place = Path(as_path("folder", "a path", folder))
+    if not os.path.isdir(place):  # noqa: PTH112  # Path's raises for what no file can be called
+        raise ParamError(f"folder {quoted(str(place))}: there is none of this name")
     documents = _read_corpus(_the_file(place, "corpus.jsonl"))
     texts = _read_queries(_the_file(place, "queries.jsonl"))
-    file = _qrels_file(place, None if split is None else text("split", split))
+    file = _qrels_file(place, None if split is None else _checked_split(split))
     judgements = _read_qrels(file, texts, {d.id for d in documents})
     answered = [id_ for id_ in texts if any(g > 0 for g in judgements.get(id_, {}).values())]
     if not answered:
@@ -63,21 +63,21 @@ def read_beir(folder: str | os.PathLike[str], split: str | None = None) -> Datas
 # --- which files -------------------------------------------------------------------------------
 
 
-def _checked_folder(folder: Path) -> Path:
-    try:
-        is_folder = folder.is_dir()
-    except (OSError, ValueError):  # no file can have such a name
-        is_folder = False
-    if not is_folder:
-        raise ParamError(f"folder {quoted(str(folder))}: there is none of this name")
-    return folder
+def _checked_split(split: Any) -> str:
+    """The name of a split, which leads to no other folder."""
+    if set(text("split", split)) & set("/\\"):
+        raise ParamError(
+            f"split {quoted(split)} must be the name of a file in qrels/, without a folder"
+        )
+    return str(split)
 
 
 def _the_file(folder: Path, name: str) -> Path:
-    found = [folder / f"{name}{end}" for end in _ENDS if (folder / f"{name}{end}").is_file()]
+    places = [folder / f"{name}{end}" for end in _ENDS]
+    found = [place for place in places if os.path.isfile(place)]  # noqa: PTH113  # as above
     if len(found) != 1:
         reason = "is in it more than once, packed and not" if found else "is not in it"
-        raise ParamError(f"folder {quoted(str(folder))}: {name} {reason}")
+        raise ParamError(f"folder {quoted(str(folder))}: {cut(name)} {reason}")
     return found[0]
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
-from typing import Literal
+from itertools import starmap
+from typing import Any, Literal
 
 import numpy as np
 
 from elanus.documents import Document
 from elanus.errors import ParamError
 from elanus.evaluation._questions import Questions, of_type
-from elanus.schema import choice, members, whole
+from elanus.schema import choice, is_mapping, members, refuse, text, whole
 
 MadeOf = Literal["first sentence", "title"]
 _KINDS: tuple[MadeOf, ...] = ("first sentence", "title")
@@ -51,7 +52,7 @@ def known_item_queries(
     kind = choice("made_of", made_of, _KINDS)
     count, seed = whole("count", count, 1), whole("seed", seed, 0, _SEEDS)
     given = members("documents", "a store or a list of documents", documents)
-    found = {d.id: _taken(d, kind) for d in (of_type("documents", Document, d) for d in given)}
+    found = {d.id: _taken(d, kind) for d in starmap(_checked, enumerate(given))}
     often = Counter(question.casefold() for question in found.values())
     usable = [id_ for id_, q in found.items() if len(q) >= _SHORTEST and often[q.casefold()] == 1]
     if not usable:
@@ -67,6 +68,17 @@ def known_item_queries(
         "known items",
         f"the {kind} of each of {len(ids)} documents",
     )
+
+
+def _checked(at: int, given: Any) -> Document:
+    """A document whose members are of their types, which nobody has looked at before."""
+    document, what = of_type("documents", Document, given), f"documents[{at}]"
+    text(f"{what}: the id", document.id)
+    if not isinstance(document.text, str):
+        refuse(f"{what}: the text", "a string", document.text)
+    if not is_mapping(document.metadata):
+        refuse(f"{what}: the metadata", "a dict", document.metadata)
+    return document
 
 
 def _taken(document: Document, kind: str) -> str:

@@ -7,6 +7,7 @@ what would be guessed elsewhere.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from typing import Any, NoReturn
@@ -145,6 +146,17 @@ def text(what: str, value: Any) -> str:
     if not is_encodable(value):
         refuse(what, "valid Unicode, without lone surrogates", value)
     return str.__str__(value)
+
+
+def as_path(what: str, rule: str, value: Any) -> str:
+    """The path that a string or a path object names; one that names bytes is refused."""
+    try:
+        found = os.fspath(value)
+    except TypeError:
+        found = None
+    if not isinstance(found, str):
+        refuse(what, rule, value)
+    return str.__str__(found)
 
 
 def as_query(what: str, value: Any) -> str:

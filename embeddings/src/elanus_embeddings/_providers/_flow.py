@@ -93,31 +93,39 @@ def search_fault(
         make: makes the request for the texts of some places.
         texts: the caller's list.
         works: whether the server has answered anything before.
+
+    Raises:
+        EmbeddingRequestError: a part failed for another reason, such as an outage. Each further
+            part would wait for the server as long, and say nothing of its text.
     """
     places = range(error.places[0], error.places[-1] + 1)
     if error.status not in _ABOUT_THE_TEXTS:
         return
     if not works and len(places) > 1:
         # A server that refuses everything shows it at the first text, not after all halves.
-        if (yield from _is_refused(make(places[:1]))):
+        if (yield from _is_refused(make(places[:1]), error)):
             error.blame(places[0], f"; {{text}} alone is refused too: {excerpt(texts[places[0]])}")
             return
         places = places[1:]
     alone = len(error.places) == 1
     while len(places) > 1:
         half = places[: len(places) // 2]
-        alone = yield from _is_refused(make(half))
+        alone = yield from _is_refused(make(half), error)
         places = half if alone else places[len(half) :]
     # A half is not proven guilty by the innocence of the other.
-    if alone or (yield from _is_refused(make(places))):
+    if alone or (yield from _is_refused(make(places), error)):
         error.blame(places[0], f"; {{text}} is {excerpt(texts[places[0]])}")
 
 
-def _is_refused(request: Request) -> HttpFlow[bool]:
+def _is_refused(request: Request, refusal: EmbeddingRequestError) -> HttpFlow[bool]:
+    """Whether a part is refused, too; any other failure ends the search, with what was made."""
     try:
         yield request
     except EmbeddingRequestError as error:
-        return error.status in _ABOUT_THE_TEXTS
+        if error.status in _ABOUT_THE_TEXTS:
+            return True
+        error.made = refusal.made
+        raise
     return False
 
 

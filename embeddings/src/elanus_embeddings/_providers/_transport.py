@@ -23,12 +23,14 @@ import tenacity
 from elanus.aio import arun, run
 from elanus.errors import ParamError, cut, quoted
 from elanus_embeddings._http import EmbeddingRequestError, RetryPolicy, Secret
+from elanus_embeddings._providers._bounded import ENCODING, AnswerError, Body
 from elanus_embeddings._providers._flow import Answer, HttpFlow, Request
 from elanus_embeddings._providers._redact import redact
 
 _T = TypeVar("_T")
 
 _LONGEST_READ = 20_000
+_SLOWEST = 10  # timeouts until an answer has to have ended that has begun
 _REQUEST_TIMEOUT, _TOO_MANY_REQUESTS = 408, 429
 
 # OpenAI answers 429 for an exhausted account as well, which no waiting mends.
@@ -44,7 +46,8 @@ class Endpoint:
         url: where requests are posted.
         key: the bearer token, or None for a server that wants none.
         key_hint: how a user gives the key.
-        timeout: seconds to wait for a connection, and for each piece of an answer.
+        timeout: seconds to wait for a connection, and for each piece of an answer; ten times as
+            long for all of it.
         retry: when to try again.
     """
 
@@ -112,6 +115,7 @@ class Endpoint:
 
     def _options(self) -> dict[str, Any]:
         return {
+            "headers": {"Accept-Encoding": ENCODING},
             "auth": None if self.key is None else _Bearer(self.key),
             "timeout": self.timeout,
             "verify": _certificates(),
@@ -138,20 +142,48 @@ class Endpoint:
         return backoff(state)
 
     def _post(self, client: httpx.Client, request: Request) -> Answer:
-        outcome: httpx.Response | EmbeddingRequestError
-        try:
-            outcome = client.post(self.url, json=request.payload)
-        except (httpx.RequestError, UnicodeError) as error:  # of a proxy's name
-            outcome = self._unanswered(error, request)
-        return self._checked(outcome, request)
+        return self._checked(self._exchanged(client, request), request)
 
     async def _apost(self, client: httpx.AsyncClient, request: Request) -> Answer:
-        outcome: httpx.Response | EmbeddingRequestError
+        return self._checked(await self._aexchanged(client, request), request)
+
+    def _exchanged(
+        self, client: httpx.Client, request: Request
+    ) -> httpx.Response | EmbeddingRequestError:
         try:
-            outcome = await client.post(self.url, json=request.payload)
+            with client.stream("POST", self.url, json=request.payload) as response:
+                body = self._body(response, request)
+                for piece in response.iter_raw():
+                    if not body.add(piece):
+                        break
+            return _whole(response, body.content())
         except (httpx.RequestError, UnicodeError) as error:  # of a proxy's name
-            outcome = self._unanswered(error, request)
-        return self._checked(outcome, request)
+            return self._unanswered(error, request)
+        except AnswerError as error:
+            return self._unreadable(error, response, request)
+
+    async def _aexchanged(
+        self, client: httpx.AsyncClient, request: Request
+    ) -> httpx.Response | EmbeddingRequestError:
+        try:
+            async with client.stream("POST", self.url, json=request.payload) as response:
+                body = self._body(response, request)
+                async for piece in response.aiter_raw():
+                    if not body.add(piece):
+                        break
+            return _whole(response, body.content())
+        except (httpx.RequestError, UnicodeError) as error:  # of a proxy's name
+            return self._unanswered(error, request)
+        except AnswerError as error:
+            return self._unreadable(error, response, request)
+
+    def _body(self, response: httpx.Response, request: Request) -> Body:
+        return Body(
+            len(request.places),
+            response.headers.get("Content-Encoding", ""),
+            is_error=not response.is_success,
+            patience=_SLOWEST * self.timeout,
+        )
 
     # Errors are made where there is something to hide, and raised here, where there is not: an
     # error raised in an `except` clause would carry the library's, and with it the request's
@@ -186,6 +218,13 @@ class Endpoint:
         elif str(error):
             reason += f" ({self.excerpt(str(error))})"
         return self.failure(reason, request, transient=isinstance(error, httpx.TransportError))
+
+    def _unreadable(
+        self, error: AnswerError, response: httpx.Response, request: Request
+    ) -> EmbeddingRequestError:
+        status = response.status_code
+        reason = f"answered {status} to {{texts}}, with an answer {self.excerpt(str(error))}"
+        return self.failure(reason, request, status=status)
 
     def _refused(
         self, response: httpx.Response, body: Any, request: Request
@@ -229,6 +268,15 @@ def _opened(kind: Callable[..., _T], options: Mapping[str, Any]) -> _T:
             "a proxy that the environment names, as HTTPS_PROXY or ALL_PROXY, cannot be used: "
             f"{cut(str(error))}"
         ) from None
+
+
+def _whole(response: httpx.Response, content: bytes) -> httpx.Response:
+    """An answer with its body, as it is after unpacking."""
+    headers = response.headers.copy()
+    for name in ("Content-Encoding", "Content-Length", "Transfer-Encoding"):
+        headers.pop(name, None)
+    said = {k: v for k, v in response.extensions.items() if k == "reason_phrase"}
+    return httpx.Response(response.status_code, headers=headers, content=content, extensions=said)
 
 
 @functools.cache

@@ -20,6 +20,7 @@ from elanus import DocumentStore, MilvusClient, ParamError, SyncReport, build_an
 from elanus.aio import twin
 from elanus.arguments import (
     DEFAULT_URI,
+    as_path,
     check_name,
     flag,
     is_mapping,
@@ -121,8 +122,7 @@ class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
     ) -> None:
         if reranker is not None:
             check_hit_reranker(reranker)
-        if not isinstance(uri, (str, os.PathLike)):
-            refuse("uri", "a file path or ':memory:'", uri)
+        path = as_path("uri", "a file path or ':memory:'", uri)
         collection_name = check_name(text("collection_name", collection_name), "collection")
         dim = None if dim is None else whole("dim", dim, 1)
         # pydantic would read the text "false" as False, and `if overwrite` as True.
@@ -135,7 +135,7 @@ class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
         # pydantic's own loading hands over what LlamaIndex adds when it dumps.
         fields.pop("class_name", None)
         fields |= {
-            "uri": os.fspath(uri),
+            "uri": path,
             "collection_name": collection_name,
             "dim": dim,
             "overwrite": overwrite,

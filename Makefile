@@ -4,6 +4,7 @@
 #
 #   make demo    index the documentation of Python's standard library, then answer questions about it
 #   make test    run the tests
+#   make test-long   kills, forks, signals and ends of processes, 200 times each: hours
 #   make lint    formatting, lint rules and types
 #   make bench   the short benchmark
 #   make bench-long DATA=folder [SYSTEMS="ours zvec"]   beside other stores; benchmarks/README.md
@@ -16,13 +17,16 @@ BIN := .venv/bin
 INSTALL = $(BIN)/python -m pip --disable-pip-version-check install --constraint constraints.txt
 SOURCES := core/src embeddings/src integrations/langchain/src integrations/llamaindex/src
 
-.PHONY: demo test lint bench bench-long data-is-named clean
+.PHONY: demo test test-long lint bench bench-long data-is-named clean
 
 demo: .venv/demo.stamp
 	@$(BIN)/python examples/quickstart.py
 
 test: .venv/test.stamp
 	$(BIN)/python -m pytest
+
+test-long: .venv/test.stamp
+	ELANUS_REPEATS=200 $(BIN)/python -m pytest tests/crash tests/core/engine
 
 lint: .venv/lint.stamp
 	$(BIN)/ruff check .

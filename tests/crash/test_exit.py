@@ -10,7 +10,7 @@ import pytest
 from elanus import MilvusClient
 
 SCRIPT = Path(__file__).with_name("_exits.py")
-REPEATS = int(os.environ.get("ELANUS_REPEATS", "5"))
+REPEATS = int(os.environ.get("ELANUS_REPEATS", "2"))
 ENDS = {
     "end": 0,
     "exit_main": 3,

@@ -228,6 +228,26 @@ class Place:
                     "open, and the newest commits with it; close it and open it again"
                 )
 
+    def has_log_of(self, db: Connection) -> bool:
+        """Whether the log that a connection has open may be folded into the file, and removed.
+
+        Not if file or log are others by now: SQLite would put old pages over newer ones, and remove
+        what has the name of the log. But what lies in a removed log, after which nobody has begun
+        another, is kept that way.
+        """
+        if _inode_of(self.path) != self.inode:
+            return False
+        now = self.log_inodes()
+        return all(
+            one is None or other in (None, one)
+            for one, other in zip(db.log_files, now, strict=False)
+        )
+
+    def _replaced(self) -> DatabaseReplacedError:
+        return DatabaseReplacedError(
+            f"{self.path} was replaced or deleted while it was open; close it and open it again"
+        )
+
     def check_media(self, opened: os.stat_result) -> None:
         """SQLite never looks again at a file that it takes for immutable; so each call does."""
         try:

@@ -101,8 +101,9 @@ class Turns:
         """
         if self._lock.acquire(_CLOSE_SECONDS, "close the file", closing=True):
             try:
-                self.fold_if_long(db, whole=True)
-                db.fold_at_close(True)
+                if self._place.has_log_of(db):
+                    self.fold_if_long(db, whole=True)
+                    db.fold_at_close(True)
                 db.close()
             finally:
                 self._lock.release()

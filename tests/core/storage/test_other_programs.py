@@ -176,6 +176,38 @@ def test_the_log_of_the_file_that_stands_there_now_is_not_removed(path, world, i
         assert old.list_collections() == ["rows"]
 
 
+@pytest.mark.parametrize("others", ["open", "closed", "closed, log removed"])
+def test_who_keeps_a_journal_refuses_the_log_of_others(path, world, insert_elsewhere, others):
+    client = MilvusClient(path, journal="delete")
+    world.create(client)
+    client.insert(world.NAME, world.rows(10))
+    other = insert_elsewhere(path)
+    if others != "open":
+        other.communicate(b"\n", timeout=60)
+    for call in (
+        lambda: client.insert(world.NAME, world.rows(10, 20)),
+        lambda: client.delete(world.NAME, ids=[1]),
+        lambda: client.create_collection("other", dimension=2),
+        client.compact,
+        lambda: world.keys(client),
+        client.list_collections,
+        client.verify,
+        lambda: client.backup(path + ".copy"),
+    ):
+        with pytest.raises(StorageError, match="elsewhere with journal='wal', and is open here"):
+            call()
+        if others == "closed, log removed":
+            unlink_log(path)
+    client.close()
+    if others == "open":
+        other.communicate(b"\n", timeout=60)
+    with MilvusClient(path, journal="delete") as again:
+        assert again.verify() == []
+        assert world.keys(again) == [*range(10), 50, 51, 52]
+        again.insert(world.NAME, world.rows(10, 20))
+    assert not Path(path + "-wal").exists()
+
+
 _RESTORE = """
 import sqlite3, sys
 source, target = sqlite3.connect(sys.argv[1]), sqlite3.connect(sys.argv[2])

@@ -143,6 +143,28 @@ class DatabaseFile:
             # Last: whoever finds this changed goes on by the new mark.
             self._look_at = time.monotonic() + _LOOK_SECONDS
 
+    def check_journal(self, db: Connection) -> None:
+        """Check, for a file opened with ``journal="delete"``, that nobody has given it a log since.
+
+        SQLite would go on with the log, and nobody here looks whether that stays where it is. Nor
+        may it be used where memory is not shared.
+
+        Args:
+            db: a connection that nobody else has.
+
+        Raises:
+            StorageError: if it has one.
+        """
+        if self.options.read_only or self.in_memory:
+            return
+        db.row("PRAGMA schema_version")  # looks at the file: the journal is as of the last look
+        if db.row("PRAGMA journal_mode")[0] != self.options.journal:
+            raise StorageError(
+                f"{self.path} was opened elsewhere with journal='wal', and is open here with "
+                "journal='delete': nothing was read or written; close it in both places, and open "
+                "it in the same way everywhere"
+            )
+
     def idle_seconds(self) -> float:
         """How long ago the last call was."""
         return time.monotonic() - self._used
@@ -318,7 +340,8 @@ class DatabaseFile:
 
     def _end_log(self, db: Connection) -> None:
         """Have the log folded into the file and removed, if no other process has it open."""
-        if not self.options.read_only:
+        # With "delete" there is none, or one that others have begun: see `check_journal`.
+        if not self.options.read_only and self.options.journal == "wal":
             self.apart.run(lambda: self._turns.end_log(db))
 
     def after_fork_in_child(self) -> None:

@@ -87,26 +87,14 @@ class DatabaseFile:
         # Before there is a connection, which a fork of another thread would carry over.
         hold_connections(self.pool)
         on_fork(self)
-        self._open_first()
+        with sqlite_errors(self.path):
+            self.pool.open_first()
         self.place.note_inode()
         self._used = time.monotonic()
         if self.place.media is not None:
             self._look_at = 0.0
         elif not self.in_memory:
             self._look_at = self._used + _LOOK_SECONDS
-
-    def _open_first(self) -> None:
-        try:
-            self.pool.open_first()
-        except Error as error:
-            ours = translate(error, self.path)
-            if not self.options.read_only or self.place.is_folder_writable():
-                raise ours from error
-        else:
-            return
-        self.place.take_as_media()
-        with sqlite_errors(self.path):
-            self.pool.open_first()
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(

@@ -181,6 +181,8 @@ class Place:
                 "beside it with changes that are not in the file yet; open it once for writing, "
                 "or copy both to a folder that can be written"
             ) from None
+        if self.inode is not None and _inode_of(self.path) != self.inode:
+            raise self._replaced()
         # Before it is opened: a change between the two is then noticed at the first look.
         self.media = os.stat(self.path)  # noqa: PTH116  # never opened: see above
 
@@ -215,9 +217,7 @@ class Place:
             self.check_media(self.media)
             return
         if _inode_of(self.path) != self.inode:
-            raise DatabaseReplacedError(
-                f"{self.path} was replaced or deleted while it was open; close it and open it again"
-            )
+            raise self._replaced()
         # They stay the same while anybody has a connection; without one, another process may have
         # ended the log, and a new one begun.
         now = self.log_inodes()

@@ -15,6 +15,7 @@ import weakref
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial, wraps
 from queue import SimpleQueue
@@ -262,11 +263,17 @@ class HasWorker:
         return self
 
 
-async def in_thread(call: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
-    """Await a blocking call on a thread of the event loop's."""
-    import asyncio  # noqa: PLC0415  # as above
+_shared = Worker("elanus-shared")
 
-    return await asyncio.to_thread(call, *args, **kwargs)
+
+async def in_thread(call: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+    """Await a blocking call on a thread that serves all who have none of their own.
+
+    In the context of who awaits it, as ``asyncio.to_thread`` makes it; but also where asyncio gives
+    no more threads: when the main thread has ended, and others go on.
+    """
+    made: Callable[[], R] = partial(copy_context().run, call, *args, **kwargs)
+    return await _shared.run(made)
 
 
 def twin(
@@ -274,8 +281,8 @@ def twin(
 ) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, R]]:
     """The coroutine of a blocking method: same arguments, same result.
 
-    It runs on the threads of an object that has some (``HasWorker``), and on the event loop's for
-    any other. What runs is the object's own method of that name, also where a subclass has another.
+    It runs on the threads of an object that has some (``HasWorker``), and on shared ones for any
+    other. What runs is the object's own method of that name, also where a subclass has another.
     """
     name = call.__name__
 

@@ -231,12 +231,9 @@ class Place:
     def has_log_of(self, db: Connection) -> bool:
         """Whether the log that a connection has open may be folded into the file, and removed.
 
-        Not if file or log are others by now: SQLite would put old pages over newer ones, and remove
-        what has the name of the log. But what lies in a removed log, after which nobody has begun
-        another, is kept that way.
+        Not if others have begun another one: old pages would be put over newer ones. But what lies
+        in a removed log, after which nobody has begun another, is kept that way.
         """
-        if _inode_of(self.path) != self.inode:
-            return False
         now = self.log_inodes()
         return all(
             one is None or other in (None, one)

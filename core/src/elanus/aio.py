@@ -191,7 +191,8 @@ class Worker:
         self._threads = _Threads(self._name)
 
     def __del__(self) -> None:
-        self._threads.close()
+        if hasattr(self, "_threads"):  # no handler has raised while it was made
+            self._threads.close()
 
     async def run(self, call: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Await a blocking call of an object. Cancelling ends the wait, not the call.

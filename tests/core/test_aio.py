@@ -55,7 +55,7 @@ def test_a_twin_has_the_arguments_the_result_and_the_docstring_of_its_call():
         asyncio.run(Counter().aadd(-1))
 
 
-def test_a_twin_runs_on_the_threads_of_its_object_and_else_on_shared_ones(threaded):
+def test_a_twin_runs_on_the_threads_of_its_object_and_else_on_those_of_the_loop(threaded):
     other = Counter()
     asyncio.run(threaded.aadd(1))
     asyncio.run(other.aadd(1))
@@ -185,7 +185,7 @@ def test_a_cancelled_flow_ends_where_it_waits_and_begins_no_further_step():
     assert model.asked == []
 
 
-def test_a_shared_thread_takes_every_argument():
+def test_a_thread_of_the_loop_takes_every_argument():
     assert asyncio.run(in_thread(Counter().add, 2, twice=True)) == 4
 
 

@@ -264,17 +264,20 @@ class HasWorker:
         return self
 
 
-_shared = Worker("elanus-shared")
+_late = Worker("elanus-late")
 
 
 async def in_thread(call: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
-    """Await a blocking call on a thread that serves all who have none of their own.
+    """Await a blocking call on a thread of the event loop's.
 
-    In the context of who awaits it, as ``asyncio.to_thread`` makes it; but also where asyncio gives
-    no more threads: when the main thread has ended, and others go on.
+    Or on one of ours when the main thread has ended, while others go on: asyncio gives none then.
     """
+    import asyncio  # noqa: PLC0415  # as above
+
+    if threading.main_thread().is_alive():
+        return await asyncio.to_thread(call, *args, **kwargs)
     made: Callable[[], R] = partial(copy_context().run, call, *args, **kwargs)
-    return await _shared.run(made)
+    return await _late.run(made)
 
 
 def twin(
@@ -282,8 +285,8 @@ def twin(
 ) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, R]]:
     """The coroutine of a blocking method: same arguments, same result.
 
-    It runs on the threads of an object that has some (``HasWorker``), and on shared ones for any
-    other. What runs is the object's own method of that name, also where a subclass has another.
+    It runs on the threads of an object that has some (``HasWorker``), and on the event loop's for
+    any other. What runs is the object's own method of that name, also where a subclass has another.
     """
     name = call.__name__
 

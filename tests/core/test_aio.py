@@ -2,6 +2,8 @@
 
 import asyncio
 import inspect
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -185,6 +187,41 @@ def test_a_cancelled_flow_ends_where_it_waits_and_begins_no_further_step():
 
 def test_a_thread_of_the_loop_takes_every_argument():
     assert asyncio.run(in_thread(Counter().add, 2, twice=True)) == 4
+
+
+_AFTER_MAIN = """
+import asyncio, sys, threading
+from contextvars import ContextVar
+from elanus import AsyncMilvusClient, DocumentStore, KeyValueStore
+from elanus.aio import in_thread
+
+here = ContextVar("here", default="nowhere")
+
+async def run():
+    client = AsyncMilvusClient(sys.argv[1])
+    async with DocumentStore(sys.argv[1]) as store:
+        values = KeyValueStore(client=store.client)
+        main = threading.main_thread()
+        while main.is_alive():
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.3)
+        await values.aput({"a": "1"})
+        here.set("there")
+        print(await values.aget(["a"]), await in_thread(here.get), await client.list_collections())
+        await values.aclose()
+    await client.close()
+    print("closed")
+
+threading.Thread(target=lambda: asyncio.run(run())).start()
+"""
+
+
+def test_every_coroutine_goes_on_in_a_thread_that_outlives_the_main_one(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", _AFTER_MAIN, tmp_path / "kb.db"],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.stderr, done.stdout) == ("", "['1'] there ['documents', 'key_values']\nclosed\n")
 
 
 def test_where_no_thread_can_be_started_a_coroutine_says_so(threaded, monkeypatch):

@@ -15,6 +15,7 @@ import weakref
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial, wraps
 from queue import SimpleQueue
@@ -190,7 +191,8 @@ class Worker:
         self._threads = _Threads(self._name)
 
     def __del__(self) -> None:
-        self._threads.close()
+        if hasattr(self, "_threads"):  # no handler has raised while it was made
+            self._threads.close()
 
     async def run(self, call: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Await a blocking call of an object. Cancelling ends the wait, not the call.
@@ -262,11 +264,20 @@ class HasWorker:
         return self
 
 
+_late = Worker("elanus-late")
+
+
 async def in_thread(call: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
-    """Await a blocking call on a thread of the event loop's."""
+    """Await a blocking call on a thread of the event loop's.
+
+    Or on one of ours when the main thread has ended, while others go on: asyncio gives none then.
+    """
     import asyncio  # noqa: PLC0415  # as above
 
-    return await asyncio.to_thread(call, *args, **kwargs)
+    if threading.main_thread().is_alive():
+        return await asyncio.to_thread(call, *args, **kwargs)
+    made: Callable[[], R] = partial(copy_context().run, call, *args, **kwargs)
+    return await _late.run(made)
 
 
 def twin(

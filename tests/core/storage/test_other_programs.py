@@ -1,5 +1,6 @@
 """What other programs do to a file that is open: hard links, removed logs, restored states."""
 
+import contextlib
 import logging
 import os
 import shutil
@@ -96,6 +97,115 @@ def test_readers_notice_a_removed_log_within_a_second(client, path, world):
     with pytest.raises(DatabaseReplacedError):
         world.keys(client)
     Path(path + "-wal.kept").rename(path + "-wal")
+
+
+_INSERT = """
+import sys
+from elanus import MilvusClient
+with MilvusClient(sys.argv[1]) as client:
+    if not client.has_collection("rows"):
+        client.create_collection("rows", dimension=4, vector_field_name="v")
+    for key in range(50, 53):
+        client.insert("rows", {"id": key, "text": "theirs", "v": [0, 0, 0, 1]})
+    print("ready", flush=True)
+    sys.stdin.readline()
+"""
+
+
+@pytest.fixture
+def insert_elsewhere():
+    """Starts a process that inserts rows 50 to 52; it closes the file when it has a line."""
+    with contextlib.ExitStack() as ended:
+
+        def insert(path):
+            command = [sys.executable, "-c", _INSERT, path]
+            child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            ended.callback(child.communicate, timeout=60)
+            ended.callback(child.kill)
+            assert child.stdout.readline() == b"ready\n"
+            return child
+
+        yield insert
+
+
+def unlink_log(path):
+    for name in ("-wal", "-shm"):
+        Path(path + name).unlink(missing_ok=True)
+
+
+def test_a_log_that_others_have_begun_is_not_written_over_when_the_file_is_closed(
+    path, world, insert_elsewhere
+):
+    with MilvusClient(path) as client:
+        world.create(client)
+        client.insert(world.NAME, world.rows(10))
+    client = MilvusClient(path)
+    client.insert(world.NAME, world.rows(10, 30))
+    unlink_log(path)
+    insert_elsewhere(path).communicate(b"\n", timeout=60)
+    client.close()
+    with MilvusClient(path) as again:
+        assert again.verify() == []
+        assert world.keys(again) == [*range(10), 50, 51, 52]
+
+
+def test_what_lies_in_a_removed_log_is_kept_if_nobody_has_begun_another(path, world):
+    client = MilvusClient(path)
+    world.create(client)
+    client.insert(world.NAME, world.rows(10))
+    unlink_log(path)
+    client.close()
+    with MilvusClient(path) as again:
+        assert again.verify() == []
+        assert world.keys(again) == list(range(10))
+
+
+def test_the_log_of_the_file_that_stands_there_now_is_not_removed(path, world, insert_elsewhere):
+    client = MilvusClient(path)
+    world.create(client)
+    for name in ("", "-wal", "-shm"):
+        Path(path + name).rename(path + ".old" + name)
+    other = insert_elsewhere(path)
+    client.close()
+    assert Path(path + "-wal").exists()
+    other.kill()
+    other.wait()
+    with MilvusClient(path) as again:
+        assert [row["id"] for row in again.query("rows", output_fields=["id"])] == [50, 51, 52]
+    with MilvusClient(path + ".old") as old:
+        assert old.list_collections() == ["rows"]
+
+
+@pytest.mark.parametrize("others", ["open", "closed", "closed, log removed"])
+def test_who_keeps_a_journal_refuses_the_log_of_others(path, world, insert_elsewhere, others):
+    client = MilvusClient(path, journal="delete")
+    world.create(client)
+    client.insert(world.NAME, world.rows(10))
+    other = insert_elsewhere(path)
+    if others != "open":
+        other.communicate(b"\n", timeout=60)
+    for call in (
+        lambda: client.insert(world.NAME, world.rows(10, 20)),
+        lambda: client.delete(world.NAME, ids=[1]),
+        lambda: client.create_collection("other", dimension=2),
+        client.compact,
+        lambda: world.keys(client),
+        client.list_collections,
+        client.verify,
+        lambda: client.backup(path + ".copy"),
+    ):
+        with pytest.raises(StorageError, match="elsewhere with journal='wal', and is open here"):
+            call()
+        if others == "closed, log removed":
+            unlink_log(path)
+    client.close()
+    if others == "open":
+        other.communicate(b"\n", timeout=60)
+    with MilvusClient(path, journal="delete") as again:
+        assert again.verify() == []
+        assert world.keys(again) == [*range(10), 50, 51, 52]
+        again.insert(world.NAME, world.rows(10, 20))
+    assert not Path(path + "-wal").exists()
 
 
 _RESTORE = """

@@ -1,10 +1,13 @@
 """Read-only: what cannot be written is read as it is, and never believed when it may be wrong."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import apsw
 import pytest
@@ -227,3 +230,96 @@ def test_an_error_in_a_folder_that_can_be_written_is_reported(path, world, monke
     monkeypatch.setattr(Connection, "connect", refuse)
     with pytest.raises(StorageError, match="check that it is a readable file"):
         MilvusClient(path, read_only=True)
+
+
+_WRITER = """
+import sys
+from elanus import MilvusClient
+with MilvusClient(sys.argv[1]) as client:
+    if not client.has_collection("rows"):
+        client.create_collection("rows", dimension=2)
+    client.insert("rows", [{"id": int(key), "vector": [1.0, 2.0]} for key in sys.argv[2:]])
+    print("ready", flush=True)
+    sys.stdin.readline()
+"""
+
+_FORKED = """
+import os, sys
+from elanus import MilvusClient
+from elanus.errors import DatabaseReplacedError
+if not os.geteuid():
+    os.setgid(65534)
+    os.setuid(65534)  # whom the permissions of a folder concern
+reader = MilvusClient(sys.argv[1], read_only=True)
+
+def look():
+    found = reader.query("rows", "id > 0", output_fields=["vector"])
+    assert found == [{"id": key, "vector": [1.0, 2.0]} for key in (1, 2)], found
+    assert reader.get_collection_stats("rows") == {"row_count": 2}
+
+look()
+told, tell = os.pipe()
+number = os.fork()
+if number == 0:
+    os.close(tell)
+    assert os.read(told, 1)
+    look()
+    os._exit(0)
+print("ready", flush=True)
+sys.stdin.readline()
+look()
+os.write(tell, b"x")
+assert os.waitpid(number, 0)[1] == 0
+print("seen", flush=True)
+sys.stdin.readline()
+try:
+    look()
+except DatabaseReplacedError as error:
+    assert "was changed while it was open read-only" in str(error)
+else:
+    raise AssertionError("it was not noticed")
+reader.close()
+with MilvusClient(sys.argv[1], read_only=True) as again:
+    assert len(again.query("rows", "id > 0")) == 3
+"""
+
+
+@pytest.fixture
+def locked():
+    """A folder that only writers can write; starts one, or a reader, and ends it."""
+    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as ended:
+        folder = Path(name)
+
+        def start(program, *arguments):
+            folder.chmod(0o755 if program is _WRITER else 0o555)
+            child = subprocess.Popen(
+                [sys.executable, "-c", program, folder / "kb.db", *arguments],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            )  # fmt: skip
+            ended.callback(child.communicate, timeout=60)
+            ended.callback(child.kill)
+            assert child.stdout.readline() == b"ready\n", child.communicate(timeout=60)
+            return child
+
+        def end(child):
+            folder.chmod(0o755)
+            said = child.communicate(b"\n", timeout=60)
+            folder.chmod(0o555)
+            assert child.returncode == 0, said
+
+        yield SimpleNamespace(folder=folder, start=start, end=end)
+        folder.chmod(0o755)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no forks")
+def test_after_a_fork_a_file_whose_writer_has_ended_is_read_as_a_medium(locked):
+    writer = locked.start(_WRITER, "1", "2")
+    reader = locked.start(_FORKED)
+    locked.end(writer)
+    assert {file.name for file in locked.folder.iterdir()} == {"kb.db", "kb.db-cache"}
+    reader.stdin.write(b"\n")
+    reader.stdin.flush()
+    assert reader.stdout.readline() == b"seen\n", reader.communicate(timeout=60)
+    locked.end(locked.start(_WRITER, "3"))
+    said = reader.communicate(b"\n", timeout=60)
+    assert reader.returncode == 0, said

@@ -136,6 +136,8 @@ class Background:
         task = self._tasks.get(name)
         if task is None:
             return not self.is_closed
+        if self._thread is threading.current_thread():
+            return False  # asked by a finalizer in the middle of work: it would wait for itself
         ended = task.ended
         task.due = 0.0  # somebody waits: if it failed, it is tried again now
         if not self.is_closed and self._wake() and self._has_begun():

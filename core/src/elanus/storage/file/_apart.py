@@ -184,8 +184,10 @@ class Apart:
             helper.join(_PATIENCE)
 
     def __del__(self) -> None:
-        # Of a database that could not be opened, or that nobody closed.
-        for helper in self._all:
+        # Of a database that could not be opened, or that nobody closed; a handler that raised while
+        # this was made has left nothing of it.
+        helpers: list[_Helper] = getattr(self, "_all", [])
+        for helper in helpers:
             helper.inbox.put(None)
 
     def after_fork_in_child(self) -> None:

@@ -87,26 +87,14 @@ class DatabaseFile:
         # Before there is a connection, which a fork of another thread would carry over.
         hold_connections(self.pool)
         on_fork(self)
-        self._open_first()
+        with sqlite_errors(self.path):
+            self.pool.open_first()
         self.place.note_inode()
         self._used = time.monotonic()
         if self.place.media is not None:
             self._look_at = 0.0
         elif not self.in_memory:
             self._look_at = self._used + _LOOK_SECONDS
-
-    def _open_first(self) -> None:
-        try:
-            self.pool.open_first()
-        except Error as error:
-            ours = translate(error, self.path)
-            if not self.options.read_only or self.place.is_folder_writable():
-                raise ours from error
-        else:
-            return
-        self.place.take_as_media()
-        with sqlite_errors(self.path):
-            self.pool.open_first()
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(
@@ -142,6 +130,28 @@ class DatabaseFile:
             self._mark.refresh()
             # Last: whoever finds this changed goes on by the new mark.
             self._look_at = time.monotonic() + _LOOK_SECONDS
+
+    def check_journal(self, db: Connection) -> None:
+        """Check, for a file opened with ``journal="delete"``, that nobody has given it a log since.
+
+        SQLite would go on with the log, and nobody here looks whether that stays where it is. Nor
+        may it be used where memory is not shared.
+
+        Args:
+            db: a connection that nobody else has.
+
+        Raises:
+            StorageError: if it has one.
+        """
+        if self.options.read_only or self.in_memory:
+            return
+        db.row("PRAGMA schema_version")  # looks at the file: the journal is as of the last look
+        if db.row("PRAGMA journal_mode")[0] != self.options.journal:
+            raise StorageError(
+                f"{self.path} was opened elsewhere with journal='wal', and is open here with "
+                "journal='delete': nothing was read or written; close it in both places, and open "
+                "it in the same way everywhere"
+            )
 
     def idle_seconds(self) -> float:
         """How long ago the last call was."""
@@ -318,7 +328,8 @@ class DatabaseFile:
 
     def _end_log(self, db: Connection) -> None:
         """Have the log folded into the file and removed, if no other process has it open."""
-        if not self.options.read_only:
+        # With "delete" there is none, or one that others have begun: see `check_journal`.
+        if not self.options.read_only and self.options.journal == "wal":
             self.apart.run(lambda: self._turns.end_log(db))
 
     def after_fork_in_child(self) -> None:

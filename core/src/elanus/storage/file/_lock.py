@@ -32,6 +32,11 @@ _FIRST_PAUSE = 0.0005
 _LONGEST_PAUSE = 0.02
 _HEAD_PAUSE = 0.002  # the head of the queue is one process, and may look often
 
+# Locks that threads of this process hold or wait for: what names the lock, and the thread's number.
+_held: set[tuple[object, int]] = set()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_held.clear)
+
 if sys.platform == "win32":
     import msvcrt
 
@@ -133,6 +138,7 @@ class WriterLock:
 
     def __init__(self, path: Path | None, *, fair: bool = True) -> None:
         self._path = path
+        self._name: object = object() if path is None else str(path)
         self._threads = threading.Lock()
         self._lock = None if path is None else _LockFile(path)
         # Windows has no locks of folders; there, who waits longest may wait long.
@@ -143,14 +149,22 @@ class WriterLock:
     def acquire(self, timeout: float, operation: str, *, closing: bool = False) -> bool:
         """Wait for the lock; False after ``timeout`` seconds, or when it is no longer wanted.
 
+        False at once if this thread holds it, or waits for it, and so would wait for itself: a
+        finalizer (``__del__``) runs wherever the collector comes, in the middle of a write too.
+
         Args:
             timeout: in seconds.
             operation: what is being done, for those who wait meanwhile.
             closing: whether this is the last thing done, after ``close``.
         """
+        mine = self._name, threading.get_ident()
+        if mine in _held:
+            return False
+        _held.add(mine)  # first: the collector may come at any step from here on
         deadline = time.monotonic() + timeout
         while not self._threads.acquire(timeout=_pause_until(deadline)):
             if time.monotonic() >= deadline or self._is_unwanted(closing):
+                _held.discard(mine)
                 return False
         try:
             if self._lock_files(deadline, closing):
@@ -158,8 +172,10 @@ class WriterLock:
                 return True
         except BaseException:
             self._end()
+            _held.discard(mine)
             raise
         self._end()
+        _held.discard(mine)
         return False
 
     def _end(self) -> None:
@@ -220,11 +236,16 @@ class WriterLock:
             }
             self._lock.write(json.dumps(holder))
 
+    def is_held_here(self) -> bool:
+        """Whether this thread holds the lock, or waits for it."""
+        return (self._name, threading.get_ident()) in _held
+
     def release(self) -> None:
         """Let the next writer in."""
         if self._lock is not None:
             self._lock.unlock()
         self._end()
+        _held.discard((self._name, threading.get_ident()))
 
     def holder(self) -> str:
         """Who holds the lock, in words, for an error's text."""
@@ -252,7 +273,9 @@ class WriterLock:
                 file.close()
 
     def __del__(self) -> None:
-        self._close_files()  # of a database that nobody closed
+        # Of a database that nobody closed, or of one whose making a handler has ended by raising.
+        if hasattr(self, "_closed"):
+            self._close_files()
 
     def after_fork_in_child(self) -> None:
         """Let go of the inherited files: while one is open here, the parent's lock outlives it."""

@@ -54,7 +54,23 @@ class Opening:
             db.execute(f"PRAGMA journal_size_limit={_LOG_LIMIT}")
         if first:
             self._check(db)
+        elif self._options.read_only:
+            db.row("PRAGMA schema_version")  # looks whether it can be read: see `take_as_media`
         db.log_files = self._place.log_inodes()
+
+    def take_as_media(self, error: Error) -> None:
+        """Take a file that SQLite cannot open for one that nobody can write, if it may be that.
+
+        Not only at first: a file whose folder cannot be written is closed before a fork, and if its
+        writer ends meanwhile, so does the shared memory without which it cannot be opened again.
+
+        Raises:
+            StorageError: what the error means, if it is no such file.
+        """
+        place = self._place
+        if not self._options.read_only or place.media is not None or place.is_folder_writable():
+            raise translate(error, place.path) from error
+        place.take_as_media()
 
     def _check_log(self, db: Connection) -> None:
         """Notice a file that was put in the place of another beside whose log it lies now.

@@ -181,6 +181,8 @@ class Place:
                 "beside it with changes that are not in the file yet; open it once for writing, "
                 "or copy both to a folder that can be written"
             ) from None
+        if self.inode is not None and _inode_of(self.path) != self.inode:
+            raise self._replaced()
         # Before it is opened: a change between the two is then noticed at the first look.
         self.media = os.stat(self.path)  # noqa: PTH116  # never opened: see above
 
@@ -215,9 +217,7 @@ class Place:
             self.check_media(self.media)
             return
         if _inode_of(self.path) != self.inode:
-            raise DatabaseReplacedError(
-                f"{self.path} was replaced or deleted while it was open; close it and open it again"
-            )
+            raise self._replaced()
         # They stay the same while anybody has a connection; without one, another process may have
         # ended the log, and a new one begun.
         now = self.log_inodes()
@@ -227,6 +227,23 @@ class Place:
                     f"the log of {self.path} (-wal, -shm) was replaced or deleted while it was "
                     "open, and the newest commits with it; close it and open it again"
                 )
+
+    def has_log_of(self, db: Connection) -> bool:
+        """Whether the log that a connection has open may be folded into the file, and removed.
+
+        Not if others have begun another one: old pages would be put over newer ones. But what lies
+        in a removed log, after which nobody has begun another, is kept that way.
+        """
+        now = self.log_inodes()
+        return all(
+            one is None or other in (None, one)
+            for one, other in zip(db.log_files, now, strict=False)
+        )
+
+    def _replaced(self) -> DatabaseReplacedError:
+        return DatabaseReplacedError(
+            f"{self.path} was replaced or deleted while it was open; close it and open it again"
+        )
 
     def check_media(self, opened: os.stat_result) -> None:
         """SQLite never looks again at a file that it takes for immutable; so each call does."""

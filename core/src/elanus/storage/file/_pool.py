@@ -100,6 +100,13 @@ class Pool:
         return db
 
     def _connect(self, holder: int, *, first: bool) -> Connection:
+        try:
+            return self._opened(holder, first=first)
+        except Error as error:
+            self._opening.take_as_media(error)
+        return self._opened(holder, first=first)
+
+    def _opened(self, holder: int, *, first: bool) -> Connection:
         db = Connection()
         db.owner = threading.get_ident()
         self._announce(db)

@@ -61,12 +61,15 @@ class Reader:
         Raises:
             ClosedError: if the file is closed.
             DatabaseReplacedError: if another file stands in its place.
+            StorageError: if it has another journal now than it was opened with.
         """
         db = self._db
         if db is None:
             self._file.check_usable()
             self._taken = self._db = db = self._file.pool.take()
             self.has_begun = db.in_transaction
+            if self._file.options.journal != "wal":
+                self._file.check_journal(db)
         return db
 
     def __enter__(self) -> Reader:

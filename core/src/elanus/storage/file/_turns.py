@@ -53,7 +53,7 @@ class Turns:
             patience: seconds to wait, if that is less than the file's timeout.
 
         Raises:
-            DatabaseLockedError: if it does not come in time.
+            DatabaseLockedError: if it does not come in time, or is this thread's already.
         """
         timeout = min(self._timeout, patience)
         if not self._lock.acquire(timeout, operation):
@@ -61,6 +61,11 @@ class Turns:
             if is_abandoned():
                 raise DatabaseLockedError(
                     f"{operation} in {self._place.path}: given up while waiting"
+                )
+            if self._lock.is_held_here():
+                raise DatabaseLockedError(
+                    f"cannot {operation} in {self._place.path}: a finalizer (__del__) asks for it "
+                    "in the middle of another write of its own thread; write elsewhere than there"
                 )
             raise DatabaseLockedError(
                 f"waited {timeout:g} s to {operation} in {self._place.path}: "
@@ -101,8 +106,9 @@ class Turns:
         """
         if self._lock.acquire(_CLOSE_SECONDS, "close the file", closing=True):
             try:
-                self.fold_if_long(db, whole=True)
-                db.fold_at_close(True)
+                if self._place.has_log_of(db):
+                    self.fold_if_long(db, whole=True)
+                    db.fold_at_close(True)
                 db.close()
             finally:
                 self._lock.release()

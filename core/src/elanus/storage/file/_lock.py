@@ -161,10 +161,17 @@ class WriterLock:
         if mine in _held:
             return False
         _held.add(mine)  # first: the collector may come at any step from here on
-        deadline = time.monotonic() + timeout
+        is_taken = False
+        try:
+            is_taken = self._wait(time.monotonic() + timeout, operation, closing)
+        finally:
+            if not is_taken:
+                _held.discard(mine)
+        return is_taken
+
+    def _wait(self, deadline: float, operation: str, closing: bool) -> bool:
         while not self._threads.acquire(timeout=_pause_until(deadline)):
             if time.monotonic() >= deadline or self._is_unwanted(closing):
-                _held.discard(mine)
                 return False
         try:
             if self._lock_files(deadline, closing):
@@ -172,10 +179,8 @@ class WriterLock:
                 return True
         except BaseException:
             self._end()
-            _held.discard(mine)
             raise
         self._end()
-        _held.discard(mine)
         return False
 
     def _end(self) -> None:

@@ -322,4 +322,4 @@ def test_after_a_fork_a_file_whose_writer_has_ended_is_read_as_a_medium(locked):
     assert reader.stdout.readline() == b"seen\n", reader.communicate(timeout=60)
     locked.end(locked.start(_WRITER, "3"))
     said = reader.communicate(b"\n", timeout=60)
-    assert reader.returncode == 0, said
+    assert reader.returncode == 0, said[1].decode()

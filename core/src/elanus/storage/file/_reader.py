@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from elanus.errors import ElanusError
+from elanus.errors import DatabaseCorruptError, ElanusError
 from elanus.storage._errors import DAMAGE, damaged, translate
 from elanus.storage._sqlite import Connection, Error
 from elanus.storage.tables._verify import first_fault
@@ -119,7 +119,9 @@ class Reader:
         then. That a page is not what was written can show in any error, of which most would also
         be those of a mistake; that must stay visible.
         """
-        path = self._file.place.path
+        place, path = self._file.place, self._file.place.path
+        if place.media is not None and isinstance(error, (*DAMAGE, Error, DatabaseCorruptError)):
+            place.check_media(place.media)  # nothing kept others from changing what was being read
         try:
             if isinstance(error, DAMAGE) and not isinstance(error, ElanusError):
                 fault = self._fault(db)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 EFS = (64, 128, 256, 512)
 FILTERS = {"50 %": 0.5, "10 %": 0.1, "1 %": 0.01, "0.1 %": 0.001}
 FILTER_EF = 128
-PIECE = 20
+PIECE = 100
 """Searches of a turn, where another process is measured at the same time."""
 RECALLS = (0.975, 0.99)
 

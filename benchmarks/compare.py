@@ -4,7 +4,7 @@
 
 A and B are commits, or folders that hold a checkout (`.` measures what is not committed yet).
 Commits are checked out into temporary worktrees. Both run the workload of *this* checkout, which
-uses calls only that every version has. A round has two new processes that take turns of 20
+uses calls only that every version has. A round has two new processes that take turns of 100
 searches, so that a busy second of the machine meets both; who is first changes with every round.
 Exit status 1: in the median of the rounds, a row of B is worse than A's by more than the tolerance.
 """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,14 +107,11 @@ _OTHER_INDEXES = frozenset(
      "dim_max_score_ratio", "inverted_index_algo", "itopk_size", "max_empty_result_buckets",
      "analyzer_name", "M", "efConstruction", "nlist", "hints"}
 )  # fmt: skip
-_COUNTS = ("ef", "nprobe", "reorder_k")
-_SATURATION = ("bm25_k1", "bm25_b")
-_FLAGS = ("prefix", "typos")
-_BOOSTS = "boosts"
+_LATER = frozenset({"radius", "range_filter", "group_by_field", "group_size", "strict_group_size"})
 
 LARGEST_BOOST = 1e6
-_USUAL = frozenset({"metric_type", "params", *_COUNTS, *_SATURATION, *_FLAGS})
-_LATER = frozenset({"radius", "range_filter", "group_by_field", "group_size", "strict_group_size"})
+
+_PAGE = frozenset({"offset", "round_decimal"})
 
 
 def as_search_params(raw: Mapping[str, Any] | None) -> SearchParams:
@@ -125,31 +122,27 @@ def as_search_params(raw: Mapping[str, Any] | None) -> SearchParams:
         UnsupportedError: if it is a feature of Milvus that this engine does not have.
     """
     given = mapping("search_params", raw)
-    options = given | mapping("search_params: params", given.get("params"))
-    metric = options.get("metric_type")
-    boosts: tuple[tuple[str, float], ...] = ()
-    if not options.keys() <= _USUAL:
-        _check_others(options)
-        boosts = _boosts(options.get(_BOOSTS))
-    ef, nprobe, reorder_k = (_count(name, options.get(name)) for name in _COUNTS)
-    k1, b = (_saturation(name, options.get(name)) for name in _SATURATION)
-    prefix, typos = (flag(f"search parameter {name}", options.get(name, False)) for name in _FLAGS)
-    named = Metric.of(metric).value if names_something(metric) else None
-    return SearchParams(named, ef, nprobe, reorder_k, k1, b, prefix, typos, boosts)
+    told: dict[str, Any] = {}
+    for name, value in (given | mapping("search_params: params", given.get("params"))).items():
+        if name in _READERS:
+            told[name] = _READERS[name](name, value)
+        elif name == "metric_type":
+            told["metric"] = Metric.of(value).value if names_something(value) else None
+        elif name != "params":
+            _check_other(name, value)
+    return SearchParams(**told)
 
 
-def _check_others(options: Mapping[str, Any]) -> None:
-    for key, value in options.items():
-        if key in _LATER:
-            if value is not None:
-                raise UnsupportedError(f"search parameter {quoted(key)} is not supported")
-        elif key not in _OTHER_INDEXES | _USUAL | {_BOOSTS}:
-            ours = {"metric_type", *_COUNTS, *_SATURATION, *_FLAGS, _BOOSTS}
-            every = sorted(ours | _OTHER_INDEXES)
-            known = ", ".join(every)
-            raise ParamError(
-                f"unknown search parameter {quoted(key)}; known: {known}{likely(key, every)}"
-            )
+def _check_other(name: str, value: Any) -> None:
+    if name in _LATER:
+        if value is not None:
+            raise UnsupportedError(f"search parameter {quoted(name)} is not supported")
+    elif name not in _OTHER_INDEXES:
+        every = sorted({"metric_type", *_READERS, *_OTHER_INDEXES})
+        known = ", ".join(every)
+        raise ParamError(
+            f"unknown search parameter {quoted(name)}; known: {known}{likely(name, every)}"
+        )
 
 
 def _count(name: str, value: Any) -> int | None:
@@ -158,21 +151,30 @@ def _count(name: str, value: Any) -> int | None:
     return whole(f"search parameter {name}", as_written(value), 1, 65536)
 
 
-def _boosts(value: Any) -> tuple[tuple[str, float], ...]:
-    given = mapping(f"search parameter {_BOOSTS}", value)
+def _saturation(name: str, value: Any) -> float | None:
+    return None if value is None else BM25_RULES[name](f"search parameter {name}", value)
+
+
+def _flag(name: str, value: Any) -> bool:
+    return flag(f"search parameter {name}", value)
+
+
+def _boosts(name: str, value: Any) -> tuple[tuple[str, float], ...]:
+    here = f"search parameter {name}"
     return tuple(
         (
-            text(f"search parameter {_BOOSTS}: a field", name),
-            float(
-                number(f"search parameter {_BOOSTS}: that of {quoted(name)}", by, 0, LARGEST_BOOST)
-            ),
+            text(f"{here}: a field", field),
+            float(number(f"{here}: that of {quoted(field)}", by, 0, LARGEST_BOOST)),
         )
-        for name, by in given.items()
+        for field, by in mapping(here, value).items()
     )
 
 
-def _saturation(name: str, value: Any) -> float | None:
-    return None if value is None else BM25_RULES[name](f"search parameter {name}", value)
+_READERS: dict[str, Callable[[str, Any], Any]] = {
+    "ef": _count, "nprobe": _count, "reorder_k": _count,
+    "bm25_k1": _saturation, "bm25_b": _saturation,
+    "prefix": _flag, "typos": _flag, "boosts": _boosts,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,6 +283,8 @@ def as_fusion(ranker: Any, limit: Any, output_fields: Any, more: dict[str, Any])
 
 def as_page(more: dict[str, Any], options: dict[str, Any]) -> tuple[int, int]:
     """``offset`` and ``round_decimal``, taken out of a call's keywords or its parameters."""
+    if not more and _PAGE.isdisjoint(options):
+        return 0, -1
     offset = more.pop("offset", options.pop("offset", 0))
     digits = more.pop("round_decimal", options.pop("round_decimal", -1))
     return (

@@ -78,6 +78,11 @@ def dense_column(name: str, dim: int, values: Sequence[Any] | NDArray[Any]) -> D
 
 def dense_matrix(values: Sequence[Any] | NDArray[Any], dim: int) -> NDArray[np.float32]:
     """Vectors as one matrix (n, dim); a row that is none is ``Rejected``, its number the path."""
+    if len(values) == 1 and type(values[0]) is np.ndarray:  # most searches
+        try:
+            return dense_vector(values[0], dim)[np.newaxis]
+        except Rejected as error:
+            raise Rejected(error.rule, (0,)) from None
     matrix = _as_matrix(values, dim)
     if matrix is not None and np.isfinite(matrix).all():
         return matrix

@@ -37,6 +37,7 @@ from typing import Any, Protocol
 from elanus.engine._parts import (
     ColumnKey,
     DenseKey,
+    MomentsKey,
     Path,
     TextKey,
     TextPart,
@@ -265,6 +266,8 @@ class CollectionState:
             self.view = view
             if isinstance(key, TextKey):
                 self._tidy(key, view.parts[key])
+            elif isinstance(key, MomentsKey) and self._wants_moments_saved(key, view):
+                self.upkeep.request_save(self)
             return view
 
     def with_columns(
@@ -347,6 +350,13 @@ class CollectionState:
         """Whether much of a text index would have to be read again at the next opening."""
         known = self.saved.text_slots(key.field, self.view.lineage)
         return part.index.n - known >= max(self.thresholds.text_rows, part.index.n // 4)
+
+    def _wants_moments_saved(self, key: MomentsKey, view: View) -> bool:
+        """Whether much of them would have to be added up again, if they go with saved vectors."""
+        known = self.saved.moments_slots(key.dense, view.lineage)
+        if known is None or view.parts[key].moments.square is None:
+            return False
+        return view.n - known >= max(self.thresholds.text_rows, view.n // 4)
 
     def merge(self, key: TextKey, stop: Callable[[], bool]) -> None:
         """Put the pieces of an index together; if it was extended meanwhile, the next one will."""

@@ -41,6 +41,7 @@ from elanus.engine.saved._saving import (
     dense_parts,
     graph_drafts,
     missing_bytes,
+    moments_of,
     slots_draft,
     text_draft,
     text_parts,
@@ -144,7 +145,8 @@ class SavedCache:
             for key, index in dense_parts(view)
             if index.graph is not None or key in saved.matrices
         }
-        drafts.append(slots_draft(view, indexes))
+        moments = moments_of(view, indexes)
+        drafts.append(slots_draft(view, indexes, moments))
         size = sum(draft.nbytes for draft in drafts)
         size += sum(missing_bytes(saved.matrices.get(key), i) for key, i in indexes.items())
         if not self.folder.has_room(size):
@@ -163,7 +165,8 @@ class SavedCache:
         self._sweep()
         texts = {**saved.texts, **_covered(drafts)}
         kept = {name: slots for name, slots in texts.items() if text_kind(name) in files}
-        now = SavedFiles(view.lineage, files, {**saved.matrices, **matrices}, kept)
+        covered = dict.fromkeys(moments, view.n)
+        now = SavedFiles(view.lineage, files, {**saved.matrices, **matrices}, kept, covered)
         if state.note_saved(before, now):
             for key in matrices:
                 self.map_again(state, key)

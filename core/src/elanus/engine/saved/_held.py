@@ -131,3 +131,11 @@ class SavedView:
     def text_slots(self, field: str, lineage: str) -> int:
         """How many slots of a view the saved terms of a field cover."""
         return self.files.texts.get(field, 0) if self.files.lineage == lineage else 0
+
+    # --- moments ---------------------------------------------------------------------------
+
+    def moments_slots(self, key: DenseKey, lineage: str) -> int | None:
+        """How many slots of a view the saved moments cover; None if its vectors are not saved."""
+        if self.files.lineage != lineage or key not in self.files.matrices:
+            return None
+        return self.files.moments.get(key, 0)

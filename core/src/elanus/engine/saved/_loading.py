@@ -8,7 +8,7 @@ from collections.abc import Hashable, Mapping
 import numpy as np
 import orjson
 
-from elanus.engine._parts import DenseKey
+from elanus.engine._parts import DenseKey, MomentsKey, MomentsPart
 from elanus.engine._view import View, as_keys
 from elanus.engine.saved._saved import (
     SLOTS,
@@ -21,7 +21,7 @@ from elanus.engine.saved._saved import (
     text_kind,
 )
 from elanus.errors import DatabaseCorruptError
-from elanus.index import DenseIndex, Keys
+from elanus.index import DenseIndex, Keys, Moments
 from elanus.schema import Metric
 from elanus.storage import (
     CacheFolder,
@@ -61,6 +61,7 @@ def open_saved(
     view = _as_view(saved, slots, text_keys=slots.meta["text_keys"])
     matrices = {}
     maps: dict[Hashable, FileMap] = {}
+    moments = {}
     for entry in slots.meta["dense"]:
         key = DenseKey(entry["field"], entry["dim"], Metric(entry["metric"]))
         if key.field in info.schema.by_name:
@@ -68,7 +69,11 @@ def open_saved(
             matrices[key] = SavedMatrix(entry["matrix"], entry["rows"], blocks)
             mapped = map_matrix(folder.matrix(entry["matrix"]), entry["rows"], key.dim)
             maps[key] = mapped.map
-            view = view.with_part(key, _index_over(mapped, key, slots))
+            index = _index_over(mapped, key, slots)
+            view = view.with_part(key, index)
+            if array_name("square", key) in slots.arrays:
+                moments[key] = view.n
+                view = view.with_part(MomentsKey(key), _moments_of(index, key, view, slots))
     files = _open_others(folder, others, view)
     graphs = {key: files[kind] for key in matrices if (kind := graph_kind(key)) in files}
     texts = {
@@ -78,7 +83,8 @@ def open_saved(
     }
     kept = {SLOTS: saved, **{kind: row for kind, row in others.items() if kind in files}}
     covered = {name: int(text.container.meta["slots"]) for name, text in texts.items()}
-    return Restored(view, SavedFiles(view.lineage, kept, matrices, covered), graphs, texts, maps)
+    known = SavedFiles(view.lineage, kept, matrices, covered, moments)
+    return Restored(view, known, graphs, texts, maps)
 
 
 def _index_over(mapped: MappedMatrix, key: DenseKey, slots: Container) -> DenseIndex:
@@ -88,6 +94,12 @@ def _index_over(mapped: MappedMatrix, key: DenseKey, slots: Container) -> DenseI
         key.metric,
         squares=slots.arrays[array_name("squares", key)],
     )
+
+
+def _moments_of(index: DenseIndex, key: DenseKey, view: View, slots: Container) -> MomentsPart:
+    of = view.alive if index.rows.present is None else view.alive & index.rows.present
+    total, square = (slots.arrays[array_name(what, key)] for what in ("total", "square"))
+    return MomentsPart(Moments(int(np.count_nonzero(of)), total, square), of, view.last_delete)
 
 
 def _open_others(

@@ -40,12 +40,14 @@ class SavedFiles:
         by_kind: what is registered.
         matrices: the files that the vectors are in.
         texts: how many slots the saved terms of a text field cover.
+        moments: how many the saved moments of a dense index cover.
     """
 
     lineage: str
     by_kind: Mapping[str, SavedFile] = field(default_factory=dict)
     matrices: Mapping[DenseKey, SavedMatrix] = field(default_factory=dict)
     texts: Mapping[str, int] = field(default_factory=dict)
+    moments: Mapping[DenseKey, int] = field(default_factory=dict)
 
     @property
     def name(self) -> str | None:

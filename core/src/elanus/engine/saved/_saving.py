@@ -14,11 +14,11 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from elanus.engine._parts import DenseKey, TextKey, TextPart
+from elanus.engine._parts import DenseKey, MomentsKey, TextKey, TextPart
 from elanus.engine._view import View
 from elanus.engine.saved._saved import SLOTS, SavedMatrix, array_name, graph_kind, text_kind
 from elanus.errors import DatabaseCorruptError
-from elanus.index import DenseIndex, Graph, bm25_to_arrays
+from elanus.index import DenseIndex, Graph, Moments, bm25_to_arrays
 from elanus.storage import CacheFolder, SavedFile, checksum, extend_matrix, write_arrays
 
 _ROWS_AT_ONCE = 16_384
@@ -63,7 +63,9 @@ def text_draft(key: TextKey, part: TextPart) -> Draft:
     return Draft(text_kind(key.field), arrays, part.last_delete, part.index.n)
 
 
-def slots_draft(view: View, indexes: Mapping[DenseKey, DenseIndex]) -> Draft:
+def slots_draft(
+    view: View, indexes: Mapping[DenseKey, DenseIndex], moments: Mapping[DenseKey, Moments]
+) -> Draft:
     """The slots of a view, with what goes with the vectors that are saved."""
     if view.keys.dtype == object:
         keys: NDArray[Any] = np.frombuffer(orjson.dumps(view.keys.tolist()), dtype=np.uint8)
@@ -74,7 +76,23 @@ def slots_draft(view: View, indexes: Mapping[DenseKey, DenseIndex]) -> Draft:
         arrays[array_name("squares", key)] = index.squares
         if index.rows.present is not None:
             arrays[array_name("present", key)] = index.rows.present
+    for key, sums in moments.items():
+        if sums.square is not None:
+            arrays[array_name("total", key)] = sums.total
+            arrays[array_name("square", key)] = sums.square
     return Draft(SLOTS, arrays)
+
+
+def moments_of(view: View, indexes: Mapping[DenseKey, DenseIndex]) -> dict[DenseKey, Moments]:
+    """The moments of these indexes that took long to add up, and cover every slot of a view."""
+    found = {}
+    for key, index in indexes.items():
+        part = view.parts.get(MomentsKey(key))
+        if part is None or index.n < view.n or not MomentsKey(key).is_current(part, view):
+            continue
+        if part.moments.square is not None:
+            found[key] = part.moments
+    return found
 
 
 def dense_parts(view: View) -> Iterator[tuple[DenseKey, DenseIndex]]:

@@ -157,7 +157,10 @@ def relevance(legs):
         elif only_text:
             odds = -6.88 + 0.25 * math.log(1 + score) + 6.08 * c + 14.83 * c * lead
         else:
-            odds = -6.64 + 0.81 * math.log(1 + score) + 4.50 * c + 10.8 * c * lead
+            first = max(scores, key=lambda each: round(scores[each], 9))
+            z = fmean(leg.standing[first] for leg in legs if not leg.is_text)
+            odds = -1.61 - 1.22 * math.log(1 + scores[first]) + c * (4.52 + 12.35 * lead)
+            odds += 0.568 * verdict.trust * (max(z, 0.0) - 3)
         found[key] = 1 / (1 + math.exp(-odds))
         if not verdict.coverage and has_text:
             found[key] = 0.0 if only_text else found[key] / 2

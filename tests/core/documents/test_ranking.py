@@ -254,7 +254,8 @@ def test_four_documents_score_what_a_hand_calculation_gives():
     Only d0 holds the word: t = z = √2, g = √2 / 1.5 = 0.942809, c = 1 / 2.2.
     Score of d0: 1.749546 + 1.1 · 0.942809 · √2^1.5 = 3.493717.
     Relevance of d0: the others score 0, and four are too few for chance, so that its lead is 1:
-    -6.64 + 0.81 · ln 4.493717 + √(1 / 2.2) · (4.50 + 10.8) = 4.892429 are the log odds.
+    -1.61 - 1.22 · ln 4.493717 + √(1 / 2.2) · (4.52 + 12.35) + 0.568 · g · (√2 - 3) = 7.081269 are
+    the log odds.
     """
     with DocumentStore(":memory:", dim=2, analyzer="standard") as store:
         store.add(
@@ -264,5 +265,5 @@ def test_four_documents_score_what_a_hand_calculation_gives():
         first, *others = store.search("fox", vector=[1, 0])
         assert first.id == "d0"
         assert first.score == pytest.approx(3.493717, abs=2e-6)
-        assert first.relevance == pytest.approx(0.992553, abs=2e-6)
+        assert first.relevance == pytest.approx(0.999160, abs=2e-6)
         assert [(hit.id, hit.score) for hit in others] == [("d1", 0.0), ("d2", 0.0), ("d3", 0.0)]

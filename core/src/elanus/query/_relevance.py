@@ -33,19 +33,20 @@ class _Model:
 
     Attributes:
         constant: where all evidence is 0.
-        strength: of ln(1 + score).
         coverage: of √c.
         lead: of the lead over the rivals, times √c.
     """
 
     constant: float
-    strength: float
     coverage: float
     lead: float
 
 
-_HYBRID = _Model(-6.64, 0.81, 4.50, 10.8)
-_TEXT = _Model(-6.88, 0.25, 6.08, 14.83)
+_HYBRID = _Model(-1.61, 4.52, 12.35)
+# One rare word makes any score, whatever the question is about: so a high first score counts
+# against all hits, and how the vectors find that hit for them.
+_OF_FIRST, _OF_CONSENT, _USUAL = -1.22, 0.568, 3.0  # of ln(1 + score), of g (z - _USUAL)
+_TEXT, _OF_STRENGTH = _Model(-6.88, 6.08, 14.83), 0.25  # of ln(1 + score), each its own
 _DENSE = -5.94, 0.64, 7.65  # constant, of z, of the lead
 
 
@@ -80,14 +81,12 @@ def _relevances(legs: Sequence[Evidence], judgement: Judgement) -> Floats:
     if judgement.coverage:
         if texts == len(legs):
             model, floor = _TEXT, 1.5 * by_chance
+            odds = _OF_STRENGTH * np.log1p(strength)
         else:
             model, floor = _HYBRID, by_chance + _WEIGHT * by_chance**1.5
+            odds = np.full(len(strength), _consent(legs, judgement))
         covered = math.sqrt(judgement.coverage)
-        odds = (
-            model.constant
-            + model.strength * np.log1p(strength)
-            + covered * (model.coverage + model.lead * _lead(strength, floor))
-        )
+        odds += model.constant + covered * (model.coverage + model.lead * _lead(strength, floor))
     elif texts == len(legs):
         return np.zeros(len(strength))
     else:
@@ -96,6 +95,15 @@ def _relevances(legs: Sequence[Evidence], judgement: Judgement) -> Floats:
         certain = _UNKNOWN if texts else 1.0
     probability: Floats = certain / (1.0 + np.exp(-odds))
     return probability
+
+
+def _consent(legs: Sequence[Evidence], judgement: Judgement) -> float:
+    """What the first candidate's score, and the vectors' word on it, add to the odds of all."""
+    first = int(judgement.scores.argmax())
+    z = [s[first] for leg, s in zip(legs, judgement.standings, strict=True) if leg.found is None]
+    beyond = max(float(np.mean(z)), 0.0) - _USUAL
+    of_score = _OF_FIRST * math.log1p(max(float(judgement.scores[first]), 0.0))
+    return of_score + _OF_CONSENT * judgement.trust * beyond
 
 
 @lru_cache(maxsize=64)

@@ -14,10 +14,12 @@ from __future__ import annotations
 import os
 import threading
 import time
-from typing import TYPE_CHECKING
+from _thread import LockType, allocate_lock
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 
-if TYPE_CHECKING:
-    from types import TracebackType
+P = ParamSpec("P")
+R = TypeVar("R")
 
 _LOOK_SECONDS = 0.001
 _PATIENCE_SECONDS = 60.0
@@ -34,22 +36,35 @@ class _All:
     """Everyone who is inside, of whatever object."""
 
     def __init__(self) -> None:
-        self.inside: list[int] = []  # threads
+        # Locked for as long as the call takes: one that is not was left behind by a handler that
+        # raised while it was taken out.
+        self.inside: dict[LockType, int] = {}  # with its thread
         self.is_forked = False
         self.leaver: int | None = None  # the thread that ends the interpreter
+
+    def threads(self) -> list[int]:
+        """Who is inside now."""
+        found = []
+        for entry, thread in list(self.inside.items()):
+            if entry.locked():
+                found.append(thread)
+            else:
+                self.inside.pop(entry, None)
+        return found
 
 
 _all = _All()
 
 
 def wait_before_the_end() -> None:
-    """Wait, as the interpreter ends, until nobody is inside; others who enter are held up.
+    """Wait, as the interpreter ends, until no other thread is inside; who enters is held up.
 
     Only when the threads that are waited for have ended: they would be held up in vain.
     """
-    _all.leaver = threading.get_ident()
+    me = threading.get_ident()
+    _all.leaver = me
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    while _all.inside and time.monotonic() < deadline:
+    while _is_another_inside(me) and time.monotonic() < deadline:
         time.sleep(_LOOK_SECONDS)
 
 
@@ -65,14 +80,18 @@ def wait_before_fork(deadline: float) -> None:
     me = threading.get_ident()
     # First said, then looked for; who enters does it the other way round.
     forking["native"] = me
-    while any(thread != me for thread in _all.inside.copy()) and time.monotonic() < deadline:
+    while _is_another_inside(me) and time.monotonic() < deadline:
         time.sleep(_LOOK_SECONDS)
+
+
+def _is_another_inside(me: int) -> bool:
+    return any(thread != me for thread in _all.threads())
 
 
 def _begin_anew() -> None:
     me = threading.get_ident()
-    # The others stayed in the parent. A handler that forked returns to the block under it.
-    _all.inside[:] = [thread for thread in _all.inside if thread == me]
+    # The others stayed in the parent. A handler that forked returns to the call under it.
+    _all.inside = {entry: thread for entry, thread in _all.inside.items() if thread == me}
     _all.is_forked = True
 
 
@@ -88,46 +107,54 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_begin_anew)
 
 
-class Inside:
-    """A block that calls into an object: ``with Inside(busy):``.
+Entries = list[LockType]
+"""Of the calls that are inside of one object."""
 
-    It opens no connection, and waits for no other thread: whoever forks waits for its end.
+
+def call(busy: Entries | None, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+    """Call a function of a library, and be known to be inside of it meanwhile.
+
+    It opens no connection, and waits for no other thread: whoever forks waits for its end. No
+    handler that raises leaves anybody inside, wherever it strikes: ``with`` takes and gives back a
+    lock by one call of C each.
 
     Args:
-        busy: the object's list, one entry for each call; None for what has no state of its own.
+        busy: of the object that is called; None for what has no state of its own.
+        function: what is called.
+        *args: what with.
+        **kwargs: the same.
     """
-
-    __slots__ = ("_busy",)
-
-    def __init__(self, busy: list[None] | None = None) -> None:
-        self._busy = busy
-
-    def __enter__(self) -> None:
-        me, everyone = threading.get_ident(), _all.inside
-        is_waited_for = me in everyone  # a block in a block, or a handler's on top of one
-        everyone.append(me)
-        while forking.get("native", me) != me and not is_waited_for:
-            everyone.remove(me)
-            time.sleep(_LOOK_SECONDS)
-            everyone.append(me)
-        if _all.leaver not in {None, me} and not is_waited_for:
-            everyone.remove(me)
-            # The interpreter ends this thread meanwhile, unless that waits for it in turn.
-            time.sleep(_PARK_SECONDS)
-            everyone.append(me)
-        if self._busy is not None:
-            self._busy.append(None)
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._busy is not None:
-            self._busy.pop()
-        _all.inside.remove(threading.get_ident())
+    entry, me, everyone = allocate_lock(), threading.get_ident(), _all.inside
+    with entry:
+        everyone[entry] = me
+        try:
+            if forking or _all.leaver is not None:
+                _hold_up(entry, me)
+            if busy is not None:
+                busy.append(entry)
+            return function(*args, **kwargs)
+        finally:
+            everyone.pop(entry, None)
+            if busy is not None and entry in busy:
+                busy.remove(entry)
 
 
-inside_blas = Inside()
-"""A product of matrices, or a call into a library that has no object of ours."""
+def are_inside(busy: Entries) -> bool:
+    """Whether a call is inside of an object, or was when a parent forked."""
+    return any(entry.locked() for entry in busy)
+
+
+def _hold_up(entry: LockType, me: int) -> None:
+    """Wait outside while another thread forks or ends the interpreter."""
+    everyone = _all.inside
+    # In a call in a call, or a handler's on top of one.
+    is_waited_for = _all.threads().count(me) > 1
+    while forking.get("native", me) != me and not is_waited_for:
+        everyone.pop(entry, None)
+        time.sleep(_LOOK_SECONDS)
+        everyone[entry] = me
+    if _all.leaver not in {None, me} and not is_waited_for:
+        everyone.pop(entry, None)
+        # The interpreter ends this thread meanwhile, unless that waits for it in turn.
+        time.sleep(_PARK_SECONDS)
+        everyone[entry] = me

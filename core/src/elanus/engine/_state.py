@@ -34,6 +34,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
+from elanus import native
 from elanus.engine._parts import (
     ColumnKey,
     DenseKey,
@@ -169,7 +170,7 @@ class CollectionState:
         self.finish_terms(committed=False)
         parts = {
             key: part.with_graph(None)
-            if isinstance(part, DenseIndex) and part.graph is not None and part.graph.busy
+            if isinstance(part, DenseIndex) and part.graph and native.are_inside(part.graph.busy)
             else part
             for key, part in self.view.parts.items()
         }

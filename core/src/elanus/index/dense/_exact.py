@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from elanus import native
 from elanus.errors import ParamError
 from elanus.index._order import Keys, Ranking, top_hits
 from elanus.index.dense._lengths import TAME_MAX, TAME_MIN, Float32s, Float64s, Slots
-from elanus.native import inside_blas
 from elanus.schema import Metric
 
 if TYPE_CHECKING:
@@ -241,8 +241,8 @@ def _dots(rows: Rows, queries: Sequence[QueryVector], pool: _Pool) -> Float32s:
         blocks = rows.blocks(pool.start, step if len(queries) == 1 else rows.n)
     with np.errstate(all="ignore"):
         for offset, block in blocks:
-            with inside_blas:
-                np.matmul(wanted, block.T, out=dots[:, offset : offset + len(block)])
+            out = dots[:, offset : offset + len(block)]
+            native.call(None, np.matmul, wanted, block.T, out=out)
     return dots
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from elanus import native
 from elanus.errors import MissingExtraError, ParamError
 from elanus.index.dense._faiss_learning import learn_codes, learn_lists
 from elanus.index.dense._nodes import (
@@ -27,7 +28,6 @@ from elanus.index.dense._nodes import (
     node_vectors,
 )
 from elanus.index.dense._rerank import check_fits
-from elanus.native import Inside, inside_blas, is_forked
 from elanus.schema import Metric
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ class FaissIndex:
         scale: power of two that brings the vectors near to length one (1 for COSINE).
         trained: number of distinct vectors when lists and codes were learned.
         nprobe: how many lists a search reads.
-        busy: one entry for each search that is inside of FAISS just now.
+        busy: one entry for each call that is inside of FAISS just now.
     """
 
     params: FaissParams
@@ -158,7 +158,7 @@ class FaissIndex:
     trained: int
     nprobe: int
     _faiss: Any
-    busy: list[None] = field(default_factory=list)
+    busy: native.Entries = field(default_factory=list)
 
     @classmethod
     def build(
@@ -266,9 +266,10 @@ class FaissIndex:
         lists = getattr(self._faiss, "nlist", 0)
         if lists:
             params = load_faiss().SearchParametersIVF(nprobe=min(self.nprobe, lists))
-        with _usual_threads(), Inside(self.busy):
-            nodes: NDArray[np.int64] = self._faiss.search(wanted, fetch, params=params)[1]
-        return nodes
+        with _usual_threads():
+            _, nodes = native.call(self.busy, self._faiss.search, wanted, fetch, params=params)
+        found: NDArray[np.int64] = nodes
+        return found
 
     def _slots(self, nodes: NDArray[np.int64], mask: NDArray[np.bool_] | None) -> Slots:
         nodes = nodes[nodes >= 0]
@@ -300,7 +301,7 @@ def _one_thread(faiss: Any) -> Iterator[None]:
 
 def _usual_threads() -> AbstractContextManager[None]:
     """As many threads as FAISS takes by itself, where that is possible."""
-    return _one_thread(load_faiss()) if is_forked() else nullcontext()
+    return _one_thread(load_faiss()) if native.is_forked() else nullcontext()
 
 
 def _trained(
@@ -330,6 +331,6 @@ def _filled(made: Any, rows: Rows, grown: Growth, stop: Callable[[], bool]) -> b
         if stop():
             return False
         vectors = node_vectors(rows, grown.added[first : first + step], grown.scale)
-        with _usual_threads(), inside_blas:
-            made.add(vectors)
+        with _usual_threads():
+            native.call(None, made.add, vectors)
     return True

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from elanus import native
 from elanus.index.dense._nodes import Stopped
-from elanus.native import inside_blas
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,8 +43,8 @@ def learn_codes(faiss: Any, made: Any, vectors: Float32s, stop: Callable[[], boo
         Stopped: ``stop`` said so.
     """
     if not hasattr(made, "pq"):
-        with inside_blas:
-            made.train(vectors)  # one pass; the lists, which are there, are left as they are
+        # One pass; the lists, which are there, are left as they are.
+        native.call(None, made.train, vectors)
         return
     pq = made.pq
     wanted = pq.cp.max_points_per_centroid * pq.ksub
@@ -81,8 +81,7 @@ def _means(
     while left:
         if stop():
             raise Stopped
-        with inside_blas:
-            clustering.train(vectors, index)
+        native.call(None, clustering.train, vectors, index)
         if not rounds:
             break
         left -= clustering.niter
@@ -109,8 +108,7 @@ def _nearest(
         if stop():
             raise Stopped
         part = slice(first, first + step)
-        with inside_blas:
-            owners: NDArray[np.int64] = index.search(vectors[part], 1)[1][:, 0]
+        owners: NDArray[np.int64] = native.call(None, index.search, vectors[part], 1)[1][:, 0]
         yield part, owners
 
 

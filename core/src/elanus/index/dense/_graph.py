@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import hnswlib
 import numpy as np
 
+from elanus import native
 from elanus.errors import DatabaseCorruptError, ParamError
 from elanus.index.dense._exact import QueryVector, dot_error
 from elanus.index.dense._graph_arrays import (
@@ -35,7 +36,6 @@ from elanus.index.dense._nodes import (
     node_vectors,
 )
 from elanus.index.dense._rerank import check_fits
-from elanus.native import Inside
 from elanus.schema import Metric
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class Graph:
         nodes: which slots each node stands for.
         stragglers: covered slots whose lengths float32 arithmetic cannot hold; scan them.
         scale: power of two that brings the vectors near to length one (1 for COSINE).
-        busy: one entry for each search that is inside of hnswlib just now.
+        busy: one entry for each call that is inside of hnswlib just now.
     """
 
     params: GraphParams
@@ -111,7 +111,7 @@ class Graph:
     stragglers: Slots
     scale: float
     _hnsw: Any
-    busy: list[None] = field(default_factory=list)
+    busy: native.Entries = field(default_factory=list)
 
     @classmethod
     def build(
@@ -176,8 +176,7 @@ class Graph:
             slots = added[start : start + step]
             labels = np.arange(first + start, first + start + len(slots))
             vectors = node_vectors(rows, slots, grown.scale)
-            with Inside(self.busy):
-                hnsw.add_items(vectors, labels, num_threads=threads or -1)
+            native.call(self.busy, hnsw.add_items, vectors, labels, num_threads=threads or -1)
             start += len(slots)
             step = _next_step(len(slots), time.monotonic() - began)
         wilds = np.concatenate([self.stragglers, grown.wild])
@@ -222,8 +221,9 @@ class Graph:
         wanted = directions[0] if len(directions) == 1 else np.stack(directions)
         try:
             # One thread for each core: hnswlib starts them for nine queries or more.
-            with Inside(self.busy):
-                nodes, distances = self._hnsw.knn_query(wanted, k=count, num_threads=-1)
+            nodes, distances = native.call(
+                self.busy, self._hnsw.knn_query, wanted, k=count, num_threads=-1
+            )
         except RuntimeError:
             # It does not say which query reached too few.
             alone = [[one] for one in directions]

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from elanus.native import inside_blas
+from elanus import native
 from elanus.schema import Metric
 
 if TYPE_CHECKING:
@@ -74,8 +74,7 @@ class Moments:
                 block = _scaled(rows, slots[first : first + _BLOCK])
                 total += sign * block.sum(axis=0, dtype=np.float64)
                 if square is not None:
-                    with inside_blas:
-                        square += sign * (block.T @ block)
+                    square += sign * native.call(None, np.matmul, block.T, block)
         sample = None
         if square is None:
             every = np.flatnonzero(now)
@@ -93,11 +92,10 @@ class Moments:
         mean = float(wide @ self.total) / self.count
         if self.square is None:
             assert self.sample is not None
-            with inside_blas:
-                similarities = self.sample @ wide.astype(np.float32)
+            single = wide.astype(np.float32)
+            similarities = native.call(None, np.matmul, self.sample, single)
             return mean, float(np.std(similarities))
-        with inside_blas:
-            second = float(wide @ self.square @ wide)
+        second = float(native.call(None, np.matmul, wide, self.square) @ wide)
         # Rounding may leave less than nothing where all vectors are alike.
         variance = second / self.count - mean * mean
         return mean, math.sqrt(max(variance, 0.0))

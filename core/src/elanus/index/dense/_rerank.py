@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from elanus import native
 from elanus.errors import ParamError
 from elanus.index._order import Keys, Ranking, top_hits
 from elanus.index.dense._exact import QueryVector, canonical_scores, scan, score_slots
@@ -70,8 +71,8 @@ class Approximate(Protocol):
         """Covered slots that it cannot hold."""
 
     @property
-    def busy(self) -> list[None]:
-        """One entry for each search that is inside of foreign code just now."""
+    def busy(self) -> native.Entries:
+        """One entry for each call that is inside of foreign code just now."""
 
     @property
     def nbytes(self) -> int:

@@ -149,7 +149,7 @@ def test_a_function_that_embeds_nothing_is_named(kind, wrong):
 
 @pytest.mark.parametrize("kind", [ElanusEmbedding, ElanusSparseEmbedding])
 def test_models_refuse_what_they_do_not_know(kind):
-    with pytest.raises(ValueError, match="foo"):
+    with pytest.raises(TypeError, match="foo"):
         kind(Dense(), foo=1)
     model = kind(Dense(), embed_batch_size=7)
     data = {**model.model_dump(), "function": Dense()}
@@ -220,7 +220,7 @@ def test_what_is_not_a_reranker_is_named(wrong):
 
 
 def test_a_postprocessor_refuses_what_it_does_not_know():
-    with pytest.raises(ValueError, match="foo"):
+    with pytest.raises(TypeError, match="foo"):
         ElanusRerank(reranker=words_in_common, foo=1)
     rerank = ElanusRerank(reranker=words_in_common, top_n=2)
     assert ElanusRerank.from_dict(rerank.to_dict(), reranker=words_in_common).top_n == 2

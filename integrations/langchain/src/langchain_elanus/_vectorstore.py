@@ -95,7 +95,7 @@ class ElanusVectorStore(SearchCalls):
         if store is not None and not isinstance(store, DocumentStore):
             refuse("store", "a DocumentStore", store)
         self._defaults = SearchOptions(mode, ranker=ranker, reranker=reranker, fill=fill)
-        file, client_options = file_and_options(uri, connection_args, options)
+        file, client_options = file_and_options(uri, connection_args, options, ElanusVectorStore)
         if store is not None:
             named = {"uri": file, "collection_name": collection_name, "analyzer": analyzer}
             check_alone(**named, **client_options)

@@ -57,7 +57,7 @@ class WriteCalls(VectorStore):
             DataNotMatchException: naming the document and the rule broken.
             EmbeddingError: naming the text, if an embedding function of Elanus fails with one.
         """
-        check_names("add_texts", kwargs, {"batch_size", "ids"})
+        check_names("add_texts", kwargs, (), self.add_texts)
         return run(self._add(texts, metadatas, ids, batch_size))
 
     async def aadd_texts(
@@ -73,7 +73,7 @@ class WriteCalls(VectorStore):
 
         A model with coroutines of its own embeds by them.
         """
-        check_names("aadd_texts", kwargs, {"batch_size", "ids"})
+        check_names("aadd_texts", kwargs, (), self.aadd_texts)
         return await arun(self._add(texts, metadatas, ids, batch_size))
 
     def _add(
@@ -213,7 +213,7 @@ class WriteCalls(VectorStore):
     def _delete(
         self, call: str, ids: Sequence[str] | None, condition: Any, kwargs: Mapping[str, Any]
     ) -> Flow[bool]:
-        check_names(call, kwargs, {"expr"})
+        check_names(call, kwargs, ("expr",), getattr(self, call))
         if "expr" in kwargs:
             if condition is not None:
                 raise ParamError(f"{call}: filter and expr are one argument; give either")

@@ -87,6 +87,15 @@ def test_the_first_example_of_the_readme_can_be_run_twice(tmp_path):
         assert len(store) == 3
 
 
+@pytest.mark.parametrize("page", ["integrations/langchain/README.md", "docs/langchain.md"])
+def test_the_start_with_langchain_can_be_run_twice(page, tmp_path):
+    example = next(each for each in examples() if each.name.startswith(f"{page}:"))
+    for _ in range(2):
+        assert run_example(example, tmp_path).stdout == example.output
+    with DocumentStore(tmp_path / "kb.db", collection="langchain") as store:
+        assert len(store) == 2
+
+
 def test_the_readme_shows_the_three_ways_in():
     code = "\n".join(e.code for e in examples() if e.name.startswith("README.md"))
     for name in ("DocumentStore", "MilvusClient", "AsyncMilvusClient"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
@@ -170,10 +170,10 @@ class ElanusVectorStore(SearchCalls):
         embedding: Any,
         metadatas: list[dict[str, Any]] | None = None,
         *,
-        ids: list[str] | None = None,
+        ids: list[str] | Literal["content"] | None = None,
         **kwargs: Any,
     ) -> ElanusVectorStore:
-        """Open a store and add texts to it; ``kwargs`` are those of the class."""
+        """Open a store and add texts to it, as ``add_texts``; ``kwargs`` are those of the class."""
         made = cls(embedding, **kwargs)
         try:
             made.add_texts(texts, metadatas, ids=ids)
@@ -189,7 +189,7 @@ class ElanusVectorStore(SearchCalls):
         embedding: Any,
         metadatas: list[dict[str, Any]] | None = None,
         *,
-        ids: list[str] | None = None,
+        ids: list[str] | Literal["content"] | None = None,
         **kwargs: Any,
     ) -> ElanusVectorStore:
         """Asynchronous ``from_texts``."""

@@ -13,6 +13,7 @@ import scipy.sparse
 from llama_index.core import Settings, VectorStoreIndex
 from llama_index.core.callbacks import CallbackManager, CBEventType, LlamaDebugHandler
 from llama_index.core.schema import NodeWithScore, TextNode
+from llama_index.core.storage.kvstore import SimpleKVStore
 
 from elanus import DocumentStore
 from elanus.errors import DataNotMatchException, EmbeddingError, ParamError
@@ -267,6 +268,34 @@ async def test_a_text_at_fault_is_named_by_its_place_in_the_whole_list(sort, wor
         with pytest.raises(EmbeddingError, match=r"texts\[12:16\]; it was texts\[13\]$") as caught:
             await embed()
         assert caught.value.place == 13
+
+
+@pytest.mark.parametrize(
+    ("texts", "size", "says", "place"),
+    [
+        (["a"] * 12 + ["bad"], 10, "texts[10:13]; it was texts[12]", 12),
+        (["a"] * 12 + ["bad"], 100, "texts[0:13]; it was texts[12]", 12),
+        (["a", "b", "a", "bad", "a"], 3, "texts[3:5]; it was texts[3]", 3),
+        (["a", "", "bad", "a", "bad"], 5, "texts[0], texts[2], texts[3] and 1 more; it was texts[2]", 2),
+    ],
+)  # fmt: skip
+async def test_equal_texts_are_told_apart_by_their_places(texts, size, says, place):
+    model = ElanusEmbedding(Picky(), embed_batch_size=size)
+    with pytest.raises(EmbeddingError) as caught:
+        model.get_text_embedding_batch(texts)
+    assert str(caught.value).endswith(says)
+    assert caught.value.place == place
+    with pytest.raises(EmbeddingError) as caught:
+        await model.aget_text_embedding_batch(texts)
+    assert caught.value.place == place
+
+
+def test_with_a_cache_only_what_is_not_in_it_is_named():
+    cache = SimpleKVStore()
+    model = ElanusEmbedding(Picky(), embed_batch_size=3, embeddings_cache=cache)
+    model.get_text_embedding_batch(["a", "b"])
+    with pytest.raises(EmbeddingError, match=r"refused texts\[5:6\]; it was texts\[5\]$"):
+        model.get_text_embedding_batch(["a", "b", "a", "b", "a", "bad"])
 
 
 @pytest.mark.parametrize(

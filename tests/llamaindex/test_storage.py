@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import datetime as dt
+import math
 import pickle
 import subprocess
 import sys
@@ -311,3 +313,13 @@ def test_a_pickled_store_opens_its_file_and_one_in_memory_says_that_it_cannot(tm
         for each in (":memory:", store, client, documents):
             with pytest.raises(TypeError, match="cannot be pickled"):
                 pickle.dumps(ElanusIndexStore(each))
+
+
+def test_numbers_that_metadata_lack_come_back_as_they_were(tmp_path):
+    value = {"up": math.inf, "down": [-math.inf], "none": {"n": math.nan}, "long": 2**70}
+    with contextlib.closing(ElanusKVStore(tmp_path / "a.db")) as store:
+        store.put("numbers", value)
+    with contextlib.closing(ElanusKVStore(tmp_path / "a.db")) as store:
+        found = store.get("numbers")
+    assert math.isnan(found["none"].pop("n"))
+    assert found == {**value, "none": {}}

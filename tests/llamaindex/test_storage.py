@@ -323,3 +323,15 @@ def test_numbers_that_metadata_lack_come_back_as_they_were(tmp_path):
         found = store.get("numbers")
     assert math.isnan(found["none"].pop("n"))
     assert found == {**value, "none": {}}
+
+
+def test_half_of_a_surrogate_pair_stops_llama_indexes_hash_and_not_this_store(tmp_path):
+    odd = "kite \ud800"
+    with contextlib.closing(ElanusVectorStore(tmp_path / "a.db")) as store:
+        with pytest.raises(UnicodeEncodeError):
+            ElanusDocumentStore(store).add_documents([Document(text=odd)])
+        with pytest.warns(UserWarning, match="surrogates"):
+            store.add([TextNode(id_="a", text=odd, embedding=[1.0, 0.0])])
+        clean = Document(text=odd.encode("utf-8", "replace").decode())
+        ElanusDocumentStore(store).add_documents([clean])
+        assert store.get_nodes(["a"])[0].text == "kite \ufffd"

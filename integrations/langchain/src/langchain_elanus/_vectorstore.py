@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
@@ -17,6 +17,7 @@ from elanus.errors import quoted
 from langchain_elanus._embeddings import as_embeddings
 from langchain_elanus._opening import (
     DEFAULT_COLLECTION,
+    ClientOptions,
     Model,
     check_alone,
     check_without_embedding,
@@ -26,6 +27,10 @@ from langchain_elanus._opening import (
 from langchain_elanus._options import Mode, SearchOptions
 from langchain_elanus._search_calls import SearchCalls
 from langchain_elanus._searches import Searches
+
+if TYPE_CHECKING:
+    # Type checkers have it built in; nothing that runs needs it.
+    from typing_extensions import Unpack
 
 
 class ElanusVectorStore(SearchCalls):
@@ -90,7 +95,7 @@ class ElanusVectorStore(SearchCalls):
         store: DocumentStore | None = None,
         embedding_name: str | None = None,
         dim: int | None = None,
-        **options: Any,
+        **options: Unpack[ClientOptions],
     ) -> None:
         if store is not None and not isinstance(store, DocumentStore):
             refuse("store", "a DocumentStore", store)

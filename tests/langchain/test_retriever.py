@@ -55,7 +55,7 @@ def test_a_call_overrides_the_retrievers_filter_by_an_expression(filled):
     assert [d.id for d in retriever.invoke("kite", expr="n == 1")] == ["b"]
 
 
-@pytest.mark.parametrize("wrong", [{"k": 0}, {"mode": "x"}, {"score_threshold": 2.0}, {"kk": 1}])
+@pytest.mark.parametrize("wrong", [{"k": 0}, {"mode": "x"}, {"score_threshold": 2.0}])
 def test_a_wrong_setting_is_an_error(filled, wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         ElanusRetriever(vectorstore=filled, **wrong)

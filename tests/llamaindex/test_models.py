@@ -13,6 +13,7 @@ import scipy.sparse
 from llama_index.core import Settings, VectorStoreIndex
 from llama_index.core.callbacks import CallbackManager, CBEventType, LlamaDebugHandler
 from llama_index.core.schema import NodeWithScore, TextNode
+from llama_index.core.storage.kvstore import SimpleKVStore
 
 from elanus import DocumentStore
 from elanus.errors import DataNotMatchException, EmbeddingError, ParamError
@@ -149,7 +150,7 @@ def test_a_function_that_embeds_nothing_is_named(kind, wrong):
 
 @pytest.mark.parametrize("kind", [ElanusEmbedding, ElanusSparseEmbedding])
 def test_models_refuse_what_they_do_not_know(kind):
-    with pytest.raises(ValueError, match="foo"):
+    with pytest.raises(TypeError, match="foo"):
         kind(Dense(), foo=1)
     model = kind(Dense(), embed_batch_size=7)
     data = {**model.model_dump(), "function": Dense()}
@@ -220,7 +221,7 @@ def test_what_is_not_a_reranker_is_named(wrong):
 
 
 def test_a_postprocessor_refuses_what_it_does_not_know():
-    with pytest.raises(ValueError, match="foo"):
+    with pytest.raises(TypeError, match="foo"):
         ElanusRerank(reranker=words_in_common, foo=1)
     rerank = ElanusRerank(reranker=words_in_common, top_n=2)
     assert ElanusRerank.from_dict(rerank.to_dict(), reranker=words_in_common).top_n == 2
@@ -267,6 +268,34 @@ async def test_a_text_at_fault_is_named_by_its_place_in_the_whole_list(sort, wor
         with pytest.raises(EmbeddingError, match=r"texts\[12:16\]; it was texts\[13\]$") as caught:
             await embed()
         assert caught.value.place == 13
+
+
+@pytest.mark.parametrize(
+    ("texts", "size", "says", "place"),
+    [
+        (["a"] * 12 + ["bad"], 10, "texts[10:13]; it was texts[12]", 12),
+        (["a"] * 12 + ["bad"], 100, "texts[0:13]; it was texts[12]", 12),
+        (["a", "b", "a", "bad", "a"], 3, "texts[3:5]; it was texts[3]", 3),
+        (["a", "", "bad", "a", "bad"], 5, "texts[0], texts[2], texts[3] and 1 more; it was texts[2]", 2),
+    ],
+)  # fmt: skip
+async def test_equal_texts_are_told_apart_by_their_places(texts, size, says, place):
+    model = ElanusEmbedding(Picky(), embed_batch_size=size)
+    with pytest.raises(EmbeddingError) as caught:
+        model.get_text_embedding_batch(texts)
+    assert str(caught.value).endswith(says)
+    assert caught.value.place == place
+    with pytest.raises(EmbeddingError) as caught:
+        await model.aget_text_embedding_batch(texts)
+    assert caught.value.place == place
+
+
+def test_with_a_cache_only_what_is_not_in_it_is_named():
+    cache = SimpleKVStore()
+    model = ElanusEmbedding(Picky(), embed_batch_size=3, embeddings_cache=cache)
+    model.get_text_embedding_batch(["a", "b"])
+    with pytest.raises(EmbeddingError, match=r"refused texts\[5:6\]; it was texts\[5\]$"):
+        model.get_text_embedding_batch(["a", "b", "a", "b", "a", "bad"])
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import datetime as dt
+import math
 import pickle
 import subprocess
 import sys
@@ -311,3 +313,25 @@ def test_a_pickled_store_opens_its_file_and_one_in_memory_says_that_it_cannot(tm
         for each in (":memory:", store, client, documents):
             with pytest.raises(TypeError, match="cannot be pickled"):
                 pickle.dumps(ElanusIndexStore(each))
+
+
+def test_numbers_that_metadata_lack_come_back_as_they_were(tmp_path):
+    value = {"up": math.inf, "down": [-math.inf], "none": {"n": math.nan}, "long": 2**70}
+    with contextlib.closing(ElanusKVStore(tmp_path / "a.db")) as store:
+        store.put("numbers", value)
+    with contextlib.closing(ElanusKVStore(tmp_path / "a.db")) as store:
+        found = store.get("numbers")
+    assert math.isnan(found["none"].pop("n"))
+    assert found == {**value, "none": {}}
+
+
+def test_half_of_a_surrogate_pair_stops_llama_indexes_hash_and_not_this_store(tmp_path):
+    odd = "kite \ud800"
+    with contextlib.closing(ElanusVectorStore(tmp_path / "a.db")) as store:
+        with pytest.raises(UnicodeEncodeError):
+            ElanusDocumentStore(store).add_documents([Document(text=odd)])
+        with pytest.warns(UserWarning, match="surrogates"):
+            store.add([TextNode(id_="a", text=odd, embedding=[1.0, 0.0])])
+        clean = Document(text=odd.encode("utf-8", "replace").decode())
+        ElanusDocumentStore(store).add_documents([clean])
+        assert store.get_nodes(["a"])[0].text == "kite \ufffd"

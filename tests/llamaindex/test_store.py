@@ -363,7 +363,7 @@ def test_a_key_that_begins_with_a_dollar_is_a_key(store, make_node, key):
 
 
 def test_unknown_arguments_are_named(filled, make_node):
-    with pytest.raises(ValueError, match="similarity_metric"):
+    with pytest.raises(TypeError, match="similarity_metric"):
         ElanusVectorStore(":memory:", similarity_metric="IP")
     with pytest.raises(TypeError, match="force_flush"):
         filled.add([make_node("a", [1.0, 0.0])], force_flush=True)

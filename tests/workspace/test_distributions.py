@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import json
+import re
 import subprocess
 import sys
 from importlib.metadata import metadata, version
@@ -70,6 +71,39 @@ def modules_after(statement):
 
 def test_all_distributions_have_one_version():
     assert {version(name) for name in DISTRIBUTIONS} == {version("elanus")}
+
+
+def commands():
+    """Every line of the pages and the sources that installs something."""
+    files = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("*/README.md")]
+    files += ROOT.glob("integrations/*/README.md")
+    for source in SOURCES:
+        files += source.rglob("*.py")
+    for file in files:
+        for line in file.read_text(encoding="utf-8").splitlines():
+            for command in re.findall(r"pip install ([^`(#,;:]*)", line):
+                yield file.relative_to(ROOT).as_posix(), command
+
+
+def test_no_command_installs_a_distribution_of_ours_by_its_name():
+    found = list(commands())
+    assert {"README.md", "docs/langchain.md", "core/src/elanus/text/_jieba.py"} <= dict(
+        found
+    ).keys()
+    ours = re.compile(rf"(?<![\w./-])({'|'.join(DISTRIBUTIONS)})(?![\w-])")
+    assert [(file, command) for file, command in found if ours.search(command)] == []
+
+
+def test_what_errors_install_is_what_the_extras_of_embeddings_bring():
+    from elanus_embeddings._extras import _EXTRAS, how_to_install  # noqa: PLC0415
+
+    brought = {}
+    for line in metadata("elanus-embeddings").get_all("Requires-Dist"):
+        match = re.fullmatch(r"([\w-]+)[^;]*; extra == '([\w-]+)'", line)
+        if match:
+            brought.setdefault(match[2], set()).add(match[1].lower())
+    assert {extra: set(names.lower().split()) for extra, names in _EXTRAS.items()} == brought
+    assert how_to_install("http").startswith("pip install httpx tenacity (")
 
 
 @pytest.mark.parametrize("name", DISTRIBUTIONS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -50,6 +51,24 @@ def run_example(example, folder):
     )
 
 
+def sharing(page):
+    """The examples of a page that open a file which another example of it opens, too."""
+    found = [each for each in examples() if each.name.startswith(f"{page}:")]
+    files = [set(re.findall(r'"([\w-]+\.db)"', each.code)) for each in found]
+    count = Counter(name for names in files for name in names)
+    return [
+        each for each, own in zip(found, files, strict=True) if any(count[name] > 1 for name in own)
+    ]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if sharing(page)])
+def test_the_examples_of_a_page_run_one_after_the_other_in_one_folder(page, tmp_path):
+    for example in sharing(page):
+        run = run_example(example, tmp_path)
+        assert run.stderr == "", example.name
+        assert example.output in (None, run.stdout), example.name
+
+
 @pytest.mark.parametrize("example", list(examples()), ids=lambda example: example.name)
 def test_an_example_runs_and_prints_what_the_page_says(example, tmp_path):
     run = run_example(example, tmp_path)
@@ -66,6 +85,15 @@ def test_the_first_example_of_the_readme_can_be_run_twice(tmp_path):
         assert run_example(example, tmp_path).stdout == example.output
     with DocumentStore(tmp_path / "kb.db") as store:
         assert len(store) == 3
+
+
+@pytest.mark.parametrize("page", ["integrations/langchain/README.md", "docs/langchain.md"])
+def test_the_start_with_langchain_can_be_run_twice(page, tmp_path):
+    example = next(each for each in examples() if each.name.startswith(f"{page}:"))
+    for _ in range(2):
+        assert run_example(example, tmp_path).stdout == example.output
+    with DocumentStore(tmp_path / "kb.db", collection="langchain") as store:
+        assert len(store) == 2
 
 
 def test_the_readme_shows_the_three_ways_in():

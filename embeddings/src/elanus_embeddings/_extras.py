@@ -17,6 +17,20 @@ _ASIDE = {".md", ".gitattributes", ".lock"}
 _READ_WHOLE = 1 << 20
 _BLOCK = 4096
 _BLOCKS = 256
+# What each extra brings, by the names that an index of packages knows.
+_EXTRAS = {
+    "bge-m3": "FlagEmbedding scipy",
+    "bm25": "scipy",
+    "http": "httpx tenacity",
+    "hub": "huggingface-hub",
+    "model2vec": "model2vec",
+    "sentence-transformers": "sentence-transformers scipy",
+}
+
+
+def how_to_install(extra: str) -> str:
+    """The command that brings what an extra has, from wherever this distribution came."""
+    return f"pip install {_EXTRAS[extra]} (the extra elanus-embeddings[{extra}])"
 
 
 def load_package(module: str, extra: str, needed_by: str) -> ModuleType:
@@ -30,7 +44,7 @@ def load_package(module: str, extra: str, needed_by: str) -> ModuleType:
     except ImportError as error:
         raise MissingExtraError(
             f"{needed_by} needs {module.partition('.')[0]} ({cut(str(error))}): "
-            f"pip install 'elanus-embeddings[{extra}]'"
+            f"{how_to_install(extra)}"
         ) from error
 
 

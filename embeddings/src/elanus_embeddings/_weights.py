@@ -10,6 +10,7 @@ from pathlib import Path
 
 from elanus.arguments import as_path, flag
 from elanus.errors import MissingExtraError, ParamError, quoted
+from elanus_embeddings._extras import how_to_install
 
 MODEL_NAME = "sentence-transformers/all-MiniLM-L6-v2"
 
@@ -99,7 +100,7 @@ def _download(name: str) -> Path:
         from huggingface_hub import hf_hub_download  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise MissingExtraError(
-            "download=True needs huggingface_hub: pip install 'elanus-embeddings[hub]'"
+            f"download=True needs huggingface_hub: {how_to_install('hub')}"
         ) from error
     return Path(hf_hub_download(repo_id=MODEL_NAME, filename=name))
 

@@ -136,7 +136,6 @@ def test_progress_is_drawn_on_standard_error(birds, questions, capsys):
         ({"methods": "text"}, "methods must be a list of Method"),
         ({"methods": ["text"]}, "methods must be of type Method"),
         ({"methods": [Method("a"), Method("a")]}, "two of the name 'a'"),
-        ({"methods": [Method("a", "magic")]}, "hybrid, dense, text"),
         ({"methods": [Method("a", ranker=5)]}, "ranker must be one of RRFRanker"),
         ({"methods": [Method("a", depth=0)]}, "depth"),
         ({"k": 0}, "k must be an integer"),
@@ -149,6 +148,11 @@ def test_progress_is_drawn_on_standard_error(birds, questions, capsys):
 def test_wrong_arguments_are_named(birds, questions, arguments, says):
     with pytest.raises(ParamError, match=says):
         evaluate(birds, questions, **arguments)
+
+
+def test_a_method_of_an_unknown_mode_is_refused_when_it_is_made():
+    with pytest.raises(ParamError, match="mode must be one of hybrid, dense, text, got 'magic'"):
+        Method("a", "magic")
 
 
 def test_runs_of_other_systems_are_measured_too(questions, make_run):

@@ -30,7 +30,8 @@ def load(module: str) -> ModuleType:
         return importlib.import_module(module)
     except ImportError as error:
         raise MissingExtraError(
-            f"chunking needs {module} ({cut(str(error))}): pip install 'elanus[chunking]'"
+            f"chunking needs {module} ({cut(str(error))}): "
+            "pip install markdown-it-py semantic-text-splitter (the extra elanus[chunking])"
         ) from error
 
 

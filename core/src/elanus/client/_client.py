@@ -8,8 +8,18 @@ from dataclasses import replace
 from functools import cache
 from inspect import signature
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from elanus.client._keywords import (
+    CreationKeywords,
+    DeletionKeywords,
+    FilterKeywords,
+    HybridKeywords,
+    Keywords,
+    QueryKeywords,
+    SchemaKeywords,
+    SearchKeywords,
+)
 from elanus.client._options import (
     column_path,
     group_path,
@@ -53,20 +63,25 @@ from elanus.schema import (
 )
 from elanus.storage import OpenOptions
 
+if TYPE_CHECKING:
+    # As in `DocumentStore`: nothing that runs needs it.
+    from typing_extensions import Unpack
+
 _PAGE = ("offset", "round_decimal")
 
 # What calls take beside the names in their signatures.
 _FURTHER: Mapping[str, tuple[str, ...]] = {
-    "create_schema": ("auto_id", "enable_dynamic_field", "description", "primary_field", "fields",
-                      "functions"),
-    "create_collection": ("properties", "description", "max_length", "enable_dynamic_field"),
-    "delete": ("filter_params", "pks"),
-    "query": ("limit", "offset", "filter_params"),
-    "search": (*_PAGE, "filter_params"),
-    "hybrid_search": (*_PAGE, "filter", "filter_params", "explain", "relevance",
-                      "group_by"),
-    **dict.fromkeys(("replace", "change_json", "count_values", "count_keys"), ("filter_params",)),
-}  # fmt: skip
+    call: tuple(name for name in keywords.__annotations__ if name not in Keywords.__annotations__)
+    for call, keywords in {
+        "create_schema": SchemaKeywords,
+        "create_collection": CreationKeywords,
+        "delete": DeletionKeywords,
+        "query": QueryKeywords,
+        "search": SearchKeywords,
+        "hybrid_search": HybridKeywords,
+        **dict.fromkeys(("replace", "change_json", "count_values", "count_keys"), FilterKeywords),
+    }.items()
+}
 
 
 def _check_options(
@@ -123,7 +138,7 @@ class MilvusClient:
         read_only: bool = False,
         durability: str = "full",
         journal: str = "wal",
-        **kwargs: Any,
+        **kwargs: Unpack[Keywords],
     ) -> None:
         del user, password, token  # a file has no users
         _check_options("MilvusClient", kwargs)
@@ -204,16 +219,16 @@ class MilvusClient:
         self._database.backup(local_path(target))
 
     @staticmethod
-    def create_schema(**kwargs: Any) -> CollectionSchema:
+    def create_schema(**kwargs: Unpack[SchemaKeywords]) -> CollectionSchema:
         """A schema to be filled with ``add_field`` and ``add_function``.
 
         Args:
             **kwargs: ``auto_id``, ``enable_dynamic_field``, ``description``, ``primary_field``,
                 ``fields`` and ``functions``.
         """
-        known = _FURTHER["create_schema"]
-        _check_options("create_schema", {k: v for k, v in kwargs.items() if k not in known})
-        return CollectionSchema(**{k: v for k, v in kwargs.items() if k in known})
+        known, given = _FURTHER["create_schema"], dict[str, Any](kwargs)
+        _check_options("create_schema", {k: v for k, v in given.items() if k not in known})
+        return CollectionSchema(**{k: v for k, v in given.items() if k in known})
 
     @staticmethod
     def create_field_schema(
@@ -245,7 +260,7 @@ class MilvusClient:
         timeout: float | None = None,
         schema: Any = None,
         index_params: Any = None,
-        **kwargs: Any,
+        **kwargs: Unpack[CreationKeywords],
     ) -> None:
         """Create a collection, from a schema or, quickly, from a dimension.
 
@@ -273,7 +288,9 @@ class MilvusClient:
         auto_id = flag("auto_id", auto_id)
         given = mapping("properties", kwargs.pop("properties", None))
         properties = as_json("create_collection: properties", given)
-        quick = {k: kwargs.pop(k) for k in ("max_length", "enable_dynamic_field") if k in kwargs}
+        quick: dict[str, Any] = {
+            k: kwargs.pop(k) for k in ("max_length", "enable_dynamic_field") if k in kwargs
+        }
         description = kwargs.pop("description", "")
         _check_options("create_collection", kwargs, timeout)
         if schema is None:
@@ -292,19 +309,21 @@ class MilvusClient:
         self._database.create_collection(name, checked, specs, properties)
 
     def has_collection(
-        self, /, collection_name: str, timeout: float | None = None, **kwargs: Any
+        self, /, collection_name: str, timeout: float | None = None, **kwargs: Unpack[Keywords]
     ) -> bool:
         """Whether there is a collection of this name."""
         _check_options("has_collection", kwargs, timeout)
         return text("collection_name", collection_name) in self._database.catalogue().collections
 
-    def list_collections(self, /, timeout: float | None = None, **kwargs: Any) -> list[str]:
+    def list_collections(
+        self, /, timeout: float | None = None, **kwargs: Unpack[Keywords]
+    ) -> list[str]:
         """The names of all collections."""
         _check_options("list_collections", kwargs, timeout)
         return sorted(self._database.catalogue().collections)
 
     def describe_collection(
-        self, /, collection_name: str, timeout: float | None = None, **kwargs: Any
+        self, /, collection_name: str, timeout: float | None = None, **kwargs: Unpack[Keywords]
     ) -> dict[str, Any]:
         """Schema and properties of a collection.
 
@@ -315,7 +334,7 @@ class MilvusClient:
         return describe(self._database.catalogue().collection(collection_name))
 
     def drop_collection(
-        self, /, collection_name: str, timeout: float | None = None, **kwargs: Any
+        self, /, collection_name: str, timeout: float | None = None, **kwargs: Unpack[Keywords]
     ) -> None:
         """Drop a collection with all its rows; one that does not exist is no error."""
         _check_options("drop_collection", kwargs, timeout)
@@ -330,7 +349,7 @@ class MilvusClient:
         new_name: str,
         target_db: str = "",
         timeout: float | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[Keywords],
     ) -> None:
         """Give a collection another name.
 
@@ -341,14 +360,14 @@ class MilvusClient:
         self._database.rename_collection(self._name(old_name), check_name(new_name, "collection"))
 
     def truncate_collection(
-        self, /, collection_name: str, timeout: float | None = None, **kwargs: Any
+        self, /, collection_name: str, timeout: float | None = None, **kwargs: Unpack[Keywords]
     ) -> None:
         """Delete all rows of a collection; schema and indexes stay."""
         _check_options("truncate_collection", kwargs, timeout)
         self._database.truncate_collection(self._name(collection_name))
 
     def get_collection_stats(
-        self, /, collection_name: str, timeout: float | None = None, **kwargs: Any
+        self, /, collection_name: str, timeout: float | None = None, **kwargs: Unpack[Keywords]
     ) -> dict[str, int]:
         """``{"row_count": number of rows}``."""
         _check_options("get_collection_stats", kwargs, timeout)
@@ -362,7 +381,7 @@ class MilvusClient:
         collection_name: str,
         index_params: Any,
         timeout: float | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[Keywords],
     ) -> None:
         """Add indexes; rows inserted before and after are found through them.
 
@@ -377,7 +396,7 @@ class MilvusClient:
         self._database.create_index(info.name, as_index_specs(index_params, info.schema))
 
     def list_indexes(
-        self, /, collection_name: str, field_name: str | None = "", **kwargs: Any
+        self, /, collection_name: str, field_name: str | None = "", **kwargs: Unpack[Keywords]
     ) -> list[str]:
         """Names of a collection's indexes, or of those on one field."""
         _check_options("list_indexes", kwargs)
@@ -386,7 +405,12 @@ class MilvusClient:
         return [i.name for i in indexes if asked in ("", i.field)]
 
     def describe_index(
-        self, /, collection_name: str, index_name: str, timeout: float | None = None, **kwargs: Any
+        self,
+        /,
+        collection_name: str,
+        index_name: str,
+        timeout: float | None = None,
+        **kwargs: Unpack[Keywords],
     ) -> dict[str, Any] | None:
         """Type, metric, parameters and coverage of an index; None if there is none."""
         _check_options("describe_index", kwargs, timeout)
@@ -410,7 +434,12 @@ class MilvusClient:
         return described
 
     def drop_index(
-        self, /, collection_name: str, index_name: str, timeout: float | None = None, **kwargs: Any
+        self,
+        /,
+        collection_name: str,
+        index_name: str,
+        timeout: float | None = None,
+        **kwargs: Unpack[Keywords],
     ) -> None:
         """Drop an index; searches of its field stay possible, and become exact."""
         _check_options("drop_index", kwargs, timeout)
@@ -419,7 +448,7 @@ class MilvusClient:
     # --- loading ---------------------------------------------------------------------------
 
     def load_collection(
-        self, /, collection_name: str, timeout: float | None = None, **kwargs: Any
+        self, /, collection_name: str, timeout: float | None = None, **kwargs: Unpack[Keywords]
     ) -> None:
         """Read vectors into memory, and wait until no graph is still to be built.
 
@@ -430,13 +459,13 @@ class MilvusClient:
         self._database.load(self._name(collection_name))
 
     def refresh_load(
-        self, /, collection_name: str, timeout: float | None = None, **kwargs: Any
+        self, /, collection_name: str, timeout: float | None = None, **kwargs: Unpack[Keywords]
     ) -> None:
         """The same as ``load_collection``."""
         self.load_collection(collection_name, timeout, **kwargs)
 
     def release_collection(
-        self, /, collection_name: str, timeout: float | None = None, **kwargs: Any
+        self, /, collection_name: str, timeout: float | None = None, **kwargs: Unpack[Keywords]
     ) -> None:
         """Give a collection's memory back; the next search reads it again."""
         _check_options("release_collection", kwargs, timeout)
@@ -448,7 +477,7 @@ class MilvusClient:
         collection_name: str,
         partition_name: str = "",
         timeout: float | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[Keywords],
     ) -> dict[str, Any]:
         """``{"state": LoadState}``: Loaded unless released or missing."""
         _check_options("get_load_state", kwargs, timeout, partition_name)
@@ -459,7 +488,9 @@ class MilvusClient:
         loaded = self._database.is_loaded(info)
         return {"state": LoadState.Loaded if loaded else LoadState.NotLoad}
 
-    def flush(self, /, collection_name: str, timeout: float | None = None, **kwargs: Any) -> None:
+    def flush(
+        self, /, collection_name: str, timeout: float | None = None, **kwargs: Unpack[Keywords]
+    ) -> None:
         """Nothing to do: every acknowledged write is in the file already."""
         _check_options("flush", kwargs, timeout)
         self._database.catalogue().collection(collection_name)
@@ -473,7 +504,7 @@ class MilvusClient:
         target_size: Any = None,
         target_size_unit: str = "mb",
         timeout: float | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[Keywords],
     ) -> int:
         """Give the space of deleted rows back to the file system. Rewrites the whole file.
 
@@ -488,7 +519,7 @@ class MilvusClient:
         return 0
 
     def get_server_version(
-        self, /, timeout: float | None = None, detail: bool = False, **kwargs: Any
+        self, /, timeout: float | None = None, detail: bool = False, **kwargs: Unpack[Keywords]
     ) -> str:
         """The version of elanus."""
         from elanus import __version__  # noqa: PLC0415  # the package's face imports this module
@@ -506,7 +537,7 @@ class MilvusClient:
         data: Any,
         timeout: float | None = None,
         partition_name: str | None = "",
-        **kwargs: Any,
+        **kwargs: Unpack[Keywords],
     ) -> dict[str, Any]:
         """Insert rows, all or none; a row whose key exists is replaced.
 
@@ -538,7 +569,7 @@ class MilvusClient:
         data: Any,
         timeout: float | None = None,
         partition_name: str | None = "",
-        **kwargs: Any,
+        **kwargs: Unpack[Keywords],
     ) -> dict[str, Any]:
         """Insert rows, or replace those whose keys exist, all or none; see ``insert``.
 
@@ -570,7 +601,7 @@ class MilvusClient:
         timeout: float | None = None,
         filter: str | Expression | None = None,
         partition_name: str | None = "",
-        **kwargs: Any,
+        **kwargs: Unpack[DeletionKeywords],
     ) -> dict[str, int]:
         """Delete rows by primary key or by filter.
 
@@ -610,7 +641,7 @@ class MilvusClient:
         output_fields: Sequence[str] | None = None,
         timeout: float | None = None,
         partition_names: Sequence[str] | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[Keywords],
     ) -> list[dict[str, Any]]:
         """Rows by primary key, in the order of ``ids``; keys that do not exist are left out."""
         _check_options("get", kwargs, timeout, partition_names)
@@ -626,7 +657,7 @@ class MilvusClient:
         timeout: float | None = None,
         ids: Any = None,
         partition_names: Sequence[str] | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[QueryKeywords],
     ) -> list[dict[str, Any]]:
         """Rows that a filter lets pass, in the order of their primary keys.
 
@@ -682,7 +713,7 @@ class MilvusClient:
         timeout: float | None = None,
         partition_names: Sequence[str] | None = None,
         anns_field: str | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[SearchKeywords],
     ) -> list[list[Hit]]:
         """The nearest rows for each query.
 
@@ -707,9 +738,10 @@ class MilvusClient:
             ParamError: if an argument is wrong; FilterError: if the filter is.
             DataNotMatchException: if a query does not fit the field.
         """
-        page = {key: kwargs.pop(key) for key in _PAGE if key in kwargs}
-        params = kwargs.pop("filter_params", None)
-        _check_options("search", kwargs, timeout, partition_names)
+        more = dict[str, Any](kwargs)
+        page = {key: more.pop(key) for key in _PAGE if key in more}
+        params = more.pop("filter_params", None)
+        _check_options("search", more, timeout, partition_names)
         request = as_search(data, anns_field, limit, search_params, page)
         filters = self._filters(filter, params)
         names, name = output_names(output_fields), self._name(collection_name)
@@ -725,7 +757,7 @@ class MilvusClient:
         output_fields: Sequence[str] | None = None,
         timeout: float | None = None,
         partition_names: Sequence[str] | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[HybridKeywords],
     ) -> list[list[Hit]]:
         """Several searches fused into one ranking.
 
@@ -753,10 +785,11 @@ class MilvusClient:
         Raises:
             ParamError: if an argument is wrong.
         """
-        fusion = as_fusion(ranker, limit, output_fields, kwargs)
-        given, params = kwargs.pop("filter", ""), kwargs.pop("filter_params", None)
-        group = kwargs.pop("group_by", None)
-        _check_options("hybrid_search", kwargs, timeout, partition_names)
+        more = dict[str, Any](kwargs)
+        fusion = as_fusion(ranker, limit, output_fields, more)
+        given, params = more.pop("filter", ""), more.pop("filter_params", None)
+        group = more.pop("group_by", None)
+        _check_options("hybrid_search", more, timeout, partition_names)
         common = self._filters(given, params)
         if not isinstance(reqs, (list, tuple)) or not reqs:
             raise ParamError("hybrid_search: reqs must be a list of AnnSearchRequest")
@@ -787,7 +820,7 @@ class MilvusClient:
         data: Any,
         filter: str | Expression | None = "",
         timeout: float | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[FilterKeywords],
     ) -> dict[str, Any]:
         """Make the rows that a filter selects those that are given: one commit, or none at all.
 
@@ -832,7 +865,7 @@ class MilvusClient:
         filter: str | Expression | None = None,
         timeout: float | None = None,
         texts: Mapping[str, str] | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[FilterKeywords],
     ) -> int:
         """Set and remove keys of the object in a JSON field of many rows, in one commit.
 
@@ -877,7 +910,7 @@ class MilvusClient:
         properties: Mapping[str, Any] | None = None,
         index_params: Any = None,
         timeout: float | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[Keywords],
     ) -> None:
         """Change properties and indexes of a collection, in one commit; all else of both stays.
 
@@ -911,7 +944,7 @@ class MilvusClient:
         path: Sequence[str | int] = (),
         filter: str | Expression | None = "",
         timeout: float | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[FilterKeywords],
     ) -> list[tuple[Any, int]]:
         """How many rows have each value of a field, or at a place inside of a JSON field.
 
@@ -941,7 +974,7 @@ class MilvusClient:
         field_name: str,
         filter: str | Expression | None = "",
         timeout: float | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[FilterKeywords],
     ) -> list[tuple[str, str, int]]:
         """In how many rows the object in a JSON field has each key, by the type of its value.
 
@@ -971,7 +1004,7 @@ class MilvusClient:
         prefix: bool = False,
         typos: bool = False,
         timeout: float | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[Keywords],
     ) -> list[str]:
         """The terms by which a search by words finds rows: those of the field's vocabulary.
 

@@ -79,7 +79,7 @@ def _stats() -> Any:
         return importlib.import_module("scipy.stats")
     except ImportError as error:
         raise MissingExtraError(
-            "comparisons need the package scipy: run `pip install elanus[evaluation]`"
+            "comparisons need the package scipy: pip install scipy (the extra elanus[evaluation])"
         ) from error
 
 

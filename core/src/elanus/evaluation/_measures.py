@@ -103,7 +103,8 @@ def _library() -> ModuleType:
         return importlib.import_module("ir_measures")
     except ImportError as error:
         raise MissingExtraError(
-            "measures need the package ir-measures: run `pip install elanus[evaluation]`"
+            "measures need the package ir-measures: pip install ir-measures "
+            "(the extra elanus[evaluation])"
         ) from error
 
 

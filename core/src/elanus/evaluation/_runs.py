@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ from elanus.schema import (
 )
 
 _EMBEDDED_AT_ONCE = 128
+_MODES = get_args(Mode)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,9 @@ class Method:
             where they say nothing, as a search for up to 25 documents looks at. It is never 4k,
             since a run asks for more documents than users do.
         settings: in place of what is kept with the collection, as for ``DocumentStore.search``.
+
+    Raises:
+        ParamError: if the mode is none of these, or name or settings are of another type.
     """
 
     name: str
@@ -52,6 +56,7 @@ class Method:
 
     def __post_init__(self) -> None:
         text("name", self.name)
+        choice("mode", self.mode, _MODES)
         if self.settings is not None:
             of_type("settings", SearchSettings, self.settings)
 
@@ -178,8 +183,6 @@ def checked_methods(methods: Any) -> list[Method]:
     """
     chosen = members("methods", "a list of Method", methods)
     check_names([of_type("methods", Method, method).name for method in chosen])
-    for method in chosen:
-        choice("mode", method.mode, ("hybrid", "dense", "text"))
     return chosen
 
 

@@ -231,7 +231,7 @@ def _check_faiss(f: FieldSchema, index_type: IndexType, params: Mapping[str, Any
     if not find_spec("faiss"):
         raise MissingExtraError(
             f"index on {f.name!r}: {index_type.value} needs the package faiss-cpu: "
-            "pip install 'elanus[faiss]'"
+            "pip install faiss-cpu (the extra elanus[faiss])"
         )
 
 

@@ -83,6 +83,6 @@ def _import() -> Any:
     except ImportError as error:
         raise MissingExtraError(
             "the analyzer's tokenizer 'jieba' needs the package jieba: "
-            "run `pip install elanus[jieba]`, or use the analyzer 'standard', "
+            "pip install jieba (the extra elanus[jieba]), or use the analyzer 'standard', "
             "which splits Chinese into single characters and pairs"
         ) from error

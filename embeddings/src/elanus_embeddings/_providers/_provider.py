@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from elanus.errors import MissingExtraError, ParamError, cut, shown
+from elanus_embeddings._extras import how_to_install
 from elanus_embeddings._http import RetryPolicy, checked_url, find_key, seconds
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Provider:
             )
         except ImportError as error:
             raise MissingExtraError(
-                f"{self.name} needs httpx and tenacity: pip install 'elanus-embeddings[http]'"
+                f"{self.name} needs httpx and tenacity: {how_to_install('http')}"
             ) from error
         root = self.base_url if base_url is None else checked_url(base_url)
         # The key in the environment is meant for the provider; no other server gets to see it.

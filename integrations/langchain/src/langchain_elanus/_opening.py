@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 from elanus import DocumentStore, MilvusClient, ParamError
 from elanus.arguments import DEFAULT_URI, mapping, refuse
@@ -14,10 +14,22 @@ from langchain_elanus._embeddings import as_function
 from langchain_elanus._options import SearchOptions, check_names
 
 DEFAULT_COLLECTION = "langchain"
-_CLIENT_OPTIONS = {
-    *("read_only", "durability", "timeout", "journal"),
-    *("user", "password", "token", "db_name"),  # langchain-milvus has them in connection_args
-}
+
+
+class ClientOptions(TypedDict, total=False):
+    """What goes to the client; the last four are there for code that was written for a server."""
+
+    read_only: bool
+    durability: str
+    timeout: float | None
+    journal: str
+    user: str
+    password: str
+    token: str
+    db_name: str
+
+
+_CLIENT_OPTIONS = tuple(ClientOptions.__annotations__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +51,21 @@ def file_and_options(
     uri: str | os.PathLike[str],
     connection_args: Mapping[str, Any] | None,
     options: Mapping[str, Any],
+    opens: type,
 ) -> tuple[str | os.PathLike[str], dict[str, Any]]:
     """The file to open and the client's options, wherever the caller said them.
+
+    Args:
+        uri: the file.
+        connection_args: langchain-milvus's way to name it, and options.
+        options: the keyword arguments that the class does not name.
+        opens: the class, whose own arguments may have been meant.
 
     Raises:
         ParamError: if two files are named, or something else than files.
         TypeError: naming the arguments that do not exist.
     """
-    check_names("ElanusVectorStore", options, _CLIENT_OPTIONS)
+    check_names("ElanusVectorStore", options, _CLIENT_OPTIONS, opens)
     arguments = mapping("connection_args of ElanusVectorStore", connection_args)
     named = arguments.pop("uri", uri)
     for each in (uri, named):
@@ -54,7 +73,7 @@ def file_and_options(
             refuse("uri", "a file path or ':memory:'", each)
     if uri not in (DEFAULT_URI, named):
         raise ParamError(f"uri is {quoted(uri)}, and {quoted(named)} in connection_args; give one")
-    check_names("connection_args of ElanusVectorStore", arguments, _CLIENT_OPTIONS)
+    check_names("connection_args of ElanusVectorStore", arguments, _CLIENT_OPTIONS, ["uri"])
     return named, {**arguments, **options}
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields, replace
+from inspect import signature
 from typing import Any, Literal
 
 from langchain_core.documents import Document
@@ -83,13 +84,18 @@ class SearchOptions:
         """Arguments that a store's ``search`` and ``search_mmr`` share."""
         return {name: getattr(self, name) for name in _SHARED}
 
-    def but(self, call: str, given: Mapping[str, Any]) -> SearchOptions:
+    def but(self, call: str, given: Mapping[str, Any], own: Any = ()) -> SearchOptions:
         """These options with those of one call.
+
+        Args:
+            call: its name.
+            given: its keyword arguments.
+            own: the call itself, as for ``check_names``.
 
         Raises:
             TypeError: naming the arguments that no search has.
         """
-        check_names(call, given, {*_NAMES, *_ALIASES})
+        check_names(call, given, (*_NAMES, *_ALIASES), own)
         changed = {name: value for name, value in given.items() if name not in _ALIASES}
         if given.get("expr") is not None:
             if changed.get("filter") is not None:
@@ -109,6 +115,13 @@ _SHARED = (
 )
 _ALIASES = ("expr", "where_document")
 _NAMES = tuple(field.name for field in fields(SearchOptions))
+# What other stores call an argument, where its name here is not alike.
+_ELSEWHERE: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("limit", "top_k", "n_results", "similarity_top_k"), ("k",)),
+    **dict.fromkeys(("path", "persist_directory", "db_path"), ("uri",)),
+    **dict.fromkeys(("where", "expr"), ("filter",)),
+    **dict.fromkeys(("embedding_function", "embeddings"), ("embedding",)),
+}
 
 
 def _check_hit_reranker(reranker: Any) -> None:
@@ -147,15 +160,36 @@ def checked_documents(documents: Any) -> list[Document]:
     return found
 
 
-def check_names(call: str, given: Mapping[Any, Any], known: set[str]) -> None:
+def check_names(call: str, given: Mapping[Any, Any], known: Collection[str], own: Any = ()) -> None:
     """Refuse arguments that would otherwise be dropped.
 
+    Args:
+        call: for the error.
+        given: the arguments that the signature does not name.
+        known: those of them that exist.
+        own: the call itself, whose signature names others that may have been meant.
+
     Raises:
-        TypeError: naming them, and those that exist.
+        TypeError: naming them, those that exist, and the one that may be meant.
     """
     unknown = [name if isinstance(name, str) else quoted(name) for name in given.keys() - known]
     if unknown:
+        names = [*_own_names(own), *sorted(known)]
+        first = min(unknown)
+        meant = [name for name in _ELSEWHERE.get(first, ()) if name in names]
+        hint = f"; did you mean {meant[0]!r}?" if meant else likely(first, names)
         raise TypeError(
-            f"{call}() got unexpected arguments: {listed(sorted(unknown))}; known besides its own: "
-            f"{', '.join(sorted(known))}{likely(min(unknown), known)}"
+            f"{call}() got unexpected arguments: {listed(sorted(unknown))}; known: "
+            f"{', '.join(dict.fromkeys(names))}{hint}"
         )
+
+
+def _own_names(call: Any) -> list[str]:
+    if not callable(call):
+        return list(call)
+    parameters = list(signature(call).parameters.values())
+    return [
+        each.name
+        for each in parameters
+        if each.name != "self" and each.kind not in (each.VAR_KEYWORD, each.VAR_POSITIONAL)
+    ]

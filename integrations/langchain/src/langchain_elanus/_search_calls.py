@@ -22,6 +22,9 @@ class SearchCalls(WriteCalls):
     _defaults: SearchOptions
     _searches: Searches
 
+    def _chosen(self, call: str, options: Mapping[str, Any]) -> SearchOptions:
+        return self._defaults.but(call, options, getattr(self, call))
+
     # --- by text ---------------------------------------------------------------------------
 
     def similarity_search(self, query: str, k: int = 4, **options: Any) -> list[Document]:
@@ -75,7 +78,7 @@ class SearchCalls(WriteCalls):
     def _similar(
         self, call: str, query: str, k: int, options: Mapping[str, Any]
     ) -> Flow[list[Scored]]:
-        return self._searches.similar(query, k, self._defaults.but(call, options))
+        return self._searches.similar(query, k, self._chosen(call, options))
 
     # --- by vector -------------------------------------------------------------------------
 
@@ -113,7 +116,7 @@ class SearchCalls(WriteCalls):
         self, call: str, vector: Sequence[float], k: int, options: Mapping[str, Any]
     ) -> Flow[list[Scored]]:
         check_vector(vector)
-        chosen = self._defaults.but(call, options)
+        chosen = self._chosen(call, options)
         return self._searches.near(vector, k, by_vector(call, chosen, options.get("mode")))
 
     # --- unlike each other -----------------------------------------------------------------
@@ -176,7 +179,7 @@ class SearchCalls(WriteCalls):
         lambda_mult: float,
         options: Mapping[str, Any],
     ) -> Flow[list[Document]]:
-        chosen = self._defaults.but(call, options)
+        chosen = self._chosen(call, options)
         if vector is not None:
             chosen = by_vector(call, chosen, options.get("mode"))
         return self._searches.diverse(query, vector, k, fetch_k, lambda_mult, chosen)

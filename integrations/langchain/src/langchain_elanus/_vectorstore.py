@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
@@ -17,6 +17,7 @@ from elanus.errors import quoted
 from langchain_elanus._embeddings import as_embeddings
 from langchain_elanus._opening import (
     DEFAULT_COLLECTION,
+    ClientOptions,
     Model,
     check_alone,
     check_without_embedding,
@@ -26,6 +27,10 @@ from langchain_elanus._opening import (
 from langchain_elanus._options import Mode, SearchOptions
 from langchain_elanus._search_calls import SearchCalls
 from langchain_elanus._searches import Searches
+
+if TYPE_CHECKING:
+    # Type checkers have it built in; nothing that runs needs it.
+    from typing_extensions import Unpack
 
 
 class ElanusVectorStore(SearchCalls):
@@ -90,12 +95,12 @@ class ElanusVectorStore(SearchCalls):
         store: DocumentStore | None = None,
         embedding_name: str | None = None,
         dim: int | None = None,
-        **options: Any,
+        **options: Unpack[ClientOptions],
     ) -> None:
         if store is not None and not isinstance(store, DocumentStore):
             refuse("store", "a DocumentStore", store)
         self._defaults = SearchOptions(mode, ranker=ranker, reranker=reranker, fill=fill)
-        file, client_options = file_and_options(uri, connection_args, options)
+        file, client_options = file_and_options(uri, connection_args, options, ElanusVectorStore)
         if store is not None:
             named = {"uri": file, "collection_name": collection_name, "analyzer": analyzer}
             check_alone(**named, **client_options)
@@ -170,10 +175,10 @@ class ElanusVectorStore(SearchCalls):
         embedding: Any,
         metadatas: list[dict[str, Any]] | None = None,
         *,
-        ids: list[str] | None = None,
+        ids: list[str] | Literal["content"] | None = None,
         **kwargs: Any,
     ) -> ElanusVectorStore:
-        """Open a store and add texts to it; ``kwargs`` are those of the class."""
+        """Open a store and add texts to it, as ``add_texts``; ``kwargs`` are those of the class."""
         made = cls(embedding, **kwargs)
         try:
             made.add_texts(texts, metadatas, ids=ids)
@@ -189,7 +194,7 @@ class ElanusVectorStore(SearchCalls):
         embedding: Any,
         metadatas: list[dict[str, Any]] | None = None,
         *,
-        ids: list[str] | None = None,
+        ids: list[str] | Literal["content"] | None = None,
         **kwargs: Any,
     ) -> ElanusVectorStore:
         """Asynchronous ``from_texts``."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 from langchain_core.documents import Document
 from langchain_core.vectorstores import VectorStore
 
 from elanus import DocumentStore, ParamError, SyncReport
-from elanus.aio import Flow, arun, run, step, step_of
+from elanus.aio import Flow, arun, run, step, step_of, twin
 from elanus.arguments import is_mapping, members, refuse, repaired_texts, whole
 from elanus.errors import EmbeddingError, quoted
 from langchain_elanus._embeddings import embeds_natively, reads_as_they_are
@@ -20,8 +20,8 @@ from langchain_elanus._results import as_document
 _EMBEDDED_AT_ONCE = 128
 
 Metadatas = Sequence[Mapping[str, Any]] | None
-Ids = Sequence[str | None] | None
-Columns = tuple[list[str], list[Mapping[str, Any] | None], list[str | None]]
+Ids = Sequence[str | None] | Literal["content"] | None
+Columns = tuple[list[str], list[Mapping[str, Any] | None], list[str | None] | Literal["content"]]
 
 
 class WriteCalls(VectorStore):
@@ -46,7 +46,8 @@ class WriteCalls(VectorStore):
         Args:
             texts: one text a document.
             metadatas: JSON values under string keys, one dict a document.
-            ids: one string a document; None makes one.
+            ids: one string a document; None makes one. ``"content"`` makes all of them from text
+                and metadata, so that a document added twice is one; it is not embedded again.
             batch_size: how many documents are checked, embedded and written together.
             **kwargs: none; a name that does not exist raises TypeError.
 
@@ -57,7 +58,7 @@ class WriteCalls(VectorStore):
             DataNotMatchException: naming the document and the rule broken.
             EmbeddingError: naming the text, if an embedding function of Elanus fails with one.
         """
-        check_names("add_texts", kwargs, {"batch_size", "ids"})
+        check_names("add_texts", kwargs, (), self.add_texts)
         return run(self._add(texts, metadatas, ids, batch_size))
 
     async def aadd_texts(
@@ -71,9 +72,10 @@ class WriteCalls(VectorStore):
     ) -> list[str]:
         """Asynchronous ``add_texts``.
 
-        A model with coroutines of its own embeds by them.
+        A model with coroutines of its own embeds by them; with ``ids="content"`` on a thread, since
+        the store looks first which documents it has.
         """
-        check_names("aadd_texts", kwargs, {"batch_size", "ids"})
+        check_names("aadd_texts", kwargs, (), self.aadd_texts)
         return await arun(self._add(texts, metadatas, ids, batch_size))
 
     def _add(
@@ -89,7 +91,8 @@ class WriteCalls(VectorStore):
 
     async def _aadd(self, texts: list[str], metadatas: Metadatas, ids: Ids) -> list[str]:
         function = self._store.embedding
-        if function is None or not embeds_natively(function):
+        by_content = isinstance(ids, str)
+        if function is None or by_content or not embeds_natively(function):
             return await self._store.aadd(texts, metadatas, ids)
         await self._store.acheck_add(texts, metadatas, ids)
         if not reads_as_they_are(function, texts):
@@ -118,7 +121,7 @@ class WriteCalls(VectorStore):
 
         Args:
             documents: any iterable of them, which is read once.
-            **kwargs: ``ids``, in place of the documents' own, and ``batch_size``.
+            **kwargs: ``ids``, in place of the documents' own, or ``"content"``; ``batch_size``.
 
         Returns:
             The ids, in order.
@@ -188,6 +191,33 @@ class WriteCalls(VectorStore):
         _check_given(embeddings)
         return await self._store.aadd(*_columns(texts, metadatas, ids), vectors=embeddings)
 
+    def update_metadata(
+        self,
+        ids: Sequence[str] | str | None = None,
+        values: Mapping[str, Any] | None = None,
+        *,
+        remove: Sequence[str] = (),
+        filter: Any = None,
+    ) -> int:
+        """Set and remove metadata keys of documents, in one commit; nothing is embedded.
+
+        Args:
+            ids: one id or several; those that do not exist are left out.
+            values: JSON values by key; keys that are not named stay.
+            remove: keys to take out, where they are.
+            filter: a dict or an expression over metadata keys; beside ``ids``, only those of them
+                that it lets pass are changed.
+
+        Returns:
+            How many documents.
+
+        Raises:
+            ParamError: if neither ids nor a filter is given, or an argument is wrong.
+        """
+        return self._store.update_metadata(ids, values, remove=remove, filter=filter)
+
+    aupdate_metadata = twin(update_metadata)
+
     def delete(
         self, ids: Sequence[str] | None = None, *, filter: Any = None, **kwargs: Any
     ) -> bool:
@@ -213,7 +243,7 @@ class WriteCalls(VectorStore):
     def _delete(
         self, call: str, ids: Sequence[str] | None, condition: Any, kwargs: Mapping[str, Any]
     ) -> Flow[bool]:
-        check_names(call, kwargs, {"expr"})
+        check_names(call, kwargs, ("expr",), getattr(self, call))
         if "expr" in kwargs:
             if condition is not None:
                 raise ParamError(f"{call}: filter and expr are one argument; give either")
@@ -260,12 +290,20 @@ def _columns(texts: Iterable[str], metadatas: Metadatas, ids: Ids) -> Columns:
     columns: Columns = (
         first,
         [None] * len(first) if metadatas is None else members("metadatas", rule, metadatas),
-        [None] * len(first) if ids is None else members("ids", rule, ids),
+        _checked_ids(ids, len(first)),
     )
-    for name, count in (("metadatas", len(columns[1])), ("ids", len(columns[2]))):
-        if count != len(first):
-            raise ParamError(f"{len(first)} texts, but {count} {name}")
+    for name, column in zip(("metadatas", "ids"), columns[1:], strict=True):
+        if not isinstance(column, str) and len(column) != len(first):
+            raise ParamError(f"{len(first)} texts, but {len(column)} {name}")
     return columns
+
+
+def _checked_ids(ids: Ids, count: int) -> list[str | None] | Literal["content"]:
+    if ids is None:
+        return [None] * count
+    if isinstance(ids, str) and ids == "content":
+        return "content"
+    return members("ids", "a list with one entry a document, or 'content'", ids)
 
 
 @contextmanager
@@ -282,4 +320,4 @@ def _parts(columns: Columns, size: int) -> Iterator[Columns]:
     texts, metadatas, ids = columns
     for start in range(0, len(texts), size):
         part = slice(start, start + size)
-        yield texts[part], metadatas[part], ids[part]
+        yield texts[part], metadatas[part], "content" if isinstance(ids, str) else ids[part]

@@ -65,7 +65,7 @@ def load_faiss() -> Any:
     except ImportError as error:
         raise MissingExtraError(
             "the index types IVF_FLAT, IVF_SQ8, IVF_PQ and SCANN need the package faiss-cpu: "
-            "pip install 'elanus[faiss]'"
+            "pip install faiss-cpu (the extra elanus[faiss])"
         ) from error
 
 

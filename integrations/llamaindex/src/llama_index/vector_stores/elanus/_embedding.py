@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -153,7 +153,7 @@ class ElanusEmbedding(_OverFunction, BaseEmbedding):
     ) -> list[Vector]:
         """Embeddings of texts, ``embed_batch_size`` at a time; an error names the text."""
         texts = _checked_texts(texts)
-        with _named_in(texts):
+        with _named_in(texts, self.embed_batch_size):
             return super().get_text_embedding_batch(texts, show_progress, **kwargs)
 
     async def aget_text_embedding_batch(
@@ -161,7 +161,7 @@ class ElanusEmbedding(_OverFunction, BaseEmbedding):
     ) -> list[Vector]:
         """As ``get_text_embedding_batch``."""
         texts = _checked_texts(texts)
-        with _named_in(texts):
+        with _named_in(texts, self.embed_batch_size):
             return await super().aget_text_embedding_batch(texts, show_progress, **kwargs)
 
 
@@ -243,15 +243,32 @@ def _checked_texts(texts: Any) -> list[str]:
 
 
 @contextmanager
-def _named_in(texts: list[str]) -> Iterator[None]:
-    """Let an error say the places of its texts in the whole list: where each of them is first."""
+def _named_in(texts: list[str], size: int) -> Iterator[None]:
+    """Let an error say the places of its texts in the whole list, given ``size`` at a time."""
     try:
         yield
     except EmbeddingError as error:
         if error.texts is not None:
-            first = {text: place for place, text in reversed(list(enumerate(texts)))}
-            error.renumber([first[text] for text in error.texts])
+            error.renumber(_places(list(error.texts), texts, size))
         raise
+
+
+def _places(part: list[str], texts: list[str], size: int) -> Sequence[int]:
+    """Where a part of a list stands: the batch that it is or, with a cache, that it is left of.
+
+    Equal texts may be in several batches, so that a text by itself does not say which it is.
+    """
+    starts = range(0, len(texts), size)
+    for start in starts:
+        if texts[start : start + size] == part:
+            return range(start, start + len(part))
+    for start in starts:
+        rest = iter(range(start, min(start + size, len(texts))))
+        # Each search goes on behind the text that the last one has found.
+        found = [next((i for i in rest if texts[i] == text), None) for text in part]
+        if None not in found:
+            return [i for i in found if i is not None]
+    return [texts.index(text) for text in part]
 
 
 def _dense(encoded: Any, count: int) -> list[Vector]:

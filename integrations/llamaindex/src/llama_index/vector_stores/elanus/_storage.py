@@ -32,6 +32,7 @@ class ElanusKVStore(BaseKVStore):
     """LlamaIndex's dicts by key, in a collection of the file that holds the nodes.
 
     Dicts are kept as JSON; what JSON lacks (dates, paths, …) has the form that it has in metadata.
+    NaN, infinity, long integers and lone surrogates, which metadata lack, come back as they were.
     Each call is one commit, or reads one; any number of threads and processes may use one
     collection.
 

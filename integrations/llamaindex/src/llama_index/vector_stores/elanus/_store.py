@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from threading import Lock
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypedDict
 
 from llama_index.core.bridge.pydantic import ConfigDict, Field, PrivateAttr
 from llama_index.core.schema import BaseComponent, BaseNode
@@ -37,7 +37,19 @@ from llama_index.vector_stores.elanus._query import make_plan
 from llama_index.vector_stores.elanus._rerank import check_hit_reranker
 from llama_index.vector_stores.elanus._short import ShortRepr
 
+if TYPE_CHECKING:
+    # Type checkers have it built in; nothing that runs needs it.
+    from typing_extensions import Unpack
+
 _LONGEST_WAIT = 2_000_000  # seconds, as for a client
+
+
+class DumpedFields(TypedDict, total=False):
+    """What LlamaIndex adds to a store's own fields when it dumps."""
+
+    stores_text: bool
+    is_embedding_query: bool
+    class_name: str
 
 
 class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
@@ -118,7 +130,7 @@ class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
         durability: str = "full",
         timeout: float | None = None,
         journal: str = "wal",
-        **fields: Any,
+        **fields: Unpack[DumpedFields],
     ) -> None:
         if reranker is not None:
             check_hit_reranker(reranker)
@@ -126,15 +138,16 @@ class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
         collection_name = check_name(text("collection_name", collection_name), "collection")
         dim = None if dim is None else whole("dim", dim, 1)
         # pydantic would read the text "false" as False, and `if overwrite` as True.
+        given = dict[str, Any](fields)
         for name in ("stores_text", "is_embedding_query"):
-            fields |= {name: flag(name, fields[name])} if name in fields else {}
+            given |= {name: flag(name, given[name])} if name in given else {}
         overwrite, read_only = flag("overwrite", overwrite), flag("read_only", read_only)
         durability, journal = text("durability", durability), text("journal", journal)
         if timeout is not None:
             timeout = number("timeout", timeout, 0, _LONGEST_WAIT)
         # pydantic's own loading hands over what LlamaIndex adds when it dumps.
-        fields.pop("class_name", None)
-        fields |= {
+        given.pop("class_name", None)
+        given |= {
             "uri": path,
             "collection_name": collection_name,
             "dim": dim,
@@ -146,7 +159,7 @@ class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
             "timeout": timeout,
             "journal": journal,
         }
-        super().__init__(**fields)
+        super().__init__(**given)
         self._client = MilvusClient(
             self.uri, read_only=read_only, durability=durability, timeout=timeout, journal=journal
         )

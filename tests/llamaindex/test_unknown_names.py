@@ -1,0 +1,44 @@
+"""A name that is not known is refused with the one that may be meant."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from llama_index.vector_stores.elanus import ElanusEmbedding, ElanusRerank, ElanusVectorStore
+
+FUNCTION = SimpleNamespace(
+    encode_documents=lambda texts: [[1.0]] * len(texts), encode_queries=list, name="m", dim=1
+)
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "meant"),
+    [
+        (lambda: ElanusVectorStore(":memory:", collection="x"), "collection", "collection_name"),
+        (
+            lambda: ElanusVectorStore(":memory:", colection_name="x"),
+            "colection_name",
+            "collection_name",
+        ),
+        (lambda: ElanusRerank(reranker=print, topn=3), "topn", "top_n"),
+        (
+            lambda: ElanusEmbedding(FUNCTION, embed_batchsize=3),
+            "embed_batchsize",
+            "embed_batch_size",
+        ),
+    ],
+    ids=["collection", "typo", "reranker", "model"],
+)
+def test_a_component_names_its_fields(make, name, meant):
+    says = rf"^Elanus\w+\(\) got unexpected arguments: {name}; known: .*did you mean '{meant}'\?$"
+    with pytest.raises(TypeError, match=says):
+        make()
+
+
+def test_what_is_serialised_is_loaded():
+    again = ElanusRerank.from_dict(ElanusRerank(reranker=print, top_n=3).to_dict(), reranker=print)
+    assert again.top_n == 3
+    model = ElanusEmbedding(FUNCTION, embed_batch_size=7)
+    assert ElanusEmbedding.from_dict(model.to_dict(), function=FUNCTION).embed_batch_size == 7

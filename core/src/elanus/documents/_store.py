@@ -643,8 +643,9 @@ class DocumentStore(HasWorker):
         """The documents that answer a query best.
 
         In this order: ``filter`` and ``ids`` say what may be found, the mode and the ranker rank
-        it, ``group_by`` leaves the best of each group, ``min_relevance`` leaves out what is below
-        it, the reranker orders the rest anew, ``k`` are kept, and ``context`` is read.
+        it, ``group_by`` leaves the best of each group, ``min_relevance`` leaves out whatever is
+        below it among all that the legs found, the reranker orders the first of the rest anew,
+        ``k`` are kept, and ``context`` is read.
 
         Args:
             query: any text; it is never parsed as a query language, but for the quotes of
@@ -725,11 +726,14 @@ class DocumentStore(HasWorker):
         *,
         filter_params: Mapping[str, Any] | None = None,
         ids: Sequence[str] | str | None = None,
+        depth: int | dict[str, int] | None = None,
+        min_relevance: float | None = None,
         explain: bool = False,
         group_by: str | Sequence[str | int] | None = None,
         reranker: Any = None,
         rerank_top: int = 50,
         context: int = 0,
+        settings: SearchSettings | None = None,
         phrases: bool = False,
         prefix: bool = False,
         typos: bool = False,
@@ -753,11 +757,14 @@ class DocumentStore(HasWorker):
             vector: (dim,) the query's embedding, if it is known already.
             filter_params: values of the templates ``{x}`` in an expression.
             ids: only these documents may be found.
+            depth: as for ``search``, with ``fetch_k`` in place of k.
+            min_relevance: as for ``search``: what is below it cannot be chosen.
             explain: whether hits say what each leg thought of them.
             group_by: as for ``search``: the best of each group alone can be chosen.
             reranker: as for ``search``; the ``fetch_k`` are the first of its order.
             rerank_top: how many of the best hits it is shown; ``fetch_k`` if that is more.
             context: as for ``search``.
+            settings: as for ``search``.
             phrases: as for ``search``.
             prefix: as for ``search``.
             typos: as for ``search``.
@@ -773,14 +780,16 @@ class DocumentStore(HasWorker):
         k = whole("k", k, 1)
         among = max(k, whole("fetch_k", fetch_k, 1))
         search = make_search(
-            query, mode, among, ranker, explain=explain,
+            query, mode, among, ranker, depth, settings, explain=explain,
             scope=make_scope(filter, ids, filter_params), group_by=group_by,
             fields=self._all_fields, with_vectors=True,
             wording=Wording(self._layout.analyzer, phrases, prefix, typos),
-            reranker=reranker, rerank_top=rerank_top, context=context,
+            reranker=reranker, rerank_top=rerank_top, context=context, min_relevance=min_relevance,
         )  # fmt: skip
         if self._layout.dim is None:
             raise lacks_vectors(self)
+        if settings is not None:
+            check_titles(settings, has_titles=self._layout.title is not None)
         kept = self._kept()
         embedded = None if search.mode == "text" else self._query_vector(search.query, vector)
         hits = find(self._client, self._collection, search, embedded, self._usual, kept)

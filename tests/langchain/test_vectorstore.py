@@ -236,6 +236,14 @@ def test_an_explanation_has_rank_score_relevance_and_legs(filled, mode):
         assert document.metadata["year"] == YEARS[document.id]
 
 
+def test_an_explanation_has_the_reasons_of_the_store(filled):
+    (hit,) = filled.store.search(QUERY, k=1, explain=True)
+    (found,) = filled.similarity_search(QUERY, k=1, explain=True)
+    reasons = [leg["reason"] for leg in found.metadata["_elanus"]["legs"]]
+    assert reasons == [leg.reason for leg in hit.explanation]
+    assert "standard deviations" in reasons[0]
+
+
 # --- filters ------------------------------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ from elanus import Document, DocumentStore
 from elanus.errors import (
     ClosedError,
     DataNotMatchException,
+    EmbeddingError,
     ParamError,
 )
 from elanus.schema import repaired
@@ -199,8 +200,12 @@ def test_an_interrupted_add_keeps_the_batches_before_it_and_no_part_of_one(
 ):
     file = tmp_path / "kb.db"
     store = open_store(file, make_embedding(fail_at=3))
-    with pytest.raises(RuntimeError, match="the model is gone"):
+    with pytest.raises(EmbeddingError, match="RuntimeError: the model is gone") as caught:
         store.add(texts_of(3 * BATCH), ids=names_of(3 * BATCH))
+    assert caught.value.places == tuple(range(2 * BATCH, 3 * BATCH))
+    assert f"texts[{2 * BATCH}:{3 * BATCH}]" in str(caught.value)
+    assert str(names_of(3 * BATCH)[2 * BATCH]) in str(caught.value)
+    assert isinstance(caught.value.__cause__, RuntimeError)
     assert [d.id for d in store] == names_of(2 * BATCH)
     store.close()
     store = open_store(file, make_embedding())
@@ -208,6 +213,25 @@ def test_an_interrupted_add_keeps_the_batches_before_it_and_no_part_of_one(
     # Adding all of them again completes the store.
     store.add(texts_of(3 * BATCH), ids=names_of(3 * BATCH))
     assert [d.id for d in store] == names_of(3 * BATCH)
+
+
+def test_whatever_an_embedding_function_raises_is_an_embedding_error(store, embedding):
+    def limited(texts):
+        raise ValueError("rate limit")
+
+    store.add(["kite"], ids=["a"])
+    embedding.encode_documents = embedding.encode_queries = limited
+    with pytest.raises(EmbeddingError, match=r"failed with texts\[1:2\]: ValueError: rate") as at:
+        store.add([" ", "owl"], ids=["b", "c"])
+    assert "their ids: c" in str(at.value)
+    with pytest.raises(EmbeddingError, match=r"failed with texts\[1:3\]: ValueError") as at:
+        store.sync("s", ["", "owl", "gull"])
+    assert isinstance(at.value.__cause__, ValueError)
+    with pytest.raises(EmbeddingError, match=r"encode_queries failed: ValueError: rate limit"):
+        store.search("owl")
+    with pytest.raises(EmbeddingError, match="rate limit"):
+        store.search_mmr("owl")
+    assert [document.id for document in store] == ["a"]
 
 
 def test_surrogates_in_texts_are_joined_or_replaced_with_one_warning(store, embedding):

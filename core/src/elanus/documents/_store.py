@@ -28,7 +28,7 @@ from elanus.documents._collection import (
     open_client,
     open_collection,
 )
-from elanus.documents._embed import Embedder
+from elanus.documents._embed import Embedder, failure
 from elanus.documents._highlight import Fragment, fragments
 from elanus.documents._input import (
     Ids,
@@ -259,7 +259,8 @@ class DocumentStore(HasWorker):
 
         Raises:
             DataNotMatchException: naming the document and the rule broken; nothing is written.
-            EmbeddingError: naming the text and its id, if the embedding function fails with one.
+            EmbeddingError: if the embedding function fails; names the text and its id, or those
+                that it was given at once.
             ParamError: if an argument is of another type.
         """
         progress = flag("progress", progress)
@@ -358,7 +359,8 @@ class DocumentStore(HasWorker):
         Raises:
             DataNotMatchException: naming the document and the rule broken.
             ParamError: if an argument is wrong, or an id is that of another source's document.
-            EmbeddingError: naming the text, if the embedding function fails with one.
+            EmbeddingError: if the embedding function fails; names the text, or those that it was
+                given at once.
         """
         progress, name = flag("progress", progress), checked_source(source)
         rows = rows_of(name, self._checked(texts, metadatas, ids))
@@ -693,6 +695,7 @@ class DocumentStore(HasWorker):
         Raises:
             ParamError: if an argument is wrong; FilterError: if the filter is.
             EmbeddingMismatchError: if the mode needs a model and the store has none.
+            EmbeddingError: if the embedding function fails with the query.
             RerankError: if the reranker fails; its ``hits`` are those that it was given.
         """
         search = make_search(
@@ -774,7 +777,8 @@ class DocumentStore(HasWorker):
             explanations are those of the ranking.
 
         Raises:
-            ParamError, FilterError, EmbeddingMismatchError, RerankError: as for ``search``.
+            ParamError, FilterError, EmbeddingMismatchError, EmbeddingError, RerankError: as for
+                ``search``.
         """
         lambda_mult = float(number("lambda_mult", lambda_mult, 0, 1))
         k = whole("k", k, 1)
@@ -896,7 +900,12 @@ class DocumentStore(HasWorker):
             raise lacks_model(self, self._layout)
         # It may hold surrogates, which no model reads.
         asked = query if query.isascii() else as_query("query", query)
-        found = embedding.encode_queries([asked])
+        try:
+            found = embedding.encode_queries([asked])
+        except ElanusError:
+            raise
+        except Exception as error:
+            raise failure(embedding, "encode_queries", error) from error
         return checked_vectors(f"{embedding.name}.encode_queries", found, 1, dim)
 
     # --- asynchronous twins ----------------------------------------------------------------

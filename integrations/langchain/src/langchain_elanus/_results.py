@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from langchain_core.documents import Document
@@ -34,8 +35,5 @@ def _texts(documents: Sequence[StoredDocument]) -> list[str]:
 
 
 def _explained(rank: int, hit: RankedDocument) -> dict[str, Any]:
-    legs = [
-        {"leg": e.leg, "score": e.score, "rank": e.rank, "contribution": e.contribution}
-        for e in hit.explanation
-    ]
+    legs = [asdict(leg) for leg in hit.explanation]
     return {"rank": rank, "score": hit.score, "relevance": hit.relevance, "legs": legs}

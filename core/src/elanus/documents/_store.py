@@ -48,6 +48,7 @@ from elanus.documents._sync import (
     rows_of,
     without_stored,
 )
+from elanus.documents._unknown import Nothing, refuse_unknown
 from elanus.documents._values import Document, EmbeddingFunction, Mode, RankedDocument
 from elanus.documents.search._find import find, make_search, worths
 from elanus.documents.search._scope import Filter, make_scope, selects
@@ -234,6 +235,7 @@ class DocumentStore(HasWorker):
         ids: Ids = None,
         vectors: Any = None,
         progress: bool = False,
+        **unknown: Unpack[Nothing],
     ) -> list[str]:
         """Add documents; one whose id exists is replaced.
 
@@ -263,6 +265,8 @@ class DocumentStore(HasWorker):
                 that it was given at once.
             ParamError: if an argument is of another type.
         """
+        if unknown:
+            refuse_unknown(self.add, unknown)
         progress = flag("progress", progress)
         must_embed = vectors is None and self._layout.dim is not None
         documents = (
@@ -292,6 +296,7 @@ class DocumentStore(HasWorker):
         texts: Sequence[str],
         metadatas: Sequence[Mapping[str, Any] | None] | None = None,
         ids: Ids = None,
+        **unknown: Unpack[Nothing],
     ) -> None:
         """Raise what ``add`` raises before it embeds; for whoever embeds on his own.
 
@@ -299,6 +304,8 @@ class DocumentStore(HasWorker):
             DataNotMatchException, ParamError: as for ``add``.
             ReadOnlyError, ClosedError, CollectionNotFoundError: if nothing can be added.
         """
+        if unknown:
+            refuse_unknown(self.check_add, unknown)
         self._checked(texts, metadatas, ids)
 
     def _checked(self, texts: Any, metadatas: Any, ids: Any) -> list[NewDocument]:
@@ -339,6 +346,7 @@ class DocumentStore(HasWorker):
         ids: Sequence[str | None] | None = None,
         vectors: Any = None,
         progress: bool = False,
+        **unknown: Unpack[Nothing],
     ) -> SyncReport:
         """Make the documents of one source, such as the chunks of a file, those that are given.
 
@@ -362,6 +370,8 @@ class DocumentStore(HasWorker):
             EmbeddingError: if the embedding function fails; names the text, or those that it was
                 given at once.
         """
+        if unknown:
+            refuse_unknown(self.sync, unknown)
         progress, name = flag("progress", progress), checked_source(source)
         rows = rows_of(name, self._checked(texts, metadatas, ids))
         self._client.check_writable()
@@ -406,6 +416,7 @@ class DocumentStore(HasWorker):
         remove: Sequence[str] = (),
         filter: Filter = None,
         filter_params: Mapping[str, Any] | None = None,
+        **unknown: Unpack[Nothing],
     ) -> int:
         """Set and remove metadata keys of documents, in one commit; how many documents.
 
@@ -422,6 +433,8 @@ class DocumentStore(HasWorker):
         Raises:
             ParamError: if neither ids nor a filter is given, or an argument is wrong.
         """
+        if unknown:
+            refuse_unknown(self.update_metadata, unknown)
         if ids is None and not selects(filter):
             raise ParamError("update_metadata: give ids, a filter, or both")
         changed, copied = checked_values(values), self._layout.copied
@@ -440,6 +453,7 @@ class DocumentStore(HasWorker):
         *,
         filter: Filter = None,
         filter_params: Mapping[str, Any] | None = None,
+        **unknown: Unpack[Nothing],
     ) -> int:
         """Delete documents by id, by filter, or by both; how many there were.
 
@@ -452,6 +466,8 @@ class DocumentStore(HasWorker):
         Raises:
             ParamError: if neither is given: to delete all, ``clear``.
         """
+        if unknown:
+            refuse_unknown(self.delete, unknown)
         if ids is None and not selects(filter):
             raise ParamError("delete: give ids, a filter, or both; to delete all, use clear()")
         if selects(filter):
@@ -466,7 +482,7 @@ class DocumentStore(HasWorker):
         """Delete all documents; what the store was made with stays."""
         self._client.truncate_collection(self._collection)
 
-    def configure(self, settings: SearchSettings | None = None) -> None:
+    def configure(self, settings: SearchSettings | None = None, **unknown: Unpack[Nothing]) -> None:
         """Keep settings of searches with the collection, in one commit; None: keep none.
 
         Whoever has the file open goes by them from the next search on, and so does every later
@@ -482,6 +498,8 @@ class DocumentStore(HasWorker):
                 title_boost, and it has no titles.
             ReadOnlyError: if the file is open for reading only.
         """
+        if unknown:
+            refuse_unknown(self.configure, unknown)
         keep_settings(
             self._client, self._collection, checked_settings(settings),
             has_vectors=self._layout.dim is not None, has_titles=self._layout.title is not None,
@@ -496,6 +514,7 @@ class DocumentStore(HasWorker):
         filter: Filter = None,
         filter_params: Mapping[str, Any] | None = None,
         with_vectors: bool = False,
+        **unknown: Unpack[Nothing],
     ) -> list[Document]:
         """Documents by id, by filter, or by both; those that do not exist are left out.
 
@@ -510,6 +529,8 @@ class DocumentStore(HasWorker):
         Raises:
             ParamError: if neither ids nor a filter is given: to read all, walk the store.
         """
+        if unknown:
+            refuse_unknown(self.get, unknown)
         if ids is None and not selects(filter):
             raise ParamError("get: give ids, a filter, or both; to read all, walk the store")
         fields = self._all_fields if flag("with_vectors", with_vectors) else FIELDS
@@ -524,9 +545,15 @@ class DocumentStore(HasWorker):
         return [as_document(row) for row in rows]
 
     def count(
-        self, filter: Filter = None, *, filter_params: Mapping[str, Any] | None = None
+        self,
+        filter: Filter = None,
+        *,
+        filter_params: Mapping[str, Any] | None = None,
+        **unknown: Unpack[Nothing],
     ) -> int:
         """Number of documents, or of those that a filter lets pass."""
+        if unknown:
+            refuse_unknown(self.count, unknown)
         found = self._client.query(
             self._collection,
             output_fields=["count(*)"],
@@ -534,8 +561,10 @@ class DocumentStore(HasWorker):
         )
         return int(found[0]["count(*)"])
 
-    def peek(self, n: int = 5) -> list[Document]:
+    def peek(self, n: int = 5, **unknown: Unpack[Nothing]) -> list[Document]:
         """The first documents in the order of their ids, ``n`` at most."""
+        if unknown:
+            refuse_unknown(self.peek, unknown)
         rows = self._client.query(self._collection, output_fields=FIELDS, limit=whole("n", n, 1))
         return [as_document(row) for row in rows]
 
@@ -545,7 +574,11 @@ class DocumentStore(HasWorker):
         return stats_of(self._client, self._collection, self._layout, self._usual)
 
     def keys(
-        self, filter: Filter = None, *, filter_params: Mapping[str, Any] | None = None
+        self,
+        filter: Filter = None,
+        *,
+        filter_params: Mapping[str, Any] | None = None,
+        **unknown: Unpack[Nothing],
     ) -> dict[str, dict[str, int]]:
         """The metadata keys, and in how many documents each has a value of which type.
 
@@ -557,6 +590,8 @@ class DocumentStore(HasWorker):
             ``{key: {type: documents}}``, the most frequent key first. Types are ``null bool int
             float str list dict``.
         """
+        if unknown:
+            refuse_unknown(self.keys, unknown)
         return keys_of(self._client, self._collection, make_scope(filter, None, filter_params))
 
     def facets(
@@ -566,6 +601,7 @@ class DocumentStore(HasWorker):
         limit: int | None = None,
         *,
         filter_params: Mapping[str, Any] | None = None,
+        **unknown: Unpack[Nothing],
     ) -> list[tuple[Any, int]]:
         """The values of a metadata key, and how many documents have each, the most frequent first.
 
@@ -578,6 +614,8 @@ class DocumentStore(HasWorker):
             limit: how many values at most; None for all.
             filter_params: values of the templates ``{x}`` in an expression.
         """
+        if unknown:
+            refuse_unknown(self.facets, unknown)
         scope = make_scope(filter, None, filter_params)
         return facets_of(self._client, self._collection, key, scope, limit)
 
@@ -641,6 +679,7 @@ class DocumentStore(HasWorker):
         phrases: bool = False,
         prefix: bool = False,
         typos: bool = False,
+        **unknown: Unpack[Nothing],
     ) -> list[RankedDocument]:
         """The documents that answer a query best.
 
@@ -698,6 +737,8 @@ class DocumentStore(HasWorker):
             EmbeddingError: if the embedding function fails with the query.
             RerankError: if the reranker fails; its ``hits`` are those that it was given.
         """
+        if unknown:
+            refuse_unknown(self.search, unknown)
         search = make_search(
             query, mode, k, ranker, depth, settings, explain=explain,
             scope=make_scope(filter, ids, filter_params), group_by=group_by,
@@ -740,6 +781,7 @@ class DocumentStore(HasWorker):
         phrases: bool = False,
         prefix: bool = False,
         typos: bool = False,
+        **unknown: Unpack[Nothing],
     ) -> list[RankedDocument]:
         """Documents that answer a query and are unlike each other (maximal marginal relevance).
 
@@ -780,6 +822,8 @@ class DocumentStore(HasWorker):
             ParamError, FilterError, EmbeddingMismatchError, EmbeddingError, RerankError: as for
                 ``search``.
         """
+        if unknown:
+            refuse_unknown(self.search_mmr, unknown)
         lambda_mult = float(number("lambda_mult", lambda_mult, 0, 1))
         k = whole("k", k, 1)
         among = max(k, whole("fetch_k", fetch_k, 1))
@@ -817,6 +861,7 @@ class DocumentStore(HasWorker):
         phrases: bool = False,
         prefix: bool = False,
         typos: bool = False,
+        **unknown: Unpack[Nothing],
     ) -> list[Fragment]:
         """The parts of a document that hold words of a query, by the store's analyzer.
 
@@ -833,6 +878,8 @@ class DocumentStore(HasWorker):
         Returns:
             The parts that hold most, in the order of the text; none if no word is there.
         """
+        if unknown:
+            refuse_unknown(self.highlight, unknown)
         whole_text: Any = getattr(found, "text", found)
         if not isinstance(whole_text, str):
             refuse("found", "a document or a text", found)
@@ -861,6 +908,7 @@ class DocumentStore(HasWorker):
         phrases: bool = False,
         prefix: bool = False,
         typos: bool = False,
+        **unknown: Unpack[Nothing],
     ) -> None:
         """Raise what ``search`` raises before it embeds; for whoever embeds on his own.
 
@@ -868,6 +916,8 @@ class DocumentStore(HasWorker):
             ParamError, FilterError: as for ``search``.
             ClosedError, CollectionNotFoundError: if nothing can be found.
         """
+        if unknown:
+            refuse_unknown(self.check_search, unknown)
         make_search(
             query, mode, k, ranker, depth, explain=False,
             scope=make_scope(filter, ids, filter_params), fields=FIELDS, group_by=group_by,

@@ -260,6 +260,30 @@ def as_list(value: Any) -> list[Any] | None:
         return None
 
 
+# What is one thing in several libraries; the name that a call has for it is the one meant.
+_SYNONYMS = (
+    {"k", "limit", "n", "top_k", "topk", "n_results", "num_results", "max_results", "size"},
+    {"texts", "documents", "docs", "contents"},
+    {"metadatas", "metadata", "meta", "payloads", "payload"},
+    {"filter", "filters", "where", "expr", "query_filter"},
+    {"ids", "id", "pks"},
+    {"data", "vectors", "vector", "embeddings", "embedding", "query_embeddings", "query_vector"},
+    {"min_relevance", "score_threshold", "similarity_threshold", "min_score", "threshold"},
+    {"with_vectors", "include_vectors", "include_embeddings"},
+)
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """As ``likely``, of the argument of a call: also one that other libraries name so."""
+    every = list(known)
+    for names_of_one in _SYNONYMS:
+        if name in names_of_one:
+            found = next((each for each in every if each in names_of_one), None)
+            if found is not None:
+                return f"; did you mean {found!r}?"
+    return likely(name, every)
+
+
 def check_options(
     call: str,
     given: Mapping[str, Any],
@@ -287,7 +311,7 @@ def check_options(
         if is_given and key not in _HARMLESS:
             raise UnsupportedError(
                 f"{call}: the argument {cut(key)}={quoted(value)} is not supported"
-                f"{likely(key, known)}"
+                f"{meant(key, known)}"
             )
     if partitions is not None:
         wanted = partitions if isinstance(partitions, (list, tuple)) else [partitions]

@@ -250,6 +250,39 @@ def test_surrogates_in_texts_are_joined_or_replaced_with_one_warning(store, embe
         store.check_add(["\ud800"])
 
 
+def test_surrogates_in_metadata_are_joined_or_replaced_with_one_warning(store):
+    metadatas = [{"a": "fine"}, {"a": ["x\ud800", {"\ud83d\ude00": "\ud83d\ude00"}]}, {"\udfff": 1}]
+    with pytest.warns(UserWarning, match=r"metadatas\[1\] and 1 more held surrogates") as caught:
+        store.add(["a", "b", "c"], metadatas, ["a", "b", "c"])
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+    mended = [{"a": "fine"}, {"a": ["x\ufffd", {"\U0001f600": "\U0001f600"}]}, {"\ufffd": 1}]
+    assert [d.metadata for d in store] == mended
+    with pytest.warns(UserWarning, match="^values held surrogates"):
+        store.update_metadata("a", {"b": "\ud800"})
+    assert store.get("a")[0].metadata == {"a": "fine", "b": "\ufffd"}
+    with pytest.warns(UserWarning, match="held surrogates"):
+        (made,) = store.add(["d"], [{"k": "\ud800"}], "content")
+    assert store.add(["d"], [{"k": "\ufffd"}], "content") == [made]
+
+
+def test_what_cannot_be_repaired_without_a_loss_is_refused(store):
+    # Two keys would become one.
+    for metadata in (
+        dict(zip("\ud800\ud801", "ab", strict=True)),
+        {"a": [dict.fromkeys("\ud800\ufffd")]},
+    ):
+        with pytest.raises(DataNotMatchException, match="document 0, metadata"):
+            store.add(["a"], [metadata])
+    endless = []
+    endless.append(endless)
+    with pytest.raises(DataNotMatchException, match="nested more than"):
+        store.add(["a"], [{"\ud800": endless}])
+    with pytest.raises(ParamError, match="values: "):
+        store.update_metadata("a", {"\ud800": {1}})
+    assert len(store) == 0
+
+
 @given(st.text(st.sampled_from("a\ud83d\ude00\udfff\ud800é\U0001f600"), max_size=8))
 def test_a_repaired_text_is_what_pairs_and_halves_say(text):
     pair = re.compile("[\ud800-\udbff][\udc00-\udfff]")

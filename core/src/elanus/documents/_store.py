@@ -250,7 +250,7 @@ class DocumentStore(HasWorker):
         Args:
             texts: one text a document. Surrogates, which no file can hold, are joined or replaced
                 by U+FFFD, with a warning.
-            metadatas: JSON values under string keys, one dict a document.
+            metadatas: JSON values under string keys, one dict a document; surrogates as in texts.
             ids: one string a document; None makes one. ``"content"`` makes all of them from text
                 and metadata, so that a document added twice is one; it is not embedded again.
             vectors: (n, dim) their embeddings, if they are known already.

@@ -22,6 +22,7 @@ from elanus.schema._arguments import (
     repaired_texts,
     seconds,
     text,
+    warn_repaired,
     whole,
 )
 from elanus.schema._batch import Batch, make_batch
@@ -51,7 +52,7 @@ from elanus.schema._index import (
     as_index_specs,
     metrics_for,
 )
-from elanus.schema._json import Rejected, as_json, plain_scalar, to_json, to_text
+from elanus.schema._json import MAX_JSON_DEPTH, Rejected, as_json, plain_scalar, to_json, to_text
 from elanus.schema._types import (
     INTEGER_TYPES,
     VECTOR_TYPES,
@@ -105,6 +106,7 @@ __all__ = [
     "INTEGER_TYPES",
     "LARGEST",
     "LARGEST_BOOST",
+    "MAX_JSON_DEPTH",
     "MAX_LENGTH",
     "MAX_NAME",
     "VECTOR_TYPES",
@@ -178,5 +180,6 @@ __all__ = [
     "text",
     "to_json",
     "to_text",
+    "warn_repaired",
     "whole",
 ]

@@ -190,15 +190,21 @@ def repaired(value: str) -> str:
 def repaired_texts(what: str, values: list[Any]) -> list[Any]:
     """Texts that UTF-8 can hold, with a warning if some were others; what is no text stays."""
     found = [repaired(value) if isinstance(value, str) else value for value in values]
-    odd = [i for i, (old, new) in enumerate(zip(values, found, strict=True)) if old is not new]
-    if odd:
-        more = f" and {len(odd) - 1:,} more" if len(odd) > 1 else ""
+    warn_repaired(
+        [f"{what}[{i}]" for i, old in enumerate(values) if old is not found[i]],
+    )
+    return found
+
+
+def warn_repaired(what: Sequence[str]) -> None:
+    """Say of some values that they were no text that UTF-8 can hold; of none nothing."""
+    if what:
+        more = f" and {len(what) - 1:,} more" if len(what) > 1 else ""
         message = (
-            f"{what}[{odd[0]}]{more} held surrogates, which no file can hold: pairs were joined, "
+            f"{what[0]}{more} held surrogates, which no file can hold: pairs were joined, "
             "and halves replaced with U+FFFD"
         )
         warn(ElanusWarning(message))
-    return found
 
 
 def choice(what: str, value: Any, known: Collection[str]) -> str:

@@ -789,7 +789,8 @@ class DocumentStore(HasWorker):
         further one maximises λ · (how well it fits the query) - (1 - λ) · (its greatest cosine with
         a document chosen before). Carbonell and Goldstein (SIGIR 1998). How well a document fits
         is its cosine in dense mode; in the others, and with a reranker, its score, mapped to [0, 1]
-        from the last of the ``fetch_k`` to the first.
+        from the last of the ``fetch_k`` to the first. Blank texts, which have no meaning to be near
+        or far, are never chosen.
 
         Args:
             query: as for ``search``.
@@ -844,6 +845,8 @@ class DocumentStore(HasWorker):
         second = search.second
         if second is not None:
             hits = second.ordered(search.query, hits, explain=search.explain)[:among]
+        # Blank texts have the vector zero, which is unlike everything.
+        hits = [hit for hit in hits if hit.text.strip() or np.any(hit.vector)]
         vectors = np.array([hit.vector for hit in hits])
         fit = worths(hits, are_cosines=search.mode == "dense" and reranker is None)
         chosen = [hits[i] for i in mmr(fit, vectors, k, lambda_mult)]

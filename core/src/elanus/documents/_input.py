@@ -65,7 +65,9 @@ def checked_documents(
         if len(columns[-1]) != len(columns[0]):
             raise ParamError(f"{len(columns[0])} texts, but {len(columns[-1])} {name}")
     mended: list[str] = []
-    found = [_checked(i, *parts, mended) for i, parts in enumerate(zip(*columns, strict=True))]
+    found = [
+        _checked(i, *parts, mended=mended) for i, parts in enumerate(zip(*columns, strict=True))
+    ]
     warn_repaired(mended)
     return found
 
@@ -88,7 +90,9 @@ def _as_list(name: str, values: Any) -> list[Any]:
     return members(name, "a list with one entry a document", values)
 
 
-def _checked(number: int, written: Any, metadata: Any, key: Any, mended: list[str]) -> NewDocument:
+def _checked(
+    number: int, written: Any, metadata: Any, key: Any, *, mended: list[str]
+) -> NewDocument:
     if not isinstance(written, str):
         _refuse(number, "text", "must be a string", written)
     if metadata is not None and not is_mapping(metadata):

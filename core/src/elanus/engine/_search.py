@@ -273,6 +273,8 @@ def _fused(
     ids = np.unique(np.concatenate([leg.rankings[query][0] for leg in ranked]))
     evidence = [_evidence(snapshot, leg, query, ids) for leg in ranked]
     fusion, relevances = fuse_by_evidence(found, ids, evidence, ranker)
+    if request.explain and isinstance(fusion, Fusion):
+        fusion = replace(fusion, judged=evidence)
     return fusion, dict(zip(ids.tolist(), relevances.tolist(), strict=True))
 
 

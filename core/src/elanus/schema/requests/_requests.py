@@ -325,7 +325,8 @@ class LegExplanation:
         score: the leg's own score, in its metric.
         rank: place among the leg's hits, from 1; None if it is not among them.
         contribution: what the leg added to the fused score.
-        reason: how the contribution came about, in words; empty where the rank says it all.
+        reason: how the contribution came about, in words; empty if it is the score itself, and no
+            more is known of that.
     """
 
     leg: str

@@ -232,7 +232,8 @@ def _check_analyzer(name: str, properties: Mapping[str, Any], analyzer: Any) -> 
     if asked != properties[_ANALYZER]:
         made, other = _told_apart(properties[_ANALYZER], asked)
         raise ParamError(
-            f"collection {quoted(name)} was made with analyzer {made}, not {other}; leave analyzer out, or choose another collection"
+            f"collection {quoted(name)} was made with analyzer {made}, not {other}; "
+            "leave analyzer out, or choose another collection"
         )
 
 

@@ -85,14 +85,15 @@ def covered(leg, keys):
 
 
 def dense_leg(vectors, query, depth, allowed=None, metric="COSINE"):
-    """The documents by similarity; None is no vector, and stands at the mean."""
+    """The documents by similarity; None is no vector, and stands at the mean; zero has no cosine."""
     every = {k: similarity(metric, v, query) for k, v in vectors.items() if v is not None}
-    mean = fmean(every.values()) if every else 0.0
-    deviation = max(pstdev(every.values()) if every else 0.0, 1e-3 * abs(mean), 1e-5)
+    counted = [s for k, s in every.items() if metric != "COSINE" or any(vectors[k])]
+    mean = fmean(counted) if counted else 0.0
+    deviation = max(pstdev(counted) if counted else 0.0, 1e-3 * abs(mean), 1e-5)
     found = {k: s for k, s in every.items() if allowed is None or k in allowed}
     scores = dict.fromkeys(vectors, mean) | found
     standing = {key: (score - mean) / deviation for key, score in scores.items()}
-    return Leg(in_order(found, depth), scores, standing, deviation, len(every))
+    return Leg(in_order(found, depth), scores, standing, deviation, len(counted))
 
 
 @dataclass(frozen=True)

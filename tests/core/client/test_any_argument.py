@@ -612,6 +612,7 @@ STORE = {
         "query": "a", "k": 2, "fetch_k": 5, "lambda_mult": 0.5, "mode": "dense",
         "filter": "a > {x}", "ranker": None, "vector": [1, 2], "filter_params": {"x": 1},
         "ids": ["x"], "explain": False, "group_by": ["b", 0], "rerank_top": 5, "context": 1,
+        "depth": {"text": 5}, "min_relevance": 0.5,
     },
 }  # fmt: skip
 

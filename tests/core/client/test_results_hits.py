@@ -257,7 +257,7 @@ def test_explain_tells_what_each_leg_gave(hybrid):
             "score": pytest.approx(2**-0.5),
             "rank": 2,
             "contribution": pytest.approx(1 / 62),
-            "reason": "",
+            "reason": "1 / (60 + rank 2)",
         }
     ]
     assert [leg["leg"] for leg in by_key[20]] == ["terms"]

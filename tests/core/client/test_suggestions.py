@@ -24,6 +24,8 @@ def client():
 
 CASES = {
     "keyword of search": (lambda c: c.search("birds", [[1, 0]], limt=5), "limit"),
+    "keyword of a store": (lambda c: c.search("birds", [[1, 0]], k=5), "limit"),
+    "keyword of other stores": (lambda c: c.query("birds", where="id > 1"), "filter"),
     "keyword in kwargs": (lambda c: c.search("birds", [[1, 0]], filter_param={"a": 1}), "filter_params"),
     "keyword of hybrid search": (lambda c: c.hybrid_search("birds", [1], explained=True), "explain"),
     "keyword of query": (lambda c: c.query("birds", ofset=1), "offset"),

@@ -15,6 +15,7 @@ from elanus import Document, DocumentStore
 from elanus.errors import (
     ClosedError,
     DataNotMatchException,
+    EmbeddingError,
     ParamError,
 )
 from elanus.schema import repaired
@@ -199,8 +200,12 @@ def test_an_interrupted_add_keeps_the_batches_before_it_and_no_part_of_one(
 ):
     file = tmp_path / "kb.db"
     store = open_store(file, make_embedding(fail_at=3))
-    with pytest.raises(RuntimeError, match="the model is gone"):
+    with pytest.raises(EmbeddingError, match="RuntimeError: the model is gone") as caught:
         store.add(texts_of(3 * BATCH), ids=names_of(3 * BATCH))
+    assert caught.value.places == tuple(range(2 * BATCH, 3 * BATCH))
+    assert f"texts[{2 * BATCH}:{3 * BATCH}]" in str(caught.value)
+    assert str(names_of(3 * BATCH)[2 * BATCH]) in str(caught.value)
+    assert isinstance(caught.value.__cause__, RuntimeError)
     assert [d.id for d in store] == names_of(2 * BATCH)
     store.close()
     store = open_store(file, make_embedding())
@@ -208,6 +213,25 @@ def test_an_interrupted_add_keeps_the_batches_before_it_and_no_part_of_one(
     # Adding all of them again completes the store.
     store.add(texts_of(3 * BATCH), ids=names_of(3 * BATCH))
     assert [d.id for d in store] == names_of(3 * BATCH)
+
+
+def test_whatever_an_embedding_function_raises_is_an_embedding_error(store, embedding):
+    def limited(texts):
+        raise ValueError("rate limit")
+
+    store.add(["kite"], ids=["a"])
+    embedding.encode_documents = embedding.encode_queries = limited
+    with pytest.raises(EmbeddingError, match=r"failed with texts\[1:2\]: ValueError: rate") as at:
+        store.add([" ", "owl"], ids=["b", "c"])
+    assert "their ids: c" in str(at.value)
+    with pytest.raises(EmbeddingError, match=r"failed with texts\[1:3\]: ValueError") as at:
+        store.sync("s", ["", "owl", "gull"])
+    assert isinstance(at.value.__cause__, ValueError)
+    with pytest.raises(EmbeddingError, match=r"encode_queries failed: ValueError: rate limit"):
+        store.search("owl")
+    with pytest.raises(EmbeddingError, match="rate limit"):
+        store.search_mmr("owl")
+    assert [document.id for document in store] == ["a"]
 
 
 def test_surrogates_in_texts_are_joined_or_replaced_with_one_warning(store, embedding):
@@ -224,6 +248,39 @@ def test_surrogates_in_texts_are_joined_or_replaced_with_one_warning(store, embe
     assert [d.text for d in store] == expected
     with pytest.warns(UserWarning, match=r"texts\[0\] held surrogates"):
         store.check_add(["\ud800"])
+
+
+def test_surrogates_in_metadata_are_joined_or_replaced_with_one_warning(store):
+    metadatas = [{"a": "fine"}, {"a": ["x\ud800", {"\ud83d\ude00": "\ud83d\ude00"}]}, {"\udfff": 1}]
+    with pytest.warns(UserWarning, match=r"metadatas\[1\] and 1 more held surrogates") as caught:
+        store.add(["a", "b", "c"], metadatas, ["a", "b", "c"])
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+    mended = [{"a": "fine"}, {"a": ["x\ufffd", {"\U0001f600": "\U0001f600"}]}, {"\ufffd": 1}]
+    assert [d.metadata for d in store] == mended
+    with pytest.warns(UserWarning, match="^values held surrogates"):
+        store.update_metadata("a", {"b": "\ud800"})
+    assert store.get("a")[0].metadata == {"a": "fine", "b": "\ufffd"}
+    with pytest.warns(UserWarning, match="held surrogates"):
+        (made,) = store.add(["d"], [{"k": "\ud800"}], "content")
+    assert store.add(["d"], [{"k": "\ufffd"}], "content") == [made]
+
+
+def test_what_cannot_be_repaired_without_a_loss_is_refused(store):
+    # Two keys would become one.
+    for metadata in (
+        dict(zip("\ud800\ud801", "ab", strict=True)),
+        {"a": [dict.fromkeys("\ud800\ufffd")]},
+    ):
+        with pytest.raises(DataNotMatchException, match="document 0, metadata"):
+            store.add(["a"], [metadata])
+    endless = []
+    endless.append(endless)
+    with pytest.raises(DataNotMatchException, match="nested more than"):
+        store.add(["a"], [{"\ud800": endless}])
+    with pytest.raises(ParamError, match="values: "):
+        store.update_metadata("a", {"\ud800": {1}})
+    assert len(store) == 0
 
 
 @given(st.text(st.sampled_from("a\ud83d\ude00\udfff\ud800é\U0001f600"), max_size=8))

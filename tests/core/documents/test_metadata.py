@@ -258,3 +258,18 @@ def test_an_equality_filter_on_any_scalar_finds_its_document(shared, metadata, d
         key = data.draw(st.sampled_from(sorted(scalars)))
         assert shared.count({key: scalars[key]}) == 1
         assert shared.count({key: {"$ne": scalars[key]}}) == 0
+
+
+def test_whoever_adds_or_syncs_again_sets_the_metadata_again(open_store, make_embedding):
+    embedding = make_embedding()
+    store = open_store(":memory:", embedding)
+    (made,) = store.add(["a kite"], [{"year": 1}], "content")
+    store.update_metadata(made, {"seen": True})
+    assert store.add(["a kite"], [{"year": 1}], "content") == [made]
+    assert [d.metadata for d in store] == [{"year": 1}]
+    assert embedding.document_calls == 2
+    (synced,) = store.sync("s", ["an owl"]).ids
+    store.update_metadata(synced, {"seen": True})
+    assert store.sync("s", ["an owl"]).written == 1
+    assert store.get(synced)[0].metadata == {"source": "s", "position": 0}
+    assert embedding.document_calls == 3

@@ -73,6 +73,17 @@ def test_the_first_is_the_most_relevant_wherever_it_stands():
     assert mmr(np.array([0.1, 0.2, 0.9]), candidates, 1, 0.0) == [2]
 
 
+@pytest.mark.parametrize("mode", ["dense", "hybrid"])
+def test_a_blank_text_is_never_chosen_for_being_unlike_all_others(embedding, mode):
+    with DocumentStore(":memory:", embedding) as store:
+        store.add(["red kite", "", "red kite soars", " \n", "kite", "an owl"], ids=list("abcdef"))
+        assert {"b", "d"} <= {hit.id for hit in store.search("red kite", 9, "dense")}
+        for lambda_mult in (0, 0.5, 1):
+            found = store.search_mmr("red kite", 4, 6, lambda_mult, mode)
+            assert sorted(hit.id for hit in found) == ["a", "c", "e", "f"]
+        assert store.search_mmr("red kite", mode=mode, ids=["b"]) == []
+
+
 def test_zero_vectors_and_no_candidates_are_no_error():
     assert mmr(np.zeros(2), np.zeros((2, 3), np.float32), 5, 0.5) == [0, 1]
     assert mmr(np.zeros(0), np.zeros((0, 3), np.float32), 5, 0.5) == []

@@ -170,6 +170,21 @@ def test_an_empty_analyzer_opens_what_it_has_made(open_store, tmp_path, nothing)
     open_store(file, analyzer=nothing).close()
 
 
+def test_analyzers_are_told_apart_by_name_or_by_what_differs(open_store, tmp_path):
+    names = ["english", "multilingual", "standard", "whitespace"]
+    for name in names:
+        assert open_store(tmp_path / name, analyzer=name).stats().analyzer == name
+    with pytest.raises(ParamError, match="with analyzer 'multilingual', not 'english'; leave"):
+        open_store(tmp_path / "multilingual", analyzer="english")
+    own = {"type": "english", "stop_words": ["whisper"]}
+    with pytest.raises(ParamError, match=r"with analyzer 'english', not .*whisper"):
+        open_store(tmp_path / "english", analyzer=own)
+    store = open_store(tmp_path / "own", analyzer=own)
+    assert build_analyzer(store.stats().analyzer).identity == build_analyzer(own).identity
+    with pytest.raises(ParamError, match=r"with analyzer ….*whisper.*, not ….*thunder"):
+        open_store(tmp_path / "own", analyzer={"type": "english", "stop_words": ["thunder"]})
+
+
 def test_the_default_analyzer_is_multilingual(open_store):
     store = open_store()
     made = store.client.describe_collection("documents")["properties"]["elanus.analyzer"]

@@ -12,7 +12,6 @@ from elanus import (
     MilvusClient,
     SearchSettings,
     StoreStats,
-    build_analyzer,
 )
 from elanus.errors import ClosedError, FilterError, ParamError
 from elanus.notebook import documents_table
@@ -108,7 +107,7 @@ def test_stats_are_those_of_the_store_and_its_file(open_store, embedding, tmp_pa
         "birds",
         "hashing",
         32,
-        build_analyzer("standard").identity,
+        "standard",
         stats.file_size,
         SearchSettings(weight=1.1, k1=1.2, b=0.75, depth=100),
         SearchSettings(),

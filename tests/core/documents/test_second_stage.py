@@ -10,7 +10,16 @@ import judging
 import numpy as np
 import pytest
 
-from elanus import Document, DocumentStore, LegExplanation, MilvusClient, ParamError, RRFRanker
+from elanus import (
+    Document,
+    DocumentStore,
+    LegExplanation,
+    MilvusClient,
+    ParamError,
+    RRFRanker,
+    SearchSettings,
+    ZScoreRanker,
+)
 from elanus.errors import RerankError
 
 MODES = ("hybrid", "dense", "text")
@@ -131,12 +140,12 @@ def test_a_reranker_orders_the_first_hits_and_gives_their_scores(corpus, mode, n
 def test_the_steps_come_in_their_order(corpus):
     where = {"n": {"$gte": 30}}
     asked = {"filter": where, "depth": N, "explain": True}
-    pool = firsts(corpus.search(QUERY, N, **asked))[:10]
+    pool = firsts(corpus.search(QUERY, N, **asked))
     gate = sorted(hit.relevance for hit in pool)[3]
-    passed = [hit for hit in pool if hit.relevance >= gate]
-    assert 0 < len(passed) < 10
+    passed = [hit for hit in pool if hit.relevance >= gate][:6]
+    assert len(passed) == 6 < len(pool) - 3
     found = corpus.search(
-        QUERY, 4, group_by="source", min_relevance=gate, reranker=length, rerank_top=10, **asked
+        QUERY, 4, group_by="source", min_relevance=gate, reranker=length, rerank_top=6, **asked
     )
     assert [replace(hit, explanation=()) for hit in found] == [
         replace(hit, explanation=()) for hit in by_length(passed)[:4]
@@ -146,6 +155,40 @@ def test_the_steps_come_in_their_order(corpus):
         reason = f"place {was + 1} of {len(passed)} before it, with score {passed[was].score:.4g}"
         said = LegExplanation("reranker", hit.score, rank, hit.score, reason)
         assert hit.explanation == (*passed[was].explanation, said)
+
+
+RANKERS = {
+    "by rank": {"ranker": RRFRanker(weights=(1, 0.01))},
+    "by deviations": {"ranker": ZScoreRanker(1, 0.1)},
+    "a heavy weight": {"settings": SearchSettings(weight=9)},
+}
+
+
+@pytest.mark.parametrize("name", RANKERS)
+@pytest.mark.parametrize("group", [None, "source"])
+def test_the_gate_comes_before_the_first_k_are_kept(corpus, name, group):
+    asked = RANKERS[name] | {"group_by": group, "depth": N}
+    whole = corpus.search(QUERY, N, **asked)
+    relevances = sorted({hit.relevance for hit in whole}, reverse=True)
+    is_needed = False
+    for gate in relevances[:20]:
+        passed = [hit for hit in whole if hit.relevance >= gate]
+        for k in (1, 3, N):
+            is_needed |= passed[:k] != [hit for hit in whole[:k] if hit.relevance >= gate]
+            assert corpus.search(QUERY, k, min_relevance=gate, **asked) == passed[:k]
+        found = corpus.search(QUERY, 1, min_relevance=gate, reranker=length, **asked)
+        assert found == by_length(passed[:50])[:1]
+    assert is_needed
+
+
+@pytest.mark.parametrize("group", [None, "source"])
+def test_variety_is_chosen_among_what_passes_the_gate(corpus, group):
+    asked = {"settings": SearchSettings(weight=9), "depth": N, "group_by": group}
+    gate = sorted({hit.relevance for hit in corpus.search(QUERY, N, **asked)})[-3]
+    plain = corpus.search(QUERY, 3, min_relevance=gate, with_vectors=True, **asked)
+    assert plain != corpus.search(QUERY, 3, with_vectors=True, **asked)
+    found = corpus.search_mmr(QUERY, 3, lambda_mult=1, min_relevance=gate, **asked)
+    assert found == plain
 
 
 def test_where_nothing_is_found_no_reranker_is_asked(corpus):

@@ -171,3 +171,11 @@ def test_no_search_reads_the_rows_again(years, monkeypatch):
     for n in range(5):
         said(lambda n=n: years.count(f"yaer > {n}"))
     assert len(asked) == 1
+
+
+def test_a_sync_does_not_warn_of_the_key_that_it_enters_itself(years):
+    assert said(lambda: years.sync("f.md", [])) == []
+    # Of a caller who asks for it nothing else is known.
+    assert len(said(lambda: years.count({"source": "f.md"}))) == 1
+    assert said(lambda: years.sync("g.md", ["a wren"])) == []
+    assert said(lambda: years.count({"source": "f.md"})) == []

@@ -256,7 +256,9 @@ def test_explanations_name_rank_and_score_of_each_leg_and_add_up(fused, ranker):
     for hit in hits:
         said = hit["explanation"]
         assert sum(leg["contribution"] for leg in said) == hit["distance"]
-        assert {leg["reason"] for leg in said} == {""}
+        assert all(leg["reason"] for leg in said)
+        if isinstance(ranker, RRFRanker):
+            assert [x["reason"] for x in said] == [f"1 / (60 + rank {x['rank']})" for x in said]
         assert [leg["leg"] for leg in said] == [f for f in ALL if hit["id"] in ranks[f]]
         for leg in said:
             assert leg["rank"] == ranks[leg["leg"]][hit["id"]]

@@ -774,10 +774,12 @@ class MilvusClient:
                 ``offset``, ``round_decimal``; ``explain=True``, which adds to each hit an
                 ``"explanation"``: leg, score, rank, contribution and reason of each leg that found
                 it (with ``AdaptiveRanker``, of every leg); ``relevance=True``, which adds a
-                ``"relevance"``: the estimated probability that the hit answers the query; and
-                ``group_by``, a scalar field, or a list of a JSON field and the keys and positions
-                that lead into it: of the rows that have the same value there the best alone is a
-                hit, and requests look as deep as it takes to find ``limit`` values.
+                ``"relevance"``: the estimated probability that the hit answers the query;
+                ``min_relevance``, which leaves out hits of a smaller one before ``limit`` are
+                counted (and after ``group_by``); and ``group_by``, a scalar field, or a list of
+                a JSON field and the keys and positions that lead into it: of the rows that have
+                the same value there the best alone is a hit, and requests look as deep as it
+                takes to find ``limit`` values.
 
         Returns:
             As ``search``; ``distance`` is the fused score, larger is better.

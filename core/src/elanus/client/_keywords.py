@@ -80,4 +80,5 @@ class HybridKeywords(SearchKeywords, total=False):
     filter: Any
     explain: bool
     relevance: Any
+    min_relevance: float | None
     group_by: Any

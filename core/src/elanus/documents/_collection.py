@@ -15,6 +15,7 @@ from elanus.errors import (
     CollectionNotFoundError,
     EmbeddingMismatchError,
     ParamError,
+    cut,
     likely,
     quoted,
 )
@@ -28,7 +29,7 @@ from elanus.schema import (
     names_something,
     refuse,
 )
-from elanus.text import build_analyzer
+from elanus.text import analyzer_name, build_analyzer
 
 ID, TEXT, METADATA, VECTOR, TERMS = "id", "text", "metadata", "vector", "terms"
 
@@ -61,6 +62,7 @@ _ARGUMENTS = ("uri", "embedding", "collection", "analyzer", "dim", "title", "cli
 
 _MODEL, _DIM, _ANALYZER = "elanus.embedding", "elanus.dim", "elanus.analyzer"
 _TITLE = "elanus.title"
+_BEFORE, _SHOWN = 30, 100  # characters of an analyzer in an error
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,11 +230,20 @@ def _check_analyzer(name: str, properties: Mapping[str, Any], analyzer: Any) -> 
         return
     asked = build_analyzer(analyzer).identity
     if asked != properties[_ANALYZER]:
+        made, other = _told_apart(properties[_ANALYZER], asked)
         raise ParamError(
-            f"collection {quoted(name)} was made with analyzer {properties[_ANALYZER]:.80}…, not "
-            f"{asked:.80}…; "
+            f"collection {quoted(name)} was made with analyzer {made}, not {other}; "
             "leave analyzer out, or choose another collection"
         )
+
+
+def _told_apart(*identities: str) -> list[str]:
+    """Analyzers by their names, or by what is around the place from which on they differ."""
+    pairs = enumerate(zip(*identities, strict=False))
+    start = max(0, next((i for i, both in pairs if len(set(both)) > 1), 0) - _BEFORE)
+    parts = ["…" * (start > 0) + cut(each[start:], _SHOWN) for each in identities]
+    names = map(analyzer_name, identities)
+    return [quoted(name) if name else part for name, part in zip(names, parts, strict=True)]
 
 
 def _check_embedding(name: str, layout: Layout, embedding: EmbeddingFunction) -> None:

@@ -14,7 +14,16 @@ from numpy.typing import NDArray
 
 from elanus.aio import Flow, run, step, step_of
 from elanus.documents._values import LONG_TEXTS, EmbeddingFunction
-from elanus.errors import ElanusWarning, EmbeddingError, ParamError, quoted, shown, warn
+from elanus.errors import (
+    ElanusError,
+    ElanusWarning,
+    EmbeddingError,
+    ParamError,
+    cut,
+    quoted,
+    shown,
+    warn,
+)
 from elanus.schema import checked_vectors, choice
 
 Vectors = NDArray[np.float32]
@@ -142,6 +151,12 @@ class Embedder:
                 error.made = self._joined(whole, counts[:done], places)
             error.renumber(np.repeat(places, counts).tolist())
             raise
+        except ElanusError:
+            raise
+        except Exception as error:  # a function is anybody's code
+            failed = failure(self._embedding, "encode_documents", error, len(given))
+            failed.renumber(np.repeat(places, counts).tolist())
+            raise failed from error
         return self._joined(made, counts, places)
 
     def _joined(self, made: Any, counts: NDArray[np.int64], places: Sequence[int]) -> Vectors:
@@ -154,6 +169,15 @@ class Embedder:
         where = f", from texts[{places[0]}] on" if places[0] else ""
         source = f"{self._embedding.name}.encode_documents of {total} texts{where}"
         return mean_of_parts(checked_vectors(source, made, total, self._dim), counts)
+
+
+def failure(
+    embedding: EmbeddingFunction, call: str, error: Exception, count: int = 0
+) -> EmbeddingError:
+    """What is raised for a function's error of its own, which does not say at which text it was."""
+    given = " with {texts}" if count else ""
+    said = f"{type(error).__name__}: {cut(str(error))}"
+    return EmbeddingError(f"{quoted(embedding.name)}.{call} failed{given}: {said}", range(count))
 
 
 def mean_of_parts(vectors: Vectors, counts: NDArray[np.int64]) -> Vectors:

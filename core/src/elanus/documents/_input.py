@@ -11,14 +11,17 @@ import orjson
 from elanus.documents._values import EmbeddingFunction
 from elanus.errors import DataNotMatchException, ElanusError, ParamError, quoted, shown
 from elanus.schema import (
+    MAX_JSON_DEPTH,
     Rejected,
     is_mapping,
     members,
     refuse,
+    repaired,
     repaired_texts,
     text,
     to_json,
     to_text,
+    warn_repaired,
     whole,
 )
 
@@ -45,7 +48,7 @@ def checked_documents(
     metadatas: Sequence[Mapping[str, Any] | None] | None,
     ids: Ids,
 ) -> list[NewDocument]:
-    """Documents from parallel lists; surrogates in texts are replaced, with a warning.
+    """Documents from parallel lists; surrogates in texts and metadata are replaced, with a warning.
 
     Raises:
         ParamError: if one is no list, or they differ in length.
@@ -61,7 +64,12 @@ def checked_documents(
         columns.append([None] * len(columns[0]) if other is None else _as_list(name, other))
         if len(columns[-1]) != len(columns[0]):
             raise ParamError(f"{len(columns[0])} texts, but {len(columns[-1])} {name}")
-    return [_checked(i, *parts) for i, parts in enumerate(zip(*columns, strict=True))]
+    mended: list[str] = []
+    found = [
+        _checked(i, *parts, mended=mended) for i, parts in enumerate(zip(*columns, strict=True))
+    ]
+    warn_repaired(mended)
+    return found
 
 
 def is_by_content(ids: Any) -> bool:
@@ -82,7 +90,9 @@ def _as_list(name: str, values: Any) -> list[Any]:
     return members(name, "a list with one entry a document", values)
 
 
-def _checked(number: int, written: Any, metadata: Any, key: Any) -> NewDocument:
+def _checked(
+    number: int, written: Any, metadata: Any, key: Any, *, mended: list[str]
+) -> NewDocument:
     if not isinstance(written, str):
         _refuse(number, "text", "must be a string", written)
     if metadata is not None and not is_mapping(metadata):
@@ -94,7 +104,7 @@ def _checked(number: int, written: Any, metadata: Any, key: Any) -> NewDocument:
     try:
         plain = to_text(written)
         part, value = "metadata", metadata
-        values = as_metadata(metadata or {})
+        values = _repaired_metadata(f"metadatas[{number}]", metadata or {}, mended)
         part, value = "id", key
         return NewDocument(None if key is None else to_text(key, _LONGEST_ID), plain, values)
     except Rejected as rule:
@@ -110,6 +120,30 @@ def as_metadata(given: Mapping[str, Any]) -> dict[str, Any]:
     return dict(to_json(dict(given), wide=True))
 
 
+def _repaired_metadata(what: str, given: Mapping[str, Any], mended: list[str]) -> dict[str, Any]:
+    """As `as_metadata`; ``what`` is added to ``mended`` if surrogates had to be replaced."""
+    try:
+        return as_metadata(given)
+    except Rejected:
+        found = as_metadata(_repaired(given))  # which may be as wrong as before, for another reason
+        mended.append(what)
+        return found
+
+
+def _repaired(value: Any, depth: int = 0) -> Any:
+    """A copy without surrogates; dicts of which two keys would become one stay as they are."""
+    if isinstance(value, str):
+        return repaired(value)
+    if depth > MAX_JSON_DEPTH:
+        raise Rejected(f"JSON nested more than {MAX_JSON_DEPTH} deep")
+    if isinstance(value, (list, tuple)):
+        return [_repaired(each, depth + 1) for each in value]
+    if is_mapping(value):
+        found = {_repaired(key, depth + 1): _repaired(value[key], depth + 1) for key in value}
+        return found if len(found) == len(value) else value
+    return value
+
+
 def checked_values(given: Any) -> Any:
     """Metadata that are to be changed, as they are stored; what is no dict stays what it is.
 
@@ -118,8 +152,11 @@ def checked_values(given: Any) -> Any:
     """
     if not is_mapping(given):
         return given
+    mended: list[str] = []
     try:
-        return as_metadata(given)
+        found = _repaired_metadata("values", given, mended)
+        warn_repaired(mended)
+        return found
     except Rejected as rule:
         raise ParamError(f"values: {rule}; got {shown(given)}") from None
 

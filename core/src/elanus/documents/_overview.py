@@ -11,6 +11,7 @@ from elanus.documents._collection import METADATA, Layout
 from elanus.documents.search._settings import SearchSettings, kept_settings
 from elanus.query import Expression
 from elanus.schema import refuse, whole
+from elanus.text import analyzer_name
 
 _TYPE_NAMES = {
     "NULL": "null", "BOOL": "bool", "INT": "int", "FLOAT": "float", "STRING": "str",
@@ -27,7 +28,8 @@ class StoreStats:
         collection: its name in the file.
         model: name of the embedding; None if the store names none.
         dim: number of components of the vectors; None if it has none.
-        analyzer: the identity of its analyzer, as ``build_analyzer`` takes it.
+        analyzer: the name of its analyzer, or its identity if no name stands for it;
+            ``build_analyzer`` takes both.
         file_size: bytes of the whole file with its log, other collections included.
         settings: what a search goes by where its arguments say nothing.
         kept: those of them that are kept in the file; None for what is not.
@@ -50,7 +52,8 @@ def stats_of(
     count = client.get_collection_stats(collection)["row_count"]
     kept = kept_settings(client, collection)
     return StoreStats(
-        count, collection, layout.model, layout.dim, layout.analyzer, client.file_size(),
+        count, collection, layout.model, layout.dim,
+        analyzer_name(layout.analyzer) or layout.analyzer, client.file_size(),
         kept.over(usual), kept,
     )  # fmt: skip
 

@@ -28,7 +28,7 @@ from elanus.documents._collection import (
     open_client,
     open_collection,
 )
-from elanus.documents._embed import Embedder
+from elanus.documents._embed import Embedder, failure
 from elanus.documents._highlight import Fragment, fragments
 from elanus.documents._input import (
     Ids,
@@ -48,6 +48,7 @@ from elanus.documents._sync import (
     rows_of,
     without_stored,
 )
+from elanus.documents._unknown import Nothing, refuse_unknown
 from elanus.documents._values import Document, EmbeddingFunction, Mode, RankedDocument
 from elanus.documents.search._find import find, make_search, worths
 from elanus.documents.search._scope import Filter, make_scope, selects
@@ -234,6 +235,7 @@ class DocumentStore(HasWorker):
         ids: Ids = None,
         vectors: Any = None,
         progress: bool = False,
+        **unknown: Unpack[Nothing],
     ) -> list[str]:
         """Add documents; one whose id exists is replaced.
 
@@ -248,7 +250,7 @@ class DocumentStore(HasWorker):
         Args:
             texts: one text a document. Surrogates, which no file can hold, are joined or replaced
                 by U+FFFD, with a warning.
-            metadatas: JSON values under string keys, one dict a document.
+            metadatas: JSON values under string keys, one dict a document; surrogates as in texts.
             ids: one string a document; None makes one. ``"content"`` makes all of them from text
                 and metadata, so that a document added twice is one; it is not embedded again.
             vectors: (n, dim) their embeddings, if they are known already.
@@ -259,9 +261,12 @@ class DocumentStore(HasWorker):
 
         Raises:
             DataNotMatchException: naming the document and the rule broken; nothing is written.
-            EmbeddingError: naming the text and its id, if the embedding function fails with one.
+            EmbeddingError: if the embedding function fails; names the text and its id, or those
+                that it was given at once.
             ParamError: if an argument is of another type.
         """
+        if unknown:
+            refuse_unknown(self.add, unknown)
         progress = flag("progress", progress)
         must_embed = vectors is None and self._layout.dim is not None
         documents = (
@@ -291,6 +296,7 @@ class DocumentStore(HasWorker):
         texts: Sequence[str],
         metadatas: Sequence[Mapping[str, Any] | None] | None = None,
         ids: Ids = None,
+        **unknown: Unpack[Nothing],
     ) -> None:
         """Raise what ``add`` raises before it embeds; for whoever embeds on his own.
 
@@ -298,6 +304,8 @@ class DocumentStore(HasWorker):
             DataNotMatchException, ParamError: as for ``add``.
             ReadOnlyError, ClosedError, CollectionNotFoundError: if nothing can be added.
         """
+        if unknown:
+            refuse_unknown(self.check_add, unknown)
         self._checked(texts, metadatas, ids)
 
     def _checked(self, texts: Any, metadatas: Any, ids: Any) -> list[NewDocument]:
@@ -338,6 +346,7 @@ class DocumentStore(HasWorker):
         ids: Sequence[str | None] | None = None,
         vectors: Any = None,
         progress: bool = False,
+        **unknown: Unpack[Nothing],
     ) -> SyncReport:
         """Make the documents of one source, such as the chunks of a file, those that are given.
 
@@ -358,8 +367,11 @@ class DocumentStore(HasWorker):
         Raises:
             DataNotMatchException: naming the document and the rule broken.
             ParamError: if an argument is wrong, or an id is that of another source's document.
-            EmbeddingError: naming the text, if the embedding function fails with one.
+            EmbeddingError: if the embedding function fails; names the text, or those that it was
+                given at once.
         """
+        if unknown:
+            refuse_unknown(self.sync, unknown)
         progress, name = flag("progress", progress), checked_source(source)
         rows = rows_of(name, self._checked(texts, metadatas, ids))
         self._client.check_writable()
@@ -404,6 +416,7 @@ class DocumentStore(HasWorker):
         remove: Sequence[str] = (),
         filter: Filter = None,
         filter_params: Mapping[str, Any] | None = None,
+        **unknown: Unpack[Nothing],
     ) -> int:
         """Set and remove metadata keys of documents, in one commit; how many documents.
 
@@ -420,6 +433,8 @@ class DocumentStore(HasWorker):
         Raises:
             ParamError: if neither ids nor a filter is given, or an argument is wrong.
         """
+        if unknown:
+            refuse_unknown(self.update_metadata, unknown)
         if ids is None and not selects(filter):
             raise ParamError("update_metadata: give ids, a filter, or both")
         changed, copied = checked_values(values), self._layout.copied
@@ -438,6 +453,7 @@ class DocumentStore(HasWorker):
         *,
         filter: Filter = None,
         filter_params: Mapping[str, Any] | None = None,
+        **unknown: Unpack[Nothing],
     ) -> int:
         """Delete documents by id, by filter, or by both; how many there were.
 
@@ -450,6 +466,8 @@ class DocumentStore(HasWorker):
         Raises:
             ParamError: if neither is given: to delete all, ``clear``.
         """
+        if unknown:
+            refuse_unknown(self.delete, unknown)
         if ids is None and not selects(filter):
             raise ParamError("delete: give ids, a filter, or both; to delete all, use clear()")
         if selects(filter):
@@ -464,7 +482,7 @@ class DocumentStore(HasWorker):
         """Delete all documents; what the store was made with stays."""
         self._client.truncate_collection(self._collection)
 
-    def configure(self, settings: SearchSettings | None = None) -> None:
+    def configure(self, settings: SearchSettings | None = None, **unknown: Unpack[Nothing]) -> None:
         """Keep settings of searches with the collection, in one commit; None: keep none.
 
         Whoever has the file open goes by them from the next search on, and so does every later
@@ -480,6 +498,8 @@ class DocumentStore(HasWorker):
                 title_boost, and it has no titles.
             ReadOnlyError: if the file is open for reading only.
         """
+        if unknown:
+            refuse_unknown(self.configure, unknown)
         keep_settings(
             self._client, self._collection, checked_settings(settings),
             has_vectors=self._layout.dim is not None, has_titles=self._layout.title is not None,
@@ -494,6 +514,7 @@ class DocumentStore(HasWorker):
         filter: Filter = None,
         filter_params: Mapping[str, Any] | None = None,
         with_vectors: bool = False,
+        **unknown: Unpack[Nothing],
     ) -> list[Document]:
         """Documents by id, by filter, or by both; those that do not exist are left out.
 
@@ -508,6 +529,8 @@ class DocumentStore(HasWorker):
         Raises:
             ParamError: if neither ids nor a filter is given: to read all, walk the store.
         """
+        if unknown:
+            refuse_unknown(self.get, unknown)
         if ids is None and not selects(filter):
             raise ParamError("get: give ids, a filter, or both; to read all, walk the store")
         fields = self._all_fields if flag("with_vectors", with_vectors) else FIELDS
@@ -522,9 +545,15 @@ class DocumentStore(HasWorker):
         return [as_document(row) for row in rows]
 
     def count(
-        self, filter: Filter = None, *, filter_params: Mapping[str, Any] | None = None
+        self,
+        filter: Filter = None,
+        *,
+        filter_params: Mapping[str, Any] | None = None,
+        **unknown: Unpack[Nothing],
     ) -> int:
         """Number of documents, or of those that a filter lets pass."""
+        if unknown:
+            refuse_unknown(self.count, unknown)
         found = self._client.query(
             self._collection,
             output_fields=["count(*)"],
@@ -532,8 +561,10 @@ class DocumentStore(HasWorker):
         )
         return int(found[0]["count(*)"])
 
-    def peek(self, n: int = 5) -> list[Document]:
+    def peek(self, n: int = 5, **unknown: Unpack[Nothing]) -> list[Document]:
         """The first documents in the order of their ids, ``n`` at most."""
+        if unknown:
+            refuse_unknown(self.peek, unknown)
         rows = self._client.query(self._collection, output_fields=FIELDS, limit=whole("n", n, 1))
         return [as_document(row) for row in rows]
 
@@ -543,7 +574,11 @@ class DocumentStore(HasWorker):
         return stats_of(self._client, self._collection, self._layout, self._usual)
 
     def keys(
-        self, filter: Filter = None, *, filter_params: Mapping[str, Any] | None = None
+        self,
+        filter: Filter = None,
+        *,
+        filter_params: Mapping[str, Any] | None = None,
+        **unknown: Unpack[Nothing],
     ) -> dict[str, dict[str, int]]:
         """The metadata keys, and in how many documents each has a value of which type.
 
@@ -555,6 +590,8 @@ class DocumentStore(HasWorker):
             ``{key: {type: documents}}``, the most frequent key first. Types are ``null bool int
             float str list dict``.
         """
+        if unknown:
+            refuse_unknown(self.keys, unknown)
         return keys_of(self._client, self._collection, make_scope(filter, None, filter_params))
 
     def facets(
@@ -564,6 +601,7 @@ class DocumentStore(HasWorker):
         limit: int | None = None,
         *,
         filter_params: Mapping[str, Any] | None = None,
+        **unknown: Unpack[Nothing],
     ) -> list[tuple[Any, int]]:
         """The values of a metadata key, and how many documents have each, the most frequent first.
 
@@ -576,6 +614,8 @@ class DocumentStore(HasWorker):
             limit: how many values at most; None for all.
             filter_params: values of the templates ``{x}`` in an expression.
         """
+        if unknown:
+            refuse_unknown(self.facets, unknown)
         scope = make_scope(filter, None, filter_params)
         return facets_of(self._client, self._collection, key, scope, limit)
 
@@ -639,12 +679,14 @@ class DocumentStore(HasWorker):
         phrases: bool = False,
         prefix: bool = False,
         typos: bool = False,
+        **unknown: Unpack[Nothing],
     ) -> list[RankedDocument]:
         """The documents that answer a query best.
 
         In this order: ``filter`` and ``ids`` say what may be found, the mode and the ranker rank
-        it, ``group_by`` leaves the best of each group, ``min_relevance`` leaves out what is below
-        it, the reranker orders the rest anew, ``k`` are kept, and ``context`` is read.
+        it, ``group_by`` leaves the best of each group, ``min_relevance`` leaves out whatever is
+        below it among all that the legs found, the reranker orders the first of the rest anew,
+        ``k`` are kept, and ``context`` is read.
 
         Args:
             query: any text; it is never parsed as a query language, but for the quotes of
@@ -692,8 +734,11 @@ class DocumentStore(HasWorker):
         Raises:
             ParamError: if an argument is wrong; FilterError: if the filter is.
             EmbeddingMismatchError: if the mode needs a model and the store has none.
+            EmbeddingError: if the embedding function fails with the query.
             RerankError: if the reranker fails; its ``hits`` are those that it was given.
         """
+        if unknown:
+            refuse_unknown(self.search, unknown)
         search = make_search(
             query, mode, k, ranker, depth, settings, explain=explain,
             scope=make_scope(filter, ids, filter_params), group_by=group_by,
@@ -725,14 +770,18 @@ class DocumentStore(HasWorker):
         *,
         filter_params: Mapping[str, Any] | None = None,
         ids: Sequence[str] | str | None = None,
+        depth: int | dict[str, int] | None = None,
+        min_relevance: float | None = None,
         explain: bool = False,
         group_by: str | Sequence[str | int] | None = None,
         reranker: Any = None,
         rerank_top: int = 50,
         context: int = 0,
+        settings: SearchSettings | None = None,
         phrases: bool = False,
         prefix: bool = False,
         typos: bool = False,
+        **unknown: Unpack[Nothing],
     ) -> list[RankedDocument]:
         """Documents that answer a query and are unlike each other (maximal marginal relevance).
 
@@ -740,7 +789,8 @@ class DocumentStore(HasWorker):
         further one maximises λ · (how well it fits the query) - (1 - λ) · (its greatest cosine with
         a document chosen before). Carbonell and Goldstein (SIGIR 1998). How well a document fits
         is its cosine in dense mode; in the others, and with a reranker, its score, mapped to [0, 1]
-        from the last of the ``fetch_k`` to the first.
+        from the last of the ``fetch_k`` to the first. Blank texts, which have no meaning to be near
+        or far, are never chosen.
 
         Args:
             query: as for ``search``.
@@ -753,11 +803,14 @@ class DocumentStore(HasWorker):
             vector: (dim,) the query's embedding, if it is known already.
             filter_params: values of the templates ``{x}`` in an expression.
             ids: only these documents may be found.
+            depth: as for ``search``, with ``fetch_k`` in place of k.
+            min_relevance: as for ``search``: what is below it cannot be chosen.
             explain: whether hits say what each leg thought of them.
             group_by: as for ``search``: the best of each group alone can be chosen.
             reranker: as for ``search``; the ``fetch_k`` are the first of its order.
             rerank_top: how many of the best hits it is shown; ``fetch_k`` if that is more.
             context: as for ``search``.
+            settings: as for ``search``.
             phrases: as for ``search``.
             prefix: as for ``search``.
             typos: as for ``search``.
@@ -767,26 +820,33 @@ class DocumentStore(HasWorker):
             explanations are those of the ranking.
 
         Raises:
-            ParamError, FilterError, EmbeddingMismatchError, RerankError: as for ``search``.
+            ParamError, FilterError, EmbeddingMismatchError, EmbeddingError, RerankError: as for
+                ``search``.
         """
+        if unknown:
+            refuse_unknown(self.search_mmr, unknown)
         lambda_mult = float(number("lambda_mult", lambda_mult, 0, 1))
         k = whole("k", k, 1)
         among = max(k, whole("fetch_k", fetch_k, 1))
         search = make_search(
-            query, mode, among, ranker, explain=explain,
+            query, mode, among, ranker, depth, settings, explain=explain,
             scope=make_scope(filter, ids, filter_params), group_by=group_by,
             fields=self._all_fields, with_vectors=True,
             wording=Wording(self._layout.analyzer, phrases, prefix, typos),
-            reranker=reranker, rerank_top=rerank_top, context=context,
+            reranker=reranker, rerank_top=rerank_top, context=context, min_relevance=min_relevance,
         )  # fmt: skip
         if self._layout.dim is None:
             raise lacks_vectors(self)
+        if settings is not None:
+            check_titles(settings, has_titles=self._layout.title is not None)
         kept = self._kept()
         embedded = None if search.mode == "text" else self._query_vector(search.query, vector)
         hits = find(self._client, self._collection, search, embedded, self._usual, kept)
         second = search.second
         if second is not None:
             hits = second.ordered(search.query, hits, explain=search.explain)[:among]
+        # Blank texts have the vector zero, which is unlike everything.
+        hits = [hit for hit in hits if hit.text.strip() or np.any(hit.vector)]
         vectors = np.array([hit.vector for hit in hits])
         fit = worths(hits, are_cosines=search.mode == "dense" and reranker is None)
         chosen = [hits[i] for i in mmr(fit, vectors, k, lambda_mult)]
@@ -804,6 +864,7 @@ class DocumentStore(HasWorker):
         phrases: bool = False,
         prefix: bool = False,
         typos: bool = False,
+        **unknown: Unpack[Nothing],
     ) -> list[Fragment]:
         """The parts of a document that hold words of a query, by the store's analyzer.
 
@@ -820,6 +881,8 @@ class DocumentStore(HasWorker):
         Returns:
             The parts that hold most, in the order of the text; none if no word is there.
         """
+        if unknown:
+            refuse_unknown(self.highlight, unknown)
         whole_text: Any = getattr(found, "text", found)
         if not isinstance(whole_text, str):
             refuse("found", "a document or a text", found)
@@ -848,6 +911,7 @@ class DocumentStore(HasWorker):
         phrases: bool = False,
         prefix: bool = False,
         typos: bool = False,
+        **unknown: Unpack[Nothing],
     ) -> None:
         """Raise what ``search`` raises before it embeds; for whoever embeds on his own.
 
@@ -855,6 +919,8 @@ class DocumentStore(HasWorker):
             ParamError, FilterError: as for ``search``.
             ClosedError, CollectionNotFoundError: if nothing can be found.
         """
+        if unknown:
+            refuse_unknown(self.check_search, unknown)
         make_search(
             query, mode, k, ranker, depth, explain=False,
             scope=make_scope(filter, ids, filter_params), fields=FIELDS, group_by=group_by,
@@ -887,7 +953,12 @@ class DocumentStore(HasWorker):
             raise lacks_model(self, self._layout)
         # It may hold surrogates, which no model reads.
         asked = query if query.isascii() else as_query("query", query)
-        found = embedding.encode_queries([asked])
+        try:
+            found = embedding.encode_queries([asked])
+        except ElanusError:
+            raise
+        except Exception as error:
+            raise failure(embedding, "encode_queries", error) from error
         return checked_vectors(f"{embedding.name}.encode_queries", found, 1, dim)
 
     # --- asynchronous twins ----------------------------------------------------------------

@@ -8,7 +8,7 @@ need no field of their own, so files made by any version have them, and filters,
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -134,7 +134,9 @@ class StoredSource:
     """
 
     def __init__(self, client: MilvusClient, collection: str, source: str) -> None:
-        self.filter = make_scope({SOURCE: source})
+        scope = make_scope({SOURCE: source})
+        # Nobody wrote this key wrongly: before the first sync no document may have it.
+        self.filter = scope and replace(scope, expected=())
         self._source = source
         self._client = client
         self._collection = collection

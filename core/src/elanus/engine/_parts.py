@@ -92,9 +92,19 @@ class MomentsKey(PartKey):
         before = np.zeros(view.n, dtype=bool)
         if part is not None:
             before[: len(part.of)] = part.of
-        present = index.rows.present
-        now = view.alive if present is None else view.alive & present
+        now = with_direction(index, view.alive)
         return MomentsPart(moments.followed(index.rows, before, now), now, view.last_delete)
+
+
+def with_direction(index: DenseIndex, alive: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The alive slots whose vectors moments are of.
+
+    By COSINE not those of the vector zero, which is near to nothing and far from nothing: that of a
+    blank text, say. The more of them there were, the more would any other stand out.
+    """
+    rows = index.rows
+    found = alive if rows.present is None else alive & rows.present
+    return found & (rows.squares > 0) if rows.metric is Metric.COSINE else found
 
 
 @dataclass(frozen=True, slots=True)

@@ -175,10 +175,13 @@ def hybrid_search(snapshot: Snapshot, legs: Sequence[Leg], request: FusionReques
     for query in range(counts.pop()):
         if request.group is None:
             fusion, relevance = _fused(snapshot, ranked, query, request)
-            best = top_hits(fusion.ids, fusion.scores, end, keys, descending=True)
+            most = end if request.least is None else max(1, len(fusion.ids))
+            best = top_hits(fusion.ids, fusion.scores, most, keys, descending=True)
         else:
             fusion, relevance, best = _grouped(snapshot, legs, ranked, query, request)
-        slots, scores = best[0][request.offset :], best[1][request.offset :]
+        if request.least is not None:
+            best = _passing(best, relevance, request.least)
+        slots, scores = best[0][request.offset : end], best[1][request.offset : end]
         hits = _hits(snapshot, slots, scores, projection)
         said = slots.tolist()
         results.append(
@@ -215,8 +218,14 @@ def _grouped(
             deeper = [_deeper(leg, query) for leg in legs]
             found = [rank(snapshot, leg, leg.request.limit) for leg in deeper]
             return _grouped(snapshot, deeper, found, 0, request)
-    firsts = firsts[:end]
     return fusion, relevance, (slots[firsts], scores[firsts])
+
+
+def _passing(ranking: Ranking, relevance: Mapping[int, float], least: float) -> Ranking:
+    """Those that are as relevant as is asked for."""
+    slots, scores = ranking
+    passed = np.array([relevance[slot] for slot in slots.tolist()]) >= least
+    return slots[passed], scores[passed]
 
 
 def _may_find_more(
@@ -258,11 +267,14 @@ def _fused(
         for leg in ranked
     ]
     ranker = request.ranker
-    if not request.relevance and not isinstance(ranker, AdaptiveRanker):
+    is_judged = request.relevance or request.least is not None
+    if not is_judged and not isinstance(ranker, AdaptiveRanker):
         return fuse(found, ranker), {}
     ids = np.unique(np.concatenate([leg.rankings[query][0] for leg in ranked]))
     evidence = [_evidence(snapshot, leg, query, ids) for leg in ranked]
     fusion, relevances = fuse_by_evidence(found, ids, evidence, ranker)
+    if request.explain and isinstance(fusion, Fusion):
+        fusion = replace(fusion, judged=evidence)
     return fusion, dict(zip(ids.tolist(), relevances.tolist(), strict=True))
 
 

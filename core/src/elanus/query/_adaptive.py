@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elanus.query._fusion import RankedLeg
+from elanus.query._reasons import by_evidence
 from elanus.schema import LegExplanation
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -125,15 +126,12 @@ class AdaptiveFusion:
 
     def _explain(self, number: int, id_: int, place: int) -> LegExplanation:
         leg, evidence = self.legs[number], self.evidence[number]
-        standing = float(self.judgement.standings[number][place])
         part = float(self.judgement.parts[number][place])
         rank = leg.ids.index(id_) + 1 if id_ in leg.ids else None
         if evidence.found is not None:
-            share = evidence.scores[place] / max(evidence.possible, _LEAST)
-            reason = f"{standing:.1f} standard deviations; covers {share:.0%} of the query"
+            reason = by_evidence(evidence, place)
         else:
-            trust = self.judgement.trust
-            reason = f"{standing:+.1f} standard deviations from the mean, trusted {trust:.0%}"
+            reason = f"{by_evidence(evidence, place)}, trusted {self.judgement.trust:.0%}"
             if any(leg.found is not None for leg in self.evidence):
                 reason += f": {self._why_trusted()}"
         return LegExplanation(leg.name, float(evidence.scores[place]), rank, part, reason)

@@ -10,12 +10,13 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from elanus.errors import ParamError
+from elanus.query._reasons import by_evidence, by_rule
 from elanus.schema import (
     CombMNZRanker,
     LegExplanation,
@@ -25,6 +26,9 @@ from elanus.schema import (
     WeightedRanker,
     ZScoreRanker,
 )
+
+if TYPE_CHECKING:
+    from elanus.query._adaptive import Evidence
 
 ListRanker: TypeAlias = RRFRanker | WeightedRanker | ScaledRanker
 """Rankers that need no more than what the legs have found."""
@@ -56,21 +60,32 @@ class Fusion:
         parts: what each leg's hits contribute, in the order of the hits.
         ids: (n,) what any leg found.
         scores: (n,) fused scores; larger is better.
+        ranker: the rule.
+        judged: what each leg says of each of them in ascending order, for explanations; empty if
+            that is not known.
     """
 
     legs: Sequence[RankedLeg]
     parts: Sequence[Sequence[float]]
     ids: NDArray[np.intp]
     scores: NDArray[np.float64]
+    ranker: ListRanker
+    judged: Sequence[Evidence] = ()
 
     def explain(self, id_: int) -> tuple[LegExplanation, ...]:
         """What each leg that found a hit said of it; the contributions add up to its score."""
         said = []
-        for leg, parts in zip(self.legs, self.parts, strict=True):
+        weights = self.ranker.weights or (1.0,) * len(self.legs)
+        for number, leg in enumerate(self.legs):
             if id_ in leg.ids:
                 place = leg.ids.index(id_)
-                score = leg.scores[place]
-                said.append(LegExplanation(leg.name, score, place + 1, parts[place]))
+                score, part = leg.scores[place], self.parts[number][place]
+                words = [by_rule(self.ranker, leg, weights[number], place, part)]
+                if self.judged:
+                    among = int(np.count_nonzero(self.ids < id_))
+                    words.append(by_evidence(self.judged[number], among))
+                reason = "; ".join(filter(None, words))
+                said.append(LegExplanation(leg.name, score, place + 1, part, reason))
         return tuple(said)
 
 
@@ -121,7 +136,7 @@ def fuse(legs: Sequence[RankedLeg], ranker: ListRanker) -> Fusion:
         hits = zip(leg.ids, contributed, strict=True)
         totals.update([(id_, so_far(id_, 0.0) + part) for id_, part in hits])
     ids = np.fromiter(totals, dtype=np.intp, count=len(totals))
-    return Fusion(legs, parts, ids, np.fromiter(totals.values(), np.float64, len(totals)))
+    return Fusion(legs, parts, ids, np.fromiter(totals.values(), np.float64, len(totals)), ranker)
 
 
 def _parts(

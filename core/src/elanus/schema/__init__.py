@@ -12,6 +12,7 @@ from elanus.schema._arguments import (
     flag,
     is_whole,
     mapping,
+    meant,
     members,
     names,
     names_something,
@@ -21,6 +22,7 @@ from elanus.schema._arguments import (
     repaired_texts,
     seconds,
     text,
+    warn_repaired,
     whole,
 )
 from elanus.schema._batch import Batch, make_batch
@@ -50,7 +52,7 @@ from elanus.schema._index import (
     as_index_specs,
     metrics_for,
 )
-from elanus.schema._json import Rejected, as_json, plain_scalar, to_json, to_text
+from elanus.schema._json import MAX_JSON_DEPTH, Rejected, as_json, plain_scalar, to_json, to_text
 from elanus.schema._types import (
     INTEGER_TYPES,
     VECTOR_TYPES,
@@ -104,6 +106,7 @@ __all__ = [
     "INTEGER_TYPES",
     "LARGEST",
     "LARGEST_BOOST",
+    "MAX_JSON_DEPTH",
     "MAX_LENGTH",
     "MAX_NAME",
     "VECTOR_TYPES",
@@ -161,6 +164,7 @@ __all__ = [
     "make_batch",
     "make_field",
     "mapping",
+    "meant",
     "members",
     "metrics_for",
     "names",
@@ -176,5 +180,6 @@ __all__ = [
     "text",
     "to_json",
     "to_text",
+    "warn_repaired",
     "whole",
 ]

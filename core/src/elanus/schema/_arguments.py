@@ -190,15 +190,21 @@ def repaired(value: str) -> str:
 def repaired_texts(what: str, values: list[Any]) -> list[Any]:
     """Texts that UTF-8 can hold, with a warning if some were others; what is no text stays."""
     found = [repaired(value) if isinstance(value, str) else value for value in values]
-    odd = [i for i, (old, new) in enumerate(zip(values, found, strict=True)) if old is not new]
-    if odd:
-        more = f" and {len(odd) - 1:,} more" if len(odd) > 1 else ""
+    warn_repaired(
+        [f"{what}[{i}]" for i, old in enumerate(values) if old is not found[i]],
+    )
+    return found
+
+
+def warn_repaired(what: Sequence[str]) -> None:
+    """Say of some values that they were no text that UTF-8 can hold; of none nothing."""
+    if what:
+        more = f" and {len(what) - 1:,} more" if len(what) > 1 else ""
         message = (
-            f"{what}[{odd[0]}]{more} held surrogates, which no file can hold: pairs were joined, "
+            f"{what[0]}{more} held surrogates, which no file can hold: pairs were joined, "
             "and halves replaced with U+FFFD"
         )
         warn(ElanusWarning(message))
-    return found
 
 
 def choice(what: str, value: Any, known: Collection[str]) -> str:
@@ -260,6 +266,30 @@ def as_list(value: Any) -> list[Any] | None:
         return None
 
 
+# What is one thing in several libraries; the name that a call has for it is the one meant.
+_SYNONYMS = (
+    {"k", "limit", "n", "top_k", "topk", "n_results", "num_results", "max_results", "size"},
+    {"texts", "documents", "docs", "contents"},
+    {"metadatas", "metadata", "meta", "payloads", "payload"},
+    {"filter", "filters", "where", "expr", "query_filter"},
+    {"ids", "id", "pks"},
+    {"data", "vectors", "vector", "embeddings", "embedding", "query_embeddings", "query_vector"},
+    {"min_relevance", "score_threshold", "similarity_threshold", "min_score", "threshold"},
+    {"with_vectors", "include_vectors", "include_embeddings"},
+)
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """As ``likely``, of the argument of a call: also one that other libraries name so."""
+    every = list(known)
+    for names_of_one in _SYNONYMS:
+        if name in names_of_one:
+            found = next((each for each in every if each in names_of_one), None)
+            if found is not None:
+                return f"; did you mean {found!r}?"
+    return likely(name, every)
+
+
 def check_options(
     call: str,
     given: Mapping[str, Any],
@@ -287,7 +317,7 @@ def check_options(
         if is_given and key not in _HARMLESS:
             raise UnsupportedError(
                 f"{call}: the argument {cut(key)}={quoted(value)} is not supported"
-                f"{likely(key, known)}"
+                f"{meant(key, known)}"
             )
     if partitions is not None:
         wanted = partitions if isinstance(partitions, (list, tuple)) else [partitions]

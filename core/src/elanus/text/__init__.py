@@ -6,7 +6,7 @@ every distinct word is worked out once and remembered.
 """
 
 from elanus.text._analyzer import AnalyzedBatch, Analyzer, Span
-from elanus.text._build import RULES_VERSION, build_analyzer
+from elanus.text._build import RULES_VERSION, analyzer_name, build_analyzer
 from elanus.text._spellings import LEAST_LETTERS, Spellings
 
 __all__ = [
@@ -16,5 +16,6 @@ __all__ = [
     "Analyzer",
     "Span",
     "Spellings",
+    "analyzer_name",
     "build_analyzer",
 ]

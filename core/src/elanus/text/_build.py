@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, cast
 
-from elanus.errors import ParamError, quoted
+from elanus.errors import MissingExtraError, ParamError, quoted
 from elanus.schema import is_mapping
 from elanus.text._analyzer import Analyzer, WordTerms, chain_filters
 from elanus.text._jieba import CutMode, jieba_tokenizer
@@ -124,6 +124,17 @@ def _parse(text: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ParamError(f"analyzer_params are not valid JSON ({error}): {quoted(text)}") from error
+
+
+def analyzer_name(identity: str) -> str | None:
+    """The name that stands for an analyzer of this identity now; None if none does."""
+    for name in _PRESETS:
+        try:
+            if build_analyzer(name).identity == identity:
+                return name
+        except MissingExtraError:  # nor can what is opened be of it
+            continue
+    return None
 
 
 def _resolve(params: Params) -> Params:

@@ -71,6 +71,7 @@ class Search:
         group: what leads to the metadata value of which each is among the hits once, at most.
         settings: what the caller wants instead of what is kept with the collection.
         wording: what is asked of its words, without phrases, which are part of the scope; or None.
+        least: the relevance that a hit has at least; None for any.
         second: what is done with the hits; or None.
     """
 
@@ -86,6 +87,7 @@ class Search:
     group: Sequence[str | int] | None
     settings: SearchSettings
     wording: Wording | None
+    least: float | None
     second: SecondStage | None
 
 
@@ -130,25 +132,22 @@ def make_search(
     if not (wording.phrases is wording.prefix is wording.typos is False):
         words = wording.checked(plain)
         asked, scope = words.taken_from(asked, scope)
-    asks_nothing = reranker is None and min_relevance is None
-    if not (
-        asks_nothing and type(context) is type(rerank_top) is int and context == 0 < rerank_top
-    ):
-        second = _checked_second_stage(reranker, rerank_top, context, min_relevance)
+    least = None if min_relevance is None else float(number("min_relevance", min_relevance, 0, 1))
+    are_plain = type(context) is type(rerank_top) is int
+    if not (reranker is None and are_plain and context == 0 < rerank_top):
+        second = _checked_second_stage(reranker, rerank_top, context)
     ranked = k if second is None else second.depth(k)
     return Search(
-        asked, plain, k, ranked, scope, fields, said, fusion, depths, group, chosen, words, second
-    )
+        asked, plain, k, ranked, scope, fields, said, fusion, depths, group, chosen, words, least,
+        second,
+    )  # fmt: skip
 
 
-def _checked_second_stage(
-    reranker: Any, rerank_top: Any, context: Any, min_relevance: Any
-) -> SecondStage:
+def _checked_second_stage(reranker: Any, rerank_top: Any, context: Any) -> SecondStage:
     if reranker is not None:
         check_reranker(reranker)
-    least = None if min_relevance is None else number("min_relevance", min_relevance, 0, 1)
     top, reach = whole("rerank_top", rerank_top, 1), whole("context", context, 0)
-    return SecondStage(reranker, top, reach, least)
+    return SecondStage(reranker, top, reach)
 
 
 def _checked_group(given: Any) -> list[str | int]:
@@ -214,7 +213,7 @@ def find(
     group = None if search.group is None else [METADATA, *search.group]
     (hits,) = client.hybrid_search(
         collection, legs, ranker, search.ranked, search.fields, explain=search.explain,
-        relevance=True, filter=search.scope, group_by=group,
+        relevance=True, min_relevance=search.least, filter=search.scope, group_by=group,
     )  # fmt: skip
     found = []
     for hit in hits:

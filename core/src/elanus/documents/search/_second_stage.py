@@ -1,4 +1,4 @@
-"""What is done with the hits of a search: a gate, a reranker, and the documents around each hit."""
+"""What is done with the hits of a search: a reranker, and the documents around each hit."""
 
 from __future__ import annotations
 
@@ -34,13 +34,11 @@ class SecondStage:
         reranker: gives hits new scores; None for none.
         rerank_top: how many hits it is shown, or more if more are wanted.
         context: how many documents before and after each hit come along.
-        min_relevance: hits of a smaller relevance are left out, before the reranker.
     """
 
     reranker: Any
     rerank_top: int
     context: int
-    min_relevance: float | None
 
     def depth(self, k: int) -> int:
         """How many hits of the ranking it takes for ``k`` of the call."""
@@ -49,20 +47,18 @@ class SecondStage:
     def ordered(
         self, query: str, hits: list[RankedDocument], *, explain: bool
     ) -> list[RankedDocument]:
-        """The hits that pass the gate, in their final order.
+        """The hits in their final order.
 
         Raises:
             RerankError: if the reranker fails; with the hits as they were.
         """
-        least = self.min_relevance
-        passed = [hit for hit in hits if least is None or hit.relevance >= least]
-        if self.reranker is None or not passed:
-            return passed
-        scores = _scores(self.reranker, as_query("query", query), passed)
+        if self.reranker is None or not hits:
+            return hits
+        scores = _scores(self.reranker, as_query("query", query), hits)
         found = []
         for rank, place in enumerate(np.argsort(-scores, kind="stable").tolist(), 1):
-            hit, score = passed[place], float(scores[place])
-            reason = f"place {place + 1} of {len(passed)} before it, with score {hit.score:.4g}"
+            hit, score = hits[place], float(scores[place])
+            reason = f"place {place + 1} of {len(hits)} before it, with score {hit.score:.4g}"
             said = (LegExplanation("reranker", score, rank, score, reason),) if explain else ()
             found.append(replace(hit, score=score, explanation=hit.explanation + said))
         return found

@@ -8,7 +8,7 @@ from collections.abc import Hashable, Mapping
 import numpy as np
 import orjson
 
-from elanus.engine._parts import DenseKey, MomentsKey, MomentsPart
+from elanus.engine._parts import DenseKey, MomentsKey, MomentsPart, with_direction
 from elanus.engine._view import View, as_keys
 from elanus.engine.saved._saved import (
     SLOTS,
@@ -97,7 +97,7 @@ def _index_over(mapped: MappedMatrix, key: DenseKey, slots: Container) -> DenseI
 
 
 def _moments_of(index: DenseIndex, key: DenseKey, view: View, slots: Container) -> MomentsPart:
-    of = view.alive if index.rows.present is None else view.alive & index.rows.present
+    of = with_direction(index, view.alive)
     total, square = (slots.arrays[array_name(what, key)] for what in ("total", "square"))
     return MomentsPart(Moments(int(np.count_nonzero(of)), total, square), of, view.last_delete)
 

@@ -246,6 +246,7 @@ class FusionRequest:
         digits: to how many digits scores are rounded; -1 for not at all.
         explain: whether hits carry what each leg said of them.
         relevance: whether they carry the probability that they answer the query.
+        least: the relevance that a hit has at least; None for any.
         group: the column of whose values each is among the hits once, at most: a field, or the way
             into a JSON field. None lets any number have the same.
     """
@@ -257,6 +258,7 @@ class FusionRequest:
     digits: int = -1
     explain: bool = False
     relevance: bool = False
+    least: float | None = None
     group: tuple[str | int, ...] | None = None
 
 
@@ -276,9 +278,12 @@ def as_fusion(ranker: Any, limit: Any, output_fields: Any, more: dict[str, Any])
     offset, digits = as_page(more, {})
     explain = flag("explain", more.pop("explain", False))
     relevance = flag("relevance", more.pop("relevance", False))
+    least = more.pop("min_relevance", None)
+    if least is not None:
+        least = float(number("min_relevance", least, 0, 1))
     names, most = output_names(output_fields), whole("limit", limit, 1)
     plain = ranker if isinstance(ranker, Ranker) else as_ranker(ranker)
-    return FusionRequest(plain, names, most, offset, digits, explain, relevance)
+    return FusionRequest(plain, names, most, offset, digits, explain, relevance, least)
 
 
 def as_page(more: dict[str, Any], options: dict[str, Any]) -> tuple[int, int]:
@@ -320,7 +325,8 @@ class LegExplanation:
         score: the leg's own score, in its metric.
         rank: place among the leg's hits, from 1; None if it is not among them.
         contribution: what the leg added to the fused score.
-        reason: how the contribution came about, in words; empty where the rank says it all.
+        reason: how the contribution came about, in words; empty if it is the score itself, and no
+            more is known of that.
     """
 
     leg: str

@@ -603,3 +603,22 @@ def test_what_is_no_vector_is_named_by_the_callers_place_and_not_kept(file, rows
         inner.encode_documents = lambda _: rows
         with pytest.raises(DataNotMatchException, match=said):
             cached(["new", "known", "new", "newer"])
+
+
+@pytest.mark.parametrize("made", [5, ["x"], [[1.0, 2.0], [None]], np.ones(2), "text"])
+def test_vectors_that_are_none_do_not_hide_an_error(made):
+    class Failing:
+        name, dim = "failing", 2
+
+        def encode_documents(self, texts):
+            error = EmbeddingError("no quota for {texts}", range(5, 5 + len(texts)))
+            error.made = made
+            raise error
+
+        encode_queries = encode_documents
+
+    with (
+        CachedEmbeddingFunction(Failing(), ":memory:") as cache,
+        pytest.raises(EmbeddingError, match=r"^no quota for texts$"),
+    ):
+        cache.encode_documents(["a", "b"])

@@ -12,7 +12,15 @@ import torch
 import transformers
 
 from elanus.errors import MissingExtraError, ParamError
-from elanus_embeddings import BGERerankFunction, CrossEncoderRerankFunction, Reranker
+from elanus_embeddings import (
+    BGERerankFunction,
+    CrossEncoderRerankFunction,
+    Reranker,
+    SentenceTransformerEmbeddingFunction,
+    SpladeEmbeddingFunction,
+)
+
+pandas = pytest.importorskip("pandas")
 
 QUERY = "ice moves"
 DOCUMENTS = ["bread rises", "glacier flows", "", "ice moves", "the owl and the kite", "bread rises"]
@@ -164,3 +172,25 @@ def test_a_missing_package_is_named_with_its_extra(monkeypatch, make):
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
     with pytest.raises(MissingExtraError, match=r"elanus-embeddings\[sentence-transformers\]"):
         make("x")
+
+
+@pytest.mark.parametrize("device", [np.zeros(2), pandas.NA, 5, ["cpu"]])
+@pytest.mark.parametrize(
+    "cls",
+    [
+        CrossEncoderRerankFunction,
+        BGERerankFunction,
+        SentenceTransformerEmbeddingFunction,
+        SpladeEmbeddingFunction,
+    ],
+)
+def test_a_device_has_a_name(cls, device):
+    says = f"{cls.__name__}: device must be a name such as 'cpu', or None, got"
+    with pytest.raises(ParamError, match=says):
+        cls("nothing", device=device)
+
+
+@pytest.mark.parametrize("device", [None, "", torch.device("cpu")])
+def test_a_device_may_be_chosen_by_the_package_or_be_an_object(cross_encoder_folder, device):
+    reranker = CrossEncoderRerankFunction(str(cross_encoder_folder), device=device)
+    assert reranker(QUERY, DOCUMENTS, 1)[0].text in DOCUMENTS

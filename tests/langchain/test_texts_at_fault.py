@@ -190,3 +190,15 @@ def test_what_has_a_file_open_is_neither_pickled_nor_copied(tmp_path, make_store
         ):
             with pytest.raises(TypeError, match=f"open {uri} again by its path"):
                 how(what)
+
+
+@pytest.mark.parametrize("made", [5, ["x"], np.ones(2)])
+async def test_vectors_that_are_none_do_not_hide_an_error(make_store, made):
+    class Failing(AsynchronouslyPicky):
+        async def aencode_documents(self, texts):
+            error = EmbeddingError("no quota for {texts}", range(5, 5 + len(texts)))
+            error.made = made
+            raise error
+
+    with pytest.raises(EmbeddingError, match=r"^no quota for texts$"):
+        await make_store(Failing()).aadd_texts(["a", "b"])

@@ -46,8 +46,9 @@ from __future__ import annotations
 import re
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import IntEnum
+from operator import index
 from typing import Any
 
 from elanus._shown import cut as cut
@@ -60,6 +61,7 @@ from elanus._shown import shown as shown
 _OWN = re.compile(
     r"(elanus|elanus_embeddings|langchain_elanus|llama_index\.vector_stores\.elanus)(\.|$)"
 )
+_LONGEST_REASON = 1_000
 _HALF = re.compile("[\ud800-\udfff]")
 
 
@@ -196,7 +198,9 @@ class EmbeddingError(ElanusError):
         fault: which of ``places`` is the one at fault, counted from 0; None if that is not known.
         name: what the list is called.
 
-    Whoever hands a part of a longer list to a function calls ``renumber`` on its error.
+    Whoever hands a part of a longer list to a function calls ``renumber`` on its error. Places that
+    a list does not have are left out, all of them: they must not hide what happened. A message of
+    more than 1,000 characters is cut.
 
     Attributes:
         texts: the list that its places count in, where somebody between has kept it; else None.
@@ -215,8 +219,10 @@ class EmbeddingError(ElanusError):
         name: str = "texts",
     ) -> None:
         super().__init__(message)
-        self._template, self._name, self._fault = message, name, fault
-        self._say(tuple(places))
+        self._template, self._name = cut(_as_text(message), _LONGEST_REASON), cut(_as_text(name))
+        found, known = _as_places(places), _as_places((fault,))
+        self._fault = known[0] if known and known[0] < len(found) else None
+        self._say(found)
 
     @property
     def places(self) -> tuple[int, ...]:
@@ -230,12 +236,12 @@ class EmbeddingError(ElanusError):
 
     def renumber(self, places: Sequence[int]) -> None:
         """Say it of a longer list, in which text i of the part has the place ``places[i]``."""
-        self._say(tuple(places[i] for i in self._places))
+        self._say(tuple(places[i] for i in self._places) if self._are_in(places) else ())
 
     def blame(self, place: int, note: str) -> None:
         """Say which of ``places`` is at fault, and add a note; ``{text}`` in it stands for it."""
-        self._fault = self._places.index(place)
-        self._template += note
+        self._fault = self._places.index(place) if place in self._places else self._fault
+        self._template += cut(_as_text(note), _LONGEST_REASON)
         self._say(self._places)
 
     def name_ids(self, ids: Sequence[str | None]) -> None:
@@ -244,6 +250,9 @@ class EmbeddingError(ElanusError):
         Args:
             ids: of all texts of the caller's list; None where one has none.
         """
+        if not self._are_in(ids):
+            self._say(())
+            return
         if self.place is not None:
             named = ids[self.place]
             note = f"; the id of {{text}} is {quoted(named)}"
@@ -255,12 +264,29 @@ class EmbeddingError(ElanusError):
             self._template += note
             self._say(self._places)
 
+    def _are_in(self, texts: Sequence[Any]) -> bool:
+        return max(self._places, default=-1) < len(texts)
+
     def _say(self, places: tuple[int, ...]) -> None:
         self._places = places
+        self._fault = self._fault if places else None
         text = self._name if self.place is None else f"{self._name}[{self.place}]"
         self._message = self._template.replace("{texts}", _listed(self._name, places))
         self._message = encodable(self._message.replace("{text}", text))
         self.args = (self._message,)
+
+
+def _as_text(given: Any) -> str:
+    return given if isinstance(given, str) else quoted(given)
+
+
+def _as_places(given: Iterable[Any]) -> tuple[int, ...]:
+    """Places in a list; none at all if one of them cannot be any."""
+    try:
+        found = tuple(map(index, given))
+    except Exception:  # noqa: BLE001  # an embedding function may give anything
+        return ()
+    return found if min(found, default=0) >= 0 else ()
 
 
 def _listed(name: str, places: tuple[int, ...]) -> str:

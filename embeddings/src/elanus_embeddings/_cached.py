@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import takewhile
 from types import TracebackType
@@ -237,7 +238,10 @@ class CachedEmbeddingFunction(BaseEmbeddingFunction[Dense]):
                 answer = yield step_of(self._inner, call, batch.texts)
             except EmbeddingError as error:
                 if error.made is not None:
-                    yield step(self._keep, None, job, batch.first(len(error.made)), error.made)
+                    # If these are no vectors, it is still the error that has to be told.
+                    with suppress(TypeError, DataNotMatchException):
+                        done = batch.first(len(error.made))
+                        yield step(self._keep, None, job, done, error.made)
                 error.renumber(batch.places)
                 error.made = job.beginning()
                 raise

@@ -50,7 +50,7 @@ class CrossEncoderRerankFunction:
             model_name,
             download=download,
             needed_by=type(self).__name__,
-            device=device or None,
+            device=device,
             activation_fn=activation_fct,
             **kwargs,
         )

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
-from elanus.arguments import flag
+from elanus.arguments import flag, refuse
 from elanus.errors import ParamError, shown
 from elanus_embeddings._base import BaseEmbeddingFunction, Dense, Kind
 from elanus_embeddings._extras import is_folder, load_package, model_identity, not_found
@@ -29,13 +29,13 @@ _BYTES = 64
 
 
 def load_transformer(
-    class_name: str, model_name: Any, *, download: bool, needed_by: str, **kwargs: Any
+    class_name: str, model_name: Any, *, device: Any, download: bool, needed_by: str, **kwargs: Any
 ) -> Any:
     """A model by one of sentence-transformers' classes, from this machine unless told otherwise.
 
     Raises:
         MissingExtraError: sentence-transformers is not installed.
-        ParamError: the model is not on this machine, or is none.
+        ParamError: the model is not on this machine, or is none, or the device is none.
     """
     if not isinstance(model_name, str) or not model_name:
         raise ParamError(
@@ -43,8 +43,12 @@ def load_transformer(
         )
     package = load_package("sentence_transformers", EXTRA, needed_by)
     is_local = not flag("download", download)
+    devices = (str, type(None), load_package("torch", EXTRA, needed_by).device)
+    if not isinstance(device, devices):
+        refuse(f"{needed_by}: device", "a name such as 'cpu', or None", device)
+    make = getattr(package, class_name)
     try:
-        return getattr(package, class_name)(model_name, local_files_only=is_local, **kwargs)
+        return make(model_name, local_files_only=is_local, device=device or None, **kwargs)
     except (OSError, ValueError) as error:
         raise not_found(model_name, error) from error
 

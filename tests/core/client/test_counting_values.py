@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elanus import DataType, MilvusClient
 from elanus.errors import ParamError
+
+pandas = pytest.importorskip("pandas")
 
 NAMES = ["NULL", "BOOL", "INT", "FLOAT", "STRING", "ARRAY", "OBJECT"]
 
@@ -117,6 +120,17 @@ def test_a_field_of_the_schema_is_counted_too():
                 client.count_values("c", *arguments)
         with pytest.raises(ParamError, match="'tags' is of type ARRAY"):
             client.count_keys("c", "tags")
+
+
+@pytest.mark.parametrize("name", [np.array(["a", "b"]), pandas.Series(["$meta"]), pandas.NA, 5])
+def test_a_field_has_a_name(client, name):
+    client.create_collection("named", dimension=2)
+    try:
+        for count in (client.count_values, client.count_keys):
+            with pytest.raises(ParamError, match=r"no field .*; fields: id, vector, \$meta"):
+                count("named", name)
+    finally:
+        client.drop_collection("named")
 
 
 def test_the_size_of_a_file_counts_what_is_committed(tmp_path):

@@ -127,6 +127,11 @@ def test_groups_that_no_leg_can_reach_are_not_waited_for(client):
         ("nn", "no field 'nn'; fields: id, vector, other, meta, n; did you mean 'n'?"),
         (["n", "x"], "field 'n' is of type INT64"),
         ([], "no field ''"),
+        (["meta", 2**63], "path: a position must be an integer up to 9223372036854775807, got 9"),
+        (
+            ["meta", 10**5000],
+            "path: a position must be an integer up to 9223372036854775807, got a",
+        ),
         (["meta", -1], "path must be a list of keys and positions"),
         ([5], "group_by must be a scalar field, or a list of a JSON field"),
         (5, "group_by must be a scalar field, or a list of a JSON field"),

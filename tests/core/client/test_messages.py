@@ -165,3 +165,33 @@ def test_no_message_grows_with_what_was_given(call):
         with pytest.raises(ElanusError) as caught:
             call(client)
         assert len(str(caught.value)) < 1_500
+
+
+@pytest.mark.parametrize(
+    ("places", "fault"),
+    [(range(5, 9), None), (range(5, 9), 1), ([-1, 0], 0), (["x"], 0), (None, None), (5, None)],
+)
+def test_places_that_a_list_does_not_have_are_left_out(places, fault):
+    error = EmbeddingError("no quota for {texts}", places, fault)
+    error.name_ids(["a", "b"])
+    assert (str(error), error.places, error.place) == ("no quota for texts", (), None)
+    error = EmbeddingError("no quota for {texts}", places, fault)
+    error.renumber([7, 8])
+    assert (str(error), error.places, error.place) == ("no quota for texts", (), None)
+
+
+@pytest.mark.parametrize("fault", [2, 100, -1, "x", 1.5, [0]])
+def test_a_fault_that_is_none_of_the_places_is_left_out(fault):
+    error = EmbeddingError("bad {texts}", range(2), fault)
+    error.renumber([7, 8])
+    assert (str(error), error.place) == ("bad texts[7:9]", None)
+    error.blame(5, "; said so")
+    assert (str(error), error.place) == ("bad texts[7:9]; said so", None)
+
+
+def test_the_message_of_an_embedding_error_is_short():
+    error = EmbeddingError(MEGA + "{texts}", [3], 0, MEGA)
+    assert str(error) == "x" * 999 + "\N{HORIZONTAL ELLIPSIS}"
+    error.blame(3, MEGA)
+    assert len(str(error)) == 2_000
+    assert str(EmbeddingError(5, [3])) == "5"

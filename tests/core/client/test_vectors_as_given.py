@@ -334,3 +334,19 @@ def test_a_store_takes_tensors(client):
     with DocumentStore(":memory:", dim=4) as store:
         store.add(["a", "b"], vectors=torch.ones(2, 4), ids=["a", "b"])
         assert store.get("b", with_vectors=True)[0].vector.tolist() == [1.0] * 4
+
+
+class Lying(list):
+    def __len__(self):
+        return 3
+
+
+@pytest.mark.parametrize("values", [[1.0, 2.0], [1.0, 2.0, 3.0, 4.0]])
+def test_a_list_has_as_many_numbers_as_it_gives(values):
+    with MilvusClient(":memory:") as client:
+        client.create_collection("c", dimension=3)
+        says = f"the vector has dimension {len(values)}, the field has dim=3"
+        with pytest.raises(DataNotMatchException, match=says):
+            client.insert("c", {"id": 1, "vector": Lying(values)})
+        client.insert("c", {"id": 1, "vector": Lying([1.0, 2.0, 3.0])})
+        assert client.get("c", 1)[0]["vector"] == [1.0, 2.0, 3.0]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from elanus import DocumentStore, Fragment, RankedDocument, build_analyzer
+from elanus.documents._highlight import _choose, fragments
 from elanus.errors import ParamError
+from elanus.text import Span
 
 ANALYZERS = {
     name: build_analyzer(name) for name in ("english", "standard", "whitespace", "chinese")
@@ -153,3 +157,39 @@ def test_marks_are_put_around_and_html_is_escaped(store):
 def test_wrong_arguments_are_refused(store, arguments, says):
     with pytest.raises(ParamError, match=says):
         store.highlight(**{"found": "kite", "query": "kite", **arguments})
+
+
+def richest(spans, length, most):
+    """The chosen runs, each counted anew: what ``_choose`` does without counting anew."""
+    runs = []
+    for first, span in enumerate(spans):
+        fits = [i for i in range(first, len(spans)) if spans[i].end <= span.start + length]
+        last = max([first, *fits]) + 1
+        terms = set().union(*(s.terms for s in spans[first:last]))
+        runs.append((-len(terms), first - last, first, last))
+    chosen = []
+    for *_, first, last in sorted(runs):
+        if len(chosen) < most and all(last <= a or first >= b for a, b in chosen):
+            chosen.append((first, last))
+    return sorted(chosen)
+
+
+gaps = st.tuples(st.integers(0, 9), st.integers(1, 9), st.frozensets(st.sampled_from("abc")))
+
+
+@given(st.lists(gaps, max_size=30), st.integers(1, 60), st.integers(1, 9))
+def test_the_runs_are_those_with_most_terms(given, length, most):
+    spans, at = [], 0
+    for gap, size, terms in given:
+        spans.append(Span(at + gap, at + gap + size, terms))
+        at += gap + size
+    assert _choose(spans, [s.end for s in spans], length, most) == richest(spans, length, most)
+
+
+def test_a_long_part_takes_no_longer_for_each_word():
+    spans = [Span(5 * i, 5 * i + 4, frozenset({"kite"})) for i in range(30_000)]
+    begun = time.process_time()
+    [part] = fragments("kite " * 30_000, spans, 10**6, 3)
+    # A tenth of a second; ten and more if each word's run is gone through anew.
+    assert time.process_time() - begun < 2
+    assert len(part.marks) == 30_000

@@ -232,3 +232,19 @@ def test_a_file_whose_long_texts_were_cut_stays_usable(open_store, tmp_path):
     assert store.search(words(4), k=1, mode="dense")[0].id == "a"
     store.add([words(30)], ids=["a"])  # added again it has the mean
     assert np.abs(vectors_of(store, ["a"])[0] - expected(reader, words(30))).max() < 1e-6
+
+
+@pytest.mark.parametrize("made", [5, object(), ["x"], [[1.0]], np.ones((1, 3)), "text", [None]])
+def test_vectors_that_are_none_do_not_hide_an_error(open_store, made):
+    class Failing(Reader):
+        def encode_documents(self, texts):
+            error = EmbeddingError("no quota for {texts}", range(5, 5 + len(texts)))
+            error.made = made
+            raise error
+
+    store = open_store(embedding=Failing("parts"))
+    for add in (store.add, lambda *given: asyncio.run(store.aadd(*given))):
+        with pytest.raises(EmbeddingError, match=r"^no quota for texts$") as caught:
+            add(["a", "b"])
+        assert caught.value.made is None
+        assert store.count() == 0

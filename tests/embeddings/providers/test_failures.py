@@ -93,6 +93,24 @@ def test_an_answer_in_an_encoding_that_cannot_be_read_is_shown(
 
 
 @pytest.mark.parametrize(
+    ("charset", "body", "says"),
+    [
+        ("punycode", b"kite-fly9", "kite-fly9"),  # its decoder's time grows with the square
+        ("idna", b"xn--bcher-kva", "xn--bcher-kva"),
+        ("latin-1", b"B\xfccher", "Bücher"),
+        ("gb2312", "机器".encode("gb2312"), "机器"),
+        ("shift-jis", "キーボード".encode("shift-jis"), "キーボード"),
+    ],
+)
+def test_an_answer_is_read_in_the_encodings_of_texts_only(
+    make, server, encode, reply, charset, body, says
+):
+    server.script.append(reply(400, body, {"Content-Type": f"text/plain; charset={charset}"}))
+    with pytest.raises(EmbeddingRequestError, match=f": {says}"):
+        encode(make("openai"), ["a"])
+
+
+@pytest.mark.parametrize(
     "data",
     [
         None,

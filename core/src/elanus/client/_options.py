@@ -9,6 +9,7 @@ from typing import Any
 from elanus.errors import ParamError, UnsupportedError, likely, listed, quoted
 from elanus.schema import (
     DYNAMIC,
+    LARGEST,
     VECTOR_TYPES,
     CollectionSchema,
     DataType,
@@ -93,9 +94,9 @@ def column_path(schema: Schema, name: Any, path: Any) -> tuple[str | int, ...]:
         ParamError: if it is no scalar field, or there is a way into something else than JSON.
     """
     steps = [] if isinstance(path, (tuple, list)) and not path else _steps(path)
-    if steps or name == DYNAMIC:
-        return (json_field(schema, name), *steps)
     plain = _field(schema, name)
+    if steps or plain == DYNAMIC:
+        return (json_field(schema, plain), *steps)
     if schema.by_name[plain].dtype in VECTOR_TYPES:
         raise ParamError(f"field {quoted(plain)} holds vectors; give a scalar field")
     return (plain,)
@@ -148,6 +149,8 @@ def _steps(path: Any) -> list[str | int]:
     for step in found:
         if not (isinstance(step, str) or (is_whole(step) and step >= 0)):
             refuse("path", "a list of keys and positions", path)
+        if not isinstance(step, str) and step > LARGEST:
+            refuse("path: a position", f"an integer up to {LARGEST}", step)
     return [str.__str__(step) if isinstance(step, str) else int(step) for step in found]
 
 

@@ -144,11 +144,7 @@ class Embedder:
             if given:
                 made = yield step_of(self._embedding, "encode_documents", given)
         except EmbeddingError as error:
-            found, error.made = error.made, None
-            done = 0 if found is None else int(np.sum(np.cumsum(counts) <= len(found)))
-            if done:
-                whole = found[: counts[:done].sum()]
-                error.made = self._joined(whole, counts[:done], places)
+            error.made = self._begun(error.made, counts, places)
             error.renumber(np.repeat(places, counts).tolist())
             raise
         except ElanusError:
@@ -158,6 +154,14 @@ class Embedder:
             failed.renumber(np.repeat(places, counts).tolist())
             raise failed from error
         return self._joined(made, counts, places)
+
+    def _begun(self, made: Any, counts: NDArray[np.int64], places: Sequence[int]) -> Vectors | None:
+        """The vectors of the first texts that came with an error, if they are such."""
+        try:
+            counts = counts[: 0 if made is None else np.sum(np.cumsum(counts) <= len(made))]
+            return self._joined(made[: counts.sum()], counts, places) if len(counts) else None
+        except Exception:  # noqa: BLE001  # it is the function's, and must not hide its error
+            return None
 
     def _joined(self, made: Any, counts: NDArray[np.int64], places: Sequence[int]) -> Vectors:
         total = int(counts.sum())

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import chain
 
 from elanus.text import Span
 
@@ -60,33 +62,41 @@ def fragments(text: str, spans: Sequence[Span], length: int, most: int) -> list[
         length: of a part, in characters; longer only where one span is.
         most: how many parts.
     """
-    chosen = sorted(_choose(spans, length, most))
+    starts, ends = [span.start for span in spans], [span.end for span in spans]
+    chosen = _choose(spans, ends, length, most)
     found, at = [], 0
     for number, (first, last) in enumerate(chosen):
-        start, end = spans[first].start, spans[last - 1].end
-        after = spans[chosen[number + 1][0]].start if number + 1 < len(chosen) else len(text)
-        start, end = _widened(text, (start, end), (at, after), length)
-        marks = [s for s in spans if start <= s.start and s.end <= end]
-        found.append(Fragment(text[start:end], start, end, tuple((s.start, s.end) for s in marks)))
+        after = starts[chosen[number + 1][0]] if number + 1 < len(chosen) else len(text)
+        start, end = _widened(text, (starts[first], ends[last - 1]), (at, after), length)
+        low, high = bisect_left(starts, start), bisect_right(ends, end)
+        marks = tuple(zip(starts[low:high], ends[low:high], strict=True))
+        found.append(Fragment(text[start:end], start, end, marks))
         at = end
     return found
 
 
-def _choose(spans: Sequence[Span], length: int, most: int) -> list[tuple[int, int]]:
-    """Runs of spans that fit into one part each, and do not overlap; the richest ones."""
-    starts = [span.start for span in spans]
-    runs = []
+def _choose(
+    spans: Sequence[Span], ends: Sequence[int], length: int, most: int
+) -> list[tuple[int, int]]:
+    """Runs of spans that fit into one part each, and do not overlap; the richest ones, in order."""
+    runs, last = [], 0
+    inside: Counter[str] = Counter()  # how many spans of the run have a term
     for first, span in enumerate(spans):
         # Spans do not overlap, so their ends rise as their starts do.
-        last = max(first + 1, bisect_right(starts, span.start + length))
-        while last > first + 1 and spans[last - 1].end > span.start + length:
-            last -= 1
-        terms = frozenset().union(*(s.terms for s in spans[first:last]))
-        runs.append((-len(terms), first - last, first, last))
+        after = max(first + 1, bisect_right(ends, span.start + length, last))
+        inside.update(chain.from_iterable(s.terms for s in spans[last:after]))
+        last = after
+        runs.append((-len(inside), first - last, first, last))
+        for term in span.terms:
+            inside[term] -= 1
+            if not inside[term]:
+                del inside[term]
     chosen: list[tuple[int, int]] = []
     for *_, first, last in sorted(runs):
-        if len(chosen) < most and all(last <= a or first >= b for a, b in chosen):
-            chosen.append((first, last))
+        at = bisect_left(chosen, (first, last))
+        is_free = not at or chosen[at - 1][1] <= first
+        if len(chosen) < most and is_free and (at == len(chosen) or last <= chosen[at][0]):
+            chosen.insert(at, (first, last))
     return chosen
 
 

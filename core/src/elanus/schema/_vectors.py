@@ -115,7 +115,7 @@ def checked_vectors(
         raise DataNotMatchException(
             f"{cut(source)}: expected the shape ({count}, {dim}), got {cut(str(shape))}"
         )
-    is_list = isinstance(vectors, (np.ndarray, list, tuple))
+    is_list = isinstance(vectors, np.ndarray) or type(vectors) in (list, tuple)
     rows = vectors if is_list and shape != () else as_list(vectors)
     if rows is None or isinstance(vectors, (str, set, frozenset)) or len(rows) != count:
         raise DataNotMatchException(f"{_expected(source, count, dim)}, got {shown(vectors)}")
@@ -178,7 +178,8 @@ def dense_vector(value: Any, dim: int) -> NDArray[np.float32]:
     if type(value) is np.ndarray:
         array = value
     elif isinstance(value, (list, tuple)):
-        array = _as_numbers(value)
+        # The length of a subclass is what its author says, and need not be true.
+        array = _as_numbers(value if type(value) in (list, tuple) else list(value))
     else:
         array = _as_array(value)
     if array.ndim != 1 or array.dtype.kind not in "fiu":

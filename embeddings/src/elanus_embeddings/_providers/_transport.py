@@ -8,10 +8,13 @@ is left open. The price is one handshake per call, not per batch.
 
 from __future__ import annotations
 
+import codecs
 import functools
 import json
+import re
 import ssl
 from collections.abc import Callable, Generator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
@@ -287,6 +290,11 @@ def _certificates() -> ssl.SSLContext:
 
 _MALFORMED = object()
 
+# Of texts on the web. Python has others, and punycode takes minutes for a MiB.
+_CHARSETS = re.compile(
+    r"(utf-(8|16|32)|ascii|iso8859|cp\d|gb|big5|shift_jis|euc_|iso2022|koi8|mac)"
+)
+
 
 def _decoded(content: bytes) -> Any:
     try:
@@ -296,11 +304,11 @@ def _decoded(content: bytes) -> Any:
 
 
 def _text(response: httpx.Response) -> str:
-    """What a server said; in UTF-8, if it names an encoding that cannot be read so."""
-    try:
-        return response.text
-    except Exception:  # noqa: BLE001  # Python's codecs, some of which are none of text, raise any
-        return response.content.decode(errors="replace")
+    """What a server said; in UTF-8, if it names an encoding that it cannot be read in."""
+    with suppress(Exception):  # the codec is the server's choice, and may raise any
+        if _CHARSETS.match(codecs.lookup(response.encoding or "").name):
+            return response.text
+    return response.content.decode(errors="replace")
 
 
 def _message(body: Any) -> str:

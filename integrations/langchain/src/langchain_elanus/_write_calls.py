@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Literal
 
 from langchain_core.documents import Document
@@ -113,8 +113,10 @@ class WriteCalls(VectorStore):
         """Add those documents of which the function had vectors when it failed."""
         made, error.made = error.made, None
         if made is not None:
-            first = next(_parts(columns, len(made)))
-            await self._store.aadd(*first, vectors=made)
+            # If these are no vectors, it is still the error that has to be told.
+            with suppress(TypeError, ValueError):
+                first = next(_parts(columns, len(made)))
+                await self._store.aadd(*first, vectors=made)
 
     def add_documents(self, documents: Iterable[Document], **kwargs: Any) -> list[str]:
         """Embed documents and add them, as ``add_texts`` does; ``Document.id`` is kept.

@@ -7,8 +7,9 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial, wraps
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
+from elanus import query
 from elanus.engine._commit import Commits
 from elanus.engine._dense import coverage, load_parts
 from elanus.engine._parts import DenseKey, Path
@@ -51,7 +52,6 @@ from elanus.errors import (
     UnknownKeyWarning,
     warn,
 )
-from elanus.query import Expression, unknown_keys
 from elanus.schema import (
     FusionRequest,
     IndexSpec,
@@ -79,6 +79,9 @@ from elanus.storage import (
     set_properties,
 )
 from elanus.text import build_analyzer
+
+if TYPE_CHECKING:
+    from elanus.query import Expression
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -411,7 +414,7 @@ class Database:
             return
         unknown = newly_unknown(collection, expected)
         if unknown:
-            warn(UnknownKeyWarning(unknown_keys(unknown)))
+            warn(UnknownKeyWarning(query.unknown_keys(unknown)))
 
     def count_values(
         self, name: str, path: Path, filters: tuple[Expression, ...]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from elanus.query import Expression
+if TYPE_CHECKING:
+    from elanus.query import Expression
 
-Filters = tuple[Expression, ...]
+
+Filters: TypeAlias = "tuple[Expression, ...]"
 
 _MOST: Final = 16
 _MOST_BYTES: Final = 32 * 1024 * 1024

@@ -150,6 +150,24 @@ async def test_the_asynchronous_form_says_it_too(years):
         await years.asearch("kite", mode="text", filter={"yaer": 1})
 
 
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda store, wrong: store.delete(filter=wrong),
+        lambda store, wrong: store.update_metadata(values={"new": 1}, filter=wrong),
+    ],
+)
+def test_what_writes_says_it_before_anything_is_written(years, write):
+    wrong = {"$or": [{"yaer": 1}, {"year": 2020}]}
+    before = years.get(["a", "b", "c"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UnknownKeyWarning)
+        with pytest.raises(UnknownKeyWarning, match="'yaer'"):
+            write(years, wrong)
+    assert years.get(["a", "b", "c"]) == before
+    assert write(years, wrong) == 1
+
+
 def test_by_default_python_shows_it(tmp_path):
     script = tmp_path / "typo.py"
     script.write_text(

@@ -416,6 +416,13 @@ class Database:
         if unknown:
             warn(UnknownKeyWarning(query.unknown_keys(unknown)))
 
+    def _tell_before(self, name: str, filters: tuple[Expression, ...]) -> None:
+        """The same before rows are written: a program may make an error of the warning."""
+        collection = self.commits.newest.collections.get(name)
+        expected = [path for each in filters for path in each.expected]
+        if expected and (collection is None or not collection.state.judged.issuperset(expected)):
+            self.count(name, filters)
+
     def count_values(
         self, name: str, path: Path, filters: tuple[Expression, ...]
     ) -> list[tuple[Any, int]]:
@@ -485,6 +492,7 @@ class Database:
         Raises:
             DataNotMatchException: if two rows have one key.
         """
+        self._tell_before(name, filters)
         info = self.catalogue().collection(name)
         batch = make_batch(info.schema, data, upsert=True)
         check_distinct(batch.keys)
@@ -504,7 +512,6 @@ class Database:
 
         return self.commits.write(info.name, f"replace rows of {info.name!r}", act)
 
-    @_writing
     def change_json(
         self,
         name: str,
@@ -513,6 +520,17 @@ class Database:
         change: JsonChange,
     ) -> int:
         """Change a JSON field of rows, by filter or by key; how many there were."""
+        self._tell_before(name, filters)
+        return self._change_json(name, filters, keys, change)
+
+    @_writing
+    def _change_json(
+        self,
+        name: str,
+        filters: tuple[Expression, ...],
+        keys: Sequence[Any] | None,
+        change: JsonChange,
+    ) -> int:
         return self.commits.write(
             name, f"change {change.field!r} in {name!r}", change_json, filters, keys, change
         )
@@ -530,9 +548,8 @@ class Database:
 
     def delete_matching(self, name: str, filters: tuple[Expression, ...]) -> int:
         """Delete the rows that a filter selects, as of the moment of deletion; how many."""
-        deleted = self._delete_matching(name, filters)
-        self._tell_of_unknown(name, filters)
-        return deleted
+        self._tell_before(name, filters)
+        return self._delete_matching(name, filters)
 
     @_writing
     def _delete_matching(self, name: str, filters: tuple[Expression, ...]) -> int:

@@ -131,7 +131,7 @@ def test_any_history_around_the_saving_gives_what_a_fresh_file_gives(
     client.close()
 
 
-@pytest.mark.parametrize("damage", ["flipped", "shortened", "missing"])
+@pytest.mark.parametrize("damage", ["flipped", "shortened", "missing", "a pipe"])
 def test_damaged_terms_are_read_again_with_a_warning_and_saved_anew(
     path, saved, reads, caplog, damage
 ):
@@ -140,8 +140,10 @@ def test_damaged_terms_are_read_again_with_a_warning_and_saved_anew(
     (file,) = text_files(path)
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 4
-    if damage == "missing":
+    if damage in {"missing", "a pipe"}:
         file.unlink()
+        if damage == "a pipe":
+            os.mkfifo(file)
     else:
         file.write_bytes(content if damage == "flipped" else content[:-64])
     with caplog.at_level(logging.WARNING, "elanus"), MilvusClient(path) as client:

@@ -145,6 +145,11 @@ class Container:
                 raise DatabaseCorruptError(f"{self.path}: array {name!r} is damaged")
 
 
+def _at_once(path: str, flags: int) -> int:
+    """Open without waiting: a pipe that somebody put there would wait for a writer."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
 def read_arrays(path: Path, expected: Written) -> Container:
     """Map a file of arrays. Takes no longer for a larger one.
 
@@ -152,7 +157,7 @@ def read_arrays(path: Path, expected: Written) -> Container:
         DatabaseCorruptError: if it is not the file that was registered.
         FileNotFoundError: if it is gone.
     """
-    with path.open("rb") as file:
+    with open(path, "rb", opener=_at_once) as file:  # Path.open has none
         if os.fstat(file.fileno()).st_size != expected.size:
             raise DatabaseCorruptError(f"{path} has another size than was registered")
         return _parsed(path, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), expected)
@@ -207,7 +212,7 @@ def map_matrix(path: Path, rows: int, dim: int) -> MappedMatrix:
         FileNotFoundError: if it is gone.
     """
     size = rows * dim * 4
-    with path.open("rb") as file:
+    with open(path, "rb", opener=_at_once) as file:
         if os.fstat(file.fileno()).st_size < size:
             raise DatabaseCorruptError(f"{path} is shorter than was registered")
         if not size:
@@ -241,7 +246,7 @@ def is_sound(path: Path, parts: Iterable[tuple[int, int, int]], stop: Callable[[
     Raises:
         OSError: if it cannot be read.
     """
-    with path.open("rb", buffering=0) as file:
+    with open(path, "rb", buffering=0, opener=_at_once) as file:
         for first, end, expected in parts:
             file.seek(first)
             crc, left = 0, end - first

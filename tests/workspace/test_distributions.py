@@ -168,11 +168,10 @@ def test_importing_the_embeddings_loads_no_framework():
     ] == []
 
 
-def test_documents_and_filters_are_loaded_when_they_are_first_asked_for():
+def test_documents_are_loaded_when_they_are_first_asked_for():
     loaded = modules_after("import elanus")
     assert "elanus.client" in loaded
     assert "elanus.documents" not in loaded
-    assert not [module for module in loaded if module.startswith("elanus.query.filter")]
     assert "elanus.documents" in modules_after("from elanus import DocumentStore")
     assert "elanus.documents" in modules_after("from elanus import *")
     assert set(elanus.__all__) <= set(dir(elanus))

@@ -10,7 +10,6 @@ from inspect import signature
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from elanus import query
 from elanus.client._keywords import (
     CreationKeywords,
     DeletionKeywords,
@@ -35,6 +34,7 @@ from elanus.client._results import Hit, as_hits, describe
 from elanus.engine import Database, JsonChange, Leg
 from elanus.errors import ElanusError, ParamError, UnsupportedError, quoted
 from elanus.notebook import described
+from elanus.query import Expression, as_filter
 from elanus.schema import (
     COUNT,
     MAX_NAME,
@@ -66,8 +66,6 @@ from elanus.storage import OpenOptions
 if TYPE_CHECKING:
     # As in `DocumentStore`: nothing that runs needs it.
     from typing_extensions import Unpack
-
-    from elanus.query import Expression
 
 _PAGE = ("offset", "round_decimal")
 
@@ -1054,8 +1052,7 @@ class MilvusClient:
         Raises:
             FilterError: if it does not parse, or a template has no value.
         """
-        is_empty = expression is None or (isinstance(expression, str) and not expression)
-        if is_empty and params is None:
+        if expression is None and params is None:
             return ()
-        found = query.as_filter(expression, params)
+        found = as_filter(expression, params)
         return () if found is None else (found,)

@@ -7,9 +7,8 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial, wraps
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from elanus import query
 from elanus.engine._commit import Commits
 from elanus.engine._dense import coverage, load_parts
 from elanus.engine._parts import DenseKey, Path
@@ -52,6 +51,7 @@ from elanus.errors import (
     UnknownKeyWarning,
     warn,
 )
+from elanus.query import Expression, unknown_keys
 from elanus.schema import (
     FusionRequest,
     IndexSpec,
@@ -79,9 +79,6 @@ from elanus.storage import (
     set_properties,
 )
 from elanus.text import build_analyzer
-
-if TYPE_CHECKING:
-    from elanus.query import Expression
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -414,7 +411,7 @@ class Database:
             return
         unknown = newly_unknown(collection, expected)
         if unknown:
-            warn(UnknownKeyWarning(query.unknown_keys(unknown)))
+            warn(UnknownKeyWarning(unknown_keys(unknown)))
 
     def _tell_before(self, name: str, filters: tuple[Expression, ...]) -> None:
         """The same before rows are written: a program may make an error of the warning."""

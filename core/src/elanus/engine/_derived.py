@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from elanus.query import Expression
+from elanus.query import Expression
 
-
-Filters: TypeAlias = "tuple[Expression, ...]"
+Filters = tuple[Expression, ...]
 
 _MOST: Final = 16
 _MOST_BYTES: Final = 32 * 1024 * 1024

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,14 +17,11 @@ from numpy.typing import NDArray
 from elanus.engine._view import PartKey, View
 from elanus.errors import DatabaseCorruptError
 from elanus.index import Bm25Index, DenseIndex, Moments, SparseIndex, SparseRows
-from elanus.query import Column, FieldKind, FieldType, extract_path, first_keys, type_of
+from elanus.query import Column, FieldKind, FieldType, Step, extract_path, first_keys, type_of
 from elanus.schema import DYNAMIC, INTEGER_TYPES, DataType, FieldSchema, Metric, Schema
 from elanus.storage import Connection, Tables, decode_row
 
-if TYPE_CHECKING:
-    from elanus.query import Step
-
-Path: TypeAlias = "tuple[Step, ...]"
+Path = tuple[Step, ...]
 
 _Piece = TypeVar("_Piece", bound=tuple[Any, ...])  # row numbers first
 _Csr = tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[Any]]

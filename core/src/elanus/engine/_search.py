@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from itertools import accumulate, pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ from elanus.index import Bm25Index, top_hits
 from elanus.query import (
     AdaptiveFusion,
     Evidence,
+    Expression,
     Fusion,
     RankedLeg,
     first_of_groups,
@@ -47,9 +48,6 @@ from elanus.schema import (
     names_something,
     sparse_vector,
 )
-
-if TYPE_CHECKING:
-    from elanus.query import Expression
 
 Ranking = tuple[NDArray[np.intp], NDArray[np.float64]]
 """Slots and scores, best first."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +12,7 @@ from elanus.engine._parts import NamesKey, Path, column_key
 from elanus.engine._project import Projection, fetch, make_projection
 from elanus.engine._snapshot import Collection, Snapshot
 from elanus.engine._write import check_keys
-from elanus.query import distinct
-
-if TYPE_CHECKING:
-    from elanus.query import Expression
+from elanus.query import Expression, distinct
 
 
 def select(

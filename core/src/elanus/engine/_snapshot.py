@@ -10,22 +10,18 @@ from collections.abc import Callable, Iterable
 from collections.abc import Collection as Several
 from dataclasses import dataclass, field
 from functools import reduce
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from elanus import query
 from elanus.engine._parts import ColumnKey, Path, TextKey, TextPart, column_key
 from elanus.engine._state import CollectionState, OutdatedSnapshotError
 from elanus.engine._view import PartKey, View
-from elanus.query import Column
+from elanus.query import Column, Expression, evaluate
 from elanus.schema import DEFAULT_B, DEFAULT_K1
 from elanus.storage import CollectionInfo, Connection, Reader, read_state
 from elanus.text import Spellings
-
-if TYPE_CHECKING:
-    from elanus.query import Expression
 
 T = TypeVar("T")
 
@@ -192,7 +188,7 @@ class Snapshot:
             return self.view.mask
         mask = self.view.derived.masks.kept.get(filters)
         if mask is None:
-            masks = [query.evaluate(expression, self) for expression in filters]
+            masks = [evaluate(expression, self) for expression in filters]
             alive = self.view.mask
             mask = reduce(np.logical_and, masks if alive is None else [*masks, alive])
             self.view.derived.masks.put(filters, mask)

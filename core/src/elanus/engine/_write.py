@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import orjson
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from elanus.engine._snapshot import Snapshot
 from elanus.engine._state import CollectionState
 from elanus.errors import DataNotMatchException, ParamError, quoted, shown
+from elanus.query import Expression
 from elanus.schema import DYNAMIC, Batch, DataType, Rejected, Schema, converter
 from elanus.storage import (
     CollectionInfo,
@@ -27,9 +28,6 @@ from elanus.storage import (
     take_ids,
 )
 from elanus.text import Analyzer
-
-if TYPE_CHECKING:
-    from elanus.query import Expression
 
 _AT_ONCE = 5_000
 _MOST_LOGGED_DELETES = 20_000

@@ -1052,7 +1052,8 @@ class MilvusClient:
         Raises:
             FilterError: if it does not parse, or a template has no value.
         """
-        if expression is None and params is None:
+        is_empty = expression is None or (isinstance(expression, str) and not expression)
+        if is_empty and params is None:
             return ()
         found = as_filter(expression, params)
         return () if found is None else (found,)

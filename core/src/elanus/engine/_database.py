@@ -517,20 +517,8 @@ class Database:
         change: JsonChange,
     ) -> int:
         """Change a JSON field of rows, by filter or by key; how many there were."""
-        self._tell_before(name, filters)
-        return self._change_json(name, filters, keys, change)
-
-    @_writing
-    def _change_json(
-        self,
-        name: str,
-        filters: tuple[Expression, ...],
-        keys: Sequence[Any] | None,
-        change: JsonChange,
-    ) -> int:
-        return self.commits.write(
-            name, f"change {change.field!r} in {name!r}", change_json, filters, keys, change
-        )
+        operation = f"change {change.field!r} in {name!r}"
+        return self._write_matching(name, operation, change_json, filters, keys, change)
 
     @_writing
     def delete_keys(self, name: str, keys: Sequence[Any]) -> int:
@@ -545,12 +533,25 @@ class Database:
 
     def delete_matching(self, name: str, filters: tuple[Expression, ...]) -> int:
         """Delete the rows that a filter selects, as of the moment of deletion; how many."""
+        return self._write_matching(name, f"delete from {name!r}", delete, filters)
+
+    def _write_matching(
+        self,
+        name: str,
+        operation: str,
+        action: Callable[..., int],
+        filters: tuple[Expression, ...],
+        *args: Any,
+    ) -> int:
+        """Write to the rows that all filters let pass; how many."""
         self._tell_before(name, filters)
-        return self._delete_matching(name, filters)
+        return self._write_selected(name, operation, action, filters, *args)
 
     @_writing
-    def _delete_matching(self, name: str, filters: tuple[Expression, ...]) -> int:
-        return self.commits.write(name, f"delete from {name!r}", delete, filters)
+    def _write_selected(
+        self, name: str, operation: str, action: Callable[..., int], *args: Any
+    ) -> int:
+        return self.commits.write(name, operation, action, *args)
 
 
 def _is_same(one: CollectionInfo, other: CollectionInfo) -> bool:

@@ -12,6 +12,7 @@ Exit status 1: in the median of the rounds, a row of B is worse than A's by more
 from __future__ import annotations
 
 import argparse
+import compileall
 import os
 import sys
 import tempfile
@@ -65,8 +66,13 @@ def _arguments() -> argparse.Namespace:
 
 @contextmanager
 def checkout(name: str) -> Iterator[Path]:
-    """The folder of the package at a commit, or in a folder that is a checkout already."""
+    """The folder of the package at a commit, or in a folder that is a checkout already.
+
+    Its modules are compiled, as an installed package's are: else each import compiles them anew
+    where Python may write no bytecode.
+    """
     if Path(name, PACKAGE, "elanus").is_dir():
+        compileall.compile_dir(Path(name, PACKAGE), quiet=1)
         yield Path(name, PACKAGE).resolve()
         return
     with tempfile.TemporaryDirectory(prefix="bench") as folder:
@@ -75,6 +81,7 @@ def checkout(name: str) -> Iterator[Path]:
         if made.returncode:
             sys.exit(f"{name!r} is neither a commit nor a checkout: {made.stderr.strip()}")
         try:
+            compileall.compile_dir(tree / PACKAGE, quiet=1)
             yield tree / PACKAGE
         finally:
             git("worktree", "remove", "--force", str(tree))

@@ -62,9 +62,9 @@ def top_hits(
     if len(slots) > 4 * k:
         # All that tie with the k-th stay. Keys, which may be Python strings, then are compared
         # among few.
-        kept = np.flatnonzero(ranks <= np.partition(ranks, k - 1)[k - 1])
+        kept = (ranks <= np.partition(ranks, k - 1)[k - 1]).nonzero()[0]
         slots, scores, ranks = slots[kept], scores[kept], ranks[kept]
-    order = np.argsort(ranks, kind="stable")
+    order = ranks.argsort(kind="stable")
     ordered = ranks[order]
     if (ordered[1:] == ordered[:-1]).any():
         # Two stable sorts, the lesser criterion first: `lexsort` takes no object arrays.

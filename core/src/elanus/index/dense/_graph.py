@@ -218,7 +218,7 @@ class Graph:
         """The ``count`` nearest nodes to each direction, nearest first."""
         if not directions:
             return []
-        wanted = directions[0] if len(directions) == 1 else np.stack(directions)
+        wanted = directions[0] if len(directions) == 1 else np.array(directions)
         try:
             # One thread for each core: hnswlib starts them for nine queries or more.
             nodes, distances = native.call(

@@ -180,7 +180,7 @@ def _scored(
             score_slots(rows, slots, query) for slots, query in zip(found, queries, strict=True)
         ]
     everyone, owners = np.concatenate(found), np.repeat(np.arange(len(found)), counts)
-    wide = np.stack([query.wide for query in queries])
+    wide = np.array([query.wide for query in queries])
     squares = np.array([query.square for query in queries])
     scores = np.empty(len(everyone), dtype=np.float64)
     step = max(1, _PAIR_BYTES // (8 * rows.dim))

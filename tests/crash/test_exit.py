@@ -51,3 +51,28 @@ def test_a_process_ends_as_it_means_to_while_a_graph_is_built(tmp_path, index_ty
             with MilvusClient(path) as client:
                 assert client.query("big", output_fields=["count(*)"]) == [{"count(*)": 20_000}]
                 assert client.verify() == []
+
+
+BEFORE_THE_IMPORT = """
+import atexit
+atexit.register(lambda: use())
+
+from elanus import MilvusClient, native
+native._PARK_SECONDS = 600.0
+
+def use():  # runs after what the library does at the end
+    print([[hit["id"] for hit in hits] for hits in client.search("kb", rows, limit=1)])
+    client.close()
+
+rows = [[float(i == j) for j in range(100)] for i in range(100)]
+client = MilvusClient(":memory:")
+client.create_collection("kb", dimension=100)
+client.insert("kb", [{"id": i, "vector": row} for i, row in enumerate(rows)])
+"""
+
+
+def test_a_callback_registered_before_the_import_searches_when_all_else_has_ended():
+    command = [sys.executable, "-c", BEFORE_THE_IMPORT]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"{[[i] for i in range(100)]}\n"

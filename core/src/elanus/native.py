@@ -31,6 +31,9 @@ forking: dict[str, int] = {}
 Emptied when the fork is over, by one call of C, which no signal handler can interrupt.
 """
 
+awaited: dict[int, None] = {}
+"""The threads whose every call the main thread waits for: it does not end the interpreter then."""
+
 
 class _All:
     """Everyone who is inside, of whatever object."""
@@ -93,6 +96,7 @@ def _begin_anew() -> None:
     # The others stayed in the parent. A handler that forked returns to the call under it.
     _all.inside = {entry: thread for entry, thread in _all.inside.items() if thread == me}
     _all.is_forked = True
+    awaited.clear()
 
 
 def is_forked() -> bool:
@@ -153,7 +157,7 @@ def _hold_up(entry: LockType, me: int) -> None:
         everyone.pop(entry, None)
         time.sleep(_LOOK_SECONDS)
         everyone[entry] = me
-    if _all.leaver not in {None, me} and not is_waited_for:
+    if _all.leaver not in {None, me} and not is_waited_for and me not in awaited:
         everyone.pop(entry, None)
         # The interpreter ends this thread meanwhile, unless that waits for it in turn.
         time.sleep(_PARK_SECONDS)

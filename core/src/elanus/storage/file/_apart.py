@@ -23,6 +23,7 @@ from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
+from elanus import native
 from elanus.errors import ForkedHandleError, StorageError
 from elanus.storage._sqlite import Connection
 from elanus.storage.file._fork import on_fork
@@ -239,6 +240,7 @@ class _Helper:
             self._running.release()
 
     def _run(self) -> None:
+        native.awaited[threading.get_ident()] = None
         try:
             while (call := self.inbox.get()) is not None:
                 was_run = call.run()
@@ -252,6 +254,7 @@ class _Helper:
                     self._waiting.remove(call)
                 del call  # or its result would live until then
         finally:
+            native.awaited.pop(threading.get_ident(), None)
             # Whoever asked for the current thread, as logging does, has made an entry of it that
             # `threading` keeps for ever.
             threading._active.pop(threading.get_ident(), None)  # type: ignore[attr-defined]  # noqa: SLF001

@@ -76,6 +76,8 @@ def test_any_argument_of_a_store(store, refusals):
     assert refusals(store.add, {"nodes": [node()]}) == {}
     assert refusals(lambda node: store.add([node]), {"node": node()}) == {}
     assert refusals(store.delete, {"ref_doc_id": "x"}) == {}
+    update = {"node_ids": ["x"], "values": {"b": 1}, "remove": ["c"], "filters": None}
+    assert refusals(store.update_metadata, update) == {}
     assert refusals(store.delete_nodes, {"node_ids": ["x"], "filters": None}) == {}
     assert refusals(store.get_nodes, {"node_ids": ["x"], "filters": None}) == {}
     assert store.client.verify() == []

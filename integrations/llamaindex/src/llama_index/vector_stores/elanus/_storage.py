@@ -222,13 +222,13 @@ def _dumped(key: str, value: Any) -> str:
         refuse(what, "a dict", value)
     try:
         # Python's own: surrogates, NaN and long integers come back as they were.
-        return json.dumps(dict(value), default=lambda part: _form(what, key, part))
+        return json.dumps(dict(value), default=lambda part: _form(what, part))
     except ElanusError:
         raise
     except (RecursionError, TypeError, ValueError) as error:
         raise ParamError(f"{what} has no form in JSON: {cut(str(error))}") from error
 
 
-def _form(what: str, key: str, part: Any) -> Any:
+def _form(what: str, part: Any) -> Any:
     """What stands for a value that JSON lacks: the same as in metadata."""
-    return as_json(what, plain(part, key), wide=True)
+    return as_json(what, plain(part, what), wide=True)

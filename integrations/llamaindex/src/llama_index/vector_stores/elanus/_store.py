@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NoReturn, TypedDict
 
@@ -32,7 +32,12 @@ from elanus.arguments import (
 )
 from elanus.errors import CollectionNotFoundError, DatabaseNotFoundError, cut, listed
 from llama_index.vector_stores.elanus._filters import to_filter
-from llama_index.vector_stores.elanus._nodes import REF_DOC_ID, to_documents, to_node
+from llama_index.vector_stores.elanus._nodes import (
+    REF_DOC_ID,
+    changed_metadata,
+    to_documents,
+    to_node,
+)
 from llama_index.vector_stores.elanus._query import make_plan
 from llama_index.vector_stores.elanus._rerank import check_hit_reranker
 from llama_index.vector_stores.elanus._short import ShortRepr
@@ -302,6 +307,37 @@ class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
             return SyncReport([])
         return store.sync(name, new.texts, new.metadatas, new.ids, new.vectors)
 
+    def update_metadata(
+        self,
+        node_ids: Sequence[str] | str | None = None,
+        values: Mapping[str, Any] | None = None,
+        *,
+        remove: Sequence[str] = (),
+        filters: MetadataFilters | None = None,
+    ) -> int:
+        """Set and remove metadata keys of nodes, in one commit; how many nodes.
+
+        Texts, links and embeddings stay as they are stored: nothing is embedded again, also where
+        an embedding was made of text and metadata.
+
+        Args:
+            node_ids: one id or several; those that do not exist are left out.
+            values: JSON values by key; keys that are not named stay.
+            remove: keys to take out, where they are.
+            filters: which nodes; beside ``node_ids``, only those of them that they let pass.
+
+        Raises:
+            ParamError: if neither restricts anything, an argument is wrong, or a key is reserved.
+            DataNotMatchException: if values are nested too deep.
+        """
+        condition = to_filter(filters)
+        if node_ids is None and condition is None:
+            raise ParamError("update_metadata: give node_ids, filters, or both")
+        new, gone = changed_metadata(values, remove)
+        if (store := self._opened()) is None:
+            return 0
+        return store.update_metadata(node_ids, new, remove=gone, filter=condition)
+
     def delete(self, /, ref_doc_id: str, **delete_kwargs: Any) -> None:
         """Delete all nodes of a source document; a node without a source is its own."""
         _refuse("delete", delete_kwargs)
@@ -385,6 +421,7 @@ class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
 
     async_add = twin(add)
     async_ = twin(sync)
+    aupdate_metadata = twin(update_metadata)
     adelete = twin(delete)
     adelete_nodes = twin(delete_nodes)
     aclear = twin(clear)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from llama_index.core import Document, MockEmbedding, StorageContext, VectorStoreIndex
+from llama_index.core.ingestion import IngestionPipeline
+from llama_index.core.node_parser import SentenceSplitter
 from llama_index.core.schema import NodeRelationship, TextNode
 from llama_index.core.vector_stores import FilterOperator, MetadataFilter, MetadataFilters
 from pydantic import AnyUrl
@@ -91,3 +94,45 @@ def test_before_the_first_node_there_is_nothing_to_change(store):
     assert store.store is None
     store.add([TextNode(id_="a", text="kite", embedding=[1.0])])
     assert store.update_metadata(["a"], {"b": 1}) == 1
+
+
+def chunks(store):
+    return {node.node_id: node.text for node in store.get_nodes()}
+
+
+def test_ids_of_what_documents_hold_let_a_program_run_twice(store):
+    """As the page says: the same documents by any way are the same nodes, others are new ones."""
+    splitter = SentenceSplitter(
+        chunk_size=20, chunk_overlap=0, id_func=lambda i, document: f"{document.hash}-{i}"
+    )
+    model = MockEmbedding(embed_dim=2)
+    text = "Kites soar on warm air. They steer with their tails. " * 3
+
+    def documents():  # with new ids each time
+        return [Document(text=text), Document(text="Owls hunt.", metadata={"year": 2024})]
+
+    index = VectorStoreIndex.from_documents(
+        documents(),
+        storage_context=StorageContext.from_defaults(vector_store=store),
+        embed_model=model,
+        transformations=[splitter],
+    )
+    once = chunks(store)
+    assert len(once) > 2
+    VectorStoreIndex.from_documents(
+        documents(),
+        storage_context=StorageContext.from_defaults(vector_store=store),
+        embed_model=model,
+        transformations=[splitter],
+    )
+    for document in documents():
+        index.insert(document)
+    IngestionPipeline(
+        transformations=[splitter, model], vector_store=store, disable_cache=True
+    ).run(documents=documents())
+    assert chunks(store) == once
+    for node in store.get_nodes():
+        links = {NodeRelationship.PREVIOUS, NodeRelationship.NEXT} & node.relationships.keys()
+        assert {node.relationships[link].node_id for link in links} <= once.keys()
+    index.insert(Document(text="Owls hunt.", metadata={"year": 2025}))
+    assert sorted(chunks(store).values()) == sorted([*once.values(), "Owls hunt."])

@@ -24,7 +24,7 @@ from llama_index.core.schema import BaseComponent
 from elanus import Embedder, ParamError
 from elanus.aio import Flow, arun, run, step_of
 from elanus.arguments import as_query, checked_vectors, is_mapping, members, refuse, whole
-from elanus.errors import DataNotMatchException, EmbeddingError, cut, quoted, shown
+from elanus.errors import DataNotMatchException, ElanusError, EmbeddingError, cut, quoted, shown
 from llama_index.vector_stores.elanus._short import ShortRepr
 
 Vector = list[float]
@@ -59,7 +59,13 @@ class _OverFunction(ShortRepr):
         super().__init__(**fields)
 
     def _flow(self, call: str, texts: list[str]) -> Flow[list[Any]]:
-        encoded = yield step_of(self.function, call, texts)
+        try:
+            encoded = yield step_of(self.function, call, texts)
+        except ElanusError:
+            raise
+        except Exception as error:  # a function is anybody's code
+            count = len(texts) if call == _DOCUMENTS else 0
+            raise EmbeddingError.of(_name(self.function), call, error, count) from error
         return (_sparse if self._is_sparse else _dense)(encoded, len(texts))
 
     def _document_flow(self, texts: list[str]) -> Flow[list[Any]]:
@@ -185,6 +191,22 @@ class ElanusSparseEmbedding(_OverFunction, BaseSparseEmbedding):
     def class_name(cls) -> str:
         """Name of the class in what LlamaIndex serialises."""
         return "ElanusSparseEmbedding"
+
+    def get_text_embedding_batch(
+        self, texts: list[str], show_progress: bool = False, **kwargs: Any
+    ) -> list[SparseVector]:
+        """Embeddings of texts, ``embed_batch_size`` at a time; an error names the text."""
+        texts = _checked_texts(texts)
+        with _named_in(texts, self.embed_batch_size):
+            return super().get_text_embedding_batch(texts, show_progress, **kwargs)
+
+    async def aget_text_embedding_batch(
+        self, texts: list[str], show_progress: bool = False
+    ) -> list[SparseVector]:
+        """As ``get_text_embedding_batch``."""
+        texts = _checked_texts(texts)
+        with _named_in(texts, self.embed_batch_size):
+            return await super().aget_text_embedding_batch(texts, show_progress)
 
 
 @dataclass(frozen=True, slots=True)

@@ -270,7 +270,7 @@ NO_ANSWERS = {
 @pytest.mark.parametrize("answer", NO_ANSWERS.values(), ids=NO_ANSWERS)
 async def test_what_is_no_vector_is_not_handed_on(answer):
     model = ElanusEmbeddings(Function(answer))
-    document, query = "f.encode_documents of 1 texts: expected", "the model 'f' gave for the texts"
+    document, query = "f.encode_documents of 1 texts: expected", "f.encode_queries: expected 1 rows"
     with pytest.raises(DataNotMatchException, match=document):
         model.embed_documents(["a"])
     with pytest.raises(DataNotMatchException, match=document):

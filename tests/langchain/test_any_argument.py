@@ -82,7 +82,7 @@ def test_any_argument_of_opening(refusals, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     arguments = {
         "embedding": Model(), "uri": ":memory:", "collection_name": "c", "mode": "hybrid",
-        "analyzer": "english", "reranker": None, "fill": False, "embedding_name": None, "dim": 2,
+        "analyzer": "english", "reranker": None, "fill": False, "embedding_name": None, "dim": 2, "title": None,
         "read_only": False, "timeout": 1.0,
     }  # fmt: skip
     assert refusals(lambda **given: ElanusVectorStore(**given).close(), arguments) == {}

@@ -87,7 +87,7 @@ def test_any_argument_of_opening(refusals, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     arguments = {
         "uri": ":memory:", "collection_name": "c", "dim": 2, "overwrite": False,
-        "analyzer": "english", "reranker": None, "read_only": False, "durability": "full",
+        "analyzer": "english", "title": "a", "reranker": None, "read_only": False, "durability": "full",
         "timeout": 1.0, "journal": "wal",
     }  # fmt: skip
     assert refusals(lambda **given: ElanusVectorStore(**given).close(), arguments) == {}

@@ -107,7 +107,12 @@ def check_without_embedding(defaults: SearchOptions) -> None:
 
 
 def open_documents(
-    client: MilvusClient, given: DocumentStore | None, collection: str, model: Model, analyzer: Any
+    client: MilvusClient,
+    given: DocumentStore | None,
+    collection: str,
+    model: Model,
+    analyzer: Any,
+    title: str | None,
 ) -> DocumentStore:
     """The documents of a given store, or of a collection; by a model, if there is one."""
     dim = model.dim
@@ -122,5 +127,5 @@ def open_documents(
         known.close()
     function = as_function(model.embedding, model.name, dim)
     return DocumentStore(
-        client=client, collection=collection, embedding=function, analyzer=analyzer
+        client=client, collection=collection, embedding=function, analyzer=analyzer, title=title
     )

@@ -77,6 +77,8 @@ class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
             loading what was serialised never empties it.
         analyzer: how text is split into terms, as for ``DocumentStore``; ``"multilingual"`` for
             a new collection if it is left out.
+        title: for a new collection: the metadata key whose text the search by words finds too, as
+            for ``DocumentStore``. A collection keeps the one that it was made with.
         reranker: orders the hits of mode ``SEMANTIC_HYBRID``, as that of
             ``DocumentStore.search``: an object with ``predict(pairs)``, or one that is called as
             ``reranker(query, texts)``. Without one that mode is ``HYBRID``. Not serialised.
@@ -110,6 +112,7 @@ class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
     dim: int | None
     overwrite: bool
     analyzer: Any
+    title: str | None
     reranker: Any = Field(exclude=True)
     read_only: bool
     durability: str
@@ -130,6 +133,7 @@ class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
         overwrite: bool = False,
         *,
         analyzer: Any = None,
+        title: str | None = None,
         reranker: Any = None,
         read_only: bool = False,
         durability: str = "full",
@@ -142,6 +146,7 @@ class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
         path = as_path("uri", "a file path or ':memory:'", uri)
         collection_name = check_name(text("collection_name", collection_name), "collection")
         dim = None if dim is None else whole("dim", dim, 1)
+        title = None if title is None else text("title", title)
         # pydantic would read the text "false" as False, and `if overwrite` as True.
         given = dict[str, Any](fields)
         for name in ("stores_text", "is_embedding_query"):
@@ -158,6 +163,7 @@ class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
             "dim": dim,
             "overwrite": overwrite,
             "analyzer": analyzer,
+            "title": title,
             "reranker": reranker,
             "read_only": read_only,
             "durability": durability,
@@ -250,6 +256,7 @@ class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
                 self._store = DocumentStore(
                     collection=self.collection_name,
                     analyzer=self.analyzer,
+                    title=self.title,
                     dim=self.dim if exists else dim,
                     client=self._client,
                 )

@@ -26,7 +26,7 @@ class SearchOptions:
         mode: ``"hybrid"``, ``"dense"`` or ``"text"``.
         filter: a dict or an expression over metadata keys; ``expr`` is an alias, and
             ``where_document`` adds Chroma's conditions on the text.
-        ranker: how hybrid mode fuses; None for reciprocal rank fusion.
+        ranker: how hybrid mode fuses; None for ``AdaptiveRanker``.
         reranker: orders the best hits anew, as that of ``DocumentStore.search``; None for none.
         rerank_top: how many of them it is shown, or k if that is more; None for 50.
         explain: whether documents say, under ``"_elanus"`` in their metadata, why they were found.

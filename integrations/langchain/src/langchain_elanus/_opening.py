@@ -5,29 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any
 
-from elanus import DocumentStore, MilvusClient, ParamError
+from elanus import ClientOptions, DocumentStore, MilvusClient, ParamError
 from elanus.arguments import DEFAULT_URI, mapping, refuse
 from elanus.errors import quoted
 from langchain_elanus._embeddings import as_function
 from langchain_elanus._options import SearchOptions, check_names
 
 DEFAULT_COLLECTION = "langchain"
-
-
-class ClientOptions(TypedDict, total=False):
-    """What goes to the client; the last four are there for code that was written for a server."""
-
-    read_only: bool
-    durability: str
-    timeout: float | None
-    journal: str
-    user: str
-    password: str
-    token: str
-    db_name: str
-
 
 _CLIENT_OPTIONS = tuple(ClientOptions.__annotations__)
 

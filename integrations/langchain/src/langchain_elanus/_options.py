@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from inspect import signature
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 from langchain_core.documents import Document
 
@@ -107,6 +107,32 @@ class SearchOptions:
         if changed.get("mode", "") is None:
             del changed["mode"]
         return replace(self, **changed)
+
+
+class SearchKeywords(TypedDict, total=False):
+    """The options of one call as its keyword arguments, for type checkers.
+
+    Only of calls whose signature LangChain leaves open: those that take its ``**kwargs: Any`` by
+    contract have to take any name from a type checker, and refuse it when they run.
+    """
+
+    mode: Mode | None
+    filter: str | Mapping[str, Any] | None
+    expr: str | Mapping[str, Any] | None
+    where_document: Mapping[str, Any] | None
+    ranker: Any
+    reranker: Any
+    rerank_top: int | None
+    explain: bool
+    score_threshold: float | None
+    ids: Sequence[str] | str | None
+    depth: int | dict[str, int] | None
+    fill: bool
+    group_by: str | Sequence[str | int] | None
+    context: int
+    phrases: bool
+    prefix: bool
+    typos: bool
 
 
 _SHARED = (

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 
-from elanus import DocumentStore, MilvusClient
+from elanus import ClientOptions, DocumentStore, MilvusClient
 from elanus.aio import in_thread, twin
 from elanus.arguments import DEFAULT_URI, refuse
 from elanus.errors import quoted
 from langchain_elanus._embeddings import as_embeddings
 from langchain_elanus._opening import (
     DEFAULT_COLLECTION,
-    ClientOptions,
     Model,
     check_alone,
     check_without_embedding,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from functools import partial
-from typing import Any, Final, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
 from llama_index.core.storage.docstore.keyval_docstore import KVDocumentStore
 from llama_index.core.storage.index_store.keyval_index_store import KVIndexStore
@@ -15,12 +15,23 @@ from llama_index.core.storage.kvstore.types import (
     BaseKVStore,
 )
 
-from elanus import DocumentStore, ElanusError, KeyValueStore, MilvusClient, ParamError
+from elanus import (
+    ClientOptions,
+    DocumentStore,
+    ElanusError,
+    KeyValueStore,
+    MilvusClient,
+    ParamError,
+)
 from elanus.aio import twin
 from elanus.arguments import as_json, is_mapping, members, refuse, text, whole
 from elanus.errors import cut, listed, quoted, shown
 from llama_index.vector_stores.elanus._nodes import plain
 from llama_index.vector_stores.elanus._store import ElanusVectorStore
+
+if TYPE_CHECKING:
+    # Type checkers have it built in; nothing that runs needs it.
+    from typing_extensions import Unpack
 
 STORAGE: Final = "llamaindex_storage"
 
@@ -49,7 +60,9 @@ class ElanusKVStore(BaseKVStore):
         StorageError: if the file cannot be opened.
     """
 
-    def __init__(self, store: File, collection_name: str = STORAGE, **options: Any) -> None:
+    def __init__(
+        self, store: File, collection_name: str = STORAGE, **options: Unpack[ClientOptions]
+    ) -> None:
         self._again = partial(type(self), store, collection_name, **options)
         self._path = os.fspath(store) if isinstance(store, (str, os.PathLike)) else None
         if self._path is not None:
@@ -148,7 +161,10 @@ class _InFile:
     """What document and index stores share: where they are opened, and who closes what."""
 
     def __init__(
-        self, store: File | ElanusKVStore, namespace: str | None = None, **options: Any
+        self,
+        store: File | ElanusKVStore,
+        namespace: str | None = None,
+        **options: Unpack[ClientOptions],
     ) -> None:
         is_given = isinstance(store, ElanusKVStore)
         if is_given and options:

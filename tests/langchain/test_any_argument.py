@@ -82,7 +82,7 @@ def test_any_argument_of_opening(refusals, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     arguments = {
         "embedding": Model(), "uri": ":memory:", "collection_name": "c", "mode": "hybrid",
-        "analyzer": "english", "reranker": None, "fill": False, "embedding_name": None, "dim": 2,
+        "analyzer": "english", "reranker": None, "fill": False, "embedding_name": None, "dim": 2, "title": None,
         "read_only": False, "timeout": 1.0,
     }  # fmt: skip
     assert refusals(lambda **given: ElanusVectorStore(**given).close(), arguments) == {}
@@ -270,7 +270,7 @@ NO_ANSWERS = {
 @pytest.mark.parametrize("answer", NO_ANSWERS.values(), ids=NO_ANSWERS)
 async def test_what_is_no_vector_is_not_handed_on(answer):
     model = ElanusEmbeddings(Function(answer))
-    document, query = "f.encode_documents of 1 texts: expected", "the model 'f' gave for the texts"
+    document, query = "f.encode_documents of 1 texts: expected", "f.encode_queries: expected 1 rows"
     with pytest.raises(DataNotMatchException, match=document):
         model.embed_documents(["a"])
     with pytest.raises(DataNotMatchException, match=document):

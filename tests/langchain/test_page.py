@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from langchain_elanus import ElanusRetriever, ElanusVectorStore, __all__
-from langchain_elanus._options import SearchOptions
+from langchain_elanus._options import SearchKeywords, SearchOptions
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/langchain.md").read_text(encoding="utf-8")
@@ -37,6 +37,11 @@ def test_the_page_has_every_search_option():
     options = {field.name for field in dataclasses.fields(SearchOptions)} | {"expr"}
     named = first_cells("Searching")
     assert {name for name in named if name in options} == options
+
+
+def test_type_checkers_know_every_search_option_and_no_other():
+    options = {field.name for field in dataclasses.fields(SearchOptions)}
+    assert SearchKeywords.__annotations__.keys() == options | {"expr", "where_document"}
 
 
 def test_the_page_has_every_setting_of_the_retriever():

@@ -153,7 +153,7 @@ async def test_an_embedding_function_that_gives_no_vectors_is_named(vector):
     embeddings = ElanusEmbeddings(function)
     with pytest.raises(DataNotMatchException, match=r"picky\.encode_documents of 2 texts"):
         embeddings.embed_documents(["a", "b"])
-    with pytest.raises(DataNotMatchException, match="the model 'picky' gave"):
+    with pytest.raises(DataNotMatchException, match=r"picky\.encode_queries: expected 1 rows"):
         await embeddings.aembed_query("a")
 
 
@@ -202,3 +202,94 @@ async def test_vectors_that_are_none_do_not_hide_an_error(make_store, made):
 
     with pytest.raises(EmbeddingError, match=r"^no quota for texts$"):
         await make_store(Failing()).aadd_texts(["a", "b"])
+
+
+class Limited(Picky):
+    """Fails with an error of its own, which says nothing of the text."""
+
+    def encode_documents(self, texts):
+        if "!" in texts:
+            raise ValueError("rate limit")
+        return np.ones((len(texts), 2), np.float32)
+
+    encode_queries = encode_documents
+
+
+class AsynchronouslyLimited(Limited):
+    """Has coroutines, so that its blocking methods are for blocking calls alone."""
+
+    async def aencode_documents(self, texts):
+        await asyncio.sleep(0)
+        return Limited.encode_documents(self, texts)
+
+    aencode_queries = aencode_documents
+
+
+@pytest.fixture(params=["a function", "one with coroutines", "LangChain's"])
+def limited(request, make_embeddings):
+    if request.param != "LangChain's":
+        return {"a function": Limited, "one with coroutines": AsynchronouslyLimited}[
+            request.param
+        ]()
+    model = make_embeddings("picky")
+
+    def vectors(texts):
+        return Limited().encode_documents(texts).tolist()
+
+    async def avectors(texts):
+        return vectors(texts)
+
+    async def avector(text):
+        return vectors([text])[0]
+
+    model.embed_documents, model.aembed_documents = vectors, avectors
+    model.embed_query, model.aembed_query = lambda text: vectors([text])[0], avector
+    return model
+
+
+def failing_writes(store):
+    """Each way to add 300 texts, of which that at 271 is too much for the model."""
+    texts = [f"text {i}" for i in range(300)]
+    texts[271] = "!"
+    ids = [f"id{i:03}" for i in range(300)]
+    documents = [Document(text, id=name) for text, name in zip(texts, ids, strict=True)]
+    return {
+        "add_texts": lambda: asyncio.to_thread(store.add_texts, texts, ids=ids),
+        "aadd_texts": lambda: store.aadd_texts(texts, ids=ids),
+        "add_documents": lambda: asyncio.to_thread(store.add_documents, documents),
+        "aadd_documents": lambda: store.aadd_documents(documents),
+    }
+
+
+@pytest.mark.parametrize("call", ["add_texts", "aadd_texts", "add_documents", "aadd_documents"])
+async def test_whatever_a_model_raises_is_told_in_one_way_when_texts_come(
+    make_store, limited, call
+):
+    store = make_store(limited, dim=2)
+    with pytest.raises(EmbeddingError) as caught:
+        await failing_writes(store)[call]()
+    assert str(caught.value) == (
+        "'picky'.encode_documents failed with texts[256:300]: ValueError: rate limit; "
+        "their ids: id256, id257, id258, …"
+    )
+    assert isinstance(caught.value.__cause__, ValueError)
+    assert caught.value.places == tuple(range(256, 300))
+    assert len(store.store) == 256
+
+
+async def test_whatever_a_model_raises_is_told_in_one_way_when_a_query_comes(make_store, limited):
+    store = make_store(limited, dim=2)
+    store.add_texts(["kite"])
+    by_itself = ElanusEmbeddings(limited) if isinstance(limited, Picky) else None
+    for call in ("similarity_search", "max_marginal_relevance_search", "embed_query"):
+        owner = by_itself if call == "embed_query" else store
+        if owner is None:
+            continue
+        for ask in (
+            lambda owner=owner, call=call: asyncio.to_thread(getattr(owner, call), "!"),
+            lambda owner=owner, call=call: getattr(owner, f"a{call}")("!"),
+        ):
+            with pytest.raises(EmbeddingError) as caught:
+                await ask()
+            assert str(caught.value) == "'picky'.encode_queries failed: ValueError: rate limit"
+            assert isinstance(caught.value.__cause__, ValueError)

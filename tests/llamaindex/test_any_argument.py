@@ -76,6 +76,8 @@ def test_any_argument_of_a_store(store, refusals):
     assert refusals(store.add, {"nodes": [node()]}) == {}
     assert refusals(lambda node: store.add([node]), {"node": node()}) == {}
     assert refusals(store.delete, {"ref_doc_id": "x"}) == {}
+    update = {"node_ids": ["x"], "values": {"b": 1}, "remove": ["c"], "filters": None}
+    assert refusals(store.update_metadata, update) == {}
     assert refusals(store.delete_nodes, {"node_ids": ["x"], "filters": None}) == {}
     assert refusals(store.get_nodes, {"node_ids": ["x"], "filters": None}) == {}
     assert store.client.verify() == []
@@ -85,7 +87,7 @@ def test_any_argument_of_opening(refusals, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     arguments = {
         "uri": ":memory:", "collection_name": "c", "dim": 2, "overwrite": False,
-        "analyzer": "english", "reranker": None, "read_only": False, "durability": "full",
+        "analyzer": "english", "title": "a", "reranker": None, "read_only": False, "durability": "full",
         "timeout": 1.0, "journal": "wal",
     }  # fmt: skip
     assert refusals(lambda **given: ElanusVectorStore(**given).close(), arguments) == {}

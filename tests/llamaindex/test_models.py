@@ -290,6 +290,53 @@ async def test_equal_texts_are_told_apart_by_their_places(texts, size, says, pla
     assert caught.value.place == place
 
 
+class Limited(Dense):
+    """Fails with an error of its own, which says nothing of the text."""
+
+    name = "limited"
+
+    def encode_documents(self, texts):
+        if "bad" in texts:
+            raise ValueError("rate limit")
+        vectors = np.ones((len(texts), 2))
+        return scipy.sparse.csr_matrix(vectors) if self.is_sparse else vectors
+
+    encode_queries = encode_documents
+    is_sparse = False
+
+
+class AsynchronouslyLimited(Limited):
+    async def aencode_documents(self, texts):
+        await asyncio.sleep(0)
+        return self.encode_documents(texts)
+
+    aencode_queries = aencode_documents
+
+
+@pytest.mark.parametrize("sort", [Limited, AsynchronouslyLimited])
+@pytest.mark.parametrize("kind", [ElanusEmbedding, ElanusSparseEmbedding])
+async def test_whatever_a_function_raises_is_told_in_one_way(sort, kind):
+    function = sort()
+    function.is_sparse = kind is ElanusSparseEmbedding
+    model = kind(function, embed_batch_size=4)
+    texts = [f"text {i}" for i in range(19)]
+    assert len(model.get_text_embedding_batch(texts)) == 19
+    assert len(await model.aget_text_embedding_batch(texts)) == 19
+    texts[13] = "bad"
+    for ask, says in (
+        (lambda: asyncio.to_thread(model.get_text_embedding_batch, texts), "documents"),
+        (lambda: model.aget_text_embedding_batch(texts), "documents"),
+        (lambda: asyncio.to_thread(model.get_query_embedding, "bad"), "queries"),
+        (lambda: model.aget_query_embedding("bad"), "queries"),
+    ):
+        with pytest.raises(EmbeddingError) as caught:
+            await ask()
+        where = " with texts[12:16]" if says == "documents" else ""
+        expected = f"'limited'.encode_{says} failed{where}: ValueError: rate limit"
+        assert str(caught.value) == expected
+        assert isinstance(caught.value.__cause__, ValueError)
+
+
 def test_with_a_cache_only_what_is_not_in_it_is_named():
     cache = SimpleKVStore()
     model = ElanusEmbedding(Picky(), embed_batch_size=3, embeddings_cache=cache)

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import get_type_hints
 
 import pytest
 
-from llama_index.vector_stores.elanus import ElanusEmbedding, ElanusRerank, ElanusVectorStore
+from llama_index.vector_stores.elanus import (
+    ElanusEmbedding,
+    ElanusRerank,
+    ElanusSparseEmbedding,
+    ElanusVectorStore,
+    _embedding,
+)
+from llama_index.vector_stores.elanus._embedding import EmbeddingFields, SparseFields
 
 FUNCTION = SimpleNamespace(
     encode_documents=lambda texts: [[1.0]] * len(texts), encode_queries=list, name="m", dim=1
@@ -35,6 +43,16 @@ def test_a_component_names_its_fields(make, name, meant):
     says = rf"^Elanus\w+\(\) got unexpected arguments: {name}; known: .*did you mean '{meant}'\?$"
     with pytest.raises(TypeError, match=says):
         make()
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [(ElanusEmbedding, EmbeddingFields), (ElanusSparseEmbedding, SparseFields)],
+)
+def test_type_checkers_know_every_field_of_a_model(kind, fields):
+    known = get_type_hints(fields, vars(_embedding))
+    assert kind.model_fields.keys() - {"function", "model_name"} <= known.keys()
+    assert "class_name" in known
 
 
 def test_what_is_serialised_is_loaded():

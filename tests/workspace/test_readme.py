@@ -87,12 +87,14 @@ def test_the_first_example_of_the_readme_can_be_run_twice(tmp_path):
         assert len(store) == 3
 
 
-@pytest.mark.parametrize("page", ["integrations/langchain/README.md", "docs/langchain.md"])
-def test_the_start_with_langchain_can_be_run_twice(page, tmp_path):
+@pytest.mark.parametrize("framework", ["langchain", "llamaindex"])
+@pytest.mark.parametrize("page", ["integrations/{}/README.md", "docs/{}.md"])
+def test_the_start_with_a_framework_can_be_run_twice(page, framework, tmp_path):
+    page = page.format(framework)
     example = next(each for each in examples() if each.name.startswith(f"{page}:"))
     for _ in range(2):
         assert run_example(example, tmp_path).stdout == example.output
-    with DocumentStore(tmp_path / "kb.db", collection="langchain") as store:
+    with DocumentStore(tmp_path / "kb.db", collection=framework) as store:
         assert len(store) == 2
 
 

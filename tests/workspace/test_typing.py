@@ -9,8 +9,10 @@ import sys
 from elanus import MilvusClient
 
 WRONG = """
-from elanus import AsyncMilvusClient, DocumentStore, MilvusClient
-from langchain_elanus import ElanusVectorStore
+from elanus import AsyncMilvusClient, DocumentStore, KeyValueStore, MilvusClient
+from langchain_elanus import ElanusByteStore, ElanusVectorStore
+from llama_index.vector_stores.elanus import ElanusDocumentStore, ElanusEmbedding, ElanusIndexStore
+from llama_index.vector_stores.elanus import ElanusKVStore, ElanusSparseEmbedding
 from llama_index.vector_stores.elanus import ElanusVectorStore as OfLlamaIndex
 
 client = MilvusClient("a", timeot=3)
@@ -23,17 +25,30 @@ client.delete("c", filterr="a > 1")
 client.count_values("c", "a", filter_param={})
 DocumentStore("a", embeding=None)
 DocumentStore("a").search("x", limt=3)
+KeyValueStore("a", timeot=3)
 ElanusVectorStore(None, ur="x")
+ElanusVectorStore(None).similarity_search_with_score("x", filtr="a > 1")
+ElanusVectorStore(None).similarity_search_with_score_by_vector([1.0], fiter="a > 1")
+ElanusByteStore("a", timeot=3)
 OfLlamaIndex("x", colection_name="y")
+ElanusKVStore("a", timeot=3)
+ElanusDocumentStore("a", timeot=3)
+ElanusIndexStore("a", timeot=3)
+ElanusEmbedding(None, embed_batchsize=3)
+ElanusSparseEmbedding(None, embed_batchsize=3)
 
 
-async def main(client: AsyncMilvusClient) -> None:
+async def main(client: AsyncMilvusClient, store: ElanusVectorStore) -> None:
     await client.query("c", limt=3)
+    await store.asimilarity_search_with_score("x", filtr="a > 1")
+    await store.asimilarity_search_with_score_by_vector([1.0], fiter="a > 1")
 """
 
 RIGHT = """
-from elanus import AsyncMilvusClient, MilvusClient
-from langchain_elanus import ElanusVectorStore
+from elanus import AsyncMilvusClient, KeyValueStore, MilvusClient
+from langchain_elanus import ElanusByteStore, ElanusVectorStore
+from llama_index.vector_stores.elanus import ElanusDocumentStore, ElanusEmbedding, ElanusIndexStore
+from llama_index.vector_stores.elanus import ElanusKVStore, ElanusSparseEmbedding
 from llama_index.vector_stores.elanus import ElanusVectorStore as OfLlamaIndex
 
 client = MilvusClient("a", timeout=3, read_only=True)
@@ -44,11 +59,22 @@ client.create_collection("c", dimension=3, description="birds", num_shards=1)
 client.create_schema(auto_id=True, enable_dynamic_field=True)
 client.compact("c", is_clustering=False)
 ElanusVectorStore(None, uri="x", mode="text", read_only=True, token="", timeout=None)
-OfLlamaIndex("x", collection_name="y", dim=3)
+KeyValueStore("a", timeout=3)
+store = ElanusVectorStore(None, title="title")
+store.similarity_search_with_score("x", filter={"a": 1}, mode=None, ids=["a"], rerank_top=3)
+store.similarity_search_with_score_by_vector([1.0], 3, expr="a > 1", depth=5, context=1)
+ElanusByteStore("a", timeout=3)
+OfLlamaIndex("x", collection_name="y", dim=3, title="title")
+ElanusKVStore("a", timeout=3)
+ElanusDocumentStore("a", namespace="b", timeout=3)
+ElanusIndexStore("a", read_only=True)
+ElanusEmbedding(None, embed_batch_size=3, num_workers=None)
+ElanusSparseEmbedding(None, embed_batch_size=3)
 
 
-async def main(client: AsyncMilvusClient) -> None:
+async def main(client: AsyncMilvusClient, store: ElanusVectorStore) -> None:
     await client.query("c", limit=3, filter_params={"b": 1})
+    await store.asimilarity_search_with_score("x", where_document={"$contains": "b"})
 """
 
 
@@ -57,7 +83,7 @@ SETTINGS = """
 [mypy]
 follow_imports = skip
 follow_imports_for_stubs = True
-[mypy-elanus,elanus.client.*,elanus.documents.*,elanus.aio,langchain_elanus,langchain_elanus._vectorstore,langchain_elanus._opening,llama_index.vector_stores.elanus,llama_index.vector_stores.elanus._store]
+[mypy-elanus,elanus.client.*,elanus.documents.*,elanus.aio,langchain_elanus.*,llama_index.vector_stores.elanus.*]
 follow_imports = silent
 """
 
@@ -77,7 +103,7 @@ def test_every_wrong_name_is_found_and_no_right_one(tmp_path):
     # In one file, so that the packages are read once.
     found = checked(WRONG + RIGHT.replace("client", "right").replace("main", "others"), tmp_path)
     calls = [line.strip() for line in WRONG.splitlines() if re.search(r"\w\(.*=", line)]
-    assert len(calls) == 13
+    assert len(calls) == 24
     assert list(found) == calls
     assert all("Unexpected keyword argument" in says for says in found.values()), found
 

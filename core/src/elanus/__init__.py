@@ -33,6 +33,7 @@ from elanus.client import AsyncMilvusClient, MilvusClient
 
 if TYPE_CHECKING:
     from elanus.documents import (
+        ClientOptions,
         Document,
         DocumentStore,
         Embedder,
@@ -53,6 +54,7 @@ __all__ = [
     "AdaptiveRanker",
     "AnnSearchRequest",
     "AsyncMilvusClient",
+    "ClientOptions",
     "CollectionSchema",
     "CombMNZRanker",
     "DataType",

@@ -224,6 +224,20 @@ class EmbeddingError(ElanusError):
         self._fault = known[0] if known and known[0] < len(found) else None
         self._say(found)
 
+    @classmethod
+    def of(cls, name: str, call: str, error: Exception, count: int = 0) -> EmbeddingError:
+        """The error for a function's own one, which does not say at which text it was.
+
+        Args:
+            name: of the function.
+            call: which of its methods failed.
+            error: what that raised.
+            count: how many documents it was given; 0 for queries, which are in no list.
+        """
+        given = " with {texts}" if count else ""
+        said = f"{type(error).__name__}: {cut(str(error))}"
+        return cls(f"{quoted(name)}.{call} failed{given}: {said}", range(count))
+
     @property
     def places(self) -> tuple[int, ...]:
         """Places of the texts that it is about, in the caller's list."""

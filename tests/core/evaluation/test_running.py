@@ -96,19 +96,29 @@ def test_a_lone_surrogate_is_asked_like_any_other(birds):
     assert "kite" in run_methods(birds, questions)[0].rankings["q"].ids
 
 
-def test_an_error_of_a_model_counts_in_all_questions(birds, embedding):
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (EmbeddingError("{text} is too much", range(72), 3), r"^texts\[131\] is too much$"),
+        (
+            ValueError("rate limit"),
+            r"encode_queries failed with texts\[128:200\]: ValueError: rate",
+        ),
+    ],
+)
+def test_an_error_of_a_model_counts_in_all_questions(birds, embedding, error, says):
     questions = Questions(
         {str(i): "?" for i in range(200)}, {str(i): {"owl": 1} for i in range(200)}
     )
 
     def fail(texts):
         if len(embedding.asked) > 0:
-            raise EmbeddingError("{text} is too much", range(len(texts)), 3)
+            raise error
         embedding.asked += texts
         return embedding.encode_documents(texts)
 
     embedding.encode_queries = fail
-    with pytest.raises(EmbeddingError, match=r"texts\[131\] is too much"):
+    with pytest.raises(EmbeddingError, match=says):
         run_methods(birds, questions)
 
 

@@ -1,5 +1,6 @@
 """Text in, ranked documents out. Stands on what the client offers, and on nothing below it."""
 
+from elanus.documents._collection import ClientOptions
 from elanus.documents._embed import Embedder, LongTextWarning
 from elanus.documents._highlight import Fragment
 from elanus.documents._keyed import KeyValueStore
@@ -16,6 +17,7 @@ from elanus.documents._values import (
 from elanus.documents.search._settings import SearchSettings
 
 __all__ = [
+    "ClientOptions",
     "Document",
     "DocumentStore",
     "Embedder",

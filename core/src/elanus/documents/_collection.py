@@ -44,7 +44,10 @@ DEFAULT_ANALYZER = "multilingual"
 
 
 class ClientOptions(TypedDict, total=False):
-    """What a store hands on to the client that it opens; all of ``MilvusClient``."""
+    """What a store hands on to the client that it opens, for type checkers; see ``MilvusClient``.
+
+    The last four mean nothing for a file, and are there for code that was written for a server.
+    """
 
     read_only: bool
     durability: str

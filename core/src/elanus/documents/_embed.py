@@ -19,12 +19,11 @@ from elanus.errors import (
     ElanusWarning,
     EmbeddingError,
     ParamError,
-    cut,
     quoted,
     shown,
     warn,
 )
-from elanus.schema import checked_vectors, choice
+from elanus.schema import as_query, checked_vectors, choice
 
 Vectors = NDArray[np.float32]
 
@@ -94,22 +93,46 @@ class Embedder:
                 yield slice(done, start + stop), vectors
         self._warn(long, len(texts))
 
-    def flow(self, texts: Sequence[str]) -> Flow[Vectors]:
+    def flow(self, texts: Sequence[str], places: Sequence[int] | None = None) -> Flow[Vectors]:
         """Embed texts in one call of the function, or of its coroutine where that is asked for.
+
+        Args:
+            texts: any number of them.
+            places: as for ``batches``.
 
         Returns:
             (n, dim): their vectors.
 
         Raises:
-            EmbeddingError: of the function, with the places of ``texts``; what was embedded before
-                is in its ``made``.
+            EmbeddingError: of the function, with places of the caller's list; what was embedded
+                before is in its ``made``.
             DataNotMatchException: if it gives anything but vectors.
             ParamError: if all texts are blank, and the function does not know its dimension.
         """
         units: list[list[str]] = yield step(self._units, None, texts)
-        vectors = yield from self._encode(units, range(len(texts)))
+        numbers = range(len(texts)) if places is None else places
+        vectors = yield from self._encode(units, numbers)
         self._warn(sum(len(parts) > 1 for parts in units), len(texts))
         return vectors
+
+    def query_flow(self, query: str) -> Flow[Vectors]:
+        """Embed a query, by the function's coroutine where that is asked for.
+
+        Returns:
+            (1, dim): its vector.
+
+        Raises:
+            EmbeddingError: if the function fails.
+            DataNotMatchException: if it gives anything but a vector.
+        """
+        name, call = self._embedding.name, "encode_queries"
+        try:
+            found: Any = yield step_of(self._embedding, call, [as_query("query", query)])
+        except ElanusError:
+            raise
+        except Exception as error:  # a function is anybody's code
+            raise EmbeddingError.of(name, call, error) from error
+        return checked_vectors(f"{name}.{call}", found, 1, self._dim)
 
     def _warn(self, long: int, count: int) -> None:
         if not long or self._long_texts is not None:
@@ -150,7 +173,8 @@ class Embedder:
         except ElanusError:
             raise
         except Exception as error:  # a function is anybody's code
-            failed = failure(self._embedding, "encode_documents", error, len(given))
+            name, call = self._embedding.name, "encode_documents"
+            failed = EmbeddingError.of(name, call, error, len(given))
             failed.renumber(np.repeat(places, counts).tolist())
             raise failed from error
         return self._joined(made, counts, places)
@@ -173,15 +197,6 @@ class Embedder:
         where = f", from texts[{places[0]}] on" if places[0] else ""
         source = f"{self._embedding.name}.encode_documents of {total} texts{where}"
         return mean_of_parts(checked_vectors(source, made, total, self._dim), counts)
-
-
-def failure(
-    embedding: EmbeddingFunction, call: str, error: Exception, count: int = 0
-) -> EmbeddingError:
-    """What is raised for a function's error of its own, which does not say at which text it was."""
-    given = " with {texts}" if count else ""
-    said = f"{type(error).__name__}: {cut(str(error))}"
-    return EmbeddingError(f"{quoted(embedding.name)}.{call} failed{given}: {said}", range(count))
 
 
 def mean_of_parts(vectors: Vectors, counts: NDArray[np.int64]) -> Vectors:

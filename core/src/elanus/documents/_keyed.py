@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from elanus.aio import twin
 from elanus.client import MilvusClient
-from elanus.documents._collection import open_client
+from elanus.documents._collection import ClientOptions, open_client
 from elanus.errors import (
     CollectionExistsError,
     CollectionNotFoundError,
@@ -19,6 +19,10 @@ from elanus.errors import (
     shown,
 )
 from elanus.schema import CollectionSchema, DataType, check_name, is_mapping, names, refuse, text
+
+if TYPE_CHECKING:
+    # Type checkers have it built in; nothing that runs needs it.
+    from typing_extensions import Unpack
 
 KEY, VALUE = "key", "value"
 
@@ -65,7 +69,7 @@ class KeyValueStore:
         collection: str = "key_values",
         *,
         client: MilvusClient | None = None,
-        **options: Any,
+        **options: Unpack[ClientOptions],
     ) -> None:
         self._collection = check_name(text("collection", collection), "collection")
         self._client = open_client(uri, client, options)

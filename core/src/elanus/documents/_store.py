@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from elanus.aio import HasWorker, Worker, in_thread, twin
+from elanus.aio import HasWorker, Worker, in_thread, run, twin
 from elanus.client import MilvusClient
 from elanus.documents._collection import (
     FIELDS,
@@ -28,7 +28,7 @@ from elanus.documents._collection import (
     open_client,
     open_collection,
 )
-from elanus.documents._embed import Embedder, failure
+from elanus.documents._embed import Embedder
 from elanus.documents._highlight import Fragment, fragments
 from elanus.documents._input import (
     Ids,
@@ -66,7 +66,6 @@ from elanus.notebook import described
 from elanus.progress import ProgressBar
 from elanus.query import mmr
 from elanus.schema import (
-    as_query,
     checked_vectors,
     flag,
     number,
@@ -944,22 +943,13 @@ class DocumentStore(HasWorker):
 
     def _query_vector(self, query: str, vector: Any) -> NDArray[np.float32]:
         """The query's embedding (1, dim): the given one, or the model's."""
-        dim, embedding = self._layout.dim, self._embedding
-        if dim is None:
+        if self._layout.dim is None:
             raise lacks_vectors(self)
         if vector is not None:
-            return checked_vectors("vector", [vector], 1, dim)
-        if embedding is None:
+            return checked_vectors("vector", [vector], 1, self._layout.dim)
+        if self._embedder is None:
             raise lacks_model(self, self._layout)
-        # It may hold surrogates, which no model reads.
-        asked = query if query.isascii() else as_query("query", query)
-        try:
-            found = embedding.encode_queries([asked])
-        except ElanusError:
-            raise
-        except Exception as error:
-            raise failure(embedding, "encode_queries", error) from error
-        return checked_vectors(f"{embedding.name}.encode_queries", found, 1, dim)
+        return run(self._embedder.query_flow(query))
 
     # --- asynchronous twins ----------------------------------------------------------------
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elanus.documents import DocumentStore, Mode, SearchSettings
-from elanus.errors import EmbeddingError, ParamError, quoted
+from elanus.errors import ElanusError, EmbeddingError, ParamError, quoted
 from elanus.evaluation._questions import Questions, of_type
 from elanus.progress import ProgressBar
 from elanus.schema import (
@@ -227,11 +227,18 @@ def _embedded(
     parts = []
     for start in range(0, len(texts), _EMBEDDED_AT_ONCE):
         part = texts[start : start + _EMBEDDED_AT_ONCE]
+        places = range(start, start + len(part))
         try:
             found = embedding.encode_queries(part)
         except EmbeddingError as error:
-            error.renumber(range(start, start + len(part)))
+            error.renumber(places)
             raise
+        except ElanusError:
+            raise
+        except Exception as error:  # a function is anybody's code
+            failed = EmbeddingError.of(embedding.name, "encode_queries", error, len(part))
+            failed.renumber(places)
+            raise failed from error
         source = f"{embedding.name}.encode_queries"
         parts.append(checked_vectors(source, found, len(part), store.dim))
     return np.concatenate(parts)

@@ -7,16 +7,20 @@ from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
 from collections.abc import AsyncGenerator, Generator, Sequence
 from types import TracebackType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from langchain_core.stores import ByteStore
 
-from elanus import DocumentStore, KeyValueStore, MilvusClient, ParamError
+from elanus import ClientOptions, DocumentStore, KeyValueStore, MilvusClient, ParamError
 from elanus.aio import twin
 from elanus.arguments import members, names, refuse, text
 from elanus.errors import quoted, shown
 from langchain_elanus._records import client_of
 from langchain_elanus._vectorstore import ElanusVectorStore
+
+if TYPE_CHECKING:
+    # Type checkers have it built in; nothing that runs needs it.
+    from typing_extensions import Unpack
 
 DEFAULT_COLLECTION = "langchain_bytes"
 
@@ -54,7 +58,7 @@ class ElanusByteStore(ByteStore):
         store: ElanusVectorStore | DocumentStore | MilvusClient | str | os.PathLike[str],
         *,
         collection_name: str = DEFAULT_COLLECTION,
-        **options: Any,
+        **options: Unpack[ClientOptions],
     ) -> None:
         if isinstance(store, (str, os.PathLike)):
             self._values = KeyValueStore(store, collection_name, **options)

@@ -10,7 +10,7 @@ from langchain_core.embeddings import Embeddings
 from numpy.typing import NDArray
 
 from elanus import ElanusError, Embedder, EmbeddingFunction, ParamError
-from elanus.aio import arun, run, step_of
+from elanus.aio import arun, run
 from elanus.arguments import as_query, checked_vectors, members, refuse, text, whole
 from elanus.errors import EmbeddingMismatchError, quoted, shown
 
@@ -66,15 +66,18 @@ class ElanusEmbeddings(Embeddings):
 
         Raises:
             DataNotMatchException: if the function gives anything but vectors.
-            EmbeddingError: of the function; names the text.
+            EmbeddingError: if the function fails, in whatever way; names the text, or all.
         """
         vectors: list[list[float]] = run(self._embedder.flow(_checked_texts(texts))).tolist()
         return vectors
 
     def embed_query(self, text: str) -> list[float]:
-        """The vector of a text that will be searched for."""
-        texts = [as_query("text", text)]
-        return _as_lists(self.function.encode_queries(texts), self.model, 1)[0]
+        """The vector of a text that will be searched for.
+
+        Raises:
+            DataNotMatchException, EmbeddingError: as for ``embed_documents``.
+        """
+        return _first(run(self._embedder.query_flow(as_query("text", text))))
 
     async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
         """Asynchronous ``embed_documents``."""
@@ -84,9 +87,7 @@ class ElanusEmbeddings(Embeddings):
 
     async def aembed_query(self, text: str) -> list[float]:
         """Asynchronous ``embed_query``."""
-        texts = [as_query("text", text)]
-        found = await step_of(self.function, "encode_queries", texts).awaited()
-        return _as_lists(found, self.model, 1)[0]
+        return _first(await arun(self._embedder.query_flow(as_query("text", text))))
 
 
 class LangChainFunction:
@@ -236,9 +237,9 @@ def _checked_texts(texts: Any) -> list[str]:
     return found
 
 
-def _as_lists(vectors: Any, name: str, count: int) -> list[list[float]]:
-    lists: list[list[float]] = _as_matrix(vectors, name, count).tolist()
-    return lists
+def _first(vectors: NDArray[np.float32]) -> list[float]:
+    numbers: list[float] = vectors[0].tolist()
+    return numbers
 
 
 def _as_matrix(vectors: Any, name: str, count: int) -> NDArray[np.float32]:

@@ -5,29 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any
 
-from elanus import DocumentStore, MilvusClient, ParamError
+from elanus import ClientOptions, DocumentStore, MilvusClient, ParamError
 from elanus.arguments import DEFAULT_URI, mapping, refuse
 from elanus.errors import quoted
 from langchain_elanus._embeddings import as_function
 from langchain_elanus._options import SearchOptions, check_names
 
 DEFAULT_COLLECTION = "langchain"
-
-
-class ClientOptions(TypedDict, total=False):
-    """What goes to the client; the last four are there for code that was written for a server."""
-
-    read_only: bool
-    durability: str
-    timeout: float | None
-    journal: str
-    user: str
-    password: str
-    token: str
-    db_name: str
-
 
 _CLIENT_OPTIONS = tuple(ClientOptions.__annotations__)
 
@@ -107,7 +93,12 @@ def check_without_embedding(defaults: SearchOptions) -> None:
 
 
 def open_documents(
-    client: MilvusClient, given: DocumentStore | None, collection: str, model: Model, analyzer: Any
+    client: MilvusClient,
+    given: DocumentStore | None,
+    collection: str,
+    model: Model,
+    analyzer: Any,
+    title: str | None,
 ) -> DocumentStore:
     """The documents of a given store, or of a collection; by a model, if there is one."""
     dim = model.dim
@@ -122,5 +113,5 @@ def open_documents(
         known.close()
     function = as_function(model.embedding, model.name, dim)
     return DocumentStore(
-        client=client, collection=collection, embedding=function, analyzer=analyzer
+        client=client, collection=collection, embedding=function, analyzer=analyzer, title=title
     )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from inspect import signature
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 from langchain_core.documents import Document
 
@@ -26,7 +26,7 @@ class SearchOptions:
         mode: ``"hybrid"``, ``"dense"`` or ``"text"``.
         filter: a dict or an expression over metadata keys; ``expr`` is an alias, and
             ``where_document`` adds Chroma's conditions on the text.
-        ranker: how hybrid mode fuses; None for reciprocal rank fusion.
+        ranker: how hybrid mode fuses; None for ``AdaptiveRanker``.
         reranker: orders the best hits anew, as that of ``DocumentStore.search``; None for none.
         rerank_top: how many of them it is shown, or k if that is more; None for 50.
         explain: whether documents say, under ``"_elanus"`` in their metadata, why they were found.
@@ -107,6 +107,32 @@ class SearchOptions:
         if changed.get("mode", "") is None:
             del changed["mode"]
         return replace(self, **changed)
+
+
+class SearchKeywords(TypedDict, total=False):
+    """The options of one call as its keyword arguments, for type checkers.
+
+    Only of calls whose signature LangChain leaves open: those that take its ``**kwargs: Any`` by
+    contract have to take any name from a type checker, and refuse it when they run.
+    """
+
+    mode: Mode | None
+    filter: str | Mapping[str, Any] | None
+    expr: str | Mapping[str, Any] | None
+    where_document: Mapping[str, Any] | None
+    ranker: Any
+    reranker: Any
+    rerank_top: int | None
+    explain: bool
+    score_threshold: float | None
+    ids: Sequence[str] | str | None
+    depth: int | dict[str, int] | None
+    fill: bool
+    group_by: str | Sequence[str | int] | None
+    context: int
+    phrases: bool
+    prefix: bool
+    typos: bool
 
 
 _SHARED = (

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.documents import Document
 
 from elanus.aio import Flow, arun, run
-from langchain_elanus._options import SearchOptions
+from langchain_elanus._options import SearchKeywords, SearchOptions
 from langchain_elanus._searches import Scored, Searches, by_vector, check_vector
 from langchain_elanus._write_calls import WriteCalls
+
+if TYPE_CHECKING:
+    # Type checkers have it built in; nothing that runs needs it.
+    from typing_extensions import Unpack
 
 
 class SearchCalls(WriteCalls):
@@ -46,13 +50,13 @@ class SearchCalls(WriteCalls):
         return _documents(await arun(self._similar("asimilarity_search", query, k, options)))
 
     def similarity_search_with_score(
-        self, query: str, k: int = 4, **options: Any
+        self, query: str, k: int = 4, **options: Unpack[SearchKeywords]
     ) -> list[tuple[Document, float]]:
         """As ``similarity_search``, with scores: cosine, BM25, the fused or the reranker's."""
         return _scores(run(self._similar("similarity_search_with_score", query, k, options)))
 
     async def asimilarity_search_with_score(
-        self, query: str, k: int = 4, **options: Any
+        self, query: str, k: int = 4, **options: Unpack[SearchKeywords]
     ) -> list[tuple[Document, float]]:
         """Asynchronous ``similarity_search_with_score``."""
         return _scores(
@@ -97,7 +101,7 @@ class SearchCalls(WriteCalls):
         )
 
     def similarity_search_with_score_by_vector(
-        self, embedding: Sequence[float], k: int = 4, **options: Any
+        self, embedding: Sequence[float], k: int = 4, **options: Unpack[SearchKeywords]
     ) -> list[tuple[Document, float]]:
         """As ``similarity_search_by_vector``, with cosines."""
         return _scores(
@@ -105,7 +109,7 @@ class SearchCalls(WriteCalls):
         )
 
     async def asimilarity_search_with_score_by_vector(
-        self, embedding: Sequence[float], k: int = 4, **options: Any
+        self, embedding: Sequence[float], k: int = 4, **options: Unpack[SearchKeywords]
     ) -> list[tuple[Document, float]]:
         """Asynchronous ``similarity_search_with_score_by_vector``."""
         return _scores(

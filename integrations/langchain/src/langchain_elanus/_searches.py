@@ -8,9 +8,9 @@ from typing import Any
 
 from langchain_core.documents import Document
 
-from elanus import DocumentStore, ParamError, RankedDocument
+from elanus import DocumentStore, Embedder, ParamError, RankedDocument
 from elanus.aio import Flow, Step, step_of
-from elanus.arguments import as_query, checked_vectors, number, refuse, whole
+from elanus.arguments import number, refuse, whole
 from elanus.errors import shown
 from langchain_elanus._embeddings import embeds_natively
 from langchain_elanus._options import SearchOptions
@@ -111,8 +111,7 @@ class Searches:
             reranker=options.reranker,
             **{name: value for name, value in options.asked().items() if name in _CHECKED},
         )
-        vectors = yield step_of(function, "encode_queries", [as_query("query", query)])
-        return checked_vectors(f"{function.name}.encode_queries", vectors, 1)[0]
+        return (yield from Embedder(function, self.store.dim).query_flow(query))[0]
 
     def _filled(
         self, query: str, k: int, options: SearchOptions, hits: list[RankedDocument]

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 
-from elanus import DocumentStore, MilvusClient
+from elanus import ClientOptions, DocumentStore, MilvusClient
 from elanus.aio import in_thread, twin
 from elanus.arguments import DEFAULT_URI, refuse
 from elanus.errors import quoted
 from langchain_elanus._embeddings import as_embeddings
 from langchain_elanus._opening import (
     DEFAULT_COLLECTION,
-    ClientOptions,
     Model,
     check_alone,
     check_without_embedding,
@@ -51,7 +50,9 @@ class ElanusVectorStore(SearchCalls):
         mode: how searches look: ``"hybrid"`` (by meaning and by words, fused), ``"dense"`` or
             ``"text"``; each call may differ.
         analyzer: how text is split into terms; see ``DocumentStore``.
-        ranker: how hybrid mode fuses: ``RRFRanker`` (the default) or ``WeightedRanker``.
+        title: for a new collection: the metadata key whose text the search by words finds too; see
+            ``DocumentStore``. A collection keeps the one that it was made with.
+        ranker: how hybrid mode fuses: ``AdaptiveRanker`` (the default), ``RRFRanker``, …
         reranker: orders the best hits of every similarity search anew: an object with
             ``predict(pairs)``, or one that is called as ``reranker(query, texts)``, as for
             ``DocumentStore.search``. Its coroutine ``arerank`` is awaited where it has one.
@@ -88,6 +89,7 @@ class ElanusVectorStore(SearchCalls):
         collection_name: str = DEFAULT_COLLECTION,
         mode: Mode = "hybrid",
         analyzer: Any = None,
+        title: str | None = None,
         ranker: Any = None,
         reranker: Any = None,
         fill: bool = False,
@@ -103,14 +105,16 @@ class ElanusVectorStore(SearchCalls):
         file, client_options = file_and_options(uri, connection_args, options, ElanusVectorStore)
         if store is not None:
             named = {"uri": file, "collection_name": collection_name, "analyzer": analyzer}
-            check_alone(**named, **client_options)
+            check_alone(**named, title=title, **client_options)
         elif embedding is None:
             check_without_embedding(self._defaults)
         self._given = store
         self._client = MilvusClient(file, **client_options) if store is None else store.client
         model = Model(embedding, embedding_name, dim)
         try:
-            self._store = open_documents(self._client, store, collection_name, model, analyzer)
+            self._store = open_documents(
+                self._client, store, collection_name, model, analyzer, title
+            )
         except BaseException:
             if store is None:
                 self._client.close()

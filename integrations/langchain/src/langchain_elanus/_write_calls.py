@@ -9,7 +9,7 @@ from typing import Any, Literal
 from langchain_core.documents import Document
 from langchain_core.vectorstores import VectorStore
 
-from elanus import DocumentStore, ParamError, SyncReport
+from elanus import DocumentStore, Embedder, ParamError, SyncReport
 from elanus.aio import Flow, arun, run, step, step_of, twin
 from elanus.arguments import is_mapping, members, refuse, repaired_texts, whole
 from elanus.errors import EmbeddingError, quoted
@@ -56,7 +56,8 @@ class WriteCalls(VectorStore):
 
         Raises:
             DataNotMatchException: naming the document and the rule broken.
-            EmbeddingError: naming the text, if an embedding function of Elanus fails with one.
+            EmbeddingError: if the embedding fails, in whatever way; names the text, or those that
+                were given at once. An error of its own is the ``__cause__``.
         """
         check_names("add_texts", kwargs, (), self.add_texts)
         return run(self._add(texts, metadatas, ids, batch_size))
@@ -97,11 +98,11 @@ class WriteCalls(VectorStore):
         await self._store.acheck_add(texts, metadatas, ids)
         if not reads_as_they_are(function, texts):
             return await self._store.aadd(texts, metadatas, ids)
-        added: list[str] = []
+        embedder, added = Embedder(function, self._store.dim), list[str]()
         for part in _parts(_columns(texts, metadatas, ids), _EMBEDDED_AT_ONCE):
+            places = range(len(added), len(added) + len(part[0]))
             try:
-                with _placed(len(added), len(part[0])):
-                    vectors = await step_of(function, "encode_documents", part[0]).awaited()
+                vectors = await arun(embedder.flow(part[0], places))
             except EmbeddingError as error:
                 await self._keep(part, error)
                 error.name_ids([None] * len(texts) if ids is None else ids)
@@ -151,7 +152,7 @@ class WriteCalls(VectorStore):
             DataNotMatchException: naming the document and the rule broken, such as a ``source`` in
                 its metadata that is another.
             ParamError: if an argument is wrong, or an id is that of another source's document.
-            EmbeddingError: naming the text, if an embedding function of Elanus fails with one.
+            EmbeddingError: if the embedding fails, as for ``add_texts``.
         """
         return self._store.sync(source, *_columns_of(documents))
 

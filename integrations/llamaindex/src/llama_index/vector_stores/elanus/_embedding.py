@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypedDict
 
 import numpy as np
 from llama_index.core.base.embeddings.base import BaseEmbedding
@@ -18,14 +18,19 @@ from llama_index.core.bridge.pydantic import (
     ValidationInfo,
     field_validator,
 )
+from llama_index.core.callbacks import CallbackManager
 from llama_index.core.instrumentation import get_dispatcher  # type: ignore[attr-defined]  # public, but in no `__all__`
 from llama_index.core.schema import BaseComponent
 
 from elanus import Embedder, ParamError
 from elanus.aio import Flow, arun, run, step_of
 from elanus.arguments import as_query, checked_vectors, is_mapping, members, refuse, whole
-from elanus.errors import DataNotMatchException, EmbeddingError, cut, quoted, shown
+from elanus.errors import DataNotMatchException, ElanusError, EmbeddingError, cut, quoted, shown
 from llama_index.vector_stores.elanus._short import ShortRepr
+
+if TYPE_CHECKING:
+    # Type checkers have it built in; nothing that runs needs it.
+    from typing_extensions import Unpack
 
 Vector = list[float]
 SparseVector = dict[int, float]
@@ -34,6 +39,22 @@ _DOCUMENTS: Final = "encode_documents"
 _QUERIES: Final = "encode_queries"
 
 _dispatcher = get_dispatcher(__name__)
+
+
+class SparseFields(TypedDict, total=False):
+    """What LlamaIndex's ``BaseSparseEmbedding`` takes, and what it adds when it dumps."""
+
+    embed_batch_size: int
+    num_workers: int | None
+    class_name: str
+
+
+class EmbeddingFields(SparseFields, total=False):
+    """What LlamaIndex's ``BaseEmbedding`` takes."""
+
+    callback_manager: CallbackManager
+    embeddings_cache: Any
+    rate_limiter: Any
 
 
 class _OverFunction(ShortRepr):
@@ -59,7 +80,13 @@ class _OverFunction(ShortRepr):
         super().__init__(**fields)
 
     def _flow(self, call: str, texts: list[str]) -> Flow[list[Any]]:
-        encoded = yield step_of(self.function, call, texts)
+        try:
+            encoded = yield step_of(self.function, call, texts)
+        except ElanusError:
+            raise
+        except Exception as error:  # a function is anybody's code
+            count = len(texts) if call == _DOCUMENTS else 0
+            raise EmbeddingError.of(_name(self.function), call, error, count) from error
         return (_sparse if self._is_sparse else _dense)(encoded, len(texts))
 
     def _document_flow(self, texts: list[str]) -> Flow[list[Any]]:
@@ -124,7 +151,9 @@ class ElanusEmbedding(_OverFunction, BaseEmbedding):
     _dense: _DenseOf = PrivateAttr()
     _embedder: Embedder = PrivateAttr()
 
-    def __init__(self, function: Any, model_name: str | None = None, **fields: Any) -> None:
+    def __init__(
+        self, function: Any, model_name: str | None = None, **fields: Unpack[EmbeddingFields]
+    ) -> None:
         super().__init__(function, model_name, **fields)
         self._embed_by(function)
 
@@ -181,10 +210,31 @@ class ElanusSparseEmbedding(_OverFunction, BaseSparseEmbedding):
 
     _is_sparse: ClassVar[bool] = True
 
+    def __init__(
+        self, function: Any, model_name: str | None = None, **fields: Unpack[SparseFields]
+    ) -> None:
+        super().__init__(function, model_name, **fields)
+
     @classmethod
     def class_name(cls) -> str:
         """Name of the class in what LlamaIndex serialises."""
         return "ElanusSparseEmbedding"
+
+    def get_text_embedding_batch(
+        self, texts: list[str], show_progress: bool = False, **kwargs: Any
+    ) -> list[SparseVector]:
+        """Embeddings of texts, ``embed_batch_size`` at a time; an error names the text."""
+        texts = _checked_texts(texts)
+        with _named_in(texts, self.embed_batch_size):
+            return super().get_text_embedding_batch(texts, show_progress, **kwargs)
+
+    async def aget_text_embedding_batch(
+        self, texts: list[str], show_progress: bool = False
+    ) -> list[SparseVector]:
+        """As ``get_text_embedding_batch``."""
+        texts = _checked_texts(texts)
+        with _named_in(texts, self.embed_batch_size):
+            return await super().aget_text_embedding_batch(texts, show_progress)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from llama_index.core.schema import (
 
 from elanus import Document as StoredDocument
 from elanus import ParamError, RankedDocument
+from elanus.arguments import mapping, names
 from elanus.errors import DataNotMatchException, cut, quoted, shown
 
 NODE: Final = "_node"
@@ -171,11 +172,10 @@ def _embedding_of(node: BaseNode) -> list[float]:
 def _metadata_of(node: BaseNode) -> dict[str, Any]:
     # Not LlamaIndex's own node_to_metadata_dict: it keeps the metadata twice, spends five keys of
     # the user's, drops the bytes of images, and gives a Document back as a TextNode.
+    what = f"node {quoted(node.node_id)}"
     for key in (NODE, REF_DOC_ID):
         if key in node.metadata:
-            raise ParamError(
-                f"node {quoted(node.node_id)}: metadata key {key!r} is reserved; rename it"
-            )
+            raise ParamError(f"{what}: metadata key {key!r} is reserved; rename it")
     content = _dumped(node, node.node_id)
     for field in ("id_", "text"):
         content.pop(field, None)
@@ -186,7 +186,7 @@ def _metadata_of(node: BaseNode) -> dict[str, Any]:
         content[_PATH] = _path_of(type(node))
     _check_kept(node, content)
     return {
-        **plain(node.metadata, node.node_id),
+        **plain(node.metadata, what),
         REF_DOC_ID: node.ref_doc_id or node.node_id,
         NODE: content,
     }
@@ -291,30 +291,54 @@ def _inside(node: BaseNode, path: Sequence[str]) -> Any:
     return found
 
 
-def plain(value: Any, node_id: str, depth: int = 0) -> Any:
+def changed_metadata(values: Any, remove: Any) -> tuple[dict[Any, Any], list[str]]:
+    """What to set and what to take out, as ``DocumentStore.update_metadata`` takes it.
+
+    Raises:
+        ParamError: naming what is no dict or no list of names, or a key that is reserved.
+        DataNotMatchException: if values are nested too deep.
+    """
+    new, gone = mapping("values", values), names("remove", remove)
+    for key in (NODE, REF_DOC_ID):
+        if key in new or key in gone:
+            raise ParamError(f"update_metadata: key {key!r} is reserved; leave it as it is")
+    return plain(new, "values"), gone
+
+
+def plain(value: Any, what: str, depth: int = 0) -> Any:
     """Metadata with the JSON form of what only LlamaIndex puts there; the store knows the rest.
 
     LlamaIndex's JSON form of all has forms of its own for dates, and makes text of bytes.
+
+    Args:
+        value: the metadata, or a part of them.
+        what: whose they are, for the error.
+        depth: of the part.
+
+    Raises:
+        DataNotMatchException: if they are nested too deep.
     """
     if depth > _DEEPEST:
         raise DataNotMatchException(
-            f"node {quoted(node_id)}: metadata is nested more than {_DEEPEST} deep, or holds itself"
+            f"{what}: metadata is nested more than {_DEEPEST} deep, or holds itself"
         )
     if isinstance(value, AnyUrl):
         return str(value)
     if isinstance(value, BaseModel):
-        return plain(value.model_dump(), node_id, depth + 1)
+        return plain(value.model_dump(), what, depth + 1)
     if isinstance(value, dict):
-        return {key: plain(each, node_id, depth + 1) for key, each in value.items()}
+        return {key: plain(each, what, depth + 1) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(each, node_id, depth + 1) for each in value]
+        return [plain(each, what, depth + 1) for each in value]
     return value
 
 
 def _relationships_of(node: BaseNode) -> dict[str, Any]:
+    what = f"node {quoted(node.node_id)}"
+
     def link(info: RelatedNodeInfo) -> dict[str, Any]:
         found = _dumped(info, node.node_id)
-        return {**found, "metadata": plain(info.metadata, node.node_id)} if info.metadata else found
+        return {**found, "metadata": plain(info.metadata, what)} if info.metadata else found
 
     return {
         str(kind.value): [link(each) for each in of] if isinstance(of, list) else link(of)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from functools import partial
-from typing import Any, Final, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
 from llama_index.core.storage.docstore.keyval_docstore import KVDocumentStore
 from llama_index.core.storage.index_store.keyval_index_store import KVIndexStore
@@ -15,12 +15,23 @@ from llama_index.core.storage.kvstore.types import (
     BaseKVStore,
 )
 
-from elanus import DocumentStore, ElanusError, KeyValueStore, MilvusClient, ParamError
+from elanus import (
+    ClientOptions,
+    DocumentStore,
+    ElanusError,
+    KeyValueStore,
+    MilvusClient,
+    ParamError,
+)
 from elanus.aio import twin
 from elanus.arguments import as_json, is_mapping, members, refuse, text, whole
 from elanus.errors import cut, listed, quoted, shown
 from llama_index.vector_stores.elanus._nodes import plain
 from llama_index.vector_stores.elanus._store import ElanusVectorStore
+
+if TYPE_CHECKING:
+    # Type checkers have it built in; nothing that runs needs it.
+    from typing_extensions import Unpack
 
 STORAGE: Final = "llamaindex_storage"
 
@@ -49,7 +60,9 @@ class ElanusKVStore(BaseKVStore):
         StorageError: if the file cannot be opened.
     """
 
-    def __init__(self, store: File, collection_name: str = STORAGE, **options: Any) -> None:
+    def __init__(
+        self, store: File, collection_name: str = STORAGE, **options: Unpack[ClientOptions]
+    ) -> None:
         self._again = partial(type(self), store, collection_name, **options)
         self._path = os.fspath(store) if isinstance(store, (str, os.PathLike)) else None
         if self._path is not None:
@@ -148,7 +161,10 @@ class _InFile:
     """What document and index stores share: where they are opened, and who closes what."""
 
     def __init__(
-        self, store: File | ElanusKVStore, namespace: str | None = None, **options: Any
+        self,
+        store: File | ElanusKVStore,
+        namespace: str | None = None,
+        **options: Unpack[ClientOptions],
     ) -> None:
         is_given = isinstance(store, ElanusKVStore)
         if is_given and options:
@@ -222,13 +238,13 @@ def _dumped(key: str, value: Any) -> str:
         refuse(what, "a dict", value)
     try:
         # Python's own: surrogates, NaN and long integers come back as they were.
-        return json.dumps(dict(value), default=lambda part: _form(what, key, part))
+        return json.dumps(dict(value), default=lambda part: _form(what, part))
     except ElanusError:
         raise
     except (RecursionError, TypeError, ValueError) as error:
         raise ParamError(f"{what} has no form in JSON: {cut(str(error))}") from error
 
 
-def _form(what: str, key: str, part: Any) -> Any:
+def _form(what: str, part: Any) -> Any:
     """What stands for a value that JSON lacks: the same as in metadata."""
-    return as_json(what, plain(part, key), wide=True)
+    return as_json(what, plain(part, what), wide=True)

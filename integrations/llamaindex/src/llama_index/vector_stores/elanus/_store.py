@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NoReturn, TypedDict
 
@@ -32,7 +32,12 @@ from elanus.arguments import (
 )
 from elanus.errors import CollectionNotFoundError, DatabaseNotFoundError, cut, listed
 from llama_index.vector_stores.elanus._filters import to_filter
-from llama_index.vector_stores.elanus._nodes import REF_DOC_ID, to_documents, to_node
+from llama_index.vector_stores.elanus._nodes import (
+    REF_DOC_ID,
+    changed_metadata,
+    to_documents,
+    to_node,
+)
 from llama_index.vector_stores.elanus._query import make_plan
 from llama_index.vector_stores.elanus._rerank import check_hit_reranker
 from llama_index.vector_stores.elanus._short import ShortRepr
@@ -72,6 +77,8 @@ class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
             loading what was serialised never empties it.
         analyzer: how text is split into terms, as for ``DocumentStore``; ``"multilingual"`` for
             a new collection if it is left out.
+        title: for a new collection: the metadata key whose text the search by words finds too, as
+            for ``DocumentStore``. A collection keeps the one that it was made with.
         reranker: orders the hits of mode ``SEMANTIC_HYBRID``, as that of
             ``DocumentStore.search``: an object with ``predict(pairs)``, or one that is called as
             ``reranker(query, texts)``. Without one that mode is ``HYBRID``. Not serialised.
@@ -105,6 +112,7 @@ class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
     dim: int | None
     overwrite: bool
     analyzer: Any
+    title: str | None
     reranker: Any = Field(exclude=True)
     read_only: bool
     durability: str
@@ -125,6 +133,7 @@ class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
         overwrite: bool = False,
         *,
         analyzer: Any = None,
+        title: str | None = None,
         reranker: Any = None,
         read_only: bool = False,
         durability: str = "full",
@@ -137,6 +146,7 @@ class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
         path = as_path("uri", "a file path or ':memory:'", uri)
         collection_name = check_name(text("collection_name", collection_name), "collection")
         dim = None if dim is None else whole("dim", dim, 1)
+        title = None if title is None else text("title", title)
         # pydantic would read the text "false" as False, and `if overwrite` as True.
         given = dict[str, Any](fields)
         for name in ("stores_text", "is_embedding_query"):
@@ -153,6 +163,7 @@ class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
             "dim": dim,
             "overwrite": overwrite,
             "analyzer": analyzer,
+            "title": title,
             "reranker": reranker,
             "read_only": read_only,
             "durability": durability,
@@ -245,6 +256,7 @@ class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
                 self._store = DocumentStore(
                     collection=self.collection_name,
                     analyzer=self.analyzer,
+                    title=self.title,
                     dim=self.dim if exists else dim,
                     client=self._client,
                 )
@@ -301,6 +313,37 @@ class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
         if store is None:
             return SyncReport([])
         return store.sync(name, new.texts, new.metadatas, new.ids, new.vectors)
+
+    def update_metadata(
+        self,
+        node_ids: Sequence[str] | str | None = None,
+        values: Mapping[str, Any] | None = None,
+        *,
+        remove: Sequence[str] = (),
+        filters: MetadataFilters | None = None,
+    ) -> int:
+        """Set and remove metadata keys of nodes, in one commit; how many nodes.
+
+        Texts, links and embeddings stay as they are stored: nothing is embedded again, also where
+        an embedding was made of text and metadata.
+
+        Args:
+            node_ids: one id or several; those that do not exist are left out.
+            values: JSON values by key; keys that are not named stay.
+            remove: keys to take out, where they are.
+            filters: which nodes; beside ``node_ids``, only those of them that they let pass.
+
+        Raises:
+            ParamError: if neither restricts anything, an argument is wrong, or a key is reserved.
+            DataNotMatchException: if values are nested too deep.
+        """
+        condition = to_filter(filters)
+        if node_ids is None and condition is None:
+            raise ParamError("update_metadata: give node_ids, filters, or both")
+        new, gone = changed_metadata(values, remove)
+        if (store := self._opened()) is None:
+            return 0
+        return store.update_metadata(node_ids, new, remove=gone, filter=condition)
 
     def delete(self, /, ref_doc_id: str, **delete_kwargs: Any) -> None:
         """Delete all nodes of a source document; a node without a source is its own."""
@@ -385,6 +428,7 @@ class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
 
     async_add = twin(add)
     async_ = twin(sync)
+    aupdate_metadata = twin(update_metadata)
     adelete = twin(delete)
     adelete_nodes = twin(delete_nodes)
     aclear = twin(clear)

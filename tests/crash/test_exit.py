@@ -61,6 +61,7 @@ from elanus import MilvusClient, native
 native._PARK_SECONDS = 600.0
 
 def use():  # runs after what the library does at the end
+    client.load_collection("kb")
     print([[hit["id"] for hit in hits] for hits in client.search("kb", rows, limit=1)])
     client.close()
 

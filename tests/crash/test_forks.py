@@ -53,3 +53,63 @@ def wait_for_the_child(path):
     while not (log.exists() and last & set(log.read_text().split())):
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+LOGS_MEANWHILE = """
+import os, sys, threading, time
+from elanus import MilvusClient, native
+
+client = MilvusClient(sys.argv[1])
+reading = threading.Event()
+
+def read():
+    with client._database.file.read():
+        reading.set()
+        while not native.forking:
+            time.sleep(0.001)
+        sys.modules["logging"].getLogger("meanwhile").warning("logged")
+
+threading.Thread(target=read).start()
+reading.wait()
+child = os.fork()
+if not child:
+    client.insert("rows", {"id": 1, "vector": [0.0, 1.0]})
+    os._exit(7)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), client.get("rows", 1)[0]["id"])
+"""
+
+
+def test_a_fork_waits_for_a_thread_that_logs_while_it_reads(tmp_path):
+    path = tmp_path / "kb.db"
+    with MilvusClient(path) as client:
+        client.create_collection("rows", dimension=2)
+    done = forked(LOGS_MEANWHILE, path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "7 1\n", "logged\n")
+
+
+LOADS_MEANWHILE = """
+import os, sys, threading
+import elanus
+
+loading = threading.Thread(target=lambda: elanus.DocumentStore)
+loading.start()
+while "elanus.documents" not in sys.modules:
+    pass
+child = os.fork()
+if not child:
+    elanus.DocumentStore(":memory:", dim=1).close()
+    os._exit(7)
+loading.join()
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_a_fork_waits_for_a_thread_that_loads_the_document_store():
+    for _ in range(REPEATS):
+        done = forked(LOADS_MEANWHILE)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "7\n", "")
+
+
+def forked(program, *arguments):
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", program, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)

@@ -4,6 +4,7 @@ One file, no server: ``DocumentStore`` takes text and gives ranked documents;
 ``MilvusClient`` and ``AsyncMilvusClient`` speak Milvus's client API.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 # isort: off
@@ -27,7 +28,7 @@ from elanus.schema import (
     ZScoreRanker,
 )
 from elanus.text import build_analyzer
-from elanus import storage, query  # noqa: F401  # what the client stands on
+from elanus import native, storage, query  # noqa: F401  # what the client stands on
 from elanus.client import AsyncMilvusClient, MilvusClient
 # isort: on
 
@@ -93,8 +94,9 @@ def __getattr__(name: str) -> Any:
     """What ``documents`` offers, loaded when it is first asked for: clients do without."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from elanus import documents  # noqa: PLC0415  # a twelfth of our import
-
+    # A twelfth of our import. A fork meanwhile would leave the child the lock of a module that
+    # nobody goes on loading: so whoever forks waits for it, as for a call of a library.
+    documents = native.call(None, import_module, "elanus.documents")
     value = globals()[name] = getattr(documents, name)
     return value
 

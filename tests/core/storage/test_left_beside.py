@@ -269,3 +269,13 @@ def test_a_malformed_file_beside_a_log_says_that_the_log_may_be_anothers(make, p
 
     with pytest.raises(DatabaseCorruptError, match=told):
         read_all()
+
+
+def test_a_copy_has_its_name_on_the_disk_when_it_is_acknowledged(client, tmp_path, monkeypatch):
+    done, sync, link = [], os.fsync, os.link
+    monkeypatch.setattr(
+        os, "fsync", lambda fd: done.append(str(Path(f"/proc/self/fd/{fd}").readlink())) or sync(fd)
+    )
+    monkeypatch.setattr(os, "link", lambda *names: done.append("link") or link(*names))
+    client.backup(tmp_path / "copy.db")
+    assert done[done.index("link") :] == ["link", str(tmp_path)]

@@ -107,6 +107,23 @@ def test_a_deleted_folder_is_noticed_within_a_second(client, world, path):
         assert len(world.found(other, "common")) == 99
 
 
+def test_a_commit_that_moved_another_mark_is_noticed_in_every_collection(client, world, path):
+    """Once a second the file is asked: what it says then holds for whoever reads next."""
+    world.create(client, "other")
+    client.insert("other", world.rows(3))
+    for name in (world.NAME, "other"):
+        world.keys(client, name)
+    folder, away = Path(f"{path}-cache"), Path(f"{path}-away")
+    folder.rename(away)
+    run(path)
+    shutil.rmtree(folder)
+    away.rename(folder)
+    deadline = time.monotonic() + 1.5
+    while time.monotonic() < deadline:
+        world.keys(client, "other")
+    assert 7_000 in world.keys(client)
+
+
 def test_a_mark_that_cannot_be_moved_stops_the_write(client, world, path):
     mark = Path(f"{path}-cache") / "commits"
     mark.unlink()

@@ -288,8 +288,12 @@ class Commits:
             # Without a mark it is not known as of when: the next who reads has to look.
             self.newest = found if mark is not None else replace(found, seq=newest.seq)
             self._forget_dropped(catalogue)
-        elif mark is not None and catalogue.version == newest.catalogue.version:
-            self.newest = found
+        elif catalogue.version == newest.catalogue.version:
+            if mark is not None:
+                self.newest = found
+            elif state.seq > newest.seq and newest.mark is not None:
+                # The mark that is known may never tell of this commit: whoever reads next looks.
+                self.newest = replace(newest, mark=None)
         return found
 
     def _forget_dropped(self, catalogue: Catalogue) -> None:

@@ -346,7 +346,8 @@ class Database:
         while due := self.commits.read(name, load_parts, known):
             done = [self._upkeep.wait_for_graph(one.state, one.key) for one in due]
             if self._upkeep.background.is_closed:
-                raise ClosedError(f"{self.file.path} is closed; open it again")
+                self.file.check_usable()
+                return  # open, but at the end of the interpreter: nobody builds any more
             # What counts is progress, not time: a large graph takes hours.
             seen = [(one.key, one.numbering, one.covered) for one in due]
             failures = failures + 1 if seen == before or not all(done) else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import threading
@@ -40,6 +41,7 @@ def named_when_whole(target: str) -> Iterator[str]:
         for ending in ("", *_BESIDE):
             with suppress(OSError):
                 os.unlink(made + ending)  # noqa: PTH108  # names, not paths
+    _sync_names(folder or os.curdir)
 
 
 def is_unnamed(name: str) -> bool:
@@ -65,6 +67,22 @@ def give_identity(made: str) -> None:
         db.fold(whole=True)
     finally:
         db.close()
+
+
+def _sync_names(folder: str) -> None:
+    """Have the names of a folder survive a cut of the power, as what lies under them does."""
+    if not hasattr(os, "O_DIRECTORY"):  # Windows writes names down itself
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a file system that has no such thing
+            raise StorageError(
+                f"cannot write down the names in {folder}: {error.strerror}"
+            ) from error
+    finally:
+        os.close(descriptor)
 
 
 def _check_beside(target: str) -> None:

@@ -24,6 +24,9 @@ the process as a whole registers with ``os`` itself.
 
 from __future__ import annotations
 
+# First, so that its own preparation for a fork comes after ours: it takes the lock that whoever
+# logs needs, and we wait for whoever reads, and may log meanwhile.
+import logging  # noqa: F401
 import os
 import threading
 import time

@@ -609,7 +609,8 @@ class DocumentStore(HasWorker):
         without the key are not counted, nor are dicts. Equal numbers are one value.
 
         Args:
-            key: a metadata key; or the keys and positions that lead to a value, ``["a", "b"]``.
+            key: a metadata key as in a filter dict: ``"a.b"`` leads into nested dicts, where no
+                key is called so; or keys and positions, each as it is written: ``["a", "b"]``.
             filter: an expression or a dict; only documents that it lets pass are counted.
             limit: how many values at most; None for all.
             filter_params: values of the templates ``{x}`` in an expression.
@@ -710,9 +711,9 @@ class DocumentStore(HasWorker):
                 ``{"dense": n, "text": m}``; max(100, 4k) if it is left out, or what is kept with
                 the collection in place of 100.
             with_vectors: whether hits carry their embeddings; a store without vectors has none.
-            group_by: a metadata key, or the keys and positions that lead to a value. Of the
-                documents with the same value only the best is a hit. One without a value there, or
-                with null, a list or a dict, stands for itself. Legs look as deep as it takes.
+            group_by: a metadata key, or keys and positions, as for ``facets``. Of the documents
+                with the same value only the best is a hit. One without a value there, or with
+                null, a list or a dict, stands for itself. Legs look as deep as it takes.
             reranker: a second, slower look at the best hits: an object with ``predict(pairs)``,
                 such as sentence-transformers' ``CrossEncoder``, or one that is called as
                 ``reranker(query, texts)``, with ``top_k`` if it takes that, such as those of

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from elanus.client import MilvusClient
 from elanus.documents._collection import FIELDS, ID, METADATA, TERMS, TEXT, VECTOR
 from elanus.documents._values import MODES, Mode, RankedDocument
+from elanus.documents.search._scope import key_path
 from elanus.documents.search._second_stage import SecondStage, check_reranker
 from elanus.documents.search._settings import (
     DEPTH,
@@ -26,7 +27,7 @@ from elanus.documents.search._settings import (
 )
 from elanus.documents.search._wording import Wording
 from elanus.errors import ParamError, shown
-from elanus.query import Expression
+from elanus.query import Expression, Step
 from elanus.schema import (
     LARGEST,
     AdaptiveRanker,
@@ -38,7 +39,6 @@ from elanus.schema import (
     choice,
     flag,
     is_mapping,
-    is_whole,
     number,
     refuse,
     whole,
@@ -84,7 +84,7 @@ class Search:
     explain: bool
     ranker: Ranker | None
     depth: Mapping[str, int]
-    group: Sequence[str | int] | None
+    group: Sequence[Step] | None
     settings: SearchSettings
     wording: Wording | None
     least: float | None
@@ -127,7 +127,7 @@ def make_search(
         fields = FIELDS
     fusion = None if ranker is None else as_ranker(ranker)
     chosen = NOTHING if settings is None else checked_settings(settings)
-    group = None if group_by is None else _checked_group(group_by)
+    group = None if group_by is None else key_path("group_by", group_by)
     asked, words, second = str.__str__(query), None, None
     if not (wording.phrases is wording.prefix is wording.typos is False):
         words = wording.checked(plain)
@@ -148,17 +148,6 @@ def _checked_second_stage(reranker: Any, rerank_top: Any, context: Any) -> Secon
         check_reranker(reranker)
     top, reach = whole("rerank_top", rerank_top, 1), whole("context", context, 0)
     return SecondStage(reranker, top, reach)
-
-
-def _checked_group(given: Any) -> list[str | int]:
-    path = [given] if isinstance(given, str) else given
-    if not isinstance(path, (list, tuple)) or not path or not all(map(_is_step, path)):
-        refuse("group_by", "a metadata key, or the keys and positions that lead to a value", given)
-    return [str.__str__(step) if isinstance(step, str) else int(step) for step in path]
-
-
-def _is_step(step: Any) -> bool:
-    return isinstance(step, str) or (is_whole(step) and step >= 0)
 
 
 def _checked_depth(depth: Any) -> dict[str, int]:

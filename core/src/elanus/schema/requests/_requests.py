@@ -259,7 +259,7 @@ class FusionRequest:
     explain: bool = False
     relevance: bool = False
     least: float | None = None
-    group: tuple[str | int, ...] | None = None
+    group: tuple[str | int | tuple[str, ...], ...] | None = None
 
 
 def as_fusion(ranker: Any, limit: Any, output_fields: Any, more: dict[str, Any]) -> FusionRequest:

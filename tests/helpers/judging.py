@@ -84,8 +84,13 @@ def covered(leg, keys):
     return min(max(leg.scores[key] for key in keys) / max(leg.possible, 1e-6), 1.0)
 
 
-def dense_leg(vectors, query, depth, allowed=None, metric="COSINE"):
-    """The documents by similarity; None is no vector, and stands at the mean; zero has no cosine."""
+def dense_leg(vectors, query, depth, allowed=None, metric="COSINE", *, nonzero=False):
+    """The documents by similarity; None is no vector, and stands at the mean; zero has no cosine.
+
+    With ``nonzero`` the vector zero is as none.
+    """
+    if nonzero:
+        vectors = {k: v if v is not None and any(v) else None for k, v in vectors.items()}
     every = {k: similarity(metric, v, query) for k, v in vectors.items() if v is not None}
     counted = [s for k, s in every.items() if metric != "COSINE" or any(vectors[k])]
     mean = fmean(counted) if counted else 0.0

@@ -243,9 +243,9 @@ class DocumentStore(HasWorker):
         are embedded, so that an interrupted call loses no vector that was computed; with
         ``vectors``, or without an embedding, all are committed at once or none.
 
-        A blank text is not embedded, and has the vector zero. One that is longer than the model
-        reads is embedded by its parts, if the function splits it, and has the mean of their
-        vectors; the first call with such texts warns (``LongTextWarning``).
+        A blank text is not embedded, has the vector zero, and is found by no vector. One that is
+        longer than the model reads is embedded by its parts, if the function splits it, and has the
+        mean of their vectors; the first call with such texts warns (``LongTextWarning``).
 
         Args:
             texts: one text a document. Surrogates, which no file can hold, are joined or replaced
@@ -692,7 +692,8 @@ class DocumentStore(HasWorker):
         Args:
             query: any text; it is never parsed as a query language, but for the quotes of
                 ``phrases``. May be empty where a ``vector`` says what is meant.
-            k: how many documents at most; exactly min(k, matches) in dense mode.
+            k: how many documents at most; exactly min(k, matches) in dense mode, where a document
+                whose vector is zero, such as that of a blank text, is no match.
             mode: ``"hybrid"`` (by meaning and by words, fused), ``"dense"`` or ``"text"``.
             filter: an expression in which bare names are metadata keys, such as
                 ``"year >= 2020 and lang == 'en'"``, or a dict, such as
@@ -846,7 +847,7 @@ class DocumentStore(HasWorker):
         second = search.second
         if second is not None:
             hits = second.ordered(search.query, hits, explain=search.explain)[:among]
-        # Blank texts have the vector zero, which is unlike everything.
+        # Found by a title. The vector zero is unlike everything.
         hits = [hit for hit in hits if hit.text.strip() or np.any(hit.vector)]
         vectors = np.array([hit.vector for hit in hits])
         fit = worths(hits, are_cosines=search.mode == "dense" and reranker is None)

@@ -189,7 +189,8 @@ def find(
     else:
         # A relevance looks at rivals too.
         ranker, depth = _ALONE, {search.mode: max(search.ranked, _LEAST_ALONE)}
-    params: dict[str, dict[str, Any]] = {"dense": {}, "text": {}}
+    # A blank text has the vector zero: it would come where there are too few others.
+    params: dict[str, dict[str, Any]] = {"dense": {"nonzero": True}, "text": {}}
     if search.settings is not NOTHING:
         params["text"] |= text_params(search.settings)
     if usual.title_boost is not None:

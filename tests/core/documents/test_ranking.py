@@ -54,7 +54,7 @@ def judged(model, *, query, vector, mode, k, depth, least, ids):
         key for key, (_, _, n) in model.items()
         if (least is None or n >= least) and (ids is None or key in ids)
     }  # fmt: skip
-    deep = dict.fromkeys(("dense", "text"), max(100, 4 * k))
+    deep = dict.fromkeys(("dense", "text"), max(100, 4 * k) if mode == "hybrid" else max(40, k))
     if mode == "hybrid" and depth is not None:
         deep |= depth if isinstance(depth, dict) else dict.fromkeys(deep, depth)
     words = {key: text.split() for key, (text, _, _) in model.items()}

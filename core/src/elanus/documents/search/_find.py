@@ -44,7 +44,7 @@ from elanus.schema import (
     whole,
 )
 
-_LEAST_ALONE = 10
+_LEAST_ALONE = 40  # a relevance looks at three rivals, of which there may be copies
 _LEGS = {"dense": VECTOR, "text": TERMS}
 _MODES_OF = {VECTOR: "dense", TERMS: "text"}
 _ALONE = WeightedRanker(1.0, norm_score=False)
@@ -187,7 +187,6 @@ def find(
         most = min(LARGEST, max(settings.depth or 0, 4 * search.ranked))
         depth = {leg: search.depth.get(leg, most) for leg in _LEGS}
     else:
-        # A relevance looks at rivals too.
         ranker, depth = _ALONE, {search.mode: max(search.ranked, _LEAST_ALONE)}
     # A blank text has the vector zero: it would come where there are too few others.
     params: dict[str, dict[str, Any]] = {"dense": {"nonzero": True}, "text": {}}

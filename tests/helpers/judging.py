@@ -84,8 +84,13 @@ def covered(leg, keys):
     return min(max(leg.scores[key] for key in keys) / max(leg.possible, 1e-6), 1.0)
 
 
-def dense_leg(vectors, query, depth, allowed=None, metric="COSINE"):
-    """The documents by similarity; None is no vector, and stands at the mean; zero has no cosine."""
+def dense_leg(vectors, query, depth, allowed=None, metric="COSINE", *, nonzero=False):
+    """The documents by similarity; None is no vector, and stands at the mean; zero has no cosine.
+
+    With ``nonzero`` the vector zero is as none.
+    """
+    if nonzero:
+        vectors = {k: v if v is not None and any(v) else None for k, v in vectors.items()}
     every = {k: similarity(metric, v, query) for k, v in vectors.items() if v is not None}
     counted = [s for k, s in every.items() if metric != "COSINE" or any(vectors[k])]
     mean = fmean(counted) if counted else 0.0
@@ -135,11 +140,31 @@ def adaptive(legs, weight=WEIGHT):
     return Verdict(scores, parts, c, t, g)
 
 
+def answers(values):
+    """Lists of values that are alike, the largest first: each is no further than that from the next."""
+    found = []
+    for value in sorted(values, reverse=True):
+        if found and found[-1][-1] - value <= 1e-4:
+            found[-1].append(value)
+        else:
+            found.append([value])
+    return found
+
+
+def share_of_answers(values):
+    """How many of the forty largest are there once, all but the last, which may go on."""
+    best = sorted(values, reverse=True)[:40]
+    *apart, last = answers(best)
+    return len(apart) / (len(best) - len(last)) if apart else 1 / len(last)
+
+
 def relevance(legs):
-    """Of each candidate; the rivals of each are looked for anew."""
+    """Of each candidate; the rivals of each are looked for anew, and its copies are none."""
     verdict = adaptive(legs)
     scores = {key: max(score, 0.0) for key, score in verdict.scores.items()}
     n = max(leg.documents for leg in legs)
+    if scores and not all(leg.is_text for leg in legs):
+        n = round(n * share_of_answers(sum(leg.standing[key] for leg in legs) for key in scores))
     chance = NormalDist().inv_cdf(1 - 3 / n) if n > 6 else 0.0
     only_text = all(leg.is_text for leg in legs)
     has_text = any(leg.is_text for leg in legs)
@@ -147,9 +172,10 @@ def relevance(legs):
         floor = chance + WEIGHT * chance**1.5
     else:
         floor = 1.5 * chance if only_text else chance
-    found = {}
+    found, apart = {}, answers(scores.values())
     for key, score in scores.items():
-        others = sorted((s for other, s in scores.items() if other != key), reverse=True)
+        (own,) = (best for best, *others in apart if score in (best, *others))
+        others = [best for best, *_ in apart if best != own]
         rival = max(sum(others[:3]) / 3, floor)
         lead = (score - rival) / max(score, rival, 0.1)
         c = math.sqrt(verdict.coverage)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import pytest
 
 from elanus import ParamError
+from elanus.errors import UnknownKeyWarning
 from langchain_elanus import ElanusRetriever
 
 TEXTS = ["red kite", "red kite soars", "a kite", "barn owl", "owl and kite", "ice"]
@@ -56,6 +57,17 @@ def test_a_retriever_finds_the_best_of_each_group(filled, mode):
     assert reranked.invoke(QUERY) == asyncio.run(reranked.ainvoke(QUERY)) == best
     diverse = filled.as_retriever(search_type="mmr", search_kwargs={"k": 6, **asked})
     assert {each.id for each in diverse.invoke(QUERY)} == {each.id for each in whole}
+
+
+def test_a_nested_key_makes_groups(make_store):
+    store = make_store()
+    books = [{"at": {"book": "a"}}, {"at.book": "a"}, {"at": {"book": "b"}}]
+    store.add_texts(["red kite", "red kite soars", "a kite"], books, ids=list("uvw"))
+    for mode in ("hybrid", "dense", "text"):
+        found = store.similarity_search(QUERY, 3, mode=mode, group_by="at.book")
+        assert [document.metadata for document in found] == [books[0], books[2]]
+    with pytest.warns(UnknownKeyWarning, match="'at.bok'"):
+        assert len(store.similarity_search(QUERY, 3, group_by="at.bok")) == 3
 
 
 def test_a_search_by_vector_is_grouped(filled, embeddings):

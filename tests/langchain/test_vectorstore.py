@@ -845,3 +845,22 @@ def test_settings_that_are_kept_with_the_collection_are_gone_by(tmp_path, embedd
         found = store.similarity_search_with_score("red kite")
         expected = store.similarity_search_with_score("red kite", ranker=AdaptiveRanker(3))
         assert [s for _, s in found] == [s for _, s in expected]
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_blank_text_is_no_hit_of_any_search(make_store, embeddings, tmp_path, again):
+    store = make_store(uri=tmp_path / "a.db")
+    store.add_texts(["red kite", "", "an owl", " \n"], ids=list("abcd"))
+    if again:
+        store.close()
+        store = make_store(uri=tmp_path / "a.db")
+    for mode in ("dense", "hybrid"):
+        found = store.similarity_search("red kite", 9, mode=mode)
+        assert sorted(document.id for document in found) == ["a", "c"]
+        found = store.max_marginal_relevance_search("red kite", 9, mode=mode)
+        assert sorted(document.id for document in found) == ["a", "c"]
+    found = store.similarity_search_by_vector(embeddings.vector("kite"), 9)
+    assert sorted(document.id for document in found) == ["a", "c"]
+    found = store.similarity_search("red kite", 9, mode="text", fill=True)
+    assert [document.id for document in found] == ["a", "c"]
+    assert [document.id for document in store.get_by_ids(["b", "d"])] == ["b", "d"]

@@ -43,6 +43,17 @@ def test_only_the_best_node_of_a_group_is_found(filled, mode):
         assert list(zip(found.ids, found.similarities, strict=True)) == list(best.values())[:k]
 
 
+def test_a_nested_key_makes_groups(store, make_node):
+    places = [{"at": {"book": "a"}}, {"at.book": "a"}, {"at": {"book": "b"}}]
+    store.add(
+        [
+            make_node(name, [1.0, i / 4, 0.5], "red kite", **place)
+            for i, (name, place) in enumerate(zip("uvw", places, strict=True))
+        ]
+    )
+    assert store.query(asked("hybrid", 3), group_by="at.book").ids == ["u", "w"]
+
+
 def test_a_retriever_hands_it_on(filled, embed_model):
     with pytest.raises(ParamError, match="group_by must be a metadata key"):
         filled.query(asked("hybrid", 2), group_by=1)

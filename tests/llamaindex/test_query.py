@@ -14,6 +14,7 @@ from llama_index.core.vector_stores.types import VectorStoreQueryMode
 
 from elanus import AdaptiveRanker, DocumentStore, RRFRanker, SearchSettings
 from elanus.errors import ParamError
+from llama_index.vector_stores.elanus import ElanusVectorStore
 
 RNG = np.random.default_rng(7)
 COUNT = 40
@@ -349,3 +350,19 @@ def test_what_a_mode_lacks_is_named(filled):
             filled.query(ask(mode, query_str=None))
     with pytest.raises(ParamError, match="embedding_field='other'"):
         filled.query(ask(embedding_field="other"))
+
+
+@pytest.mark.parametrize("mode", ["default", "hybrid", "semantic_hybrid", "mmr"])
+def test_a_blank_node_is_no_hit_of_any_query(make_store, make_node, tmp_path, mode):
+    points = {"kite": [1.0, 0.5], "": [0.0, 0.0], "owl": [0.1, 1.0], " \n": [0.0, 0.0]}
+    nodes = zip("abcd", points.items(), strict=True)
+    asked = VectorStoreQuery(
+        query_embedding=[1.0, 0.2], query_str="kite", similarity_top_k=9, mode=mode
+    )
+    first = ElanusVectorStore(tmp_path / "a.db")
+    first.add([make_node(name, point, text) for name, (text, point) in nodes])
+    assert sorted(first.query(asked).ids) == ["a", "c"]
+    first.close()
+    store = make_store(tmp_path / "a.db")
+    assert sorted(store.query(asked).ids) == ["a", "c"]
+    assert sorted(node.node_id for node in store.get_nodes(["b", "d"])) == ["b", "d"]

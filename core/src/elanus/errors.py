@@ -29,7 +29,7 @@
 Warnings, so that they can be told from those of others:
 
     ElanusWarning (UserWarning)
-    └── UnknownKeyWarning                        a filter asks for a key that no document has
+    └── UnknownKeyWarning                        a call asks for a key that no document has
 
 The names on the right of ``=`` are those that pymilvus users catch already; they are the same
 classes, so a change of import is enough. Codes are Milvus's where Milvus has one.
@@ -379,7 +379,7 @@ class ElanusWarning(UserWarning):
 
 
 class UnknownKeyWarning(ElanusWarning):
-    """A filter asks for a metadata key that no document has: it may be written wrongly."""
+    """A call asks for a metadata key that no document has: it may be written wrongly."""
 
 
 def warn(warning: ElanusWarning) -> None:

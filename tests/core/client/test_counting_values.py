@@ -68,9 +68,10 @@ def test_counts_are_those_of_counting_by_hand(client, rows, gone):
             found = client.count_values("c", "$meta", ["m", name], chosen)
             expected = counted([m[name] for m in left if name in m])
             assert [(order(value), count) for value, count in found] == expected
-        assert client.count_values("c", "$meta", ["m", "l", "x"], chosen) == (
-            [(1, n)] if (n := sum(m.get("l") == {"x": 1} for m in left)) else []
-        )
+        for path in (["m", "l", "x"], ["m", ("l", "x")]):
+            assert client.count_values("c", "$meta", path, chosen) == (
+                [(1, n)] if (n := sum(m.get("l") == {"x": 1} for m in left)) else []
+            )
 
 
 @given(rows=st.lists(metadata, max_size=12), gone=st.sets(st.integers(0, 11), max_size=4))
@@ -115,6 +116,8 @@ def test_a_field_of_the_schema_is_counted_too():
             (("$meta", ["a"]), "no field '\\$meta'"),
             (("price", "a"), "path must be a list of keys and positions, got 'a'"),
             (("price", [-1]), "path must be a list of keys and positions"),
+            (("price", [("a",)]), "path must be a list of keys and positions"),
+            (("price", [("a", 1)]), "path must be a list of keys and positions"),
         ]:
             with pytest.raises(ParamError, match=says):
                 client.count_values("c", *arguments)

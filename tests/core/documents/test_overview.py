@@ -13,7 +13,7 @@ from elanus import (
     SearchSettings,
     StoreStats,
 )
-from elanus.errors import ClosedError, FilterError, ParamError
+from elanus.errors import ClosedError, FilterError, ParamError, UnknownKeyWarning
 from elanus.notebook import documents_table
 
 TEXTS = ["one", "two", "three", "four"]
@@ -63,20 +63,58 @@ def test_facets_count_documents(full):
     assert full.facets("tags") == [("b", 2), ("a", 1)]
     assert full.facets("draft") == [(None, 1), (True, 1), (1, 1)]
     assert [type(value) for value, _ in full.facets("draft")] == [type(None), bool, int]
-    assert full.facets("nothing") == full.facets("at") == []
+    assert full.facets("at") == []
 
 
 def test_facets_of_what_is_inside_and_of_a_part(full):
     assert full.facets(["at", "page"]) == [(1, 1)]
     assert full.facets(("tags", 0)) == [("a", 1), ("b", 1)]
-    assert full.facets("a.b") == [(2, 1)]
+    assert full.facets("a.b") == full.facets(["a.b"]) == [(2, 1)]
     assert full.facets("lang", {"year": {"$exists": True}}) == [("en", 2), ("fr", 1)]
     assert full.facets("lang", "year == {y}", filter_params={"y": "2020"}) == [("en", 1)]
     assert full.facets("lang", limit=1) == [("en", 3)]
 
 
 def test_facets_of_a_field_of_the_store_are_those_of_a_key_of_that_name(full):
-    assert full.facets("text") == []
+    with pytest.warns(UnknownKeyWarning, match="no document has the key 'text'"):
+        assert full.facets("text") == []
+
+
+NESTED = [
+    {"a": {"b": 1}},
+    {"a.b": 2, "a": {"b": 3}},  # the key of that name comes first
+    {"a.b": None, "a": {"b": 3}},  # unless it is null
+    {"a": {"b": [1, 3, 3]}},
+    {"a": {"b": None}},
+    {"a": [{"b": 5}]},  # a way leads through dicts only
+    {"a": {"b.c": 4}},  # this is no part of a way
+    {"a": {"b": {"c": 7}}},
+    {},
+]
+IDS = [str(n) for n in range(len(NESTED))]
+
+
+def test_a_nested_key_is_that_of_a_filter(open_store):
+    store = open_store()
+    store.add(["kite"] * len(NESTED), NESTED, IDS)
+    assert store.facets("a.b") == [(1, 2), (3, 2), (None, 1), (2, 1)]
+    assert store.facets("a.b", {"a.b": {"$gt": 1}}) == [(2, 1), (3, 1)]
+    assert store.facets("a.b.c") == [(7, 1)]
+    assert store.facets(["a", "b.c"]) == [(4, 1)]
+    assert store.facets(["a.b"]) == [(None, 1), (2, 1)]
+    assert store.facets(["a", "b"]) == [(3, 3), (1, 2), (None, 1)]
+    for value, count in store.facets("a.b"):
+        equal = {"a.b": value, "$nor": [{"a.b": {"$exists": False}}]}
+        held = {"$or": [equal, {"a.b": {"$contains": value}}]}
+        assert value is None or store.count(held) == count
+    assert asyncio.run(store.afacets("a.b")) == store.facets("a.b")
+
+
+def test_a_key_that_is_no_way_is_itself(open_store):
+    store = open_store()
+    keys = (".", "a.", ".a", "a..b", "$x")
+    store.add(["kite"], [dict.fromkeys(keys, 1)])
+    assert [store.facets(key) for key in keys] == [[(1, 1)]] * len(keys)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +122,13 @@ def test_facets_of_a_field_of_the_store_are_those_of_a_key_of_that_name(full):
     [
         ({"key": 5}, ParamError, r"key must be a metadata key, .* got 5 \(int\)"),
         ({"key": []}, ParamError, "key must be a metadata key"),
-        ({"key": ["a", -1]}, ParamError, "path must be a list of keys and positions"),
+        ({"key": ["a", -1]}, ParamError, "key must be a metadata key"),
+        ({"key": [("a", "b")]}, ParamError, "key must be a metadata key"),
+        (
+            {"key": ["a", 2**63]},
+            ParamError,
+            "position must be an integer up to 9223372036854775807",
+        ),
         ({"key": "a", "limit": 0}, ParamError, "limit must be an integer of at least 1"),
         ({"key": "a", "filter": "b =="}, FilterError, "filter"),
     ],

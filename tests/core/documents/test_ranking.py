@@ -54,14 +54,14 @@ def judged(model, *, query, vector, mode, k, depth, least, ids):
         key for key, (_, _, n) in model.items()
         if (least is None or n >= least) and (ids is None or key in ids)
     }  # fmt: skip
-    deep = dict.fromkeys(("dense", "text"), max(100, 4 * k))
+    deep = dict.fromkeys(("dense", "text"), max(100, 4 * k) if mode == "hybrid" else max(40, k))
     if mode == "hybrid" and depth is not None:
         deep |= depth if isinstance(depth, dict) else dict.fromkeys(deep, depth)
     words = {key: text.split() for key, (text, _, _) in model.items()}
     points = {key: point for key, (_, point, _) in model.items()}
     legs = []
     if mode != "text":
-        legs.append(judging.dense_leg(points, vector, deep["dense"], allowed))
+        legs.append(judging.dense_leg(points, vector, deep["dense"], allowed, nonzero=True))
     if mode != "dense":
         legs.append(judging.text_leg(words, query.split(), deep["text"], allowed))
     return legs

@@ -97,6 +97,19 @@ def test_a_group_is_a_value_at_any_place(open_store):
     assert [hit.id for hit in store.search("kite", 9, "text", group_by=("at",))] == list("abcde")
 
 
+async def test_a_nested_key_makes_groups_as_filters_have_it(open_store):
+    store = open_store()
+    nested = [
+        {"a": {"b": 1}}, {"a.b": 1, "a": {"b": 2}}, {"a.b": None, "a": {"b": 2}},
+        {"a": {"b": 2}}, {"a.b": 3}, {"a": [{"b": 1}]}, {"a": {"b": {}}},
+    ]  # fmt: skip
+    store.add(["kite"] * 7, nested, list("abcdefg"))
+    for key, ids in (("a.b", "acefg"), (["a", "b"], "abefg"), (["a.b"], "abcdefg")):
+        found = store.search("kite", 9, "text", group_by=key)
+        assert [hit.id for hit in found] == list(ids)
+        assert await store.asearch("kite", 9, "text", group_by=key) == found
+
+
 # --- rerankers ---------------------------------------------------------------------------------
 
 

@@ -88,6 +88,29 @@ def test_nothing_is_said_of_what_is_there_or_may_be_absent(years, filter):
     assert said(lambda: years.count(filter)) == []
 
 
+@pytest.mark.parametrize(
+    ("asked", "key"),
+    [("yaer", "'yaer'"), ("a.c", "'a.c'"), (["a", "c"], "'a'['c']"), (["a", 0], "'a'[0]")],
+)
+def test_facets_and_groups_warn_as_filters_do(years, asked, key):
+    says = [f"no document has the key {key}, which is asked for: is it written wrongly?"]
+    assert said(lambda: years.facets(asked)) == says
+    assert said(lambda: years.facets(asked)) == []
+    assert said(lambda: years.search("kite", mode="text", group_by=asked)) == []
+    years.client.create_collection("others", dimension=2)
+    other = type(years)(client=years.client, collection="more")
+    assert said(lambda: other.facets(asked)) == []  # it is empty
+    other.add(["a kite"])
+    assert said(lambda: other.search("kite", mode="text", group_by=asked)) == says
+    assert said(lambda: other.facets(asked)) == []
+
+
+def test_facets_and_keys_warn_of_their_filter(years):
+    assert len(said(lambda: years.facets("year", {"yaer": 1}))) == 1
+    assert len(said(lambda: years.keys("yare == 1"))) == 1
+    assert said(lambda: years.facets("a.b") and years.facets("x.y") and years.facets("none")) == []
+
+
 def test_an_operator_without_its_dollar_is_pointed_out(years):
     (says,) = said(lambda: years.count({"year": {"gte": 2020}}))
     assert says.endswith("is $gte meant?")

@@ -181,6 +181,83 @@ def test_a_store_without_vectors_gets_parameters_of_words(questions):
         assert all(store.search(asked[id_], mode="text")[0].id == id_ for id_ in ids)
 
 
+NAMES = [f"w{i:02}" for i in range(20)]
+ALONE = {"k1s": (1.2,), "bs": (0.75,), "measure": "MRR"}
+
+
+@pytest.fixture
+def titled(tmp_path):
+    """Makes forty documents: of each name one with the title in question, and one that repeats it.
+
+    Gives the store, and the questions that the given ones of the documents answer.
+    """
+    stores = []
+
+    def make(titles, answer, others="Others"):
+        stores.append(DocumentStore(tmp_path / "titled.db", title="title"))
+        store = stores[-1]
+        texts = [*("filler and more",) * 20, *(f"{name} {name} filler" for name in NAMES)]
+        ids = [*(f"title{i}" for i in range(20)), *(f"text{i}" for i in range(20))]
+        store.add(texts, [{"title": t} for t in [*titles, *[others] * 20]], ids)
+        right = {f"{answer}{i}": name for i, name in enumerate(NAMES)}
+        return store, Questions(right, {id_: {id_: 1} for id_ in right})
+
+    yield make
+    for store in stores:
+        store.close()
+
+
+def test_a_boost_that_helps_is_found_and_kept(titled, tmp_path):
+    store, questions = titled(NAMES, "title")
+    found = tune(store, questions, **ALONE, title_boosts=(0, 4.0), apply=True)
+    means = {each.settings.title_boost: each.mean for each in found.candidates}
+    # Left out, titles find nothing; by the usual boost the other document comes first.
+    assert means == {0.25: 0.5, 0.0: 0.0, 4.0: 1.0}
+    assert (found.settings.title_boost, found.held_out, found.applied) == (4.0, 1.0, True)
+    assert store.stats().kept == SearchSettings(k1=1.2, b=0.75, title_boost=4.0)
+    store.close()
+    with DocumentStore(tmp_path / "titled.db") as again:
+        assert all(again.search(name, mode="text")[0].id == f"title{i}"
+                   for i, name in enumerate(NAMES))  # fmt: skip
+
+
+def test_titles_that_mislead_are_left_out(titled):
+    store, questions = titled(NAMES, "text")
+    store.configure(SearchSettings(title_boost=4))
+    found = tune(store, questions, **ALONE, title_boosts=(0, 5), apply=True)
+    assert [each.mean for each in found.candidates] == [0.5, 1.0, 0.5]
+    assert (found.usual, found.held_out, found.applied) == (0.5, 1.0, True)
+    assert store.stats().kept.title_boost == 0.0
+
+
+def test_a_boost_that_changes_nothing_stays_as_it_is(titled):
+    store, questions = titled([""] * 20, "text")
+    store.configure(SearchSettings(title_boost=0.5))
+    found = tune(store, questions, k1s=(1.2,), bs=(0.75,), apply=True)
+    assert [each.settings.title_boost for each in found.candidates] == [0.5, 0.0, 0.25, 1.0]
+    assert {each.mean for each in found.candidates} == {1.0}
+    assert (found.settings, found.is_better, found.applied) == (found.before, False, False)
+    assert store.stats().kept == SearchSettings(title_boost=0.5)
+
+
+def test_a_boost_counts_in_hybrid_searches_too():
+    with DocumentStore(":memory:", dim=20, title="title") as store:
+        points = np.eye(20)
+        store.add(["filler"] * 20, [{"title": n} for n in NAMES], NAMES, np.roll(points, 1, 0))
+        store.configure(SearchSettings(title_boost=4))
+        questions = Questions(dict(zip(NAMES, NAMES, strict=True)), {n: {n: 1} for n in NAMES})
+        found = tune(store, questions, **ALONE, weights=(1.1,), depths=(100,),
+                     title_boosts=(0,), vectors=points)  # fmt: skip
+        boosted, without = (each.mean for each in found.candidates)
+        assert (boosted, found.settings) == (1.0, found.before)
+        assert without < 0.6
+
+
+def test_a_store_without_titles_has_no_boost_to_try(corpus, questions):
+    found = tune(corpus(), questions, **ONE, title_boosts=(0, 1, 2), vectors=near(0.5))
+    assert [each.settings for each in found.candidates] == [DEFAULTS]
+
+
 def test_an_interrupted_call_changes_nothing(corpus, questions, monkeypatch):
     store = corpus()
     before = store.search("kite owl", vector=make_points()[0])
@@ -236,6 +313,8 @@ def test_a_tuning_says_what_was_found(corpus, questions):
         ({"bs": (1.5,)}, "a b must be a number from 0 to 1"),
         ({"depths": ()}, "depths must be there"),
         ({"depths": (0,)}, "a depth must be an integer"),
+        ({"title_boosts": ()}, "title_boosts must be there, and each once"),
+        ({"title_boosts": (-0.5,)}, "a title_boost must be a number from 0 to 1e.06"),
         ({"measure": "x"}, "measure must be"),
         ({"folds": 1}, "folds must be an integer of at least 2"),
         ({"folds": 21}, "folds=21, but there are only 20 questions"),

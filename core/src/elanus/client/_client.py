@@ -34,7 +34,7 @@ from elanus.client._results import Hit, as_hits, describe
 from elanus.engine import Database, JsonChange, Leg
 from elanus.errors import ElanusError, ParamError, UnsupportedError, quoted
 from elanus.notebook import described
-from elanus.query import Expression, as_filter
+from elanus.query import Expression, Step, as_filter
 from elanus.schema import (
     COUNT,
     MAX_NAME,
@@ -777,9 +777,9 @@ class MilvusClient:
                 ``"relevance"``: the estimated probability that the hit answers the query;
                 ``min_relevance``, which leaves out hits of a smaller one before ``limit`` are
                 counted (and after ``group_by``); and ``group_by``, a scalar field, or a list of
-                a JSON field and the keys and positions that lead into it: of the rows that have
-                the same value there the best alone is a hit, and requests look as deep as it
-                takes to find ``limit`` values.
+                a JSON field and the keys and positions that lead into it, as ``path`` of
+                ``count_values``: of the rows that have the same value there the best alone is a
+                hit, and requests look as deep as it takes to find ``limit`` values.
 
         Returns:
             As ``search``; ``distance`` is the fused score, larger is better.
@@ -943,7 +943,7 @@ class MilvusClient:
         /,
         collection_name: str,
         field_name: str,
-        path: Sequence[str | int] = (),
+        path: Sequence[Step] = (),
         filter: str | Expression | None = "",
         timeout: float | None = None,
         **kwargs: Unpack[FilterKeywords],
@@ -953,7 +953,8 @@ class MilvusClient:
         Args:
             collection_name: the collection.
             field_name: a scalar field, or ``"$meta"`` for the dynamic keys.
-            path: keys and positions that lead into a JSON field.
+            path: keys and positions that lead into a JSON field. A tuple of keys is the key that
+                is written with dots between them, and, where a row has none or null, the way.
             filter: an expression; only rows that it lets pass are counted.
             timeout: accepted for compatibility.
             **kwargs: ``filter_params``, values of the filter's templates.

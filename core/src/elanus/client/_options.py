@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from elanus.errors import ParamError, UnsupportedError, likely, listed, quoted
+from elanus.query import Step
 from elanus.schema import (
     DYNAMIC,
     LARGEST,
@@ -87,7 +88,7 @@ def json_field(schema: Schema, name: Any) -> str:
     return plain
 
 
-def column_path(schema: Schema, name: Any, path: Any) -> tuple[str | int, ...]:
+def column_path(schema: Schema, name: Any, path: Any) -> tuple[Step, ...]:
     """A scalar field, or the way to a place inside of a JSON field.
 
     Raises:
@@ -102,7 +103,7 @@ def column_path(schema: Schema, name: Any, path: Any) -> tuple[str | int, ...]:
     return (plain,)
 
 
-def group_path(schema: Schema, given: Any) -> tuple[str | int, ...]:
+def group_path(schema: Schema, given: Any) -> tuple[Step, ...]:
     """``group_by``: a scalar field, or a list of a JSON field and of what leads into it.
 
     Raises:
@@ -144,14 +145,21 @@ def text_fields(schema: Schema, given: Any) -> dict[str, str]:
     return found
 
 
-def _steps(path: Any) -> list[str | int]:
+def _steps(path: Any) -> list[Step]:
     found = members("path", "a list of keys and positions", path)
-    for step in found:
-        if not (isinstance(step, str) or (is_whole(step) and step >= 0)):
-            refuse("path", "a list of keys and positions", path)
-        if not isinstance(step, str) and step > LARGEST:
-            refuse("path: a position", f"an integer up to {LARGEST}", step)
-    return [str.__str__(step) if isinstance(step, str) else int(step) for step in found]
+    return [_step(step, path) for step in found]
+
+
+def _step(given: Any, path: Any) -> Step:
+    if isinstance(given, str):
+        return str.__str__(given)
+    if isinstance(given, tuple) and len(given) > 1 and all(isinstance(key, str) for key in given):
+        return tuple(str.__str__(key) for key in given)
+    if not is_whole(given) or given < 0:
+        refuse("path", "a list of keys and positions", path)
+    if given > LARGEST:
+        refuse("path: a position", f"an integer up to {LARGEST}", given)
+    return int(given)
 
 
 def _field(schema: Schema, name: Any) -> str:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from elanus.client import MilvusClient
 from elanus.documents._collection import METADATA, Layout
+from elanus.documents.search._scope import Key, key_path
 from elanus.documents.search._settings import SearchSettings, kept_settings
 from elanus.query import Expression
-from elanus.schema import refuse, whole
+from elanus.schema import whole
 from elanus.text import analyzer_name
 
 _TYPE_NAMES = {
@@ -71,13 +71,10 @@ def keys_of(
 def facets_of(
     client: MilvusClient,
     collection: str,
-    key: str | Sequence[str | int],
+    key: Key,
     scope: Expression | None,
     limit: int | None,
 ) -> list[tuple[Any, int]]:
     """Values of a metadata key, and how many documents have each."""
-    if not isinstance(key, (str, list, tuple)) or (not key and not isinstance(key, str)):
-        refuse("key", "a metadata key, or the keys and positions that lead to a value", key)
     most = None if limit is None else whole("limit", limit, 1)
-    path = [key] if isinstance(key, str) else key
-    return client.count_values(collection, METADATA, path, scope)[:most]
+    return client.count_values(collection, METADATA, key_path("key", key), scope)[:most]

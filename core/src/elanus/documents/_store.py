@@ -242,9 +242,9 @@ class DocumentStore(HasWorker):
         are embedded, so that an interrupted call loses no vector that was computed; with
         ``vectors``, or without an embedding, all are committed at once or none.
 
-        A blank text is not embedded, and has the vector zero. One that is longer than the model
-        reads is embedded by its parts, if the function splits it, and has the mean of their
-        vectors; the first call with such texts warns (``LongTextWarning``).
+        A blank text is not embedded, has the vector zero, and is found by no vector. One that is
+        longer than the model reads is embedded by its parts, if the function splits it, and has the
+        mean of their vectors; the first call with such texts warns (``LongTextWarning``).
 
         Args:
             texts: one text a document. Surrogates, which no file can hold, are joined or replaced
@@ -608,7 +608,8 @@ class DocumentStore(HasWorker):
         without the key are not counted, nor are dicts. Equal numbers are one value.
 
         Args:
-            key: a metadata key; or the keys and positions that lead to a value, ``["a", "b"]``.
+            key: a metadata key as in a filter dict: ``"a.b"`` leads into nested dicts, where no
+                key is called so; or keys and positions, each as it is written: ``["a", "b"]``.
             filter: an expression or a dict; only documents that it lets pass are counted.
             limit: how many values at most; None for all.
             filter_params: values of the templates ``{x}`` in an expression.
@@ -690,7 +691,8 @@ class DocumentStore(HasWorker):
         Args:
             query: any text; it is never parsed as a query language, but for the quotes of
                 ``phrases``. May be empty where a ``vector`` says what is meant.
-            k: how many documents at most; exactly min(k, matches) in dense mode.
+            k: how many documents at most; exactly min(k, matches) in dense mode, where a document
+                whose vector is zero, such as that of a blank text, is no match.
             mode: ``"hybrid"`` (by meaning and by words, fused), ``"dense"`` or ``"text"``.
             filter: an expression in which bare names are metadata keys, such as
                 ``"year >= 2020 and lang == 'en'"``, or a dict, such as
@@ -709,9 +711,9 @@ class DocumentStore(HasWorker):
                 ``{"dense": n, "text": m}``; max(100, 4k) if it is left out, or what is kept with
                 the collection in place of 100.
             with_vectors: whether hits carry their embeddings; a store without vectors has none.
-            group_by: a metadata key, or the keys and positions that lead to a value. Of the
-                documents with the same value only the best is a hit. One without a value there, or
-                with null, a list or a dict, stands for itself. Legs look as deep as it takes.
+            group_by: a metadata key, or keys and positions, as for ``facets``. Of the documents
+                with the same value only the best is a hit. One without a value there, or with
+                null, a list or a dict, stands for itself. Legs look as deep as it takes.
             reranker: a second, slower look at the best hits: an object with ``predict(pairs)``,
                 such as sentence-transformers' ``CrossEncoder``, or one that is called as
                 ``reranker(query, texts)``, with ``top_k`` if it takes that, such as those of
@@ -844,7 +846,7 @@ class DocumentStore(HasWorker):
         second = search.second
         if second is not None:
             hits = second.ordered(search.query, hits, explain=search.explain)[:among]
-        # Blank texts have the vector zero, which is unlike everything.
+        # Found by a title. The vector zero is unlike everything.
         hits = [hit for hit in hits if hit.text.strip() or np.any(hit.vector)]
         vectors = np.array([hit.vector for hit in hits])
         fit = worths(hits, are_cosines=search.mode == "dense" and reranker is None)

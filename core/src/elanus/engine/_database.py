@@ -425,13 +425,17 @@ class Database:
         self, name: str, path: Path, filters: tuple[Expression, ...]
     ) -> list[tuple[Any, int]]:
         """Values at a path, and how many rows that all filters let pass have each."""
-        return self.commits.read(name, count_values, path, filters)
+        found = self.commits.read(name, count_values, path, filters)
+        self._tell_of_unknown(name, filters, [path] if len(path) > 1 else [])
+        return found
 
     def count_names(
         self, name: str, path: Path, filters: tuple[Expression, ...]
     ) -> list[tuple[str, str, int]]:
         """Keys of the objects at a path, types of their values, and how many rows have each."""
-        return self.commits.read(name, count_names, path, filters)
+        found = self.commits.read(name, count_names, path, filters)
+        self._tell_of_unknown(name, filters)
+        return found
 
     def terms_asked_for(
         self, name: str, field: str, text: str, *, prefix: bool, typos: bool

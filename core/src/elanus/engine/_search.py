@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elanus.engine._dense import dense_index, request_upkeep, with_effort
-from elanus.engine._parts import DenseKey, MomentsKey, SparseKey, TextKey, TextPart
+from elanus.engine._parts import DenseKey, MomentsKey, MomentsPart, SparseKey, TextKey, TextPart
 from elanus.engine._project import Projection, fetch, make_projection
 from elanus.engine._snapshot import Snapshot
 from elanus.engine._view import PartKey
@@ -312,19 +312,29 @@ def rank(snapshot: Snapshot, leg: Leg, limit: int) -> _Ranked:
     if target is None:
         target = _resolve(snapshot, request)
     limit = min(limit, max(snapshot.n, 1))  # an index may reserve room for all it may give
-    if target.metric is not Metric.BM25 and (
-        request.params.prefix or request.params.typos or request.params.boosts
-    ):
-        raise ParamError(
-            f"field {target.field.name!r}: the search parameters prefix and typos, and boosts, are "
-            f"for texts searched by BM25, not for {target.metric.value}"
-        )
+    _check_fitting(target, request.params)
     mask = snapshot.eligible(*leg.filters)
     if target.field.dtype is DataType.FLOAT_VECTOR:
         return _rank_dense(snapshot, request, target, mask, limit)
     if target.metric is Metric.BM25:
         return _rank_text(snapshot, request, target, mask, limit)
     return _rank_sparse(snapshot, request, target, mask, limit)
+
+
+def _check_fitting(target: _Target, params: SearchParams) -> None:
+    """Check that the parameters mean something for the metric.
+
+    Raises:
+        ParamError: if not.
+    """
+    what, metric = f"field {target.field.name!r}: the search parameter", target.metric
+    if metric is not Metric.BM25 and (params.prefix or params.typos or params.boosts):
+        raise ParamError(
+            f"{what}s prefix and typos, and boosts, are for texts searched by BM25, not for "
+            f"{metric.value}"
+        )
+    if params.nonzero and metric is not Metric.COSINE:
+        raise ParamError(f"{what} nonzero is for vectors under COSINE, not for {metric.value}")
 
 
 def _resolve(snapshot: Snapshot, request: SearchRequest) -> _Target:
@@ -384,11 +394,21 @@ def _rank_dense(
     if not len(queries):
         return _Ranked(target, index, mask, queries, [])
     index, ef = with_effort(index, request.params, target.index, limit)
+    if request.params.nonzero:
+        mask = _nonzero(snapshot, target.key, mask)
     if len(queries) == 1:
         found = [index.search(queries[0], limit, mask=mask, keys=keys, ef=ef)]
     else:
         found = list(index.search_many(queries, limit, mask=mask, keys=keys, ef=ef))
     return _Ranked(target, index, mask, queries, found)
+
+
+def _nonzero(snapshot: Snapshot, key: DenseKey, mask: Mask) -> Mask:
+    """Those of some slots that moments are of: they know which vectors are zeros, if any are."""
+    part: MomentsPart = snapshot.part(MomentsKey(key))
+    if part.moments.count == snapshot.view.count:
+        return mask
+    return part.of if mask is None else mask & part.of
 
 
 def _refusal(target: _Target, number: int, query: object, rule: object) -> DataNotMatchException:

@@ -17,12 +17,14 @@ from elanus.evaluation._compare import Comparison, compare_values
 from elanus.evaluation._measures import as_measures, scores
 from elanus.evaluation._questions import Questions, of_type
 from elanus.evaluation._runs import Method, run_methods
-from elanus.schema import flag, members, number, whole
+from elanus.schema import LARGEST_BOOST, flag, members, number, whole
 
 _WEIGHTS = (0.5, 0.8, 1.1, 1.6, 2.3)
 _K1S = (0.9, 1.2, 1.8)
 _BS = (0.4, 0.75)
 _DEPTHS = (100, 200)
+_TITLE_BOOSTS = (0.0, 0.25, 1.0)
+_AXES = ("weights", "k1s", "bs", "depths", "title_boosts")
 _MOST_WEIGHT, _MOST_K1 = 1e9, 3.0
 _SEEDS = 2**32 - 1
 _USUAL_K, _DEPTH_OF_K = 10, 4
@@ -116,6 +118,7 @@ def tune(
     k1s: Sequence[float] = _K1S,
     bs: Sequence[float] = _BS,
     depths: Sequence[int] = _DEPTHS,
+    title_boosts: Sequence[float] = _TITLE_BOOSTS,
     measure: str = "nDCG@10",
     folds: int = 5,
     seed: int = 0,
@@ -141,6 +144,7 @@ def tune(
         bs: of BM25's b.
         depths: of the number of hits that each leg gives to the fusion; of no use without vectors.
             As in a search, four times as many as the measure looks at are the least, or 40.
+        title_boosts: of what a word of the title counts; of no use without titles.
         measure: what is to be large, as for ``evaluate``.
         folds: how many parts, at most one for each question.
         seed: of the dealing.
@@ -158,7 +162,7 @@ def tune(
     """
     stats = of_type("store", DocumentStore, store).stats()
     before, asked = stats.settings, as_measures([measure])
-    axes = _checked_axes(weights, k1s, bs, depths)
+    axes = _checked_axes(weights, k1s, bs, depths, title_boosts)
     tried = _candidates(before, axes, has_vectors=store.dim is not None)
     parts = _dealt(len(of_type("questions", Questions, questions)), folds, seed)
     if flag("apply", apply):
@@ -199,15 +203,19 @@ def _methods(tried: Sequence[SearchSettings], k: int, *, has_vectors: bool) -> l
     ]
 
 
-def _checked_axes(weights: Any, k1s: Any, bs: Any, depths: Any) -> list[list[Any]]:
+def _checked_axes(weights: Any, k1s: Any, bs: Any, depths: Any, boosts: Any) -> list[list[Any]]:
     """The candidates of each setting."""
     axes: list[list[Any]] = [
         [float(number("a weight", w, 0, _MOST_WEIGHT)) for w in _listed("weights", weights)],
         [float(number("a k1", k1, 0, _MOST_K1)) for k1 in _listed("k1s", k1s)],
         [float(number("a b", b, 0, 1)) for b in _listed("bs", bs)],
         [whole("a depth", n, 1) for n in _listed("depths", depths)],
+        [
+            float(number("a title_boost", boost, 0, LARGEST_BOOST))
+            for boost in _listed("title_boosts", boosts)
+        ],
     ]
-    for what, values in zip(("weights", "k1s", "bs", "depths"), axes, strict=True):
+    for what, values in zip(_AXES, axes, strict=True):
         if not values or len(set(values)) != len(values):
             raise ParamError(f"{what} must be there, and each once; got {shown(values)}")
     return axes
@@ -221,13 +229,15 @@ def _candidates(
     before: SearchSettings, axes: Sequence[Sequence[Any]], *, has_vectors: bool
 ) -> list[SearchSettings]:
     """The settings before, and then every combination."""
-    weights, k1s, bs, depths = axes
+    weights, k1s, bs, depths, boosts = axes
     if not has_vectors:
         weights, depths = [before.weight], [before.depth]
+    if before.title_boost is None:  # a store with titles has one, kept or usual
+        boosts = [None]
     # Weights inside: the text index of the collection changes with k1 and b.
     grid = [
-        replace(before, weight=weight, k1=k1, b=b, depth=depth)
-        for k1, b, depth, weight in product(k1s, bs, depths, weights)
+        replace(before, weight=weight, k1=k1, b=b, depth=depth, title_boost=boost)
+        for k1, b, depth, boost, weight in product(k1s, bs, depths, boosts, weights)
     ]
     return [before, *(each for each in grid if each != before)]
 

@@ -15,7 +15,7 @@ from elanus.query.columns._kinds import MISSING, FieldKind, FieldType, ValueType
 from elanus.query.filter._bind import bind
 from elanus.query.filter._check import ColumnPath, Kinds, check
 from elanus.query.filter._expected import unknown_keys
-from elanus.query.filter._from_dict import filter_from_dict
+from elanus.query.filter._from_dict import filter_from_dict, key_step
 from elanus.query.filter._given import as_filter, with_phrases
 from elanus.query.filter._parser import parse_filter
 from elanus.query.filter._tree import Expression, Step
@@ -47,6 +47,7 @@ __all__ = [
     "first_of_groups",
     "fuse",
     "fuse_by_evidence",
+    "key_step",
     "mmr",
     "parse_filter",
     "type_of",

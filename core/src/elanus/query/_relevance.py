@@ -23,7 +23,9 @@ Floats: TypeAlias = NDArray[np.float64]
 
 _WEIGHT = AdaptiveRanker().weight
 _RIVALS = 3
+_BEST = 40  # candidates: a store has so many ranked, however few are asked for
 _FAINT = 0.1  # deviations: less is no lead, even over nothing; it may be rounding
+_ALIKE = 1e-4  # deviations: what stands no further apart may be one text that a model rounded twice
 _UNKNOWN = 0.5  # what is left of the vectors' word where no word of the query is known
 
 
@@ -76,7 +78,10 @@ def _relevances(legs: Sequence[Evidence], judgement: Judgement) -> Floats:
     """(n,) probabilities, from 0 to 1, that candidates answer the query, by what all legs say."""
     texts = sum(leg.found is not None for leg in legs)
     strength = np.maximum(judgement.scores, 0.0)
-    by_chance = _by_chance(max(leg.documents for leg in legs))
+    documents = max(leg.documents for leg in legs)
+    if texts < len(legs):  # words alone cannot tell copies from texts that score alike
+        documents = round(documents * _share_of_answers(sum(judgement.standings, 0.0 * strength)))
+    by_chance = _by_chance(documents)
     certain = 1.0
     if judgement.coverage:
         if texts == len(legs):
@@ -108,7 +113,7 @@ def _consent(legs: Sequence[Evidence], judgement: Judgement) -> float:
 
 @lru_cache(maxsize=64)
 def _by_chance(documents: int) -> float:
-    """How many deviations the third best of so many documents has if none answers: a normal's."""
+    """How many deviations the third best of so many answers has if none is right: a normal's."""
     if documents <= 2 * _RIVALS:
         return 0.0
     from statistics import NormalDist  # noqa: PLC0415  # with fractions and decimals: 7 ms of ours
@@ -116,18 +121,36 @@ def _by_chance(documents: int) -> float:
     return NormalDist().inv_cdf(1.0 - _RIVALS / documents)
 
 
+def _begins(ranked: Floats) -> NDArray[np.bool_]:
+    """(n,) where another answer begins in values that fall: what is alike is one."""
+    begins: NDArray[np.bool_] = np.diff(ranked, prepend=np.inf) < -_ALIKE
+    return begins
+
+
+def _share_of_answers(standings: Floats) -> float:
+    """How many of the best candidates are no copies, as a share: of all others as many may be."""
+    best = np.sort(standings)[::-1][:_BEST]
+    (starts,) = np.nonzero(_begins(best))
+    if len(starts) > 1:  # the last may go on behind the best
+        return (len(starts) - 1) / int(starts[-1])
+    return 1.0 / max(len(best), 1)
+
+
 def _lead(strength: Floats, floor: float) -> Floats:
     """How far each stands above its rivals, as a share of the larger; from -1 to 1.
 
     The rivals are the best three of the others, or what there would be by chance: a filter may have
-    left none.
+    left none. What is alike is one answer, which may be there more than once: copies are no rivals.
     """
+    order = np.argsort(-strength, kind="stable")
+    ranked = strength[order]
+    begins = _begins(ranked)
+    answers, own = ranked[begins], np.cumsum(begins) - 1
     best = np.zeros(_RIVALS + 1)
-    first = np.sort(strength)[::-1][: _RIVALS + 1]
-    best[: len(first)] = first
+    best[: len(answers)] = answers[: _RIVALS + 1]
     # Of the first three the fourth is a rival: nobody is his own.
-    among = strength >= best[_RIVALS - 1]
-    rivals = (best[:_RIVALS].sum() + among * (best[_RIVALS] - strength)) / _RIVALS
-    rivals = np.maximum(rivals, floor)
-    lead: Floats = (strength - rivals) / np.maximum(np.maximum(strength, rivals), _FAINT)
+    instead = np.where(own < _RIVALS, best[_RIVALS] - answers[own], 0.0)
+    rivals = np.maximum((best[:_RIVALS].sum() + instead) / _RIVALS, floor)
+    lead = np.empty_like(ranked)
+    lead[order] = (ranked - rivals) / np.maximum(np.maximum(ranked, rivals), _FAINT)
     return lead

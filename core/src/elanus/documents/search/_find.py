@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from elanus.client import MilvusClient
 from elanus.documents._collection import FIELDS, ID, METADATA, TERMS, TEXT, VECTOR
 from elanus.documents._values import MODES, Mode, RankedDocument
+from elanus.documents.search._scope import key_path
 from elanus.documents.search._second_stage import SecondStage, check_reranker
 from elanus.documents.search._settings import (
     DEPTH,
@@ -26,7 +27,7 @@ from elanus.documents.search._settings import (
 )
 from elanus.documents.search._wording import Wording
 from elanus.errors import ParamError, shown
-from elanus.query import Expression
+from elanus.query import Expression, Step
 from elanus.schema import (
     LARGEST,
     AdaptiveRanker,
@@ -38,13 +39,12 @@ from elanus.schema import (
     choice,
     flag,
     is_mapping,
-    is_whole,
     number,
     refuse,
     whole,
 )
 
-_LEAST_ALONE = 10
+_LEAST_ALONE = 40  # a relevance looks at three rivals, of which there may be copies
 _LEGS = {"dense": VECTOR, "text": TERMS}
 _MODES_OF = {VECTOR: "dense", TERMS: "text"}
 _ALONE = WeightedRanker(1.0, norm_score=False)
@@ -84,7 +84,7 @@ class Search:
     explain: bool
     ranker: Ranker | None
     depth: Mapping[str, int]
-    group: Sequence[str | int] | None
+    group: Sequence[Step] | None
     settings: SearchSettings
     wording: Wording | None
     least: float | None
@@ -127,7 +127,7 @@ def make_search(
         fields = FIELDS
     fusion = None if ranker is None else as_ranker(ranker)
     chosen = NOTHING if settings is None else checked_settings(settings)
-    group = None if group_by is None else _checked_group(group_by)
+    group = None if group_by is None else key_path("group_by", group_by)
     asked, words, second = str.__str__(query), None, None
     if not (wording.phrases is wording.prefix is wording.typos is False):
         words = wording.checked(plain)
@@ -148,17 +148,6 @@ def _checked_second_stage(reranker: Any, rerank_top: Any, context: Any) -> Secon
         check_reranker(reranker)
     top, reach = whole("rerank_top", rerank_top, 1), whole("context", context, 0)
     return SecondStage(reranker, top, reach)
-
-
-def _checked_group(given: Any) -> list[str | int]:
-    path = [given] if isinstance(given, str) else given
-    if not isinstance(path, (list, tuple)) or not path or not all(map(_is_step, path)):
-        refuse("group_by", "a metadata key, or the keys and positions that lead to a value", given)
-    return [str.__str__(step) if isinstance(step, str) else int(step) for step in path]
-
-
-def _is_step(step: Any) -> bool:
-    return isinstance(step, str) or (is_whole(step) and step >= 0)
 
 
 def _checked_depth(depth: Any) -> dict[str, int]:
@@ -198,9 +187,9 @@ def find(
         most = min(LARGEST, max(settings.depth or 0, 4 * search.ranked))
         depth = {leg: search.depth.get(leg, most) for leg in _LEGS}
     else:
-        # A relevance looks at rivals too.
         ranker, depth = _ALONE, {search.mode: max(search.ranked, _LEAST_ALONE)}
-    params: dict[str, dict[str, Any]] = {"dense": {}, "text": {}}
+    # A blank text has the vector zero: it would come where there are too few others.
+    params: dict[str, dict[str, Any]] = {"dense": {"nonzero": True}, "text": {}}
     if search.settings is not NOTHING:
         params["text"] |= text_params(search.settings)
     if usual.title_boost is not None:

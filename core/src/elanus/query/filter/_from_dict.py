@@ -141,7 +141,7 @@ class _Translation:
             raise FilterError(f"a key of a filter dict is a string, got {shown(key)}")
         key = str.__str__(key)
         key = key[1:] if key.startswith("$$") else key
-        path = tree.Path(None, above.name, (*above.steps, _step(key)))
+        path = tree.Path(None, above.name, (*above.steps, key_step(key)))
         return self._at(path, key, value, nesting)
 
     def _at(self, path: tree.Path, key: str, value: Any, nesting: int) -> tree.Node:
@@ -226,8 +226,8 @@ def _is_operator(key: str) -> bool:
     return key.startswith("$") and not key.startswith("$$")
 
 
-def _step(key: str) -> tree.Step:
-    """A key, or several that may stand for one with dots between them."""
+def key_step(key: str) -> tree.Step:
+    """Return a key, or several that may stand for one with dots between them."""
     parts = tuple(key.split("."))
     return parts if len(parts) > 1 and all(parts) else key
 

@@ -86,6 +86,7 @@ class SearchParams:
         prefix: whether the last word of a text also stands for words that begin with it.
         typos: whether a word that no row holds stands for those that one edit makes of it.
         boosts: further fields of texts, and the factors of the scores by BM25 that they add.
+        nonzero: whether vectors of zeros, which are near to nothing, are left out under COSINE.
     """
 
     metric: str | None = None
@@ -97,6 +98,7 @@ class SearchParams:
     prefix: bool = False
     typos: bool = False
     boosts: tuple[tuple[str, float], ...] = ()
+    nonzero: bool = False
 
 
 _UNTOLD = SearchParams()
@@ -173,7 +175,7 @@ def _boosts(name: str, value: Any) -> tuple[tuple[str, float], ...]:
 _READERS: dict[str, Callable[[str, Any], Any]] = {
     "ef": _count, "nprobe": _count, "reorder_k": _count,
     "bm25_k1": _saturation, "bm25_b": _saturation,
-    "prefix": _flag, "typos": _flag, "boosts": _boosts,
+    "prefix": _flag, "typos": _flag, "boosts": _boosts, "nonzero": _flag,
 }  # fmt: skip
 
 
@@ -259,7 +261,7 @@ class FusionRequest:
     explain: bool = False
     relevance: bool = False
     least: float | None = None
-    group: tuple[str | int, ...] | None = None
+    group: tuple[str | int | tuple[str, ...], ...] | None = None
 
 
 def as_fusion(ranker: Any, limit: Any, output_fields: Any, more: dict[str, Any]) -> FusionRequest:

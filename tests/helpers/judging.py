@@ -84,21 +84,17 @@ def covered(leg, keys):
     return min(max(leg.scores[key] for key in keys) / max(leg.possible, 1e-6), 1.0)
 
 
-def dense_leg(vectors, query, depth, allowed=None, metric="COSINE", *, nonzero=False):
-    """The documents by similarity; None is no vector, and stands at the mean; zero has no cosine.
-
-    With ``nonzero`` the vector zero is as none.
-    """
-    if nonzero:
+def dense_leg(vectors, query, depth, allowed=None, metric="COSINE"):
+    """The documents by similarity; None is no vector, and stands at the mean; so has zero no cosine."""
+    if metric == "COSINE":
         vectors = {k: v if v is not None and any(v) else None for k, v in vectors.items()}
     every = {k: similarity(metric, v, query) for k, v in vectors.items() if v is not None}
-    counted = [s for k, s in every.items() if metric != "COSINE" or any(vectors[k])]
-    mean = fmean(counted) if counted else 0.0
-    deviation = max(pstdev(counted) if counted else 0.0, 1e-3 * abs(mean), 1e-5)
+    mean = fmean(every.values()) if every else 0.0
+    deviation = max(pstdev(every.values()) if every else 0.0, 1e-3 * abs(mean), 1e-5)
     found = {k: s for k, s in every.items() if allowed is None or k in allowed}
     scores = dict.fromkeys(vectors, mean) | found
     standing = {key: (score - mean) / deviation for key, score in scores.items()}
-    return Leg(in_order(found, depth), scores, standing, deviation, len(counted))
+    return Leg(in_order(found, depth), scores, standing, deviation, len(every))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ import pytest
 
 from elanus import AdaptiveRanker, AnnSearchRequest, MilvusClient, RRFRanker
 from elanus.engine.upkeep._tasks import BackgroundUpkeep
-from elanus.errors import ParamError
 
 TEXTS = ["red kite", "", "red kite soars", " \n\t", "kite", "an owl", "\u2003"]
 IDS = list("abcdefg")
@@ -96,7 +95,7 @@ def test_a_blank_text_is_found_by_its_title(open_store, embedding):
 
 
 @pytest.mark.parametrize("rows", [1000, 10**9], ids=["graph", "scan"])
-def test_a_client_leaves_out_zeros_only_if_it_is_asked_to(monkeypatch, rows):
+def test_a_client_leaves_out_zeros_only_where_hits_are_judged(monkeypatch, rows):
     """As by looking at every row, by a scan and by a graph."""
     changed = replace(BackgroundUpkeep.thresholds, graph_rows=rows, graph_values=0)
     monkeypatch.setattr(BackgroundUpkeep, "thresholds", changed)
@@ -112,24 +111,13 @@ def test_a_client_leaves_out_zeros_only_if_it_is_asked_to(monkeypatch, rows):
         client.load_collection("c")
         for where, allowed in (("", odd >= 0), ("odd == 1", odd == 1)):
             left = [n for n in order.tolist() if allowed[n] and matrix[n].any()]
-            leg = AnnSearchRequest([query], "vector", {"nonzero": True}, 20, where)
-            (hits,) = client.hybrid_search("c", [leg], limit=20)
+            leg = AnnSearchRequest([query], "vector", {}, 20, where)
+            (hits,) = client.hybrid_search("c", [leg], AdaptiveRanker(), limit=20)
             assert len({hit["id"] for hit in hits} & set(left[:20])) >= 19
-            only = {"limit": count, "search_params": {"nonzero": True}}
-            (every,) = client.search("c", [query], where, **only)
+            leg = AnnSearchRequest([query], "vector", {}, count, where)
+            (every,) = client.hybrid_search("c", [leg], limit=count, relevance=True)
             assert sorted(hit["id"] for hit in every) == sorted(left)
+            (unjudged,) = client.hybrid_search("c", [leg], limit=count)
+            assert len(unjudged) == np.count_nonzero(allowed)
             (usual,) = client.search("c", [query], where, limit=count)
             assert len(usual) == np.count_nonzero(allowed)
-
-
-def test_parameters_that_do_not_fit_are_refused():
-    with MilvusClient(":memory:") as client:
-        client.create_collection("c", dimension=2, metric_type="IP")
-        client.insert("c", [{"id": 1, "vector": [0.0, 1.0]}])
-        for value, says in (
-            (True, "nonzero is for vectors under COSINE, not for IP"),
-            (1, "search parameter nonzero must be True or False, got 1"),
-        ):
-            with pytest.raises(ParamError, match=says):
-                client.search("c", [[1.0, 0.0]], search_params={"nonzero": value})
-        assert len(client.search("c", [[1.0, 0.0]], search_params={"nonzero": False})[0]) == 1

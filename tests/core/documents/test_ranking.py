@@ -61,7 +61,7 @@ def judged(model, *, query, vector, mode, k, depth, least, ids):
     points = {key: point for key, (_, point, _) in model.items()}
     legs = []
     if mode != "text":
-        legs.append(judging.dense_leg(points, vector, deep["dense"], allowed, nonzero=True))
+        legs.append(judging.dense_leg(points, vector, deep["dense"], allowed))
     if mode != "dense":
         legs.append(judging.text_leg(words, query.split(), deep["text"], allowed))
     return legs

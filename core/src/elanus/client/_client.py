@@ -779,7 +779,9 @@ class MilvusClient:
                 counted (and after ``group_by``); and ``group_by``, a scalar field, or a list of
                 a JSON field and the keys and positions that lead into it, as ``path`` of
                 ``count_values``: of the rows that have the same value there the best alone is a
-                hit, and requests look as deep as it takes to find ``limit`` values.
+                hit, and requests look as deep as it takes to find ``limit`` values. Where hits
+                are judged (by ``AdaptiveRanker``, or for a relevance), a vector of zeros is no hit
+                under COSINE.
 
         Returns:
             As ``search``; ``distance`` is the fused score, larger is better.

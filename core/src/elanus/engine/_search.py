@@ -170,7 +170,7 @@ def hybrid_search(snapshot: Snapshot, legs: Sequence[Leg], request: FusionReques
         raise ParamError(
             f"hybrid_search: every request needs as many queries, got {sorted(counts)}"
         )
-    ranked = [rank(snapshot, leg, leg.request.limit) for leg in legs]
+    ranked = [rank(snapshot, leg, leg.request.limit, judged=request.is_judged) for leg in legs]
     end, keys, results = request.offset + request.limit, snapshot.view.keys, []
     for query in range(counts.pop()):
         if request.group is None:
@@ -216,7 +216,8 @@ def _grouped(
         allowed = _allowed(snapshot, ranked)
         if len(firsts) < len(first_of_groups(column, allowed)):
             deeper = [_deeper(leg, query) for leg in legs]
-            found = [rank(snapshot, leg, leg.request.limit) for leg in deeper]
+            judged = request.is_judged
+            found = [rank(snapshot, leg, leg.request.limit, judged=judged) for leg in deeper]
             return _grouped(snapshot, deeper, found, 0, request)
     return fusion, relevance, (slots[firsts], scores[firsts])
 
@@ -267,8 +268,7 @@ def _fused(
         for leg in ranked
     ]
     ranker = request.ranker
-    is_judged = request.relevance or request.least is not None
-    if not is_judged and not isinstance(ranker, AdaptiveRanker):
+    if not request.is_judged and not isinstance(ranker, AdaptiveRanker):
         return fuse(found, ranker), {}
     ids = np.unique(np.concatenate([leg.rankings[query][0] for leg in ranked]))
     evidence = [_evidence(snapshot, leg, query, ids) for leg in ranked]
@@ -303,8 +303,16 @@ def _evidence(snapshot: Snapshot, leg: _Ranked, number: int, ids: NDArray[np.int
     return Evidence(np.where(allowed, scores, mean), mean, deviation, moments.count)
 
 
-def rank(snapshot: Snapshot, leg: Leg, limit: int) -> _Ranked:
-    """The best ``limit`` slots for each query of a leg."""
+def rank(snapshot: Snapshot, leg: Leg, limit: int, *, judged: bool = False) -> _Ranked:
+    """The best ``limit`` slots for each query of a leg.
+
+    Args:
+        snapshot: the collection.
+        leg: what is searched for.
+        limit: how many hits a query.
+        judged: whether hits are to be judged by all legs: then a vector of zeros, which is near to
+            nothing, is no hit under COSINE.
+    """
     request = leg.request
     target: _Target | None = None
     if isinstance(request.field, str | None):  # of anything else `_resolve` says what is wrong
@@ -312,29 +320,23 @@ def rank(snapshot: Snapshot, leg: Leg, limit: int) -> _Ranked:
     if target is None:
         target = _resolve(snapshot, request)
     limit = min(limit, max(snapshot.n, 1))  # an index may reserve room for all it may give
-    _check_fitting(target, request.params)
+    if target.metric is not Metric.BM25 and (
+        request.params.prefix or request.params.typos or request.params.boosts
+    ):
+        raise ParamError(
+            f"field {target.field.name!r}: the search parameters prefix and typos, and boosts, are "
+            f"for texts searched by BM25, not for {target.metric.value}"
+        )
     mask = snapshot.eligible(*leg.filters)
     if target.field.dtype is DataType.FLOAT_VECTOR:
+        if judged and target.metric is Metric.COSINE:
+            moments: MomentsPart = snapshot.part(MomentsKey(target.key))
+            if moments.moments.count < snapshot.view.count:  # they are of all others
+                mask = moments.of if mask is None else mask & moments.of
         return _rank_dense(snapshot, request, target, mask, limit)
     if target.metric is Metric.BM25:
         return _rank_text(snapshot, request, target, mask, limit)
     return _rank_sparse(snapshot, request, target, mask, limit)
-
-
-def _check_fitting(target: _Target, params: SearchParams) -> None:
-    """Check that the parameters mean something for the metric.
-
-    Raises:
-        ParamError: if not.
-    """
-    what, metric = f"field {target.field.name!r}: the search parameter", target.metric
-    if metric is not Metric.BM25 and (params.prefix or params.typos or params.boosts):
-        raise ParamError(
-            f"{what}s prefix and typos, and boosts, are for texts searched by BM25, not for "
-            f"{metric.value}"
-        )
-    if params.nonzero and metric is not Metric.COSINE:
-        raise ParamError(f"{what} nonzero is for vectors under COSINE, not for {metric.value}")
 
 
 def _resolve(snapshot: Snapshot, request: SearchRequest) -> _Target:
@@ -394,21 +396,11 @@ def _rank_dense(
     if not len(queries):
         return _Ranked(target, index, mask, queries, [])
     index, ef = with_effort(index, request.params, target.index, limit)
-    if request.params.nonzero:
-        mask = _nonzero(snapshot, target.key, mask)
     if len(queries) == 1:
         found = [index.search(queries[0], limit, mask=mask, keys=keys, ef=ef)]
     else:
         found = list(index.search_many(queries, limit, mask=mask, keys=keys, ef=ef))
     return _Ranked(target, index, mask, queries, found)
-
-
-def _nonzero(snapshot: Snapshot, key: DenseKey, mask: Mask) -> Mask:
-    """Those of some slots that moments are of: they know which vectors are zeros, if any are."""
-    part: MomentsPart = snapshot.part(MomentsKey(key))
-    if part.moments.count == snapshot.view.count:
-        return mask
-    return part.of if mask is None else mask & part.of
 
 
 def _refusal(target: _Target, number: int, query: object, rule: object) -> DataNotMatchException:

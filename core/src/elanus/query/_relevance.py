@@ -76,11 +76,18 @@ def fuse_by_evidence(
 
 def _relevances(legs: Sequence[Evidence], judgement: Judgement) -> Floats:
     """(n,) probabilities, from 0 to 1, that candidates answer the query, by what all legs say."""
+    if not len(judgement.scores):
+        return np.zeros(0)
     texts = sum(leg.found is not None for leg in legs)
     strength = np.maximum(judgement.scores, 0.0)
     documents = max(leg.documents for leg in legs)
-    if texts < len(legs):  # words alone cannot tell copies from texts that score alike
-        documents = round(documents * _share_of_answers(sum(judgement.standings, 0.0 * strength)))
+    if texts < len(legs):
+        # How many of the best are no copies: of all others as many may be. The last may go on
+        # behind the best. Words alone cannot tell copies from texts that score alike.
+        best = np.sort(sum(judgement.standings, 0.0 * strength))[::-1][:_BEST]
+        (begins,) = np.nonzero(np.diff(best, prepend=np.inf) < -_ALIKE)
+        answers = len(begins) - 1
+        documents = round(documents * (answers / begins[-1] if answers else 1 / len(best)))
     by_chance = _by_chance(documents)
     certain = 1.0
     if judgement.coverage:
@@ -121,21 +128,6 @@ def _by_chance(documents: int) -> float:
     return NormalDist().inv_cdf(1.0 - _RIVALS / documents)
 
 
-def _begins(ranked: Floats) -> NDArray[np.bool_]:
-    """(n,) where another answer begins in values that fall: what is alike is one."""
-    begins: NDArray[np.bool_] = np.diff(ranked, prepend=np.inf) < -_ALIKE
-    return begins
-
-
-def _share_of_answers(standings: Floats) -> float:
-    """How many of the best candidates are no copies, as a share: of all others as many may be."""
-    best = np.sort(standings)[::-1][:_BEST]
-    (starts,) = np.nonzero(_begins(best))
-    if len(starts) > 1:  # the last may go on behind the best
-        return (len(starts) - 1) / int(starts[-1])
-    return 1.0 / max(len(best), 1)
-
-
 def _lead(strength: Floats, floor: float) -> Floats:
     """How far each stands above its rivals, as a share of the larger; from -1 to 1.
 
@@ -144,7 +136,7 @@ def _lead(strength: Floats, floor: float) -> Floats:
     """
     order = np.argsort(-strength, kind="stable")
     ranked = strength[order]
-    begins = _begins(ranked)
+    begins = np.diff(ranked, prepend=np.inf) < -_ALIKE  # where another answer begins
     answers, own = ranked[begins], np.cumsum(begins) - 1
     best = np.zeros(_RIVALS + 1)
     best[: len(answers)] = answers[: _RIVALS + 1]

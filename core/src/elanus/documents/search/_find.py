@@ -188,8 +188,7 @@ def find(
         depth = {leg: search.depth.get(leg, most) for leg in _LEGS}
     else:
         ranker, depth = _ALONE, {search.mode: max(search.ranked, _LEAST_ALONE)}
-    # A blank text has the vector zero: it would come where there are too few others.
-    params: dict[str, dict[str, Any]] = {"dense": {"nonzero": True}, "text": {}}
+    params: dict[str, dict[str, Any]] = {"dense": {}, "text": {}}
     if search.settings is not NOTHING:
         params["text"] |= text_params(search.settings)
     if usual.title_boost is not None:

@@ -22,7 +22,7 @@ from elanus.schema._arguments import (
 from elanus.schema._index import BM25_RULES
 from elanus.schema._types import Metric
 from elanus.schema._vectors import split_queries
-from elanus.schema.requests._rankers import Ranker, as_ranker
+from elanus.schema.requests._rankers import AdaptiveRanker, Ranker, as_ranker
 
 COUNT = "count(*)"
 """The output field that asks for the number of rows."""
@@ -86,7 +86,6 @@ class SearchParams:
         prefix: whether the last word of a text also stands for words that begin with it.
         typos: whether a word that no row holds stands for those that one edit makes of it.
         boosts: further fields of texts, and the factors of the scores by BM25 that they add.
-        nonzero: whether vectors of zeros, which are near to nothing, are left out under COSINE.
     """
 
     metric: str | None = None
@@ -98,7 +97,6 @@ class SearchParams:
     prefix: bool = False
     typos: bool = False
     boosts: tuple[tuple[str, float], ...] = ()
-    nonzero: bool = False
 
 
 _UNTOLD = SearchParams()
@@ -175,7 +173,7 @@ def _boosts(name: str, value: Any) -> tuple[tuple[str, float], ...]:
 _READERS: dict[str, Callable[[str, Any], Any]] = {
     "ef": _count, "nprobe": _count, "reorder_k": _count,
     "bm25_k1": _saturation, "bm25_b": _saturation,
-    "prefix": _flag, "typos": _flag, "boosts": _boosts, "nonzero": _flag,
+    "prefix": _flag, "typos": _flag, "boosts": _boosts,
 }  # fmt: skip
 
 
@@ -249,6 +247,7 @@ class FusionRequest:
         explain: whether hits carry what each leg said of them.
         relevance: whether they carry the probability that they answer the query.
         least: the relevance that a hit has at least; None for any.
+        is_judged: whether all legs judge every hit, for the ranker or for the relevance.
         group: the column of whose values each is among the hits once, at most: a field, or the way
             into a JSON field. None lets any number have the same.
     """
@@ -261,6 +260,7 @@ class FusionRequest:
     explain: bool = False
     relevance: bool = False
     least: float | None = None
+    is_judged: bool = False
     group: tuple[str | int | tuple[str, ...], ...] | None = None
 
 
@@ -285,7 +285,8 @@ def as_fusion(ranker: Any, limit: Any, output_fields: Any, more: dict[str, Any])
         least = float(number("min_relevance", least, 0, 1))
     names, most = output_names(output_fields), whole("limit", limit, 1)
     plain = ranker if isinstance(ranker, Ranker) else as_ranker(ranker)
-    return FusionRequest(plain, names, most, offset, digits, explain, relevance, least)
+    is_judged = relevance or least is not None or isinstance(plain, AdaptiveRanker)
+    return FusionRequest(plain, names, most, offset, digits, explain, relevance, least, is_judged)
 
 
 def as_page(more: dict[str, Any], options: dict[str, Any]) -> tuple[int, int]:

@@ -4,6 +4,10 @@ import asyncio
 import copy
 import pickle
 import shutil
+import subprocess
+import sys
+import time
+from subprocess import PIPE
 
 import apsw
 import pytest
@@ -58,6 +62,85 @@ def test_a_write_to_a_file_that_is_gone_is_never_acknowledged(tmp_path, happenin
     with pytest.raises(DatabaseReplacedError):
         client.delete("c", ids=[1])
     client.close()
+
+
+_IN_ITS_PLACE = """
+import sys
+from elanus import MilvusClient
+with MilvusClient(sys.argv[1]) as client:
+    if not client.has_collection("c"):
+        client.create_collection("c", dimension=2)
+    rows = [{"id": i, "vector": [float(i), 1.0], "n": i} for i in range(1000, 1200)]
+    client.insert("c", rows)
+    print("there", flush=True)
+    sys.stdin.readline()
+    client.insert("c", {"id": 1200, "vector": [0.0, 1.0], "n": 0})
+"""
+
+
+@pytest.mark.parametrize("ends", ["at once", "after a read", "after a write"])
+@pytest.mark.parametrize("happening", ["replaced", "deleted", "moved"])
+def test_closing_a_file_that_is_gone_leaves_what_was_committed_in_its_place(
+    tmp_path, happening, ends
+):
+    """Both have the same log, by its name: the one that lay there before may not end it."""
+    path, old = tmp_path / "kb.db", tmp_path / "old.db"
+    client = MilvusClient(path)
+    client.create_collection("c", dimension=2)
+    client.insert("c", [_row(i) for i in range(300)])
+    client.compact("c")  # nothing is in the log, or nobody could open another file beside it
+    if happening == "replaced":
+        client.backup(old)
+        old.replace(path)
+    elif happening == "deleted":
+        path.unlink()
+    else:
+        path.rename(old)
+    command = [sys.executable, "-c", _IN_ITS_PLACE, path]
+    with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True) as other:
+        assert other.stdout.readline() == "there\n"
+        if ends != "at once":
+            time.sleep(1.1)  # until reads look at the place again
+            with pytest.raises(DatabaseReplacedError):
+                client.query("c", limit=1) if ends == "after a read" else client.insert(
+                    "c", _row(1)
+                )
+        client.close()
+        other.communicate("go on\n", timeout=60)
+    assert other.returncode == 0
+    assert _keys(path) == [*(range(300) if happening == "replaced" else ()), *range(1000, 1201)]
+    if happening == "moved":
+        assert _keys(old) == list(range(300))
+
+
+def test_a_larger_file_in_the_place_of_one_that_is_open_is_not_called_damaged(tmp_path):
+    path, larger = tmp_path / "kb.db", tmp_path / "larger.db"
+    with MilvusClient(larger) as client:
+        client.create_collection("c", dimension=2)
+        client.insert("c", [_row(i) for i in range(5000)])
+    shutil.copy(larger, tmp_path / "copy.db")
+    with MilvusClient(path) as client:
+        client.create_collection("c", dimension=2)
+        client.compact("c")
+        larger.replace(path)
+        for read_only in (False, True):
+            command = [sys.executable, "-c", _OPEN, path, str(read_only)]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+            assert done.stdout.startswith("StorageError: cannot open ")
+            assert "kb.db-wal) is of another file, which it was put in the place of" in done.stdout
+    assert path.read_bytes() == (tmp_path / "copy.db").read_bytes()
+    assert _keys(path) == list(range(5000))
+
+
+_OPEN = """
+import sys
+from elanus import MilvusClient
+from elanus.errors import ElanusError
+try:
+    MilvusClient(sys.argv[1], read_only=sys.argv[2] == "True")
+except ElanusError as error:
+    print(f"{type(error).__name__}: {error}")
+"""
 
 
 def test_a_damaged_row_is_named(tmp_path):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from elanus.errors import DatabaseCorruptError, DatabaseLockedError, StorageError
+from elanus.errors import DatabaseLockedError, StorageError
 from elanus.storage._errors import translate
 from elanus.storage._options import SYNCHRONOUS, OpenOptions
 from elanus.storage._sqlite import Connection, Error
 from elanus.storage.file._apart import is_abandoned
 from elanus.storage.file._place import Place
 from elanus.storage.file._turns import Turns
-from elanus.storage.tables._layout import PAGE_SIZE, find_identity, is_outdated, prepare, upgrade
+from elanus.storage.tables._layout import PAGE_SIZE, is_outdated, prepare, upgrade
 
 _LOG_LIMIT = 64 * 1024 * 1024
 
@@ -48,6 +48,8 @@ class Opening:
         db.connect(self._place.address())
         db.wait_for(self._options.timeout, is_abandoned)
         db.execute("PRAGMA trusted_schema=OFF")
+        if first:
+            self._check_log(db)  # before whatever reads the schema
         if not self._options.read_only:
             db.execute(f"PRAGMA page_size={PAGE_SIZE}")
             db.execute(f"PRAGMA synchronous={SYNCHRONOUS[self._options.durability]}")
@@ -75,34 +77,19 @@ class Opening:
     def _check_log(self, db: Connection) -> None:
         """Notice a file that was put in the place of another beside whose log it lies now.
 
-        SQLite plays back any log that is whole in itself. But each commit writes the row with the
-        file's identity, so it is in the log; if the file alone has another one, it is another file.
-
         Raises:
             StorageError: if it is.
         """
-        address = self._place.address_alone()
-        if address is None:
-            return
-        alone = Connection()
-        try:
-            alone.connect(address)
-            is_another = find_identity(alone) != find_identity(db)
-        except (Error, DatabaseCorruptError):
-            return  # laid out in the log only, or damaged, or caught in a checkpoint: not known
-        finally:
-            alone.close()
-        if is_another:
-            path = self._place.path
+        if self._place.lies_beside_anothers_log(db):
+            place = self._place
             raise StorageError(
-                f"cannot open {path}: the log beside it ({self._place.real}-wal) is of another "
-                "file, which it was put in the place of; remove -wal and -shm when nobody has "
-                "it open, or put the old file back"
+                f"cannot open {place.path}: the log beside it ({place.real}-wal) is of another "
+                "file, which it was put in the place of; close that one where it is open, and if "
+                "nobody has it open, remove -wal and -shm, or put the old file back"
             )
 
     def _check(self, db: Connection) -> None:
         path = self._place.path
-        self._check_log(db)
         if self._options.read_only:
             prepare(db, path, read_only=True)
             return

@@ -14,15 +14,17 @@ from pathlib import Path
 from typing import NoReturn
 
 from elanus.errors import (
+    DatabaseCorruptError,
     DatabaseFormatError,
     DatabaseNotFoundError,
     DatabaseReplacedError,
     StorageError,
 )
+from elanus.storage._errors import translate
 from elanus.storage._options import OpenOptions
-from elanus.storage._sqlite import Connection
+from elanus.storage._sqlite import Connection, Error
 from elanus.storage.file._backup import is_unnamed
-from elanus.storage.tables._layout import PAGE_SIZE
+from elanus.storage.tables._layout import PAGE_SIZE, find_identity
 
 MEMORY = ":memory:"
 
@@ -186,11 +188,42 @@ class Place:
         # Before it is opened: a change between the two is then noticed at the first look.
         self.media = os.stat(self.path)  # noqa: PTH116  # never opened: see above
 
-    def address_alone(self) -> str | None:
-        """The URI by which SQLite reads the file without its log; None if there is no log."""
-        if self.in_memory or self.media is not None or not _size(self.real + "-wal"):
-            return None
-        return Path(self.path).as_uri() + "?immutable=1"
+    def lies_beside_anothers_log(self, db: Connection) -> bool:
+        """Whether the log of a connection is of another file than the one that lies here.
+
+        SQLite plays back any log that is whole in itself. But each commit writes the row with the
+        file's identity, so it is in the log; if the file alone has another one, it is another file.
+        And where the other file is still open, SQLite takes its size for that of this one, even if
+        nothing is in the log, and takes a larger file for damaged: alone it is not.
+
+        Args:
+            db: a connection that reads the log.
+
+        Returns:
+            False also if that is not known: the file was laid out in the log only, or is damaged,
+            or caught in a checkpoint.
+        """
+        size = None if self.in_memory or self.media is not None else _size(self.real + "-wal")
+        if size is None:
+            return False
+        together: object = None
+        try:
+            together = find_identity(db)
+        except DatabaseCorruptError:
+            pass
+        except Error as error:
+            if not isinstance(translate(error, self.path), DatabaseCorruptError):
+                return False
+        if not size and together is not None:
+            return False
+        alone = Connection()
+        try:
+            alone.connect(Path(self.path).as_uri() + "?immutable=1")
+            return bool(find_identity(alone) != together)
+        except (Error, DatabaseCorruptError):
+            return False
+        finally:
+            alone.close()
 
     def is_folder_writable(self) -> bool:
         """Whether the folder can be written; running out of descriptors is no reason to say no."""
@@ -231,9 +264,15 @@ class Place:
     def has_log_of(self, db: Connection) -> bool:
         """Whether the log that a connection has open may be folded into the file, and removed.
 
-        Not if others have begun another one: old pages would be put over newer ones. But what lies
-        in a removed log, after which nobody has begun another, is kept that way.
+        Not if others have begun another one: old pages would be put over newer ones. Nor if another
+        file lies here: whoever opened that one has the same log, and what was committed to it would
+        go into the file that lay here before. But what lies in a removed log, after which nobody
+        has begun another, is kept that way; so is what was committed to a removed file, or before
+        another was put in its place, beside whose log that one cannot be opened.
         """
+        lies_here = self.inode is None or _inode_of(self.path) in (None, self.inode)
+        if not lies_here and not self.lies_beside_anothers_log(db):
+            return False
         now = self.log_inodes()
         return all(
             one is None or other in (None, one)

@@ -83,6 +83,9 @@ class Turns:
         """
         if self._place.in_memory or not (whole or db.log_pages >= self.fold_at):
             return
+        # In the turn, so that nobody can commit to the file in whose place another was put since.
+        if not self._place.has_log_of(db):
+            return
         try:
             db.wait_for(0, is_abandoned)
             pages, copied = db.fold(whole=whole)

@@ -343,11 +343,21 @@ def test_other_code_is_split_where_a_line_without_indentation_follows_a_blank_on
 # --- bounds --------------------------------------------------------------------------------------
 
 
-def test_what_begins_like_front_matter_and_has_no_end_is_read_once_whatever_ends_its_lines():
-    source = "---\r" + "some text\r" * 200
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_what_begins_like_front_matter_and_has_no_end_is_read_once(line_end):
+    """Twice as many ways to read each line would never end."""
+    source = f"---{line_end}" + f"some text{line_end}" * 200
     assert "some text" in "".join(bodies(chunk_markdown(source, size=10_000)))
-    source = "---\n" + "\r" * 200 + "end"
+    source = f"---{line_end}" + "\r" * 200 + "end"
     assert bodies(chunk_markdown(source, size=10_000))[-1].endswith("end")
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_front_matter_is_no_heading_whatever_ends_its_lines(line_end):
+    source = line_end.join(["---", "title: kites", "---", "", "# Kites", "", "They hover.", ""])
+    found = chunk_markdown(source)
+    assert bodies(found) == [line_end.join(["---", "title: kites", "---"]), "They hover."]
+    assert [each.headings for each in found] == [(), ("Kites",)]
 
 
 def test_items_of_lists_in_thousands_of_lists_are_indented_by_no_more_than_twenty_levels():

@@ -68,6 +68,13 @@ Hoot.
 """
 
 
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_lines_are_no_paragraphs_whatever_ends_them(line_end):
+    first, second = f"two kites{line_end}hover here", f"two owls{line_end}sleep there"
+    found = chunk_text(f"{first}{line_end} {line_end}{second}{line_end}", size=6, count="words")
+    assert bodies(found) == [first, second]
+
+
 def test_markdown_is_split_by_its_headings():
     assert [(each.headings, each.body) for each in chunk_markdown(MARKDOWN)] == [
         ((), "---\ntitle: Birds\n---\nBefore."),

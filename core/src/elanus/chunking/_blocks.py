@@ -11,7 +11,7 @@ from dataclasses import dataclass
 BREAK = r"(?:\r\n|\r(?!\n)|\n)"
 
 _BREAK = re.compile(BREAK)
-_BLANK_LINES = re.compile(r"(?:\r\n|\r|\n)(?:[^\S\r\n]*(?:\r\n|\r|\n))+")
+_BLANK_LINES = re.compile(rf"{BREAK}(?:[^\S\r\n]*{BREAK})+")
 _SPACE = re.compile(r"\s*")
 
 

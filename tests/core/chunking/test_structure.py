@@ -232,6 +232,37 @@ def test_what_holds_only_space_in_html_is_blank(source, expected):
 
 
 @pytest.mark.parametrize(
+    ("reference", "said"),
+    [
+        ("&#65", "A"),
+        ("&#x41;", "A"),
+        ("&#" + "0" * 5_000 + "65;", "A"),
+        ("&#1114111;", ""),
+        ("&#1114112;", "\ufffd"),
+        ("&#" + "9" * 5_000 + ";", "\ufffd"),
+        ("&#" + "9" * 5_000 + "a", "\ufffda"),
+        ("&#x" + "f" * 5_000 + ";", "\ufffd"),
+        ("&notit;", "¬it;"),
+        ("&lt-", "<-"),
+        *((each, each) for each in ["&", "&&", "&#", "&#;", "&#x;", "&#xZ", "C&#", "+", "&bird;"]),
+    ],
+)
+def test_references_of_html_in_text_and_in_attributes(reference, said):
+    source = f"<p title='{reference}'>a{reference} <script x={reference}>no</script>b<p>{reference}"
+    assert [each.body for each in chunk_html(source, size=20_000)] == [
+        f"a{said} b\n\n{said}".strip()
+    ]
+
+
+def test_offsets_of_a_reference_are_those_of_all_of_it():
+    source = f"<p>one</p>\n<p>&#{'0' * 5_000}65; &amp two</p>"
+    one, two = chunk_html(source, size=7)
+    assert (one.body, source[one.start : one.end]) == ("one", "one")
+    assert two.body == "A & two"
+    assert source[two.start : two.end] == source[source.index("&#") : -len("</p>")]
+
+
+@pytest.mark.parametrize(
     ("source", "said"),
     [
         ("<p>a <!-- b <p>c<p>d", "a <!-- b <p>c\n\nd"),

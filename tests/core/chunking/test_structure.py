@@ -75,6 +75,15 @@ def test_lines_are_no_paragraphs_whatever_ends_them(line_end):
     assert bodies(found) == [first, second]
 
 
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_preformatted_text_is_split_between_its_lines_whatever_ends_them(line_end):
+    page = line_end.join(["<pre>two kites hover here", "", "owls", "sleep there</pre>"])
+    assert bodies(chunk_html(page, size=6, count="words")) == [
+        f"two kites hover here{line_end}{line_end}owls",
+        "sleep there",
+    ]
+
+
 def test_markdown_is_split_by_its_headings():
     assert [(each.headings, each.body) for each in chunk_markdown(MARKDOWN)] == [
         ((), "---\ntitle: Birds\n---\nBefore."),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from html.parser import HTMLParser
 from itertools import pairwise
 
-from elanus.chunking._blocks import Block, Heading, Section, sections, trimmed
+from elanus.chunking._blocks import Block, Heading, Section, line_starts, sections, trimmed
 
 _SPACE = re.compile(r"[ \t\n\r\f]+|[^ \t\n\r\f]+")
 _LINE = re.compile(r"\n")
@@ -323,6 +323,6 @@ def _said(reference: re.Match[str]) -> str:
 
 
 def _lines(text: str, start: int, end: int) -> tuple[Block, ...]:
-    borders = [start, *(found.end() for found in _LINE.finditer(text, start, end)), end]
+    borders = [start + place for place in line_starts(text[start:end])]
     found = (trimmed(text, *pair) for pair in pairwise(borders))
     return tuple(Block(*pair) for pair in found if pair)

@@ -105,11 +105,11 @@ def test_a_phrase_has_a_mark_if_and_only_if_the_text_holds_it(text, phrase, name
     analyzer = build_analyzer(name)
     terms = analyzer.tokens(phrase)
     spans = analyzer.spans(text, (), [phrase])
-    assert bool(spans) == bool(terms and analyzer.holding([text], terms, 0)[0])
+    assert bool(spans) == bool(terms and analyzer.holding([text], [(terms, 0)])[0, 0])
     edges = [edge for s in spans for edge in (s.start, s.end)]
     assert edges == sorted(set(edges))
     # Each mark holds the phrase itself.
-    assert all(analyzer.holding([text[s.start : s.end]], terms, 0)[0] for s in spans)
+    assert all(analyzer.holding([text[s.start : s.end]], [(terms, 0)])[0, 0] for s in spans)
 
 
 @pytest.mark.parametrize("name", ["phrases", "prefix", "typos"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -88,6 +90,14 @@ def test_what_a_word_stands_for_changes_with_the_documents(open_store):
     assert marked(store, "owls receive", "recieve", typos=True) == ""
     store.delete("b")
     assert marked(store, "owls receive", "recieve", typos=True) == "owls [receive]"
+
+
+def test_a_question_of_many_quotes_is_read_once(store):
+    """A third of a second; eight and more if all that follows is looked at behind each quote."""
+    query = '"kite" ' * 200_000
+    begun = time.process_time()
+    assert marked(store, TEXTS[0], query + "so", phrases=True, prefix=True)
+    assert time.process_time() - begun < 3
 
 
 @pytest.mark.parametrize("options", [{"typos": True}, {"prefix": True}, {"phrases": True}])

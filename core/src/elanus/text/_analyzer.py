@@ -190,6 +190,7 @@ class Analyzer:
             begins.setdefault(term, []).append(at)
         for phrase in phrases:
             asked, wanted = [w for w in self._split(phrase) if self._terms[w]], self.tokens(phrase)
+            held = frozenset(wanted)
             for at in begins.get(wanted[0], ()) if wanted else ():
                 if sequence[at : at + len(wanted)] == wanted:
                     (start, first), (end, last) = (
@@ -197,7 +198,7 @@ class Analyzer:
                         words[terms[at + len(wanted) - 1][1]],
                     )
                     places = _quoted_inside(start, first, end, last, asked)
-                    found += [Span(*place, frozenset(wanted)) for place in places]
+                    found += [Span(*place, held) for place in places]
         return found
 
     def _inside(self, word: str, start: int, held: frozenset[str]) -> list[Span]:

@@ -151,6 +151,25 @@ def test_graphemes_of_scripts_without_spaces_are_not_split(source):
         assert {place for each in found for place in (each.start, each.end)} <= borders
 
 
+# By words, which line ends do not change.
+LINES = [piece for piece in PIECES + HEADINGS if "\r" not in piece]
+
+
+@settings(max_examples=100)
+@given(
+    st.lists(st.sampled_from(LINES), max_size=40).map("".join),
+    st.sampled_from(["text", "markdown", "python", "code", "html"]),
+    st.integers(1, 30),
+    st.sampled_from(["\r\n", "\r"]),
+    st.data(),
+)
+def test_cuts_do_not_depend_on_what_ends_lines(source, kind, size, line_end, data):
+    limit = {"size": size, "overlap": data.draw(st.integers(0, size // 2)), "count": "words"}
+    expected = [(each.text, each.headings) for each in chunk(source, kind, **limit)]
+    found = chunk(source.replace("\n", line_end), kind, **limit)
+    assert [(each.text.replace(line_end, "\n"), each.headings) for each in found] == expected
+
+
 def test_headings_leave_room_for_a_long_word():
     found = chunk("# four\n" + "x" * 30, "markdown", size=12)
     assert [each.text for each in found] == ["four\n\n" + "x" * 6] * 5

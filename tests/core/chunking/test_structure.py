@@ -68,6 +68,22 @@ Hoot.
 """
 
 
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_lines_are_no_paragraphs_whatever_ends_them(line_end):
+    first, second = f"two kites{line_end}hover here", f"two owls{line_end}sleep there"
+    found = chunk_text(f"{first}{line_end} {line_end}{second}{line_end}", size=6, count="words")
+    assert bodies(found) == [first, second]
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_preformatted_text_is_split_between_its_lines_whatever_ends_them(line_end):
+    page = line_end.join(["<pre>two kites hover here", "", "owls", "sleep there</pre>"])
+    assert bodies(chunk_html(page, size=6, count="words")) == [
+        f"two kites hover here{line_end}{line_end}owls",
+        "sleep there",
+    ]
+
+
 def test_markdown_is_split_by_its_headings():
     assert [(each.headings, each.body) for each in chunk_markdown(MARKDOWN)] == [
         ((), "---\ntitle: Birds\n---\nBefore."),
@@ -225,6 +241,37 @@ def test_what_holds_only_space_in_html_is_blank(source, expected):
 
 
 @pytest.mark.parametrize(
+    ("reference", "said"),
+    [
+        ("&#65", "A"),
+        ("&#x41;", "A"),
+        ("&#" + "0" * 5_000 + "65;", "A"),
+        ("&#1114111;", ""),
+        ("&#1114112;", "\ufffd"),
+        ("&#" + "9" * 5_000 + ";", "\ufffd"),
+        ("&#" + "9" * 5_000 + "a", "\ufffda"),
+        ("&#x" + "f" * 5_000 + ";", "\ufffd"),
+        ("&notit;", "¬it;"),
+        ("&lt-", "<-"),
+        *((each, each) for each in ["&", "&&", "&#", "&#;", "&#x;", "&#xZ", "C&#", "+", "&bird;"]),
+    ],
+)
+def test_references_of_html_in_text_and_in_attributes(reference, said):
+    source = f"<p title='{reference}'>a{reference} <script x={reference}>no</script>b<p>{reference}"
+    assert [each.body for each in chunk_html(source, size=20_000)] == [
+        f"a{said} b\n\n{said}".strip()
+    ]
+
+
+def test_offsets_of_a_reference_are_those_of_all_of_it():
+    source = f"<p>one</p>\n<p>&#{'0' * 5_000}65; &amp two</p>"
+    one, two = chunk_html(source, size=7)
+    assert (one.body, source[one.start : one.end]) == ("one", "one")
+    assert two.body == "A & two"
+    assert source[two.start : two.end] == source[source.index("&#") : -len("</p>")]
+
+
+@pytest.mark.parametrize(
     ("source", "said"),
     [
         ("<p>a <!-- b <p>c<p>d", "a <!-- b <p>c\n\nd"),
@@ -343,11 +390,21 @@ def test_other_code_is_split_where_a_line_without_indentation_follows_a_blank_on
 # --- bounds --------------------------------------------------------------------------------------
 
 
-def test_what_begins_like_front_matter_and_has_no_end_is_read_once_whatever_ends_its_lines():
-    source = "---\r" + "some text\r" * 200
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_what_begins_like_front_matter_and_has_no_end_is_read_once(line_end):
+    """Twice as many ways to read each line would never end."""
+    source = f"---{line_end}" + f"some text{line_end}" * 200
     assert "some text" in "".join(bodies(chunk_markdown(source, size=10_000)))
-    source = "---\n" + "\r" * 200 + "end"
+    source = f"---{line_end}" + "\r" * 200 + "end"
     assert bodies(chunk_markdown(source, size=10_000))[-1].endswith("end")
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_front_matter_is_no_heading_whatever_ends_its_lines(line_end):
+    source = line_end.join(["---", "title: kites", "---", "", "# Kites", "", "They hover.", ""])
+    found = chunk_markdown(source)
+    assert bodies(found) == [line_end.join(["---", "title: kites", "---"]), "They hover."]
+    assert [each.headings for each in found] == [(), ("Kites",)]
 
 
 def test_items_of_lists_in_thousands_of_lists_are_indented_by_no_more_than_twenty_levels():

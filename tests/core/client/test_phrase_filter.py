@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 
 from elanus import CollectionSchema, DataType, MilvusClient, build_analyzer
+from elanus.text import Analyzer
 
 WORDS = ["red", "kites", "kite", "the", "café", "cafe", "机器学习", "os.path", "owl"]
 PHRASES = [
@@ -30,7 +31,7 @@ def holds(text, phrase, slop):
     if slop and len(wanted) == 2:
         windows += [terms[at : at + 1 + step : step] for at in range(len(terms)) for step in (2, 3)]
         windows += [[after, term] for term, after in pairwise(terms)]
-    return wanted in windows
+    return bool(wanted) and wanted in windows
 
 
 @pytest.fixture
@@ -74,6 +75,52 @@ def test_a_phrase_is_where_the_analyzer_puts_its_terms_side_by_side(client):
                     anns_field="v", **asked,
                 )  # fmt: skip
                 assert {hit["id"] for hit in hits} == {i for i in expected if i > 50}
+
+
+@pytest.mark.parametrize(("word", "holds_so"), [("and", all), ("or", any)])
+def test_several_phrases_hold_together_as_each_does_alone(client, word, holds_so):
+    rng = random.Random(7)
+    rows = {i: " ".join(rng.choices(WORDS, k=rng.randrange(30))) for i in range(150)}
+    client.insert("c", [{"id": i, "text": t, "v": [i, 1]} for i, t in rows.items()])
+    sizes = set()
+    for _ in range(40):
+        asked = rng.choices([*PHRASES, "zebra", "the zebra", "?!"], k=rng.randrange(1, 5))
+        expected = {i for i, t in rows.items() if holds_so(holds(t, p, 0) for p in asked)}
+        written = f" {word} ".join(f"phrase_match(text, '{phrase}')" for phrase in asked)
+        for condition, among in (
+            (written, expected),
+            (f"not ({written})", rows.keys() - expected),
+            (f"id < 60 and ({written})", {i for i in expected if i < 60}),
+            (f"{written} {word} id < 60", {
+                i for i in rows if holds_so([i in expected, i < 60])
+            }),
+        ):  # fmt: skip
+            found = {row["id"] for row in client.query("c", condition)}
+            assert found == among, condition
+        sizes.add(len(expected))
+    assert len(sizes) > 5
+
+
+@pytest.mark.parametrize("word", ["and", "or"])
+def test_each_text_is_analysed_once_for_all_phrases_and_only_where_it_is_open(
+    client, word, monkeypatch
+):
+    texts = ["the red kite hovers", "red the kite hovers", "the red owl", "a kite is a kite"]
+    client.insert("c", [{"id": i, "text": t, "v": [i, 1]} for i, t in enumerate(texts)])
+    seen = []
+    sequence = Analyzer._sequence
+
+    def counted(self, texts):
+        seen.extend(texts)
+        return sequence(self, texts)
+
+    monkeypatch.setattr(Analyzer, "_sequence", counted)
+    phrases = ["red kite", "kite hovers", "the red", "kite"] * 50
+    written = f" {word} ".join(f"phrase_match(text, '{phrase}', 0)" for phrase in phrases)
+    found = {row["id"] for row in client.query("c", written)}
+    assert found == ({0} if word == "and" else {0, 1, 2, 3})
+    # Whatever holds the one word needs no look, if one phrase is enough.
+    assert sorted(seen) == sorted(texts[:2] if word == "and" else texts[2:3])
 
 
 @pytest.mark.parametrize("phrase", ["", "?!", "zebra", "red zebra"])

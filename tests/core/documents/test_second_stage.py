@@ -20,6 +20,7 @@ from elanus import (
     SearchSettings,
     ZScoreRanker,
 )
+from elanus.documents.search import _second_stage
 from elanus.errors import RerankError
 
 MODES = ("hybrid", "dense", "text")
@@ -355,6 +356,37 @@ def test_positions_may_have_gaps_and_be_there_twice(open_store):
     found = around(store.search("kite", 9, "text", context=2))
     assert found == {"u": ("", "zw"), "y": ("", "")}
     assert around(store.search("kite", 1, "text", context=4))["u"] == ("t", "zwx")
+
+
+def test_neighbours_are_what_a_look_at_all_documents_finds(open_store):
+    store, rng = open_store(), np.random.default_rng(5)
+    ids = [f"{number:02}" for number in range(80)]
+    texts = rng.choice(["kite", "owl"], 80).tolist()
+    places = {id_: (f"s{rng.integers(3)}", int(rng.integers(-20, 20))) for id_ in ids}
+    store.add(texts, [{"source": s, "position": p} for s, p in places.values()], ids)
+    for context in (1, 2, 7, 100):
+        hits = store.search("kite", 80, "text", context=context)
+        assert len(hits) == texts.count("kite")
+        for hit in hits:
+            source, position = places[hit.id]
+            near = sorted((p, id_) for id_, (s, p) in places.items() if s == source)
+            before = [id_ for p, id_ in near if position - context <= p < position]
+            after = [id_ for p, id_ in near if position < p <= position + context]
+            assert [document.id for document in hit.before] == before
+            assert [document.id for document in hit.after] == after
+
+
+def test_the_work_for_neighbours_does_not_grow_with_hits_times_documents(open_store, monkeypatch):
+    store, looks = open_store(), []
+    count = 400
+    store.add(["kite"] * count, [{"source": "s", "position": i} for i in range(count)])
+    position_of = _second_stage._position_of
+    monkeypatch.setattr(
+        _second_stage, "_position_of", lambda each: looks.append(each) or position_of(each)
+    )
+    hits = store.search("kite", count, "text", context=1)
+    assert sum(len(hit.before) + len(hit.after) for hit in hits) == 2 * (count - 1)
+    assert len(looks) <= 2 * count
 
 
 def test_one_statement_reads_the_neighbours_of_all_hits(chapters, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from itertools import product
 from unittest import mock
 
@@ -118,7 +119,7 @@ def test_terms_are_those_of_the_analyzer_in_order(name, texts, phrase, slop):
     written = [" ".join(pieces) for pieces in texts]
     terms = analyzer.tokens(" ".join(phrase[:3])) or ["kite"]
     expected = [stands(analyzer.tokens(text), terms, slop) for text in written]
-    assert analyzer.holding(written, terms, slop).tolist() == expected
+    assert analyzer.holding(written, [(terms, slop)]).tolist() == [expected]
 
 
 @pytest.mark.parametrize("name", ANALYZERS)
@@ -128,7 +129,7 @@ def test_whatever_is_copied_from_a_text_is_found_in_it(name, pieces, first, leng
     analyzer = build_analyzer(name)
     copied = analyzer.tokens(" ".join(pieces[first : first + length]))
     if copied:
-        assert analyzer.holding([" ".join(pieces)], copied, 0).tolist() == [True]
+        assert analyzer.holding([" ".join(pieces)], [(copied, 0)]).tolist() == [[True]]
 
 
 def test_many_ascii_texts_are_cut_by_the_fast_way_with_the_same_result():
@@ -136,10 +137,24 @@ def test_many_ascii_texts_are_cut_by_the_fast_way_with_the_same_result():
     texts = [f"The red kite, {n} times; it hovers." for n in range(2_000)]
     texts[7] = "A kite (red) over cafés"
     phrase = analyzer.tokens("kite 1999 times it")
-    assert np.flatnonzero(analyzer.holding(texts, phrase, 0)).tolist() == [1999]
+    assert np.flatnonzero(analyzer.holding(texts, [(phrase, 0)])[0]).tolist() == [1999]
+
+
+def test_many_phrases_are_looked_for_in_one_analysis():
+    analyzer = build_analyzer("multilingual")
+    words = [f"w{number % 900}" for number in range(20_000)]
+    phrases = [" ".join(words[at : at + 3]) for at in range(400)]
+    text = " ".join(words)
+    begun = time.process_time()
+    held = analyzer.holding([text, "w1"], [(analyzer.tokens(phrase), 0) for phrase in phrases])
+    assert held.tolist() == [[True, False]] * 400
+    marked = [text[span.start : span.end] for span in analyzer.spans(text, (), phrases)]
+    # In each turn of 900, as phrases that overlap are one mark; the last turn has 200.
+    assert marked == [" ".join(words[:402])] * 22 + [" ".join(words[:200])]
+    assert time.process_time() - begun < 2
 
 
 def test_texts_have_to_be_texts():
     analyzer = build_analyzer(None)
     with pytest.raises(ParamError, match=r"texts\[1\] must be a string"):
-        analyzer.holding(["a", 5], ["a"], 0)
+        analyzer.holding(["a", 5], [(["a"], 0)])

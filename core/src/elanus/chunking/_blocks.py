@@ -7,8 +7,11 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-_BREAK = re.compile(r"\r\n|\r|\n")
-_BLANK_LINES = re.compile(r"(?:\r\n|\r|\n)(?:[^\S\r\n]*(?:\r\n|\r|\n))+")
+# The end of a line, in one way only: what could also read CR LF as two would try all choices.
+BREAK = r"(?:\r\n|\r(?!\n)|\n)"
+
+_BREAK = re.compile(BREAK)
+_BLANK_LINES = re.compile(rf"{BREAK}(?:[^\S\r\n]*{BREAK})+")
 _SPACE = re.compile(r"\s*")
 
 

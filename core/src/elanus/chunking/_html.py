@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from html.parser import HTMLParser
 from itertools import pairwise
 
-from elanus.chunking._blocks import Block, Heading, Section, sections, trimmed
+from elanus.chunking._blocks import Block, Heading, Section, line_starts, sections, trimmed
 
 _SPACE = re.compile(r"[ \t\n\r\f]+|[^ \t\n\r\f]+")
 _LINE = re.compile(r"\n")
 _TAG = re.compile(r"<([a-zA-Z][^\t\n\r\f />\x00]*)")
+_REFERENCE = re.compile(r"&(?:#0*(?P<number>[0-9]+)|#[xX][0-9a-fA-F]+|[a-zA-Z][a-zA-Z0-9]*);?")
+# More digits than any character has, and few enough for int().
+_MOST_DIGITS = 8
 # How often all of a page may be read again for tags that do not end.
 _PATIENCE = 16
 _DEEPEST = 20  # lists whose items are indented by their depth: a page may nest thousands
@@ -58,7 +61,10 @@ class Page:
 def read_page(source: str) -> Page:
     """The text of a page and its sections, by the headings ``h1`` to ``h6``."""
     reader = _Reader(source)
-    reader.feed(source)
+    # References are read here, where they are text. Python's parser would also read those of
+    # attributes, fail at long numbers, and take all that follows ``&#`` without one for text. So
+    # it sees another character, of the same length, that means nothing to it.
+    reader.feed(source.replace("&", "+"))
     reader.close()
     return reader.page()
 
@@ -173,13 +179,18 @@ class _Reader(HTMLParser):
             self._gap, self._mark = max(self._gap, _NEW_LINE), ""
 
     def handle_data(self, data: str) -> None:
-        self._read(data, self._place())
-
-    def handle_entityref(self, name: str) -> None:
-        self._read_reference(len(name) + 1)
-
-    def handle_charref(self, name: str) -> None:
-        self._read_reference(len(name) + 2)
+        if self._dropped:
+            return
+        at = self._place()
+        end = at + len(data)
+        for found in _REFERENCE.finditer(self._source, at, end):
+            said = _said(found)
+            if said != found[0]:
+                self._read(at, found.start())
+                self._begin(found.start())
+                self._text.write(said, *found.span())
+                at = found.end()
+        self._read(at, end)
 
     # The parser's own methods return -1 for what does not end, after having looked for the end in
     # all that follows; so one that is known to be missing is not looked for again.
@@ -239,21 +250,9 @@ class _Reader(HTMLParser):
         line, column = self.getpos()
         return self._lines[line - 1] + column
 
-    def _read_reference(self, length: int) -> None:
-        start = self._place()
-        end = start + length
-        end += self._source[end : end + 1] == ";"
-        raw = self._source[start:end]
-        said = html.unescape(raw)
-        if said == raw:
-            self._read(raw, start)
-        elif not self._dropped:
-            self._begin(start)
-            self._text.write(said, start, end)
-
-    def _read(self, data: str, start: int) -> None:
-        if self._dropped:
-            return
+    def _read(self, start: int, end: int) -> None:
+        """Read a stretch of text without references."""
+        data = self._source[start:end]
         if self._open["pre"]:
             # A line break directly below the tag is not shown.
             kept = data.removeprefix("\r").removeprefix("\n") if self._gap else data
@@ -317,7 +316,13 @@ class _Reader(HTMLParser):
         self._break()
 
 
+def _said(reference: re.Match[str]) -> str:
+    """What a reference stands for; itself if for nothing."""
+    number = reference["number"]
+    return html.unescape(f"&#{number[:_MOST_DIGITS]};" if number else reference[0])
+
+
 def _lines(text: str, start: int, end: int) -> tuple[Block, ...]:
-    borders = [start, *(found.end() for found in _LINE.finditer(text, start, end)), end]
+    borders = [start + place for place in line_starts(text[start:end])]
     found = (trimmed(text, *pair) for pair in pairwise(borders))
     return tuple(Block(*pair) for pair in found if pair)

@@ -8,12 +8,21 @@ from functools import lru_cache
 from itertools import count, pairwise, takewhile
 from typing import Any
 
-from elanus.chunking._blocks import Block, Heading, Section, filled, line_starts, sections, trimmed
+from elanus.chunking._blocks import (
+    BREAK,
+    Block,
+    Heading,
+    Section,
+    filled,
+    line_starts,
+    sections,
+    trimmed,
+)
 from elanus.chunking._split import load
 
 # CommonMark takes the metadata that many files begin with for a line and a heading.
 _FRONT_MATTER = re.compile(
-    r"(?:---[ \t]*(?:\r\n|\r|\n))(?:[^\r\n]*(?:\r\n|\r|\n))*?(?:---|\.\.\.)[ \t]*(?:\r\n|\r|\n|\Z)"
+    rf"---[ \t]*{BREAK}(?:[^\r\n]*{BREAK})*?(?:---|\.\.\.)[ \t]*(?:{BREAK}|\Z)"
 )
 # What a heading says: kinds of what is in its line, and those that stand for a space.
 _READ = {"text", "text_special", "code_inline", "image", "softbreak", "hardbreak"}

@@ -6,7 +6,7 @@ commit. Filters read their columns from here, and their masks are kept here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Collection as Several
 from dataclasses import dataclass, field
 from functools import reduce
@@ -125,39 +125,48 @@ class Snapshot:
     def text_match(self, field: str, text: str, minimum: int) -> NDArray[np.bool_]:
         """The slots whose text holds at least ``minimum`` of the terms of ``text``."""
         terms = set(self.state.analyzers[field].query_tokens(text))
+        return self._with_terms(field, terms, minimum)
+
+    def phrase_match(
+        self,
+        field: str,
+        phrases: Sequence[tuple[str, int]],
+        among: NDArray[np.bool_] | None,
+        *,
+        every: bool,
+    ) -> NDArray[np.bool_]:
+        """The slots whose text holds every phrase, or any of them; see `Analyzer.holding`.
+
+        Only texts with all terms of a phrase are read, and only ``among`` those asked for. Each is
+        analysed once, whatever the number of phrases.
+        """
+        analyzer = self.state.analyzers[field]
+        asked = [(analyzer.tokens(text), slop) for text, slop in phrases]
+        several = [(terms, slop) for terms, slop in asked if len(terms) > 1]
+        join = np.logical_and if every else np.logical_or
+        found, possible = np.full(self.n, every), np.full(self.n, every)
+        for terms, _ in asked:
+            distinct = set(terms)
+            held = self._with_terms(field, distinct, len(distinct))
+            join(possible, held, out=possible)
+            # Of one term the index knows all.
+            join(found, held if len(terms) <= 1 else False, out=found)
+        # The texts of the dead are gone.
+        masks = (possible, ~found, self.view.mask, among)
+        slots = np.flatnonzero(reduce(np.logical_and, (m for m in masks if m is not None)))
+        for begin in range(0, len(slots), _AT_ONCE):
+            some = slots[begin : begin + _AT_ONCE]
+            texts = [row[field] for row in self._documents(some)]
+            found[some] = join.reduce(analyzer.holding(texts, several))
+        return found
+
+    def _with_terms(self, field: str, terms: set[str], minimum: int) -> NDArray[np.bool_]:
+        """The slots whose text holds at least ``minimum`` of some terms; none without terms."""
         numbers = self.numbers(field, terms)
         part: TextPart = self.part(self.text_key(field))
         if not terms or minimum > len(numbers):
             return np.zeros(self.n, dtype=bool)
         return part.index.matching(list(numbers.values()), minimum)
-
-    def phrase_match(
-        self, field: str, text: str, slop: int, among: NDArray[np.bool_] | None
-    ) -> NDArray[np.bool_]:
-        """The slots whose text holds the terms of ``text`` side by side; see `Analyzer.holding`.
-
-        Only texts with all of the terms are read and analysed, and only ``among`` those asked for.
-        """
-        analyzer = self.state.analyzers[field]
-        phrase = analyzer.tokens(text)
-        terms = set(phrase)
-        numbers = self.numbers(field, terms)
-        part: TextPart = self.part(self.text_key(field))
-        if not terms or len(numbers) < len(terms):
-            return np.zeros(self.n, dtype=bool)
-        mask = part.index.matching(list(numbers.values()), len(terms))
-        if len(phrase) == 1:
-            return mask
-        if self.view.mask is not None:
-            mask &= self.view.mask  # the texts of others are gone
-        if among is not None:
-            mask &= among
-        slots = np.flatnonzero(mask)
-        for begin in range(0, len(slots), _AT_ONCE):
-            some = slots[begin : begin + _AT_ONCE]
-            texts = [row[field] for row in self._documents(some)]
-            mask[some] = analyzer.holding(texts, phrase, slop)
-        return mask
 
     def _documents(self, slots: NDArray[np.intp]) -> list[dict[str, Any]]:
         rows, keys = self.view.rows[slots].tolist(), self.view.keys[slots].tolist()

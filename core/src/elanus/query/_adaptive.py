@@ -127,7 +127,8 @@ class AdaptiveFusion:
     def _explain(self, number: int, id_: int, place: int) -> LegExplanation:
         leg, evidence = self.legs[number], self.evidence[number]
         part = float(self.judgement.parts[number][place])
-        rank = leg.ids.index(id_) + 1 if id_ in leg.ids else None
+        found_at = leg.places.get(id_)
+        rank = None if found_at is None else found_at + 1
         if evidence.found is not None:
             reason = by_evidence(evidence, place)
         else:

@@ -25,6 +25,7 @@ from elanus.schema import (
     ScaledRanker,
     WeightedRanker,
     ZScoreRanker,
+    computed_once,
 )
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ ListRanker: TypeAlias = RRFRanker | WeightedRanker | ScaledRanker
 """Rankers that need no more than what the legs have found."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RankedLeg:
     """The hits of one leg, best first.
 
@@ -50,8 +51,13 @@ class RankedLeg:
     ids: Sequence[int]
     scores: Sequence[float]
 
+    @computed_once
+    def places(self) -> dict[int, int]:
+        """Where among the hits each one stands, counted from 0."""
+        return {id_: place for place, id_ in enumerate(self.ids)}
 
-@dataclass(frozen=True, slots=True, eq=False)
+
+@dataclass(frozen=True, eq=False)
 class Fusion:
     """Several rankings made one.
 
@@ -77,16 +83,20 @@ class Fusion:
         said = []
         weights = self.ranker.weights or (1.0,) * len(self.legs)
         for number, leg in enumerate(self.legs):
-            if id_ in leg.ids:
-                place = leg.ids.index(id_)
+            place = leg.places.get(id_)
+            if place is not None:
                 score, part = leg.scores[place], self.parts[number][place]
                 words = [by_rule(self.ranker, leg, weights[number], place, part)]
                 if self.judged:
-                    among = int(np.count_nonzero(self.ids < id_))
+                    among = int(np.searchsorted(self._ascending, id_))
                     words.append(by_evidence(self.judged[number], among))
                 reason = "; ".join(filter(None, words))
                 said.append(LegExplanation(leg.name, score, place + 1, part, reason))
         return tuple(said)
+
+    @computed_once
+    def _ascending(self) -> NDArray[np.intp]:
+        return np.sort(self.ids)
 
 
 def _normal_cosine(score: float) -> float:

@@ -178,23 +178,27 @@ class Analyzer:
             held = wanted.intersection(self._terms[word])
             if held:
                 found += self._inside(word, start, held)
-        sides = [side for phrase in phrases for side in self._side_by_side(words, phrase)]
+        sides = self._side_by_side(words, phrases)
         return _merged([*found, *sides]) if sides else found
 
-    def _side_by_side(self, words: Sequence[tuple[int, str]], phrase: str) -> list[Span]:
-        """Where the terms of a phrase follow each other, in words of a text and their places."""
-        asked, wanted = [w for w in self._split(phrase) if self._terms[w]], self.tokens(phrase)
+    def _side_by_side(self, words: Sequence[tuple[int, str]], phrases: Iterable[str]) -> list[Span]:
+        """Where the terms of phrases follow each other, in words of a text and their places."""
         terms = [(term, at) for at, (_, word) in enumerate(words) for term in self._terms[word]]
         sequence, found = [term for term, _ in terms], list[Span]()
-        for at in range(len(sequence) - len(wanted) + 1 if wanted else 0):
-            if sequence[at : at + len(wanted)] == wanted:
-                (start, first), (end, last) = (
-                    words[terms[at][1]],
-                    words[terms[at + len(wanted) - 1][1]],
-                )
-                held = frozenset(wanted)
-                places = _quoted_inside(start, first, end, last, asked)
-                found += [Span(*place, held) for place in places]
+        begins: dict[str, list[int]] = {}
+        for at, term in enumerate(sequence):
+            begins.setdefault(term, []).append(at)
+        for phrase in phrases:
+            asked, wanted = [w for w in self._split(phrase) if self._terms[w]], self.tokens(phrase)
+            held = frozenset(wanted)
+            for at in begins.get(wanted[0], ()) if wanted else ():
+                if sequence[at : at + len(wanted)] == wanted:
+                    (start, first), (end, last) = (
+                        words[terms[at][1]],
+                        words[terms[at + len(wanted) - 1][1]],
+                    )
+                    places = _quoted_inside(start, first, end, last, asked)
+                    found += [Span(*place, held) for place in places]
         return found
 
     def _inside(self, word: str, start: int, held: frozenset[str]) -> list[Span]:
@@ -227,20 +231,28 @@ class Analyzer:
         rows, terms, numbers = self._sequence(texts)
         return _count(rows, terms, list(numbers), len(texts))
 
-    def holding(self, texts: Sequence[str], phrase: Sequence[str], slop: int) -> NDArray[np.bool_]:
-        """Which of some texts hold terms side by side, as `tokens` gives them; bool (n,).
+    def holding(
+        self, texts: Sequence[str], phrases: Sequence[tuple[Sequence[str], int]]
+    ) -> NDArray[np.bool_]:
+        """Which of n texts hold terms side by side, as `tokens` gives them.
 
         Args:
-            texts: the texts.
-            phrase: the terms, in order; one or more.
-            slop: by how much the distances between them may differ from those in the phrase.
+            texts: the texts, each of which is analysed once.
+            phrases: p of them: the terms in order, one or more; and by how much the distances
+                between them may differ from those in the phrase.
+
+        Returns:
+            Shape (p, n).
 
         Raises:
             ParamError: as for `analyze`.
         """
         rows, terms, numbers = self._sequence(texts)
-        wanted = [numbers.get(term, -1) for term in phrase]
-        return holding(rows, terms, wanted, slop, len(texts))
+        found = np.zeros((len(phrases), len(texts)), dtype=bool)
+        for at, (phrase, slop) in enumerate(phrases):
+            wanted = [numbers.get(term, -1) for term in phrase]
+            found[at] = holding(rows, terms, wanted, slop, len(texts))
+        return found
 
     def _sequence(
         self, texts: Sequence[str]

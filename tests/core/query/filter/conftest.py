@@ -56,13 +56,15 @@ class Rows:
 
         return np.array([count >= minimum for count in found], dtype=bool)
 
-    def phrase_match(self, field, text, slop, among):
+    def phrase_match(self, field, phrases, among, *, every):
         """As it is written; with ``slop``, its words in any order; elsewhere whatever comes."""
-        self.matches.append((field, text, slop))
+        self.matches += [(field, text, slop) for text, slop in phrases]
         texts = [row.get(field) or "" for row in self.rows]
-        whole = [text in each for each in texts]
-        words = [set(text.split()) <= set(each.split()) for each in texts]
-        found = np.array(words if slop else whole, dtype=bool)
+        whole = [
+            [set(text.split()) <= set(each.split()) if slop else text in each for each in texts]
+            for text, slop in phrases
+        ]
+        found = (np.all if every else np.any)(np.array(whole, dtype=bool), axis=0)
         return found if among is None else np.where(among, found, ~found)
 
 

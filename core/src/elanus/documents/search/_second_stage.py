@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from inspect import Parameter, iscoroutinefunction, signature
@@ -71,32 +72,45 @@ class SecondStage:
         known = list(dict.fromkeys(place for place in places if place is not None))
         if not self.context or not known:
             return hits
-        near = [{SOURCE: s, POSITION: {"$gte": a, "$lte": b}} for s, a, b in map(self._span, known)]
-        rows = client.query(collection, make_scope({"$or": near}), FIELDS)
+        rows = client.query(collection, make_scope({"$or": self._near(known)}), FIELDS)
         around: dict[str, list[Document]] = {}
         for document in map(as_document, rows):  # by id: the sort below keeps that among equals
             around.setdefault(document.metadata[SOURCE], []).append(document)
-        for documents in around.values():
-            documents.sort(key=_position_of)
+        sources = {source: _Source(documents) for source, documents in around.items()}
         return [
-            hit if place is None else self._surrounded(hit, place, around.get(place[0], []))
+            hit
+            if place is None or place[0] not in sources
+            else sources[place[0]].surrounded(hit, place[1], self._span(place[1]))
             for hit, place in zip(hits, places, strict=True)
         ]
 
-    def _span(self, place: tuple[str, int]) -> tuple[str, int, int]:
-        source, position = place
-        return (
-            source,
-            max(-LARGEST, position - self.context),
-            min(LARGEST, position + self.context),
-        )
+    def _near(self, places: Sequence[tuple[str, int]]) -> list[dict[str, Any]]:
+        """The conditions of what is near some places, one for each stretch of neighbours."""
+        stretches: list[tuple[str, int, int]] = []
+        for source, position in sorted(places):
+            first, last = self._span(position)
+            if stretches and stretches[-1][0] == source and first <= stretches[-1][2]:
+                first = stretches.pop()[1]
+            stretches.append((source, first, last))
+        return [{SOURCE: s, POSITION: {"$gte": a, "$lte": b}} for s, a, b in stretches]
 
-    def _surrounded(
-        self, hit: RankedDocument, place: tuple[str, int], documents: Sequence[Document]
+    def _span(self, position: int) -> tuple[int, int]:
+        return max(-LARGEST, position - self.context), min(LARGEST, position + self.context)
+
+
+class _Source:
+    """Documents of one source in the order of their positions, which are looked up by halving."""
+
+    def __init__(self, documents: list[Document]) -> None:
+        self._documents = sorted(documents, key=_position_of)
+        self._positions = [_position_of(document) for document in self._documents]
+
+    def surrounded(
+        self, hit: RankedDocument, position: int, span: tuple[int, int]
     ) -> RankedDocument:
-        _, first, last = self._span(place)
-        before = [each for each in documents if first <= _position_of(each) < place[1]]
-        after = [each for each in documents if place[1] < _position_of(each) <= last]
+        first, last = bisect_left(self._positions, span[0]), bisect_right(self._positions, span[1])
+        own = bisect_left(self._positions, position), bisect_right(self._positions, position)
+        before, after = self._documents[first : own[0]], self._documents[own[1] : last]
         return replace(hit, before=tuple(before), after=tuple(after))
 
 

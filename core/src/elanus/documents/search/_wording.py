@@ -97,4 +97,5 @@ def _inside(found: re.Match[str]) -> str:
 
 
 def _ends_quoted(query: str) -> bool:
-    return any(not query[found.end() :].strip() for found in _QUOTED.finditer(query))
+    end = len(query.rstrip())
+    return any(found.end() >= end for found in _QUOTED.finditer(query))

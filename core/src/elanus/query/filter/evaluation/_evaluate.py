@@ -69,12 +69,18 @@ class ColumnSource(Protocol):
         """Return where an analysed field holds ``minimum`` of the words of a text, bool (n,)."""
 
     def phrase_match(
-        self, field: str, text: str, slop: int, among: NDArray[np.bool_] | None
+        self,
+        field: str,
+        phrases: Sequence[tuple[str, int]],
+        among: NDArray[np.bool_] | None,
+        *,
+        every: bool,
     ) -> NDArray[np.bool_]:
-        """Return where an analysed field holds the words of a text side by side, bool (n,).
+        """Return where an analysed field holds every phrase, or any of them, bool (n,).
 
-        Their distances may differ from those in the text by ``slop``. What is returned of slots
-        that are not ``among`` those asked about means nothing.
+        A phrase is a text, whose words stand side by side, and by how much their distances may
+        differ from those in it. What is returned of slots that are not ``among`` those asked about
+        means nothing.
         """
 
 
@@ -113,10 +119,8 @@ class _Evaluation:
         match node:
             case tree.Compare(operator=operator, left=left, right=right):
                 return self._compare(operator, self._value(left), self._value(right))
-            case tree.And(operands=operands):
-                return self._all(merged(operands, "!="))
-            case tree.Or(operands=operands):
-                return reduce(Truth.__or__, map(self.truth, merged(operands, "==")))
+            case tree.And(operands=operands) | tree.Or(operands=operands):
+                return self._joined(operands, every=isinstance(node, tree.And))
             case tree.Not(operand=operand):
                 return ~self.truth(operand)
             case tree.Range():
@@ -134,21 +138,34 @@ class _Evaluation:
                 return Truth(mask, mask)
             case tree.Contains(quantifier=quantifier, operand=operand, values=values):
                 return _contains(quantifier, self._column(operand), values)
+            case tree.PhraseMatch():
+                return self._joined((node,), every=True)
             case tree.TextSearch():
-                return self._text_search(node, None)
+                return self._text_match(node)
             case _:
                 return self._bare(node)
 
-    def _all(self, operands: Sequence[tree.Node]) -> Truth:
-        # Phrases last, and among what the others leave: they are looked for in the texts.
-        ordered = sorted(operands, key=lambda node: isinstance(node, tree.PhraseMatch))
-        found = self.truth(ordered[0])
-        for node in ordered[1:]:
+    def _joined(self, operands: Sequence[tree.Node], *, every: bool) -> Truth:
+        """What all operands say, or any of them.
+
+        Phrases are looked for in the texts: last, and only where the others leave it open; and
+        together, so that each text is analysed once.
+        """
+        join = Truth.__and__ if every else Truth.__or__
+        operands = merged(operands, "!=" if every else "==")
+        others = [node for node in operands if not isinstance(node, tree.PhraseMatch)]
+        found = reduce(join, map(self.truth, others)) if others else None
+        phrases: dict[str, list[tuple[str, int]]] = {}
+        for node in operands:
             if isinstance(node, tree.PhraseMatch):
-                found &= self._text_search(node, found.possible)
-            else:
-                found &= self.truth(node)
-        return found
+                phrase = value_of(node.text), value_of(node.number)
+                phrases.setdefault(_field(node), []).append(phrase)
+        for field, asked in phrases.items():
+            among = None if found is None else found.possible if every else ~found.certain
+            mask = self.source.phrase_match(field, asked, among, every=every).copy()
+            held = Truth(mask, mask)
+            found = held if found is None else join(found, held)
+        return cast("Truth", found)
 
     def _membership(self, operand: tree.Node, values: tree.ListLiteral) -> Truth:
         if isinstance(operand, tree.Literal):
@@ -200,13 +217,9 @@ class _Evaluation:
         mask = np.full(self.source.n, _OPERATORS[operator](left, right), np.bool_)
         return Truth(mask, mask)
 
-    def _text_search(self, node: tree.TextSearch, among: NDArray[np.bool_] | None) -> Truth:
-        name = cast("tree.Path", node.operand).name
-        text, number = value_of(node.text), value_of(node.number)
-        if isinstance(node, tree.PhraseMatch):
-            mask = self.source.phrase_match(name, text, number, among).copy()
-        else:
-            mask = self.source.text_match(name, text, number).copy()
+    def _text_match(self, node: tree.TextSearch) -> Truth:
+        minimum = value_of(node.number)
+        mask = self.source.text_match(_field(node), value_of(node.text), minimum).copy()
         return Truth(mask, mask)
 
     def _value(self, node: tree.Node) -> Any:
@@ -231,6 +244,10 @@ class _Evaluation:
         reference = self.references[path]
         column = self.columns[reference.column]
         return column if reference.subscript is None else column.subscript(reference.subscript)
+
+
+def _field(node: tree.TextSearch) -> str:
+    return cast("tree.Path", node.operand).name
 
 
 def _array_length(column: Column) -> Column:

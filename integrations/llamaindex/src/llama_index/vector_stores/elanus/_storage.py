@@ -47,7 +47,7 @@ class ElanusKVStore(BaseKVStore):
 
     Dicts are kept as JSON; what JSON lacks (dates, paths, …) has the form that it has in metadata.
     NaN, infinity, long integers and lone surrogates, which metadata lack, come back as they were.
-    They may be nested 200 deep.
+    They may be nested 200 deep, and their keys are strings.
     Each call is one commit, or reads one; any number of threads and processes may use one
     collection.
 
@@ -246,7 +246,7 @@ def _dumped(key: str, value: Any) -> str:
     what = f"value of key {quoted(key)}"
     if not is_mapping(value):
         refuse(what, "a dict", value)
-    _check_levels(what, value)
+    _check_parts(what, value)
     try:
         # Python's own: surrogates, NaN and long integers come back as they were.
         return json.dumps(dict(value), default=lambda part: _form(what, part))
@@ -256,13 +256,18 @@ def _dumped(key: str, value: Any) -> str:
         raise ParamError(f"{what} has no form in JSON: {cut(str(error))}") from error
 
 
-def _check_levels(what: str, value: Any) -> None:
-    """Refuse what could not be read wherever it is asked for.
+def _check_parts(what: str, value: Any) -> None:
+    """Refuse what could not be read wherever it is asked for, or would come back as another.
 
     Level by level, each part once: a dict may hold itself.
     """
     level = [value]
     for _ in range(_MOST_LEVELS):
+        for keys in (list(each) for each in level if is_mapping(each)):
+            if odd := [key for key in keys if not isinstance(key, str)]:
+                raise ParamError(f"{what}: a key of a dict must be a string, got {shown(odd[0])}")
+            if len(set(map(str.__str__, keys))) < len(keys):
+                raise ParamError(f"{what}: two keys of a dict are the same text: {listed(keys)}")
         inside = [p for each in level for p in (each.values() if is_mapping(each) else each)]
         level = list({id(p): p for p in inside if isinstance(p, (dict, list, tuple))}.values())
         if not level:

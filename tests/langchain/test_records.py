@@ -455,3 +455,14 @@ def test_what_is_wrong_comes_out_before_anything_is_embedded(store, embeddings, 
         )
     assert [name for name, _ in embeddings.calls if name == "embed_documents"] == []
     assert texts(store) == []
+
+
+def test_a_decimal_takes_no_longer_than_its_digits(records):
+    for zero in ("0E+999999999", "-0E-999999999"):
+        assert as_group(Decimal(zero)) == as_group(0)
+    for long in ("1E+10000", "-1E+9999", "12E-9999"):
+        assert as_group(Decimal(long)) == as_group(Fraction(Decimal(long)))
+    for longer in ("1E+10001", "1E-10001", "1E+999999999", "-1E-999999999", "1" * 10_002):
+        with pytest.raises(ParamError, match=r"a Decimal of at most 10,000 digits.* got .*Decimal"):
+            records.update(["k"], group_ids=[Decimal(longer)])
+    assert records.list_keys() == []

@@ -12,6 +12,7 @@ from langchain_core.embeddings import DeterministicFakeEmbedding, Embeddings
 from langchain_core.runnables import RunnableLambda
 
 from elanus import ParamError, WeightedRanker
+from elanus.errors import RerankError
 from langchain_elanus import ElanusEmbeddings, ElanusReranker, ElanusRetriever, ElanusVectorStore
 
 TEXTS = ["red kite", "black kite", "kite kite kite", "owl", "wren"]
@@ -234,3 +235,47 @@ def test_a_retriever_tells_tracing_what_it_uses(filled):
     seen = ElanusRetriever(vectorstore=filled)._get_ls_params()
     assert seen["ls_vector_store_provider"] == ElanusVectorStore.__name__
     assert seen["ls_embedding_provider"] == "WordEmbeddings"
+
+
+class Failing:
+    def __init__(self, answer):
+        self.answer = answer
+
+    def __call__(self, *_, top_k):
+        assert top_k
+        return self.answer()
+
+
+class Unread:
+    index = 0
+
+    @property
+    def score(self):
+        raise OSError("lost")
+
+
+def lost():
+    raise OSError("lost")
+
+
+def one_by_one():
+    yield from ()
+    raise OSError("lost")
+
+
+@pytest.mark.parametrize("answer", [lost, one_by_one, lambda: [Unread()] * 5])
+async def test_a_reranker_that_fails_keeps_what_it_was_given(filled, answer):
+    reranker = Failing(answer)
+    documents = [Document(text) for text in TEXTS]
+    compressor = ElanusReranker(reranker=reranker)
+    says = r"reranker .*Failing.* failed with 5 texts: OSError: lost"
+    with pytest.raises(RerankError, match=says) as caught:
+        compressor.compress_documents(documents, "kite")
+    assert caught.value.hits == documents
+    assert isinstance(caught.value.__cause__, OSError)
+    with pytest.raises(RerankError, match=says):
+        await compressor.acompress_documents(documents, "kite")
+    with pytest.raises(RerankError, match=says):
+        filled.similarity_search("kite", k=5, mode="dense", reranker=reranker)
+    with pytest.raises(RerankError, match=says):
+        await filled.asimilarity_search("kite", k=5, mode="dense", reranker=reranker)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,6 +16,7 @@ from langchain_core.structured_query import (
     StructuredQuery,
 )
 
+from elanus import FilterError
 from langchain_elanus import ElanusTranslator, ElanusVectorStore
 
 MISSING = object()
@@ -182,3 +184,35 @@ def test_the_retriever_of_a_store_takes_what_the_translator_gives(documents):
     )
     (found,) = store.as_retriever(search_kwargs=arguments).invoke(query)
     assert found.metadata["x"] == "red kite"
+
+
+def negated(levels):
+    condition = Comparison(Comparator.EQ, "n", 1)
+    for _ in range(levels):
+        condition = Operation(Operator.NOT, [condition])
+    return condition
+
+
+def test_what_is_nested_too_deep_is_refused(documents):
+    translator = ElanusTranslator()
+    deepest = translator.visit_structured_query(StructuredQuery("x", negated(38)))[1]
+    assert documents[0].store.count(**deepest) == documents[0].store.count({"n": 1})
+    for levels in (39, 400):
+        with pytest.raises(FilterError, match="may nest 38 operations, this one has more"):
+            translator.visit_structured_query(StructuredQuery("x", negated(levels)))
+    twice = Comparison(Comparator.EQ, "n", 1)
+    for _ in range(100):
+        twice = Operation(Operator.AND, [twice, twice])
+    with pytest.raises(FilterError, match="may nest 38 operations"):
+        twice.accept(translator)
+    endless = []
+    endless.append(endless)
+    with pytest.raises(FilterError, match="key 'n': a value may nest 50 lists, this one has more"):
+        translator.visit_comparison(Comparison(Comparator.IN, "n", endless))
+
+
+@pytest.mark.parametrize("kind", [np.zeros(2), ["date"], None, 1])
+def test_a_type_that_is_no_text_is_no_date(kind):
+    value = {"type": kind, "date": "2024-05-01"}
+    found = ElanusTranslator().visit_comparison(Comparison(Comparator.EQ, "n", value))
+    assert found["n"]["$eq"] is value

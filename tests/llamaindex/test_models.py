@@ -16,7 +16,7 @@ from llama_index.core.schema import NodeWithScore, TextNode
 from llama_index.core.storage.kvstore import SimpleKVStore
 
 from elanus import DocumentStore
-from elanus.errors import DataNotMatchException, EmbeddingError, ParamError
+from elanus.errors import DataNotMatchException, EmbeddingError, ParamError, RerankError
 from elanus_embeddings import CachedEmbeddingFunction
 from llama_index.vector_stores.elanus import (
     ElanusEmbedding,
@@ -212,6 +212,38 @@ def test_a_reranker_needs_a_query_and_no_nodes():
     with pytest.raises(ValueError, match="top_n"):
         ElanusRerank(reranker=words_in_common, top_n=0)
     assert rerank.to_dict()["top_n"] == 5
+
+
+@pytest.mark.parametrize("call", ["raise", "yield"])
+def test_a_reranker_that_fails_keeps_the_nodes(scored, call):
+    def late():
+        yield Result("", 1.0, 0)
+        raise OSError("lost")
+
+    def failing(query, documents, top_k):
+        return late() if call == "yield" else [*late()]
+
+    rerank = ElanusRerank(reranker=failing)
+    with pytest.raises(RerankError, match="failed with 4 texts: OSError: lost") as caught:
+        rerank.postprocess_nodes(scored, query_str="red kite")
+    assert caught.value.hits == scored
+    assert isinstance(caught.value.__cause__, OSError)
+
+
+def test_a_function_that_fails_while_it_is_read_is_an_embedding_error():
+    def late(texts):
+        yield [1.0, 2.0]
+        raise OSError("lost")
+
+    function = Dense()
+    function.encode_documents = function.encode_queries = late
+    model = ElanusEmbedding(function)
+    with pytest.raises(EmbeddingError, match=r"failed with texts\[0:2\]: OSError: lost") as caught:
+        model.get_text_embedding_batch(["a", "b"])
+    assert caught.value.made.tolist() == [[1.0, 2.0]]
+    for call in (model.get_query_embedding, lambda q: asyncio.run(model.aget_query_embedding(q))):
+        with pytest.raises(EmbeddingError, match="encode_queries failed: OSError: lost"):
+            call("a")
 
 
 @pytest.mark.parametrize("wrong", [5, None, "name", Result])

@@ -106,6 +106,45 @@ def test_what_json_lacks_has_the_form_that_it_has_in_metadata(store, nodes):
     assert nodes.get_document("b") == linked
 
 
+class Twin(str):
+    """A string that is no other's equal."""
+
+    __slots__ = ()
+
+    def __eq__(self, other):
+        return self is other
+
+    __hash__ = str.__hash__
+
+
+def nested(levels):
+    """Lists and dicts in turn; each level has the next one twice, which is no more to look at."""
+    found = {}
+    for i in range(levels - 1):
+        found = [found, found] if i % 2 else {"a": found, "b": found}
+    return {"a": found}
+
+
+def below(frames, call):
+    return below(frames - 1, call) if frames else call()
+
+
+def test_what_was_put_can_be_read_further_down_the_stack(store):
+    ours = ElanusKVStore(store)
+    deepest = {"a": 1}
+    for _ in range(199):
+        deepest = {"a": deepest}
+    ours.put("deep", deepest)
+    assert below(500, lambda: ours.get("deep")) == deepest
+    assert below(500, ours.get_all) == {"deep": deepest}
+    # What another has written may be deeper.
+    KeyValueStore(client=store.client, collection=ours._values.collection).put(
+        {"4:data:deep": '{"a":' * 900 + "1" + "}" * 900}
+    )
+    with raises_short(ParamError, match="key 'deep' .* is nested deeper than Python's stack has"):
+        below(500, lambda: ours.get("deep"))
+
+
 def test_what_cannot_be_kept_is_refused_by_key_and_nothing_is_written(store, nodes):
     ours, endless = ElanusKVStore(store), {}
     endless["again"] = endless
@@ -113,8 +152,27 @@ def test_what_cannot_be_kept_is_refused_by_key_and_nothing_is_written(store, nod
     for wrong, said in [
         ([("a", {}), ("b", {"s": {1, 2}})], "value of key 'b': set is no JSON value"),
         ([("a", {}), ("b", {"s": b""})], "value of key 'b': bytes is no JSON value"),
-        ([("a", {}), ("b", {(1, 2): 1})], "value of key 'b' has no form in JSON: keys must be str"),
-        ([("a", {}), ("b", endless)], "value of key 'b' has no form in JSON"),
+        (
+            [("a", {}), ("b", {(1, 2): 1})],
+            "value of key 'b': a key of a dict must be a string, got",
+        ),
+        (
+            [("a", {}), ("b", {1: "a", "1": "b"})],
+            "value of key 'b': a key .* must be a string, got 1",
+        ),
+        (
+            [("a", {}), ("b", {"s": [{None: 1}]})],
+            "value of key 'b': a key .* be a string, got None",
+        ),
+        (
+            [("a", {}), ("b", {Twin("s"): 1, "s": 2})],
+            "value of key 'b': two keys of a dict are the",
+        ),
+        (
+            [("a", {}), ("b", endless)],
+            "value of key 'b' is nested more than 200 deep, or holds itself",
+        ),
+        ([("a", {}), ("b", nested(201))], "value of key 'b' is nested more than 200 deep"),
         ([("a", {}), ("b", [1])], r"value of key 'b' must be a dict, got \[1\]"),
         ([("a", {}), (1, {})], "key must be a string, got 1"),
         ([("a", {}), ("é" * 40_000, {})], "key has 80,007 bytes, more than the 65,535"),

@@ -46,7 +46,8 @@ from __future__ import annotations
 import re
 import sys
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from enum import IntEnum
 from operator import index
 from typing import Any
@@ -225,18 +226,26 @@ class EmbeddingError(ElanusError):
         self._say(found)
 
     @classmethod
-    def of(cls, name: str, call: str, error: Exception, count: int = 0) -> EmbeddingError:
-        """The error for a function's own one, which does not say at which text it was.
+    @contextmanager
+    def around(cls, name: str, call: str, count: int = 0) -> Iterator[None]:
+        """Tell what a function raises as an error of this class; what is one of ours stays.
+
+        In the block belongs not only the call, but also the reading of what it gave: a generator
+        does its work only then.
 
         Args:
             name: of the function.
-            call: which of its methods failed.
-            error: what that raised.
-            count: how many documents it was given; 0 for queries, which are in no list.
+            call: which of its methods is asked.
+            count: how many documents it is given; 0 for queries, which are in no list.
         """
-        given = " with {texts}" if count else ""
-        said = f"{type(error).__name__}: {cut(str(error))}"
-        return cls(f"{quoted(name)}.{call} failed{given}: {said}", range(count))
+        try:
+            yield
+        except ElanusError:
+            raise
+        except Exception as error:  # a function is anybody's code
+            given = " with {texts}" if count else ""
+            said = f"{type(error).__name__}: {cut(str(error))}"
+            raise cls(f"{quoted(name)}.{call} failed{given}: {said}", range(count)) from error
 
     @property
     def places(self) -> tuple[int, ...]:
@@ -322,6 +331,19 @@ class RerankError(ElanusError):
     """
 
     hits: Sequence[Any] = ()
+
+    @classmethod
+    def of(cls, reranker: Any, what: str, hits: Sequence[Any]) -> RerankError:
+        """The error for what a reranker did with hits."""
+        made = cls(f"reranker {quoted(reranker)} {what}")
+        made.hits = hits
+        return made
+
+    @classmethod
+    def failed(cls, reranker: Any, error: Exception, hits: Sequence[Any]) -> RerankError:
+        """The error for a reranker's own one, be it raised while its answer is read."""
+        why = f"{type(error).__name__}: {cut(str(error))}"
+        return cls.of(reranker, f"failed with {len(hits)} texts: {why}", hits)
 
 
 class MissingExtraError(ElanusError, ImportError):

@@ -21,6 +21,22 @@ from elanus.errors import (
 )
 
 
+class Missing:
+    """As pandas.NA: what it is compared with is not known, and so neither true nor false."""
+
+    def __eq__(self, other):
+        return self
+
+    def __bool__(self):
+        raise TypeError("boolean value of NA is ambiguous")
+
+    def __hash__(self):
+        return 1
+
+    def __repr__(self):
+        return "<NA>"
+
+
 def search(data=None, **options):
     options = {"anns_field": "dense", **options}
     return lambda client: client.search("c", [[1, 2]] if data is None else data, **options)
@@ -97,6 +113,16 @@ BAD_READS = {
         search(search_params={"params": {"eff": 5}}),
         ParamError,
         "parameter 'eff'; known.*ef",
+    ),
+    "search parameter without truth": (
+        search(search_params={Missing(): 5}),
+        ParamError,
+        "unknown search parameter <NA>; known.*ef",
+    ),
+    "search parameter without truth, in params": (
+        search(search_params={"params": {Missing(): 5}}),
+        ParamError,
+        "unknown search parameter <NA>; known.*ef",
     ),
     "ef 1.5": (search(search_params={"ef": 1.5}), ParamError, "ef must be an integer.*got 1.5"),
     "ef 0": (search(search_params={"ef": 0}), ParamError, "ef must be an integer.*got 0"),

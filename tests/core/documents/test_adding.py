@@ -234,6 +234,69 @@ def test_whatever_an_embedding_function_raises_is_an_embedding_error(store, embe
     assert [document.id for document in store] == ["a"]
 
 
+class Lost(Exception):
+    """No error of Python's own."""
+
+
+def read_late(rows, error):
+    """Vectors that a function makes only while they are read, until it fails."""
+    yield from rows
+    raise error
+
+
+class Shapeless(list):
+    @property
+    def shape(self):
+        raise Lost("no shape")
+
+
+@pytest.mark.parametrize(
+    "error", [Lost("line cut"), TypeError("line cut"), RuntimeError("line cut")]
+)
+def test_what_fails_while_it_is_read_is_an_embedding_error(store, embedding, error):
+    store.add(["kite"], ids=["a"])
+    rows = np.eye(3, 32)
+    embedding.encode_documents = lambda _: read_late(rows, error)
+    embedding.encode_queries = lambda _: read_late([], error)
+    says = (
+        r"encode_documents failed with texts\[0\], texts\[1\], texts\[3\] and 1 more: \w+: line cut"
+    )
+    for add in (store.add, lambda *given, **more: asyncio.run(store.aadd(*given, **more))):
+        with pytest.raises(EmbeddingError, match=says) as caught:
+            add(["b", "c", " ", "d", "e"], ids=list("bcxde"))
+        assert caught.value.places == (0, 1, 3, 4)
+        assert caught.value.__cause__ is error
+        # What came before the error is kept: three vectors, and the blank text between them.
+        assert [(d.id, d.text) for d in store] == [
+            *zip("abcdx", ["kite", "b", "c", "d", " "], strict=True)
+        ]
+        found = np.array([d.vector for d in store.get(list("bcd"), with_vectors=True)])
+        assert np.array_equal(found, rows)
+        store.delete(list("bcxd"))
+    with pytest.raises(EmbeddingError, match="line cut") as caught:
+        store.sync("s", ["owl"])
+    assert caught.value.__cause__ is error
+    for call in (store.search, store.search_mmr, lambda q: asyncio.run(store.asearch(q))):
+        with pytest.raises(EmbeddingError, match=r"encode_queries failed: \w+: line cut") as caught:
+            call("owl")
+        assert caught.value.__cause__ is error
+
+
+def test_vectors_may_come_one_by_one(store, embedding):
+    encode = embedding.encode_documents
+    embedding.encode_documents = lambda texts: iter(encode(texts))
+    store.add(["red kite", "grey owl"], ids=["a", "b"])
+    found = [d.vector for d in store.get(["a", "b"], with_vectors=True)]
+    assert np.array_equal(np.array(found), encode(["red kite", "grey owl"]))
+
+
+def test_an_answer_that_cannot_be_looked_at_is_an_embedding_error(store, embedding):
+    embedding.encode_documents = embedding.encode_queries = Shapeless
+    for call in (lambda: store.add(["owl"]), lambda: store.search("owl", mode="dense")):
+        with pytest.raises(EmbeddingError, match="Lost: no shape"):
+            call()
+
+
 def test_surrogates_in_texts_are_joined_or_replaced_with_one_warning(store, embedding):
     seen = []
     encode = embedding.encode_documents

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elanus import DocumentStore, KeyValueStore, MilvusClient, ParamError
+from elanus import DataType, DocumentStore, KeyValueStore, MilvusClient, ParamError
 from elanus.documents import _keyed
 from elanus.errors import ClosedError, ReadOnlyError, UnsupportedError
 from unwieldy import VALUES, raises_short
@@ -104,6 +104,50 @@ def test_reading_makes_nothing(tmp_path):
     with KeyValueStore(file) as values:
         values.put({})
         assert values.client.list_collections() == []
+
+
+def test_keys_without_an_order_are_refused():
+    with KeyValueStore(":memory:") as values:
+        for keys in ({"a", "b"}, frozenset({"a"}), set()):
+            with pytest.raises(ParamError, match="keys must be a list, whose order the values"):
+                values.get(keys)
+        values.put({"a": "1", "b": "2"})
+        assert values.get(("b", "a", "b")) == ["2", "1", "2"]
+        assert values.delete({"a", "b"}) == 2
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ((DataType.INT64, {}), (DataType.VARCHAR, {}), "'key' .* it is of type INT64;"),
+        ((DataType.VARCHAR, {}), (DataType.JSON, {}), "'value' .* it is of type JSON;"),
+        ((DataType.VARCHAR, {}), (DataType.INT64, {}), "'value' .* it is of type INT64;"),
+        (
+            (DataType.VARCHAR, {}),
+            (DataType.VARCHAR, {"nullable": True}),
+            "'value' .* VARCHAR, nullable;",
+        ),
+    ],
+)
+def test_other_fields_of_these_names_are_no_texts_by_key(key, value, says):
+    with MilvusClient(":memory:") as client:
+        schema = client.create_schema()
+        for name, (kind, more) in (("key", key), ("value", value)):
+            most = {"max_length": 9} if kind is DataType.VARCHAR else {}
+            schema.add_field(name, kind, is_primary=name == "key", **most, **more)
+        client.create_collection("x", schema=schema)
+        with pytest.raises(ParamError, match=f"collection 'x': texts by key need {says} choose"):
+            KeyValueStore(client=client, collection="x")
+
+
+def test_the_key_is_the_primary_key():
+    with MilvusClient(":memory:") as client:
+        schema = client.create_schema()
+        schema.add_field("key", DataType.VARCHAR, max_length=9)
+        schema.add_field("value", DataType.VARCHAR, max_length=9, is_primary=True)
+        client.create_collection("x", schema=schema)
+        with pytest.raises(ParamError, match="need 'key' to be the primary key"):
+            KeyValueStore(client=client, collection="x")
 
 
 def test_a_collection_of_something_else_is_refused_and_left_alone():

@@ -10,6 +10,7 @@ import pytest
 
 from elanus import EmbeddingFunction, LongTextWarning, SplittingEmbeddingFunction
 from elanus.errors import DataNotMatchException, EmbeddingError, ParamError
+from elanus_embeddings import CachedEmbeddingFunction
 
 WORDS = [f"w{i}" for i in range(2000)]
 
@@ -248,3 +249,37 @@ def test_vectors_that_are_none_do_not_hide_an_error(open_store, made):
             add(["a", "b"])
         assert caught.value.made is None
         assert store.count() == 0
+
+
+def test_a_function_that_fails_to_split_is_an_embedding_error(open_store):
+    class Failing(Reader):
+        def split_documents(self, texts):
+            if "w9" in texts:
+                raise ConnectionError("no tokenizer")
+            return super().split_documents(texts)
+
+    texts = [*map(words, [3] * 128), "w8", " ", "w9"]
+    for cached in (False, True):
+        store = open_store()
+        embedding = CachedEmbeddingFunction(Failing(), store) if cached else Failing()
+        store = open_store(embedding=embedding)
+        says = r"^'reader'\.split_documents failed with texts\[128\], texts\[130\]: ConnectionError: no"
+        for add in (store.add, lambda *given, to=store, **ids: asyncio.run(to.aadd(*given, **ids))):
+            with pytest.raises(EmbeddingError, match=says) as caught:
+                add(texts, ids=[f"d{i}" for i in range(131)])
+            assert str(caught.value).endswith("their ids: d128, d130")
+            assert isinstance(caught.value.__cause__, ConnectionError)
+            assert store.count() == 128  # those of the batch before
+        with pytest.raises(EmbeddingError, match=r"split_documents failed with texts\[0:1\]"):
+            store.sync("s", ["w9"])
+
+
+@pytest.mark.parametrize("member", ["long_texts", "split_documents"])
+def test_members_that_cannot_be_read_are_refused(open_store, tmp_path, member):
+    def fails(_self):
+        raise ConnectionError("no tokenizer")
+
+    odd = type("Odd", (Reader,), {member: property(fails), "__init__": object.__init__})()
+    with pytest.raises(ParamError, match=r"split_documents or long_texts cannot be read: .*no tok"):
+        open_store(tmp_path / "kb.db", odd)
+    assert not list(tmp_path.iterdir())

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from elanus import DocumentStore
-from elanus.errors import DataNotMatchException, FilterError
+from elanus.errors import DataNotMatchException, FilterError, ParamError, quoted
 
 KEYS = (
     "id", "text", "vector", "metadata", "terms", "$meta", "$eq", "a.b", "a", 'with "quotes"',
@@ -103,6 +105,22 @@ def test_what_json_lacks_is_refused_by_document_and_key(store, value):
         with pytest.raises(DataNotMatchException, match=r"document 1, metadata: at \['k'\]"):
             store.add(["good", "bad"], [{}, metadata])
     assert store.count() == 0
+
+
+@pytest.mark.parametrize("inside", [("a", "b"), ("a",), (), (("a",), 1), frozenset({"a"}), 1, b"a"])
+def test_a_key_that_is_no_string_is_refused_by_document_and_key(store, inside):
+    store.add(["kept"], ids=["x"])
+    counts = {"counts": {inside: 1, "half \ud800": 2}}
+    says = r"at \['counts'\]: a JSON key must be a string, not " + re.escape(quoted(inside))
+    calls = (store.add, store.check_add, lambda *given: store.sync("s", *given))
+    for call in calls:
+        with pytest.raises(DataNotMatchException, match=f"document 1, metadata: {says}"):
+            call(["a", "b"], [{}, counts])
+    with pytest.raises(ParamError, match=f"values: {says}"):
+        store.update_metadata("x", counts)
+    with pytest.raises(DataNotMatchException, match="a JSON key must be a string, not"):
+        store.add(["a"], [{inside: 1}])
+    assert [(d.id, d.metadata) for d in store] == [("x", {})]
 
 
 def test_metadata_survives_the_file(open_store, embedding, tmp_path):

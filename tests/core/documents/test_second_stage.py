@@ -259,6 +259,50 @@ def test_an_error_of_a_reranker_names_it_and_keeps_the_hits(corpus):
     assert isinstance(error.value.__cause__, ValueError)
 
 
+class Unread(NamedTuple):
+    """A result whose score is computed when it is looked at."""
+
+    index: int
+
+    @property
+    def score(self):
+        raise OSError("lost")
+
+
+class Unnumbered(list):
+    def tolist(self):
+        raise NotImplementedError("no data!")
+
+
+def one_by_one(query, texts):
+    yield float(len(texts))
+    raise TypeError("lost")
+
+
+@pytest.mark.parametrize(
+    ("late", "says"),
+    [
+        (one_by_one, "TypeError: lost"),
+        (lambda _, texts: [Unread(i) for i in range(len(texts))], "OSError: lost"),
+        (lambda *_: Unnumbered(), "NotImplementedError: no data!"),
+    ],
+)
+def test_an_answer_that_fails_while_it_is_read_keeps_the_hits(corpus, late, says):
+    plain = corpus.search(QUERY, 7)
+    for search in (corpus.search, lambda *a, **more: asyncio.run(corpus.asearch(*a, **more))):
+        with pytest.raises(RerankError, match=f"failed with 7 texts: {says}") as caught:
+            search(QUERY, 3, reranker=late, rerank_top=7)
+        assert caught.value.hits == plain
+        assert type(caught.value.__cause__).__name__ == says.partition(":")[0]
+
+
+def test_scores_may_come_one_by_one(corpus):
+    def lazy(query, texts):
+        yield from length(query, texts)
+
+    assert corpus.search(QUERY, 7, reranker=lazy) == corpus.search(QUERY, 7, reranker=length)
+
+
 async def later(query, texts):
     return length(query, texts)
 

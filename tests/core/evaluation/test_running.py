@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -96,6 +98,7 @@ def test_a_lone_surrogate_is_asked_like_any_other(birds):
     assert "kite" in run_methods(birds, questions)[0].rankings["q"].ids
 
 
+@pytest.mark.parametrize("late", [False, True])
 @pytest.mark.parametrize(
     ("error", "says"),
     [
@@ -106,7 +109,8 @@ def test_a_lone_surrogate_is_asked_like_any_other(birds):
         ),
     ],
 )
-def test_an_error_of_a_model_counts_in_all_questions(birds, embedding, error, says):
+def test_an_error_of_a_model_counts_in_all_questions(birds, embedding, error, says, late):
+    error = copy.copy(error)  # which is told of one list
     questions = Questions(
         {str(i): "?" for i in range(200)}, {str(i): {"owl": 1} for i in range(200)}
     )
@@ -117,7 +121,10 @@ def test_an_error_of_a_model_counts_in_all_questions(birds, embedding, error, sa
         embedding.asked += texts
         return embedding.encode_documents(texts)
 
-    embedding.encode_queries = fail
+    def fail_late(texts):
+        yield from fail(texts)
+
+    embedding.encode_queries = fail_late if late else fail
     with pytest.raises(EmbeddingError, match=says):
         run_methods(birds, questions)
 

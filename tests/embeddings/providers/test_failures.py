@@ -38,6 +38,15 @@ def test_a_refusal_names_provider_status_and_the_providers_words(
     assert len(server.seen) == 1
 
 
+def test_a_refusal_of_any_depth_is_told(make, server, encode, reply):
+    # About as deep as Python's stack is: some can be read as JSON, and not written again.
+    function = make("openai", retry=RetryPolicy(1))
+    for depth in range(900, 1000):
+        server.script.append(reply(400, b"[" * depth + b"1" + b"]" * depth))
+        with pytest.raises(EmbeddingRequestError, match=r"answered 400 Bad Request .*: .*\[\[\["):
+            encode(function, ["a"])
+
+
 def test_a_refusal_names_the_texts_it_is_about(make, server, encode, reply):
     good = {"data": [{**ONE, "index": i} for i in (0, 1)]}
     server.script.extend([reply(200, good), reply(400, {"error": "empty"})])

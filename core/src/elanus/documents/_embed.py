@@ -46,16 +46,25 @@ class Embedder:
         dim: components of its vectors; None asks the function, if all texts are blank.
 
     Raises:
-        ParamError: if the function's ``long_texts`` is none of the known values.
+        ParamError: if the function's ``long_texts`` is none of the known values, or it or
+            ``split_documents`` cannot be read.
     """
 
     def __init__(self, embedding: EmbeddingFunction, dim: int | None = None) -> None:
         self._embedding = embedding
         self._dim = dim
-        splits = callable(getattr(embedding, "split_documents", None))
-        asked = getattr(embedding, "long_texts", None) if splits else "cut"
-        name = f"embedding {quoted(embedding.name)}: long_texts"
-        self._long_texts = None if asked is None else choice(name, asked, LONG_TEXTS)
+        name = f"embedding {quoted(embedding.name)}"
+        try:
+            splits = callable(getattr(embedding, "split_documents", None))
+            asked = getattr(embedding, "long_texts", None) if splits else "cut"
+        except ElanusError:
+            raise
+        except Exception as error:  # a property is anybody's code
+            raise ParamError(
+                f"{name}: its split_documents or long_texts cannot be read: {quoted(error)}"
+            ) from error
+        known = LONG_TEXTS
+        self._long_texts = None if asked is None else choice(f"{name}: long_texts", asked, known)
 
     def batches(
         self, texts: Sequence[str], places: Sequence[int] | None = None
@@ -78,7 +87,8 @@ class Embedder:
         numbers = range(len(texts)) if places is None else places
         long = 0
         for start in range(0, len(texts), _AT_ONCE):
-            units = self._units(texts[start : start + _AT_ONCE])
+            at_once = slice(start, start + _AT_ONCE)
+            units = self._units(texts[at_once], numbers[at_once])
             long += sum(len(parts) > 1 for parts in units)
             for first, stop in _runs([len(parts) for parts in units]):
                 done = start + first
@@ -109,8 +119,8 @@ class Embedder:
             DataNotMatchException: if it gives anything but vectors.
             ParamError: if all texts are blank, and the function does not know its dimension.
         """
-        units: list[list[str]] = yield step(self._units, None, texts)
         numbers = range(len(texts)) if places is None else places
+        units: list[list[str]] = yield step(self._units, None, texts, numbers)
         vectors = yield from self._encode(units, numbers)
         self._warn(sum(len(parts) > 1 for parts in units), len(texts))
         return vectors
@@ -126,13 +136,9 @@ class Embedder:
             DataNotMatchException: if it gives anything but a vector.
         """
         name, call = self._embedding.name, "encode_queries"
-        try:
-            found: Any = yield step_of(self._embedding, call, [as_query("query", query)])
-        except ElanusError:
-            raise
-        except Exception as error:  # a function is anybody's code
-            raise EmbeddingError.of(name, call, error) from error
-        return checked_vectors(f"{name}.{call}", found, 1, self._dim)
+        with EmbeddingError.around(name, call):
+            found = yield from _answer(self._embedding, call, [as_query("query", query)])
+            return checked_vectors(f"{name}.{call}", found, 1, self._dim)
 
     def _warn(self, long: int, count: int) -> None:
         if not long or self._long_texts is not None:
@@ -146,13 +152,17 @@ class Embedder:
         )
         warn(LongTextWarning(message))
 
-    def _units(self, texts: Sequence[str]) -> list[list[str]]:
+    def _units(self, texts: Sequence[str], places: Sequence[int]) -> list[list[str]]:
         """What to embed for each text: its parts, itself, or nothing if it is blank."""
         filled = [i for i, text in enumerate(texts) if text.strip()]
         given = [texts[i] for i in filled]
         found = [[text] for text in given]
         if given and self._long_texts != "cut":
-            found = _checked_parts(self._embedding, given)
+            try:
+                found = _checked_parts(self._embedding, given)
+            except EmbeddingError as error:
+                error.renumber([places[i] for i in filled])
+                raise
         units: list[list[str]] = [[] for _ in texts]
         for i, parts in zip(filled, found, strict=True):
             units[i] = parts
@@ -163,21 +173,16 @@ class Embedder:
         counts = np.array([len(parts) for parts in units], dtype=np.int64)
         given = [part for parts in units for part in parts]
         made: Any = []
+        call = "encode_documents"
         try:
-            if given:
-                made = yield step_of(self._embedding, "encode_documents", given)
+            with EmbeddingError.around(self._embedding.name, call, len(given)):
+                if given:
+                    made = yield from _answer(self._embedding, call, given)
+                return self._joined(made, counts, places)
         except EmbeddingError as error:
             error.made = self._begun(error.made, counts, places)
             error.renumber(np.repeat(places, counts).tolist())
             raise
-        except ElanusError:
-            raise
-        except Exception as error:  # a function is anybody's code
-            name, call = self._embedding.name, "encode_documents"
-            failed = EmbeddingError.of(name, call, error, len(given))
-            failed.renumber(np.repeat(places, counts).tolist())
-            raise failed from error
-        return self._joined(made, counts, places)
 
     def _begun(self, made: Any, counts: NDArray[np.int64], places: Sequence[int]) -> Vectors | None:
         """The vectors of the first texts that came with an error, if they are such."""
@@ -191,12 +196,38 @@ class Embedder:
         total = int(counts.sum())
         if not total:
             # Without any text it need not be known: a provider learns it from its first answer.
-            dim = self._dim or (self._embedding.dim if len(counts) else 0)
+            with EmbeddingError.around(self._embedding.name, "dim"):
+                dim = self._dim or (self._embedding.dim if len(counts) else 0)
             return np.zeros((len(counts), dim), dtype=np.float32)
         # Not of the first: whoever has a part of a list embedded would be told a wrong place.
         where = f", from texts[{places[0]}] on" if places[0] else ""
         source = f"{self._embedding.name}.encode_documents of {total} texts{where}"
         return mean_of_parts(checked_vectors(source, made, total, self._dim), counts)
+
+
+def _answer(embedding: EmbeddingFunction, call: str, texts: list[str]) -> Flow[Any]:
+    """What a function gives for texts, read to its end if it is made while it is read.
+
+    Raises:
+        EmbeddingError: if the function fails before that; what it had given is in its ``made``.
+    """
+    rows: list[Any] = []
+    try:
+        count = len(texts) if call == "encode_documents" else 0
+        with EmbeddingError.around(embedding.name, call, count):
+            found = yield step_of(embedding, call, texts)
+            if not isinstance(found, Iterator):
+                return found
+            yield step(_read, None, found, rows)  # which is the work itself: beside an event loop
+            return rows
+    except EmbeddingError as error:
+        error.made = rows if error.made is None and rows else error.made
+        raise
+
+
+def _read(given: Iterator[Any], into: list[Any]) -> None:
+    for each in given:
+        into.append(each)  # noqa: PERF402  # nobody says what `extend` leaves after an error
 
 
 def mean_of_parts(vectors: Vectors, counts: NDArray[np.int64]) -> Vectors:
@@ -239,9 +270,11 @@ def _checked_parts(embedding: Any, texts: list[str]) -> list[list[str]]:
     """What a function makes of texts: at least one part of each.
 
     Raises:
+        EmbeddingError: if it fails.
         ParamError: if it is anything else.
     """
-    found: Any = embedding.split_documents(texts)
+    with EmbeddingError.around(embedding.name, "split_documents", len(texts)):
+        found: Any = embedding.split_documents(texts)
     lists = found if isinstance(found, list) and len(found) == len(texts) else [None]
     parts = [list(each) if isinstance(each, (list, tuple)) else [] for each in lists]
     if not all(each and all(isinstance(part, str) for part in each) for each in parts):

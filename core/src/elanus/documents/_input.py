@@ -139,7 +139,11 @@ def _repaired(value: Any, depth: int = 0) -> Any:
     if isinstance(value, (list, tuple)):
         return [_repaired(each, depth + 1) for each in value]
     if is_mapping(value):
-        found = {_repaired(key, depth + 1): _repaired(value[key], depth + 1) for key in value}
+        # A key that is no text stays what it is: a tuple of texts would become a list, and no key.
+        found = {
+            repaired(key) if isinstance(key, str) else key: _repaired(each, depth + 1)
+            for key, each in value.items()
+        }
         return found if len(found) == len(value) else value
     return value
 

@@ -132,7 +132,13 @@ class KeyValueStore:
             self._client.upsert(self._collection, rows)
 
     def get(self, keys: Sequence[str]) -> list[str | None]:
-        """The value of each key, in order; None for keys that do not exist."""
+        """The value of each key, in order; None for keys that do not exist.
+
+        Raises:
+            ParamError: if ``keys`` is no list of strings; a set has no order.
+        """
+        if isinstance(keys, (set, frozenset)):
+            refuse("keys", "a list, whose order the values have", keys)
         wanted = names("keys", keys)
         if not self._is_made():
             return [None] * len(wanted)
@@ -198,6 +204,17 @@ class KeyValueStore:
                 f"collection {quoted(self._collection)} has the fields {listed(fields)}, and no "
                 "texts by key; choose another name"
             )
+        for field in described["fields"]:
+            is_key = field["name"] == KEY
+            is_text = field["type"] == DataType.VARCHAR and not field.get("nullable", False)
+            if not is_text or bool(field.get("is_primary", False)) is not is_key:
+                rule = "the primary key" if is_key else "a field beside the primary key"
+                nullable = ", nullable" if field.get("nullable", False) else ""
+                raise ParamError(
+                    f"collection {quoted(self._collection)}: texts by key need {field['name']!r} "
+                    f"to be {rule}, of strings that are never null, and it is of type "
+                    f"{field['type'].name}{nullable}; choose another name"
+                )
         return True
 
 

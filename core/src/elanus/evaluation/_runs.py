@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elanus.documents import DocumentStore, Mode, SearchSettings
-from elanus.errors import ElanusError, EmbeddingError, ParamError, quoted
+from elanus.errors import EmbeddingError, ParamError, quoted
 from elanus.evaluation._questions import Questions, of_type
 from elanus.progress import ProgressBar
 from elanus.schema import (
@@ -228,17 +228,13 @@ def _embedded(
     for start in range(0, len(texts), _EMBEDDED_AT_ONCE):
         part = texts[start : start + _EMBEDDED_AT_ONCE]
         places = range(start, start + len(part))
+        call = "encode_queries"
         try:
-            found = embedding.encode_queries(part)
+            with EmbeddingError.around(embedding.name, call, len(part)):
+                found = embedding.encode_queries(part)
+                source = f"{embedding.name}.{call}"
+                parts.append(checked_vectors(source, found, len(part), store.dim))
         except EmbeddingError as error:
             error.renumber(places)
             raise
-        except ElanusError:
-            raise
-        except Exception as error:  # a function is anybody's code
-            failed = EmbeddingError.of(embedding.name, "encode_queries", error, len(part))
-            failed.renumber(places)
-            raise failed from error
-        source = f"{embedding.name}.encode_queries"
-        parts.append(checked_vectors(source, found, len(part), store.dim))
     return np.concatenate(parts)

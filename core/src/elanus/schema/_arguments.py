@@ -258,9 +258,9 @@ def as_list(value: Any) -> list[Any] | None:
         return None
     try:
         return list(value)
-    except TypeError:  # arrays and tensors without a dimension have `__iter__`
-        return None
-    except RuntimeError:  # so have sparse tensors; but a generator's own error is its caller's
+    except (TypeError, RuntimeError):
+        # Arrays without a dimension have `__iter__`, and so have sparse tensors; but a generator's
+        # own error is its caller's.
         if isinstance(value, Iterator):
             raise
         return None

@@ -233,7 +233,7 @@ class Endpoint:
         self, response: httpx.Response, body: Any, request: Request
     ) -> EmbeddingRequestError:
         status = response.status_code
-        said = self.excerpt(_text(response) if body is _MALFORMED else _message(body))
+        said = self.excerpt(_said(response, body))
         phrase = self.excerpt(response.reason_phrase)
         reason = f"answered {status} {phrase} to {{texts}}: {said}"
         if status in {401, 403}:
@@ -309,6 +309,14 @@ def _text(response: httpx.Response) -> str:
         if _CHARSETS.match(codecs.lookup(response.encoding or "").name):
             return response.text
     return response.content.decode(errors="replace")
+
+
+def _said(response: httpx.Response, body: Any) -> str:
+    """The words of an error; all of the answer, where that cannot be told."""
+    if body is not _MALFORMED:
+        with suppress(RecursionError):  # to write JSON takes more of the stack than to read it
+            return _message(body)
+    return _text(response)
 
 
 def _message(body: Any) -> str:

@@ -86,8 +86,8 @@ class ElanusByteStore(ByteStore):
 
     def mget(self, keys: Sequence[str]) -> list[bytes | None]:
         """The value of each key, in order; None for keys that do not exist."""
-        keys = names("keys", keys)
         found = self._values.get(keys)
+        keys = names("keys", keys)
         return [
             None if value is None else self._as_bytes(key, value)
             for key, value in zip(keys, found, strict=True)

@@ -19,6 +19,7 @@ from elanus.errors import shown
 
 _LONGEST = 1000
 _LEVELS = 50
+_MOST_DIGITS = 10_000
 
 # Begins what stands for something else than a string; a string that begins so gets one more.
 _MARK = "\x1f"
@@ -67,6 +68,11 @@ def _form(value: Any) -> str:
 
 def _number(value: float | Decimal | Fraction) -> str:
     """Numbers that are equal in Python are written alike."""
+    if isinstance(value, Decimal) and value.is_finite() and value:
+        # Its digits first: 1E+999999999 is short, and has a gigabyte of them.
+        exponent = value.as_tuple().exponent
+        if max(abs(value.adjusted()), abs(int(exponent))) > _MOST_DIGITS:
+            raise _refusal(value)
     try:
         over, under = value.as_integer_ratio()
     except (ValueError, OverflowError):  # infinite, or no number
@@ -132,7 +138,8 @@ def _call(value: Any, named: dict[str, Any], levels: int) -> str:
 
 def _refusal(value: Any) -> ParamError:
     return ParamError(
-        "the id of a source must be the same in every process: a text, a number, bytes, a date, a "
-        "UUID, a path, an enum's member, or a tuple, list, dict, set, array or dataclass of these, "
-        f"at most {_LEVELS} deep; got {shown(value)}. Let source_id_key give a text"
+        "the id of a source must be the same in every process: a text, a number (a Decimal of at "
+        f"most {_MOST_DIGITS:,} digits), bytes, a date, a UUID, a path, an enum's member, or a "
+        f"tuple, list, dict, set, array or dataclass of these, at most {_LEVELS} deep; got "
+        f"{shown(value)}. Let source_id_key give a text"
     )

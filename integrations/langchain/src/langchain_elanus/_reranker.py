@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,10 +11,10 @@ from langchain_core.callbacks import Callbacks
 from langchain_core.documents import BaseDocumentCompressor, Document
 from pydantic import ConfigDict, Field, field_validator
 
-from elanus import DocumentStore, LegExplanation, ParamError, RankedDocument
+from elanus import DocumentStore, ElanusError, LegExplanation, ParamError, RankedDocument
 from elanus.aio import Flow, Step, arun, run, step, step_of
 from elanus.arguments import as_query, flag, members, number, whole
-from elanus.errors import RerankError, cut, quoted, shown
+from elanus.errors import RerankError, quoted, shown
 from langchain_elanus._options import SearchOptions, check_reranker, checked_documents
 from langchain_elanus._results import EXPLANATION
 from langchain_elanus._short import ShortRepr
@@ -60,7 +60,12 @@ class ElanusReranker(ShortRepr, BaseDocumentCompressor):
     def compress_documents(
         self, documents: Sequence[Document], query: str, callbacks: Callbacks | None = None
     ) -> Sequence[Document]:
-        """The documents that answer the query best, best first; the given ones stay as they are."""
+        """The documents that answer the query best, best first; the given ones stay as they are.
+
+        Raises:
+            ParamError: if the reranker gives anything but results with ``index`` and ``score``.
+            RerankError: if it fails; has the documents as ``hits``.
+        """
         del callbacks  # a reranker reports to none
         return run(self._compress(documents, query))
 
@@ -76,7 +81,12 @@ class ElanusReranker(ShortRepr, BaseDocumentCompressor):
         most, explain = whole("top_n", self.top_n, 1), flag("explain", self.explain)
         documents = checked_documents(documents)
         texts = [document.page_content for document in documents]
-        order = yield from reranked(self.reranker, query, texts, most)
+        try:
+            order = yield from reranked(self.reranker, query, texts, most)
+        except ElanusError:
+            raise
+        except Exception as error:  # a reranker is anybody's code
+            raise RerankError.failed(self.reranker, error, documents) from error
         return [_copy(documents[index], score, explain=explain) for index, score in order]
 
 
@@ -104,6 +114,8 @@ def reranked(
     # Providers differ in what they do when asked for more than there is.
     asked = min(most, len(texts))
     results = yield step(reranker, getattr(reranker, "arerank", None), query, texts, top_k=asked)
+    if isinstance(results, Iterator):  # which does its work only when it is read
+        results = yield step(list, None, results)
     try:
         given = members("results", "a list", results)
     except ParamError as error:
@@ -169,14 +181,14 @@ async def _in_order(
     try:
         order = await arun(reranked(reranker, query, [hit.text for hit in hits], len(hits)))
     except ParamError as error:
-        raise _failure(str(error), hits) from error
+        told = RerankError(str(error))  # which names the reranker
+        told.hits = hits
+        raise told from error
     except Exception as error:
-        why = f"{type(error).__name__}: {cut(str(error))}"
-        named = f"reranker {quoted(reranker)} failed with {len(hits)} texts: {why}"
-        raise _failure(named, hits) from error
+        raise RerankError.failed(reranker, error, hits) from error
     if sorted(place for place, _ in order) != list(range(len(hits))):
         rule = f"must give each of {len(hits)} texts one score"
-        raise _failure(f"reranker {quoted(reranker)} {rule}", hits)
+        raise RerankError.of(reranker, rule, hits)
     found = []
     for rank, (place, score) in enumerate(sorted(order, key=lambda each: (-each[1], each[0])), 1):
         hit = hits[place]
@@ -184,9 +196,3 @@ async def _in_order(
         said = (LegExplanation("reranker", score, rank, score, reason),) if explain else ()
         found.append(replace(hit, score=score, explanation=hit.explanation + said))
     return found
-
-
-def _failure(what: str, hits: list[RankedDocument]) -> RerankError:
-    error = RerankError(what)
-    error.hits = hits
-    return error

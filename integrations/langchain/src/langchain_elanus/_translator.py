@@ -15,7 +15,9 @@ from langchain_core.structured_query import (
     Visitor,
 )
 
+from elanus import FilterError
 from elanus.arguments import is_mapping
+from elanus.errors import quoted, shown
 
 _PLAIN: Final = {
     Comparator.EQ: "$eq",
@@ -29,6 +31,8 @@ _PLAIN: Final = {
 _LISTS: Final = {Comparator.IN: "$in", Comparator.NIN: "$nin"}
 _JOINED: Final = {Operator.AND: "$and", Operator.OR: "$or", Operator.NOT: "$nor"}
 _DATES: Final = ("date", "datetime")
+_MOST_LEVELS: Final = 38  # of a filter dict's 40; a comparison takes two
+_MOST_IN_VALUES: Final = 50
 
 
 class ElanusTranslator(Visitor):
@@ -50,15 +54,24 @@ class ElanusTranslator(Visitor):
     allowed_operators = tuple(Operator)
 
     def visit_operation(self, operation: Operation) -> dict[str, Any]:
-        """Translate a combination of filters."""
+        """Translate a combination of filters.
+
+        Raises:
+            FilterError: if they are nested too deep.
+        """
         self._validate_func(operation.operator)
+        _check_levels(operation)
         parts = [argument.accept(self) for argument in operation.arguments]
         return {_JOINED[operation.operator]: parts}
 
     def visit_comparison(self, comparison: Comparison) -> dict[str, Any]:
-        """Translate the comparison of one key."""
+        """Translate the comparison of one key.
+
+        Raises:
+            FilterError: naming the key, if lists are nested too deep in its value.
+        """
         self._validate_func(comparison.comparator)
-        key, value = comparison.attribute, _plain(comparison.value)
+        key, value = comparison.attribute, _plain(comparison, comparison.value)
         # A filter dict takes a key that begins with one $ for an operator.
         key = f"${key}" if key.startswith("$") else key
         if comparison.comparator is Comparator.CONTAIN:
@@ -82,12 +95,30 @@ def _contains(key: str, value: Any) -> dict[str, Any]:
     return {"$or": [item, {key: {"$substring": value}}]} if isinstance(value, str) else item
 
 
-def _plain(value: Any) -> Any:
+def _check_levels(operation: Operation) -> None:
+    """Refuse what would not end, or not within Python's stack: level by level, each part once."""
+    level: list[Any] = [operation]
+    for _ in range(_MOST_LEVELS):
+        inside = [part for each in level for part in each.arguments if isinstance(part, Operation)]
+        level = list({id(part): part for part in inside}.values())
+        if not level:
+            return
+    raise FilterError(f"a structured query may nest {_MOST_LEVELS} operations, this one has more")
+
+
+def _plain(comparison: Comparison, value: Any, levels: int = _MOST_IN_VALUES) -> Any:
     """A value without the wrapping that LangChain's query parser puts around dates."""
     if isinstance(value, (list, tuple)):
-        return [_plain(each) for each in value]
-    if is_mapping(value) and value.get("type") in _DATES:
-        return _time(value.get(value["type"], value))
+        if not levels:
+            raise FilterError(
+                f"key {quoted(comparison.attribute)}: a value may nest {_MOST_IN_VALUES} lists, "
+                f"this one has more: {shown(value)}"
+            )
+        return [_plain(comparison, each, levels - 1) for each in value]
+    if is_mapping(value):
+        kind = value.get("type")
+        if isinstance(kind, str) and kind in _DATES:
+            return _time(value.get(kind, value))
     return value
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from inspect import Parameter, iscoroutinefunction, signature
 from typing import Any
@@ -17,7 +17,7 @@ from elanus.documents._collection import FIELDS, as_document
 from elanus.documents._sync import POSITION, SOURCE
 from elanus.documents._values import Document, RankedDocument
 from elanus.documents.search._scope import make_scope
-from elanus.errors import ParamError, RerankError, cut, quoted, shown
+from elanus.errors import ParamError, RerankError, quoted, shown
 from elanus.schema import LARGEST, LegExplanation, as_list, as_query, number, refuse, whole
 
 _CALLABLE = (
@@ -144,12 +144,9 @@ def _scores(reranker: Any, query: str, hits: list[RankedDocument]) -> NDArray[np
     texts = [hit.text for hit in hits]
     try:
         given = _asked(reranker, query, texts)
+        given = list(given) if isinstance(given, Iterator) else given  # which is the work itself
     except Exception as error:
-        raise _failure(
-            reranker,
-            f"failed with {len(texts)} texts: {type(error).__name__}: {cut(str(error))}",
-            hits,
-        ) from error
+        raise RerankError.failed(reranker, error, hits) from error
     try:
         return _as_scores(given, len(texts))
     except (ParamError, AttributeError, TypeError) as error:
@@ -157,13 +154,9 @@ def _scores(reranker: Any, query: str, hits: list[RankedDocument]) -> NDArray[np
             f"must give a finite number for each of {len(texts)} texts, or for each a result with "
             f"index and score; got {shown(given)}"
         )
-        raise _failure(reranker, rule, hits) from error
-
-
-def _failure(reranker: Any, what: str, hits: list[RankedDocument]) -> RerankError:
-    error = RerankError(f"reranker {quoted(reranker)} {what}")
-    error.hits = hits
-    return error
+        raise RerankError.of(reranker, rule, hits) from error
+    except Exception as error:  # a property of a result, or a tensor without values
+        raise RerankError.failed(reranker, error, hits) from error
 
 
 def _asked(reranker: Any, query: str, texts: list[str]) -> Any:

@@ -124,7 +124,9 @@ def as_search_params(raw: Mapping[str, Any] | None) -> SearchParams:
     given = mapping("search_params", raw)
     told: dict[str, Any] = {}
     for name, value in (given | mapping("search_params: params", given.get("params"))).items():
-        if name in _READERS:
+        if not isinstance(name, str):  # pandas.NA has no truth when it is compared
+            _check_other(name, value)
+        elif name in _READERS:
             told[name] = _READERS[name](name, value)
         elif name == "metric_type":
             told["metric"] = Metric.of(value).value if names_something(value) else None
@@ -133,7 +135,7 @@ def as_search_params(raw: Mapping[str, Any] | None) -> SearchParams:
     return SearchParams(**told)
 
 
-def _check_other(name: str, value: Any) -> None:
+def _check_other(name: Any, value: Any) -> None:
     if name in _LATER:
         if value is not None:
             raise UnsupportedError(f"search parameter {quoted(name)} is not supported")

@@ -25,7 +25,7 @@ from llama_index.core.schema import BaseComponent
 from elanus import Embedder, ParamError
 from elanus.aio import Flow, arun, run, step_of
 from elanus.arguments import as_query, checked_vectors, is_mapping, members, refuse, whole
-from elanus.errors import DataNotMatchException, ElanusError, EmbeddingError, cut, quoted, shown
+from elanus.errors import DataNotMatchException, EmbeddingError, cut, quoted, shown
 from llama_index.vector_stores.elanus._short import ShortRepr
 
 if TYPE_CHECKING:
@@ -80,14 +80,10 @@ class _OverFunction(ShortRepr):
         super().__init__(**fields)
 
     def _flow(self, call: str, texts: list[str]) -> Flow[list[Any]]:
-        try:
+        count = len(texts) if call == _DOCUMENTS else 0
+        with EmbeddingError.around(_name(self.function), call, count):
             encoded = yield step_of(self.function, call, texts)
-        except ElanusError:
-            raise
-        except Exception as error:  # a function is anybody's code
-            count = len(texts) if call == _DOCUMENTS else 0
-            raise EmbeddingError.of(_name(self.function), call, error, count) from error
-        return (_sparse if self._is_sparse else _dense)(encoded, len(texts))
+            return (_sparse if self._is_sparse else _dense)(encoded, len(texts))
 
     def _document_flow(self, texts: list[str]) -> Flow[list[Any]]:
         texts = _checked_texts(texts)

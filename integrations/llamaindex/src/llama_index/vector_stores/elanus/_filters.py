@@ -45,11 +45,14 @@ def _group(filters: Any, level: int, made: dict[int, FilterDict | None]) -> Filt
     if level > _MOST_LEVELS:
         raise FilterError(f"MetadataFilters may nest {_MOST_LEVELS} levels, these have more")
     if id(filters) not in made:
+        given = vars(filters).get("filters")  # `model_construct` takes anything, or nothing
+        if not isinstance(given, (list, tuple)):
+            raise FilterError(f"filters must be a list, got {shown(given)}")
         parts = [
             _group(part, level + 1, made)
             if isinstance(part, MetadataFilters)
             else _comparison(part)
-            for part in filters.filters
+            for part in given
         ]
         found = [part for part in parts if part is not None]
         # LlamaIndex's field takes None, and its own stores read that as AND.
@@ -60,8 +63,14 @@ def _group(filters: Any, level: int, made: dict[int, FilterDict | None]) -> Filt
     return made[id(filters)]
 
 
-def _comparison(one: MetadataFilter) -> FilterDict:
-    translate = _OPERATORS.get(one.operator)
+def _comparison(one: Any) -> FilterDict:
+    if not isinstance(one, MetadataFilter):
+        raise FilterError(f"a filter must be a MetadataFilter, got {shown(one)}")
+    if not isinstance(one.key, str):
+        raise FilterError(f"the key of a MetadataFilter must be a string, got {shown(one.key)}")
+    named: Any = vars(one).get("operator")  # what cannot be looked up is no operator, either
+    is_known = isinstance(named, str) and named in list(FilterOperator)
+    translate = _OPERATORS.get(FilterOperator(named)) if is_known else None
     if translate is None:
         known = ", ".join(operator.name for operator in FilterOperator)
         raise FilterError(
@@ -138,9 +147,8 @@ def _empty(one: MetadataFilter) -> FilterDict:
 def _require(one: MetadataFilter, types: tuple[type, ...], what: str) -> None:
     if not isinstance(one.value, types):
         key = one.key.removeprefix("$") if one.key.startswith("$$") else one.key
-        raise FilterError(
-            f"key {quoted(key)}: {one.operator.name} needs {what}, got {shown(one.value)}"
-        )
+        name = FilterOperator(one.operator).name
+        raise FilterError(f"key {quoted(key)}: {name} needs {what}, got {shown(one.value)}")
 
 
 _OPERATORS: Final[dict[FilterOperator, Callable[[MetadataFilter], FilterDict]]] = {

@@ -15,13 +15,14 @@ from llama_index.core.schema import (
     IndexNode,
     MediaResource,
     Node,
+    NodeRelationship,
     RelatedNodeInfo,
     TextNode,
 )
 
 from elanus import Document as StoredDocument
 from elanus import ParamError, RankedDocument
-from elanus.arguments import mapping, names
+from elanus.arguments import checked_vectors, is_mapping, mapping, names
 from elanus.errors import DataNotMatchException, cut, quoted, shown
 
 NODE: Final = "_node"
@@ -56,14 +57,27 @@ def to_documents(nodes: list[BaseNode]) -> NewDocuments:
 
     Raises:
         ParamError: naming the node, if it has no embedding, or a metadata key that is reserved.
-        DataNotMatchException: naming the node, if what it holds has no form in JSON.
+        DataNotMatchException: naming the node, if what it holds has no form in JSON, or is not
+            what the class says.
     """
+    for node in nodes:
+        _check_parts(node)
     return NewDocuments(
         [node.node_id for node in nodes],
         [_text_of(node) for node in nodes],
         [_metadata_of(node) for node in nodes],
         [_embedding_of(node) for node in nodes],
     )
+
+
+def dim_of(new: NewDocuments) -> int:
+    """Components of the first node's embedding.
+
+    Raises:
+        DataNotMatchException: naming the node, if that is no list of finite numbers.
+    """
+    source = f"the embedding of node {quoted(new.ids[0])}"
+    return int(checked_vectors(source, new.vectors[:1], 1).shape[1])
 
 
 def to_node(document: StoredDocument | RankedDocument, *, embedded: bool = False) -> BaseNode:
@@ -153,6 +167,32 @@ def _subclasses(kind: type[Any]) -> list[type[Any]]:
 
 def _path_of(kind: type[BaseNode]) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _check_parts(node: BaseNode) -> None:
+    """Look at what assignment and ``model_copy`` leave unchecked, and is read below.
+
+    Raises:
+        DataNotMatchException: naming the node and the field.
+    """
+
+    def check(field: str, rule: str, value: Any, *, is_right: bool) -> None:
+        if not is_right:
+            raise DataNotMatchException(
+                f"node {quoted(node.node_id)}, field {field}: must be {rule}, got {shown(value)}"
+            )
+
+    links, text = node.relationships, getattr(node, "text_resource", None)
+    check("metadata", "a dict", node.metadata, is_right=is_mapping(node.metadata))
+    is_resource = text is None or isinstance(text, MediaResource)
+    check("text_resource", "a MediaResource", text, is_right=is_resource)
+    check("relationships", "a dict", links, is_right=is_mapping(links))
+    for kind, of in links.items():
+        is_kind = isinstance(kind, NodeRelationship)
+        check("relationships", "links by NodeRelationship", kind, is_right=is_kind)
+        several = of if isinstance(of, list) and kind is not NodeRelationship.SOURCE else [of]
+        are_links = all(isinstance(each, RelatedNodeInfo) for each in several)
+        check(f"relationships.{kind.name}", "RelatedNodeInfo", of, is_right=are_links)
 
 
 def _text_of(node: BaseNode) -> str:

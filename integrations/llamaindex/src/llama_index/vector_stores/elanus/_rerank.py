@@ -11,9 +11,9 @@ from llama_index.core.callbacks import CBEventType, EventPayload
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import BaseComponent, MetadataMode, NodeWithScore, QueryBundle
 
-from elanus import ParamError
+from elanus import ElanusError, ParamError
 from elanus.arguments import as_query, members, number, whole
-from elanus.errors import quoted, shown
+from elanus.errors import RerankError, quoted, shown
 from llama_index.vector_stores.elanus._short import ShortRepr
 
 _LARGEST = sys.float_info.max
@@ -164,10 +164,14 @@ class ElanusRerank(ShortRepr, BaseNodePostprocessor):
         }
         with self.callback_manager.event(CBEventType.RERANKING, payload=payload) as event:
             texts = [each.node.get_content(metadata_mode=MetadataMode.EMBED) for each in nodes]
-            results = self.reranker(
-                as_query("query_str", query_bundle.query_str), texts, top_k=most
-            )
-            order = order_of(self.reranker, results, len(texts))
+            query = as_query("query_str", query_bundle.query_str)
+            try:
+                results = self.reranker(query, texts, top_k=most)
+                order = order_of(self.reranker, results, len(texts))
+            except ElanusError:
+                raise
+            except Exception as error:  # a reranker is anybody's code
+                raise RerankError.failed(self.reranker, error, nodes) from error
             best = [NodeWithScore(node=nodes[place].node, score=score) for place, score in order]
             event.on_end(payload={EventPayload.NODES: best})
         return best

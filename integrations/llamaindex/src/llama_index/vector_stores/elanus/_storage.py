@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 STORAGE: Final = "llamaindex_storage"
 
+# Each takes one of Python's 1000 frames of whoever reads it; metadata may nest 100.
+_MOST_LEVELS: Final = 200
+
 File: TypeAlias = "ElanusVectorStore | DocumentStore | MilvusClient | str | os.PathLike[str]"
 Pairs: TypeAlias = list[tuple[str, dict[str, Any]]]
 
@@ -44,6 +47,7 @@ class ElanusKVStore(BaseKVStore):
 
     Dicts are kept as JSON; what JSON lacks (dates, paths, …) has the form that it has in metadata.
     NaN, infinity, long integers and lone surrogates, which metadata lack, come back as they were.
+    They may be nested 200 deep, and their keys are strings.
     Each call is one commit, or reads one; any number of threads and processes may use one
     collection.
 
@@ -147,6 +151,12 @@ class ElanusKVStore(BaseKVStore):
     def _loaded(self, key: str, value: str) -> dict[str, Any]:
         try:
             found = json.loads(value)
+        except RecursionError as error:
+            raise ParamError(
+                f"key {quoted(key)} of collection {quoted(self._values.collection)} holds a dict "
+                "that is nested deeper than Python's stack has room for here: read it from "
+                "further up"
+            ) from error
         except ValueError:
             found = None
         if not isinstance(found, dict):
@@ -236,6 +246,7 @@ def _dumped(key: str, value: Any) -> str:
     what = f"value of key {quoted(key)}"
     if not is_mapping(value):
         refuse(what, "a dict", value)
+    _check_parts(what, value)
     try:
         # Python's own: surrogates, NaN and long integers come back as they were.
         return json.dumps(dict(value), default=lambda part: _form(what, part))
@@ -243,6 +254,25 @@ def _dumped(key: str, value: Any) -> str:
         raise
     except (RecursionError, TypeError, ValueError) as error:
         raise ParamError(f"{what} has no form in JSON: {cut(str(error))}") from error
+
+
+def _check_parts(what: str, value: Any) -> None:
+    """Refuse what could not be read wherever it is asked for, or would come back as another.
+
+    Level by level, each part once: a dict may hold itself.
+    """
+    level = [value]
+    for _ in range(_MOST_LEVELS):
+        for keys in (list(each) for each in level if is_mapping(each)):
+            if odd := [key for key in keys if not isinstance(key, str)]:
+                raise ParamError(f"{what}: a key of a dict must be a string, got {shown(odd[0])}")
+            if len(set(map(str.__str__, keys))) < len(keys):
+                raise ParamError(f"{what}: two keys of a dict are the same text: {listed(keys)}")
+        inside = [p for each in level for p in (each.values() if is_mapping(each) else each)]
+        level = list({id(p): p for p in inside if isinstance(p, (dict, list, tuple))}.values())
+        if not level:
+            return
+    raise ParamError(f"{what} is nested more than {_MOST_LEVELS} deep, or holds itself")
 
 
 def _form(what: str, part: Any) -> Any:

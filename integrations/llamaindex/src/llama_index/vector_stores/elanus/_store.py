@@ -35,6 +35,7 @@ from llama_index.vector_stores.elanus._filters import to_filter
 from llama_index.vector_stores.elanus._nodes import (
     REF_DOC_ID,
     changed_metadata,
+    dim_of,
     to_documents,
     to_node,
 )
@@ -287,7 +288,7 @@ class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
         if not found:
             return []
         new = to_documents(found)
-        store = self._opened(self.dim or len(new.vectors[0]))
+        store = self._opened(self.dim or dim_of(new))
         assert store is not None
         return store.add(new.texts, new.metadatas, new.ids, new.vectors)
 
@@ -309,7 +310,7 @@ class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
             DataNotMatchException: naming what does not fit; nothing is written.
         """
         name, new = text("source", source), to_documents(_checked_nodes(nodes))
-        store = self._opened((self.dim or len(new.vectors[0])) if new.vectors else None)
+        store = self._opened((self.dim or dim_of(new)) if new.vectors else None)
         if store is None:
             return SyncReport([])
         return store.sync(name, new.texts, new.metadatas, new.ids, new.vectors)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from elanus.aio import HasWorker, Worker, in_thread, run, twin
+from elanus.aio import HasWorker, Worker, in_thread, twin
 from elanus.client import MilvusClient
 from elanus.documents._collection import (
     FIELDS,
@@ -66,6 +66,7 @@ from elanus.notebook import described
 from elanus.progress import ProgressBar
 from elanus.query import mmr
 from elanus.schema import (
+    as_query,
     checked_vectors,
     flag,
     number,
@@ -945,13 +946,21 @@ class DocumentStore(HasWorker):
 
     def _query_vector(self, query: str, vector: Any) -> NDArray[np.float32]:
         """The query's embedding (1, dim): the given one, or the model's."""
-        if self._layout.dim is None:
+        dim, embedding, call = self._layout.dim, self._embedding, "encode_queries"
+        if dim is None:
             raise lacks_vectors(self)
         if vector is not None:
-            return checked_vectors("vector", [vector], 1, self._layout.dim)
-        if self._embedder is None:
+            return checked_vectors("vector", [vector], 1, dim)
+        if embedding is None:
             raise lacks_model(self, self._layout)
-        return run(self._embedder.query_flow(query))
+        # It may hold surrogates, which no model reads.
+        asked = query if query.isascii() else as_query("query", query)
+        try:
+            found = embedding.encode_queries([asked])
+            return checked_vectors(f"{embedding.name}.{call}", found, 1, dim)
+        except Exception:
+            with EmbeddingError.around(embedding.name, call):
+                raise
 
     # --- asynchronous twins ----------------------------------------------------------------
 

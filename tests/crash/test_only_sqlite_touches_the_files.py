@@ -29,6 +29,7 @@ SOURCE = Path(elanus.__file__).parent
 # The queue's own file, the mark, and the folder of what can be computed again: never the database's.
 MAY_OPEN_FILES = {
     "storage/file/_lock.py", "storage/file/_mark.py", "storage/cache/_container.py", "storage/cache/_folder.py",
+    "storage/file/_backup.py",  # the folder of a copy, to sync it
     "evaluation/_folder.py",  # reads folders of judged questions, and never one of a database
 }  # fmt: skip
 OPENERS = {

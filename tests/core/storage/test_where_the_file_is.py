@@ -2,11 +2,13 @@
 
 import asyncio
 import copy
+import json
 import pickle
 import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 from subprocess import PIPE
 
 import apsw
@@ -164,3 +166,99 @@ def test_a_damaged_row_is_named(tmp_path):
 def test_an_open_client_is_neither_pickled_nor_copied(how):
     with MilvusClient(":memory:") as client, pytest.raises(TypeError, match="open :memory: again"):
         how(client)
+
+
+def test_a_connection_that_is_opened_later_makes_no_file_and_takes_no_other(tmp_path):
+    """SQLite would delete the log beside a file that it makes, and with it what was acknowledged."""
+    path, old = tmp_path / "kb.db", tmp_path / "old.db"
+    client = MilvusClient(path)
+    client.create_collection("c", dimension=2)
+    client.insert("c", [_row(i) for i in range(50)])
+    client._database.file.pool.close_idle(id)  # as before a fork
+    log = path.with_name("kb.db-wal").read_bytes()
+    path.rename(old)
+    with pytest.raises(DatabaseReplacedError):
+        client.query("c", limit=1)
+    assert not path.exists()
+    with MilvusClient(tmp_path / "another.db") as another:
+        another.create_collection("c", dimension=2)
+    (tmp_path / "another.db").rename(path)
+    with pytest.raises(DatabaseReplacedError):
+        client.query("c", limit=1)
+    client.close()
+    assert path.with_name("kb.db-wal").read_bytes() == log
+    old.replace(path)
+    assert _keys(path) == list(range(50))
+
+
+def test_closing_a_moved_file_leaves_it_to_whoever_uses_it_where_it_is_now(tmp_path):
+    path, old = tmp_path / "kb.db", tmp_path / "old.db"
+    client = MilvusClient(path)
+    client.create_collection("c", dimension=2)
+    client.insert("c", [_row(i) for i in range(100)])
+    client.compact("c")
+    client.insert("c", [_row(i) for i in range(100, 200)])  # in the log, which is not moved
+    path.rename(old)
+    command = [sys.executable, "-c", _IN_ITS_PLACE, old]
+    with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True) as other:
+        assert other.stdout.readline() == "there\n"
+        other.communicate("go on\n", timeout=60)
+    client.close()
+    assert other.returncode == 0
+    assert _keys(old) == [*range(100), *range(1000, 1201)]
+
+
+def test_a_file_that_is_replaced_in_the_middle_of_a_write_has_none_of_it_in_its_log(tmp_path):
+    path, copy_of_it = tmp_path / "kb.db", tmp_path / "copy.db"
+    client = MilvusClient(path)
+    client.create_collection("c", dimension=2)
+    client.insert("c", [_row(i) for i in range(10)])
+    client.compact("c")
+    client.backup(copy_of_it)
+
+    def write():
+        with client._database.file.write("write") as db:
+            db.execute("DELETE FROM c1_rows")
+            copy_of_it.replace(path)
+
+    with pytest.raises(DatabaseReplacedError):
+        write()
+    command = [sys.executable, "-c", _IN_ITS_PLACE, path]
+    with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True) as other:
+        assert other.stdout.readline() == "there\n"
+        client.close()
+        other.communicate("go on\n", timeout=60)
+    assert _keys(path) == [*range(10), *range(1000, 1201)]
+
+
+def test_others_open_a_file_that_was_restored_in_place_once_it_was_looked_at(tmp_path):
+    path, saved = tmp_path / "kb.db", tmp_path / "saved.db"
+    with MilvusClient(path) as client:
+        client.create_collection("c", dimension=2)
+        client.insert("c", [_row(i) for i in range(100)])
+        client.backup(saved)
+        client.insert("c", [_row(i) for i in range(100, 200)])
+        client.compact("c")
+        done = subprocess.run(
+            [sys.executable, "-c", _RESTORE, saved, path], check=False, timeout=60
+        )
+        assert done.returncode == 0
+        time.sleep(1.1)
+        assert len(client.query("c", output_fields=["id"])) == 100
+        client.insert("c", _row(500))
+        assert _keys_elsewhere(path) == [*range(100), 500]
+    assert _keys(path) == [*range(100), 500]
+
+
+_RESTORE = """
+import apsw, sys
+with apsw.Connection(sys.argv[2]) as into, into.backup("main", apsw.Connection(sys.argv[1]), "main") as copy:
+    copy.step()
+"""
+
+
+def _keys_elsewhere(path):
+    code = "import sys; sys.path.insert(0, sys.argv[2]); from test_where_the_file_is import _keys; print(_keys(sys.argv[1]))"
+    command = [sys.executable, "-c", code, path, Path(__file__).parent]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    return json.loads(done.stdout)

@@ -430,6 +430,9 @@ class Commits:
                 "delete that it knows of; restore it from a backup"
             )
         self.start_again()
+        # What was restored is in the log, under another identity than that of the file beside it,
+        # which nobody else opens before they are one.
+        self.file.apart.run(self.file.fold)
 
     def start_again(self) -> None:
         """Forget all: another state was restored in place.

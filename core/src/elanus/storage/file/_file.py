@@ -229,9 +229,11 @@ class DatabaseFile:
                 yield db
                 if is_abandoned():
                     raise StorageError(f"{operation}: given up, nothing was written")
+                # Just before, or the log of whatever lies here now would have these pages; and
+                # after it, before it is acknowledged: the log may have been removed meanwhile.
+                self.place.check_in_place()
                 with self._mark.moving():
                     db.execute("COMMIT")
-                # Again, before it is acknowledged: the log may have been removed meanwhile.
                 self._check_place()
                 committed = True
             except Error as error:
@@ -292,6 +294,13 @@ class DatabaseFile:
             finally:
                 note_writing(None)
             self._check_place()
+            self._turns.fold_if_long(db, whole=True)
+
+    def fold(self) -> None:
+        """Take the log into the file, unless somebody writes just now."""
+        if self.in_memory or self.options.read_only:
+            return
+        with suppress(StorageError), self._holding("take the log into the file", 0.0) as db:
             self._turns.fold_if_long(db, whole=True)
 
     def backup(self, target: str) -> None:

@@ -43,9 +43,13 @@ class Opening:
 
         Raises:
             Error: of SQLite.
-            StorageError: if the file is not ours, or cannot be what the options ask for.
+            StorageError: if the file is not ours, or cannot be what the options ask for; a
+                `DatabaseReplacedError` if it is no longer the one that was opened first.
         """
+        self._place.check_in_place()
         db.connect(self._place.address())
+        # Again, before it reads: SQLite would play the log back into whatever it has opened.
+        self._place.check_in_place()
         db.wait_for(self._options.timeout, is_abandoned)
         db.execute("PRAGMA trusted_schema=OFF")
         if first:

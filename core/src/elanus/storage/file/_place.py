@@ -66,7 +66,10 @@ class Place:
         address = Path(self.path).as_uri()
         if self.media is not None:
             return address + "?immutable=1"
-        return address + ("?mode=ro" if self._options.read_only else "?mode=rwc")
+        if self._options.read_only:
+            return address + "?mode=ro"
+        # Later none is made: it may have been moved, and SQLite would delete the log beside it.
+        return address + ("?mode=rwc" if self.inode is None else "?mode=rw")
 
     # --- before it is opened ---------------------------------------------------------------
 
@@ -183,8 +186,7 @@ class Place:
                 "beside it with changes that are not in the file yet; open it once for writing, "
                 "or copy both to a folder that can be written"
             ) from None
-        if self.inode is not None and _inode_of(self.path) != self.inode:
-            raise self._replaced()
+        self.check_in_place()
         # Before it is opened: a change between the two is then noticed at the first look.
         self.media = os.stat(self.path)  # noqa: PTH116  # never opened: see above
 
@@ -249,8 +251,7 @@ class Place:
         if self.media is not None:
             self.check_media(self.media)
             return
-        if _inode_of(self.path) != self.inode:
-            raise self._replaced()
+        self.check_in_place()
         # They stay the same while anybody has a connection; without one, another process may have
         # ended the log, and a new one begun.
         now = self.log_inodes()
@@ -261,27 +262,36 @@ class Place:
                     "open, and the newest commits with it; close it and open it again"
                 )
 
+    def check_in_place(self) -> None:
+        """Check that the file that was opened lies here still, if one was.
+
+        Raises:
+            DatabaseReplacedError: if it does not.
+        """
+        if self.inode is not None and _inode_of(self.path) != self.inode:
+            raise DatabaseReplacedError(
+                f"{self.path} was replaced or deleted while it was open; close it and open it again"
+            )
+
     def has_log_of(self, db: Connection) -> bool:
         """Whether the log that a connection has open may be folded into the file, and removed.
 
-        Not if others have begun another one: old pages would be put over newer ones. Nor if another
-        file lies here: whoever opened that one has the same log, and what was committed to it would
-        go into the file that lay here before. But what lies in a removed log, after which nobody
-        has begun another, is kept that way; so is what was committed to a removed file, or before
-        another was put in its place, beside whose log that one cannot be opened.
+        Not if others have begun another one: old pages would be put over newer ones. Nor if the
+        file was moved: it may be in use where it is now, without this log. Nor if another file lies
+        here: whoever opened that one has the same log, and what was committed to it would go into
+        the file that lay here before. But the log of a file that is gone for good is ended, unless
+        another one lies here that it may belong to; and what lies in a removed log, after which
+        nobody has begun another, is kept that way.
         """
-        lies_here = self.inode is None or _inode_of(self.path) in (None, self.inode)
-        if not lies_here and not self.lies_beside_anothers_log(db):
+        here = _inode_of(self.path)
+        if self.inode not in (None, here) and not (
+            _is_gone(self.inode) and (here is None or self.lies_beside_anothers_log(db))
+        ):
             return False
         now = self.log_inodes()
         return all(
             one is None or other in (None, one)
             for one, other in zip(db.log_files, now, strict=False)
-        )
-
-    def _replaced(self) -> DatabaseReplacedError:
-        return DatabaseReplacedError(
-            f"{self.path} was replaced or deleted while it was open; close it and open it again"
         )
 
     def check_media(self, opened: os.stat_result) -> None:
@@ -312,6 +322,17 @@ def _inode_of(path: str) -> _Inode | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+def _is_gone(inode: _Inode) -> bool:
+    """Whether a file that this process has open has no name any more; False if it cannot tell."""
+    with suppress(OSError):
+        for number in os.listdir("/dev/fd"):  # noqa: PTH208  # names, not paths
+            with suppress(OSError):  # of the listing itself
+                found = os.stat(f"/dev/fd/{number}")  # noqa: PTH116  # never opened
+                if (found.st_dev, found.st_ino) == inode:
+                    return found.st_nlink == 0
+    return False
 
 
 def _size(path: str) -> int | None:

@@ -69,6 +69,7 @@ from elanus.storage import (
     Tables,
     add_collection,
     bump,
+    ending,
     load_catalogue,
     next_generation,
     on_fork,
@@ -346,8 +347,9 @@ class Database:
         while due := self.commits.read(name, load_parts, known):
             done = [self._upkeep.wait_for_graph(one.state, one.key) for one in due]
             if self._upkeep.background.is_closed:
-                self.file.check_usable()
-                return  # open, but at the end of the interpreter: nobody builds any more
+                if ending.has_begun() and not self.file.closed:
+                    return  # nobody builds any more
+                raise ClosedError(f"{self.file.path} is closed; open it again")
             # What counts is progress, not time: a large graph takes hours.
             seen = [(one.key, one.numbering, one.covered) for one in due]
             failures = failures + 1 if seen == before or not all(done) else 0

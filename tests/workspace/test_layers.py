@@ -13,8 +13,8 @@ BELOW = {
     "schema": set(),
     "storage": {"native"},
     "index": {"native"},
-    "text": set(),
-    "query": set(),
+    "text": {"normal"},
+    "query": {"normal"},
     "engine": {"index", "query", "storage", "text"},
     "client": {"aio", "engine", "notebook", "query", "storage"},
     "documents": {"aio", "client", "notebook", "progress", "query", "text"},
@@ -26,6 +26,7 @@ MODULES_BELOW = {
     "aio": {"errors", "storage"},
     "native": set(),
     "arguments": {"schema"},
+    "normal": set(),
     "notebook": {"errors"},
     "progress": set(),
 }

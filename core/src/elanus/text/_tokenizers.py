@@ -21,7 +21,6 @@ and split by `ngrams`. Words without a letter or digit (``__``) are dropped.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -29,6 +28,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from elanus.normal import normalized
 from elanus.text._cjk import ngrams
 from elanus.text._scan import scanner
 from elanus.text._unicode import (
@@ -98,7 +98,7 @@ def _split(text: str) -> list[str]:
 def _expand(raw: str, cut: Callable[[str], Iterable[str]]) -> list[str]:
     if raw.isascii():
         return [raw] if raw.isalnum() else _words(raw)
-    plain = unicodedata.normalize("NFKC", raw.translate(_PLAIN))
+    plain = normalized("NFKC", raw.translate(_PLAIN))
     # The capturing group makes every second part an unspaced run.
     parts = enumerate(re.split(_UNSPACED_RUN, plain))
     return [piece for at, part in parts for piece in (cut(part) if at % 2 else _words(part))]

@@ -6,6 +6,8 @@ import re
 import unicodedata
 from functools import lru_cache
 
+from elanus.normal import normalized
+
 _DIACRITICS = re.compile("[\u0300-\u036f]+")
 # Letters that have no decomposition.
 _FOLDED = {
@@ -26,7 +28,7 @@ def asciifolding(token: str) -> list[str]:
     """Letters with diacritics, and æ, ø, ß and their like, as ASCII; other scripts stay."""
     if token.isascii():
         return [token]
-    return ["".join(map(_as_ascii, unicodedata.normalize("NFC", token)))]
+    return ["".join(map(_as_ascii, normalized("NFC", token)))]
 
 
 def folding(token: str) -> list[str]:
@@ -38,7 +40,7 @@ def folding(token: str) -> list[str]:
     """
     if token.isascii():
         return [token]
-    return [_UNWRITTEN.sub("", "".join(map(_fold, unicodedata.normalize("NFC", token))))]
+    return [_UNWRITTEN.sub("", "".join(map(_fold, normalized("NFC", token))))]
 
 
 @lru_cache(maxsize=4096)

@@ -16,7 +16,10 @@ _ENGLISH = (
 
 # What only says that something is asked. BM25 does not weigh it down by itself: where questions are
 # rare among the documents, "what" is as rare as a name.
-_QUESTIONS = "what which who whom whose when where why how do does did"
+_QUESTIONS = (
+    "what which who whom whose when where why how do does did "
+    "tell me about please you i my we give show explain"
+)
 
 _LISTS = {
     "_english_": frozenset(_ENGLISH.split()),

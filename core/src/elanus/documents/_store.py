@@ -69,6 +69,7 @@ from elanus.schema import (
     as_query,
     checked_vectors,
     flag,
+    is_blank,
     number,
     refuse,
     text,
@@ -406,7 +407,7 @@ class DocumentStore(HasWorker):
             known |= embedded(self._embedder, missing, progress=progress)
         for row in rows:
             row[VECTOR] = known[row[TEXT]]
-        return sum(bool(written.strip()) for written in missing)
+        return sum(not is_blank(written) for written in missing)
 
     def update_metadata(
         self,
@@ -848,7 +849,7 @@ class DocumentStore(HasWorker):
         if second is not None:
             hits = second.ordered(search.query, hits, explain=search.explain)[:among]
         # Found by a title. The vector zero is unlike everything.
-        hits = [hit for hit in hits if hit.text.strip() or np.any(hit.vector)]
+        hits = [hit for hit in hits if not is_blank(hit.text) or np.any(hit.vector)]
         vectors = np.array([hit.vector for hit in hits])
         fit = worths(hits, are_cosines=search.mode == "dense" and reranker is None)
         chosen = [hits[i] for i in mmr(fit, vectors, k, lambda_mult)]

@@ -222,6 +222,15 @@ def test_a_store_shows_what_is_in_it(open_store, embedding):
     assert "no vectors" in open_store()._repr_html_()
 
 
+def test_a_store_shows_the_key_of_its_titles(open_store):
+    titled = open_store(title="head & line")
+    assert (titled.stats().title, open_store().stats().title) == ("head & line", None)
+    assert repr(titled).endswith(", collection='documents', title='head & line')")
+    assert repr(open_store()).endswith(", collection='documents')")
+    assert "<td>title</td><td>head &amp; line</td>" in titled._repr_html_()
+    assert "<td>title</td><td>no titles</td>" in open_store()._repr_html_()
+
+
 def test_a_client_shows_its_collections(tmp_path):
     with MilvusClient(tmp_path / "<b>.db") as client:
         client.create_collection("birds", dimension=2)

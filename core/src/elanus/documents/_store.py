@@ -423,9 +423,10 @@ class DocumentStore(HasWorker):
         filter_params: Mapping[str, Any] | None = None,
         **unknown: Unpack[Nothing],
     ) -> int:
-        """Set and remove metadata keys of documents, in one commit; how many documents.
+        """Set and remove metadata keys of documents, in one commit; how many were selected.
 
-        Texts and vectors stay as they are stored: nothing is embedded again.
+        Texts and vectors stay as they are stored: nothing is embedded again. A key is taken as it
+        is written: a dot leads into no nested dict.
 
         Args:
             ids: one id or several; those that do not exist are left out.

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from elanus import ParamError
 from langchain_elanus import ElanusReranker, ElanusRetriever, ElanusVectorStore
 
 
@@ -18,6 +19,7 @@ def opened(**arguments):
     [
         ("limit", "k"), ("top_k", "k"), ("n_results", "k"), ("kk", "k"), ("filters", "filter"),
         ("where", "filter"), ("phrase", "phrases"), ("querry", "query"),
+        ("min_relevance", "score_threshold"),
     ],
 )  # fmt: skip
 def test_a_search_names_its_own_arguments_and_its_options(wrong, meant):
@@ -62,6 +64,32 @@ def test_connection_args_and_writing_name_what_they_take():
             store.add_texts(["a"], batchsize=3)
         with pytest.raises(TypeError, match=r"delete\(\).*known: ids, filter, expr; .*'filter'"):
             store.delete(filters={"a": 1})
+
+
+def test_sync_and_update_metadata_name_what_they_take():
+    with opened() as store:
+        for name, call in (
+            ("update_metadata", store.update_metadata),
+            ("update_metadata", lambda **given: asyncio.run(store.aupdate_metadata(**given))),
+        ):
+            says = rf"^{name}\(\) got .*known: ids, values, remove, filter, expr; .*'filter'"
+            with pytest.raises(TypeError, match=says):
+                call(filters={"a": 1}, values={"b": 2})
+        with pytest.raises(TypeError, match=r"^sync\(\) .*known: source, documents; .*'documents'"):
+            store.sync("a", [], document=[])
+        with pytest.raises(TypeError, match=r"^async_\(\) .*known: source, documents; .*'source'"):
+            asyncio.run(store.async_("a", [], sourc="b"))
+
+
+def test_update_metadata_takes_expr_for_filter():
+    with opened() as store:
+        store.add_texts(["kite", "owl"], [{"n": 1}, {"n": 2}], ids=["a", "b"])
+        assert store.update_metadata(values={"m": 1}, expr="n == 1") == 1
+        assert asyncio.run(store.aupdate_metadata(remove=["n"], expr={"m": 1})) == 1
+        assert [each.metadata for each in store.get_by_ids(["a", "b"])] == [{"m": 1}, {"n": 2}]
+        for both in ({"filter": "n == 2", "expr": "n == 2"}, {}):
+            with pytest.raises(ParamError, match="update_metadata: "):
+                store.update_metadata(values={"m": 1}, **both)
 
 
 def test_components_name_their_fields():

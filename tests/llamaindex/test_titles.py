@@ -64,3 +64,8 @@ def test_a_store_without_a_title_finds_texts_alone(store):
     store.add([TextNode(id_="a", text="owl", embedding=[1.0], metadata={"name": "kite"})])
     assert store.title is None
     assert scores(store) == []
+
+
+def test_a_key_has_a_name():
+    with pytest.raises(ParamError, match="title must be the name of a metadata key, got ''"):
+        ElanusVectorStore(":memory:", title="")

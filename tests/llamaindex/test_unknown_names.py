@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import get_type_hints
 
 import pytest
+from llama_index.core.vector_stores.types import VectorStoreQuery
 
 from llama_index.vector_stores.elanus import (
     ElanusEmbedding,
@@ -53,6 +54,22 @@ def test_type_checkers_know_every_field_of_a_model(kind, fields):
     known = get_type_hints(fields, vars(_embedding))
     assert kind.model_fields.keys() - {"function", "model_name"} <= known.keys()
     assert "class_name" in known
+
+
+@pytest.mark.parametrize(
+    ("wrong", "hint"),
+    [
+        ("limt", "similarity_top_k, .*"),
+        ("limit", ".*; did you mean 'similarity_top_k'[?]"),
+        ("expr", ".*; did you mean 'filters'[?]"),
+        ("node_id", ".*; did you mean 'node_ids'[?]"),
+        ("min_relevanc", ".*; did you mean 'min_relevance'[?]"),
+    ],
+)
+def test_a_query_names_its_options_and_its_fields(wrong, hint):
+    says = rf"^query: unknown arguments {wrong}; known: .*VectorStoreQuery: .*{hint}$"
+    with pytest.raises(TypeError, match=says):
+        ElanusVectorStore(":memory:").query(VectorStoreQuery(query_str="a"), **{wrong: 3})
 
 
 def test_what_is_serialised_is_loaded():

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from elanus.errors import cut
+from elanus.errors import ParamError, cut, shown
 
 __all__ = ["Html", "described", "documents_table", "table"]
 
@@ -47,15 +47,23 @@ def _row(tag: str, cells: Sequence[object]) -> str:
 def documents_table(documents: Iterable[Any]) -> Html:
     """A table of documents, or of what a search found: a list shows none by itself.
 
+    Raises:
+        ParamError: naming what is no list, or no document.
+
     Example:
         >>> from elanus import Document
         >>> documents_table([Document("a", "Tom & Jerry")]).html.count("Tom &amp; Jerry")
         1
     """
-    shown = list(documents)
-    ranked = bool(shown) and all(hasattr(each, "relevance") for each in shown)
+    if isinstance(documents, (str, Mapping)) or not isinstance(documents, Iterable):
+        raise ParamError(f"documents must be a list of documents, got {shown(documents)}")
+    every = list(documents)
+    for place, each in enumerate(every):
+        if not all(hasattr(each, name) for name in ("id", "text", "metadata")):
+            raise ParamError(f"documents[{place}] must be a document, got {shown(each)}")
+    ranked = bool(every) and all(hasattr(each, "relevance") for each in every)
     head = ["id", *["relevance", "score"] * ranked, "text", "metadata"]
-    return Html(table(head, (_cells(each, ranked=ranked) for each in shown)))
+    return Html(table(head, (_cells(each, ranked=ranked) for each in every)))
 
 
 def _cells(document: Any, *, ranked: bool) -> list[str]:

@@ -40,11 +40,6 @@ def checked_query(query: Any) -> str:
     return str(checked_texts([query], "query")[0])
 
 
-def is_blank(text: str) -> bool:
-    """Whether a text says nothing: a provider would refuse it, and all that is sent with it."""
-    return not text.strip()
-
-
 def checked_text(text: Any, name: str) -> str:
     """One text, as it is.
 

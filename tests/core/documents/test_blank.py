@@ -11,7 +11,7 @@ import pytest
 from elanus import AdaptiveRanker, AnnSearchRequest, MilvusClient, RRFRanker
 from elanus.engine.upkeep._tasks import BackgroundUpkeep
 
-TEXTS = ["red kite", "", "red kite soars", " \n\t", "kite", "an owl", "\u2003"]
+TEXTS = ["red kite", "", "red kite soars", " \n\t", "kite", "an owl", "\u2003\ufeff\u200b\0"]
 IDS = list("abcdefg")
 METADATA = [{"n": i} for i in range(len(TEXTS))]
 SAID = ["a", "c", "e", "f"]
@@ -121,3 +121,22 @@ def test_a_client_leaves_out_zeros_only_where_hits_are_judged(monkeypatch, rows)
             assert len(unjudged) == np.count_nonzero(allowed)
             (usual,) = client.search("c", [query], where, limit=count)
             assert len(usual) == np.count_nonzero(allowed)
+
+
+def test_what_cannot_be_seen_is_given_to_no_function(open_store, make_embedding):
+    hidden = ["\u200b", "\ufeff", "\0", "\xad", "\u2060\u200d", "\u202e", "\x1f\x85", "\u2029"]
+    seen = ["\u200b.\u200b", "\0kite", "\ue000", "\u0378", "\ufe0f"]
+    given = []
+
+    class Keeping(make_embedding):
+        def encode_documents(self, texts):
+            given.extend(texts)
+            return super().encode_documents(texts)
+
+    store = open_store(embedding=Keeping())
+    store.add([*hidden, *seen], ids=list("abcdefghijklm"))
+    assert given == seen
+    assert not any(each.vector.any() for each in store.get(list("abcdefgh"), with_vectors=True))
+    assert store.sync("source", hidden).embedded == 0
+    assert given == seen
+    assert found(store.search_mmr("kite", 99, mode="dense")) == ["j"]

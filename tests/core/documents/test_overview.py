@@ -212,6 +212,22 @@ def test_a_list_is_shown_by_a_call(full):
     assert len(long) < 1_000
 
 
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (Document("a", "x"), r"documents must be a list of documents, got Document"),
+        (5, "documents must be a list of documents, got 5"),
+        ("abc", "documents must be a list of documents, got 'abc'"),
+        ({"a": 1}, "documents must be a list of documents, got "),
+        ([Document("a", "x"), 1], r"documents\[1\] must be a document, got 1"),
+        (["abc"], r"documents\[0\] must be a document, got 'abc'"),
+    ],
+)
+def test_a_table_is_of_documents(given, says):
+    with pytest.raises(ParamError, match=says):
+        documents_table(given)
+
+
 def test_a_store_shows_what_is_in_it(open_store, embedding):
     store = open_store(embedding=embedding)
     store.add(TEXTS)
@@ -220,6 +236,15 @@ def test_a_store_shows_what_is_in_it(open_store, embedding):
         assert cell in shown
     assert "none is named" in open_store()._repr_html_()
     assert "no vectors" in open_store()._repr_html_()
+
+
+def test_a_store_shows_the_key_of_its_titles(open_store):
+    titled = open_store(title="head & line")
+    assert (titled.stats().title, open_store().stats().title) == ("head & line", None)
+    assert repr(titled).endswith(", collection='documents', title='head & line')")
+    assert repr(open_store()).endswith(", collection='documents')")
+    assert "<td>title</td><td>head &amp; line</td>" in titled._repr_html_()
+    assert "<td>title</td><td>no titles</td>" in open_store()._repr_html_()
 
 
 def test_a_client_shows_its_collections(tmp_path):

@@ -196,7 +196,7 @@ def test_a_store_without_titles_says_so(tmp_path):
         DocumentStore(path, title="title")
 
 
-@pytest.mark.parametrize("title", [5, "\ud800", ["title"]])
+@pytest.mark.parametrize("title", [5, "\ud800", ["title"], ""])
 def test_a_key_is_a_text(title):
     with pytest.raises(ParamError, match="title must be"):
         DocumentStore(":memory:", title=title)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from elanus import Document
+from elanus import Document, DocumentStore
 from elanus.errors import ParamError
 from elanus.evaluation import known_item_queries
 
@@ -86,7 +86,7 @@ def test_the_choice_is_random_by_its_seed_and_in_the_order_of_the_documents():
         ),
         ({"documents": []}, "none of 0 has a first sentence"),
         ({"made_of": "titles"}, "made_of must be 'first sentence' or 'title'"),
-        ({"made_of": "title"}, "none of 1 has a title of 8 characters that no other has"),
+        ({"made_of": "title"}, r"none of 1 has a title \(the metadata 'title'\) of 8 characters"),
         ({"count": 0}, "count must be an integer"),
         ({"seed": -1}, "seed must be an integer"),
     ],
@@ -94,3 +94,18 @@ def test_the_choice_is_random_by_its_seed_and_in_the_order_of_the_documents():
 def test_wrong_arguments_are_named(arguments, says):
     with pytest.raises(ParamError, match=says):
         known_item_queries(**{"documents": [Document("d", "Kites soar often.")], **arguments})
+
+
+def test_a_store_has_a_title_key_of_its_own():
+    with DocumentStore(":memory:", title="headline") as store:
+        store.add(
+            ["On red kites\nThey soar often. And far.", "Owls hunt."],
+            [{"headline": "On red kites", "title": "Page 17 of it"}, {"title": "On barn owls"}],
+            ["kite", "owl"],
+        )
+        assert known_item_queries(store, "title").texts == {"kite": "On red kites"}
+        assert known_item_queries(store).texts == {"kite": "They soar often.", "owl": "Owls hunt."}
+        assert known_item_queries(list(store), "title").texts["owl"] == "On barn owls"
+        store.delete("kite")
+        with pytest.raises(ParamError, match=r"has a title \(the metadata 'headline'\)"):
+            known_item_queries(store, "title")

@@ -70,6 +70,7 @@ def test_many_questions_are_embedded_in_parts_and_each_keeps_its_vector(birds):
     }
 
 
+@pytest.mark.filterwarnings("ignore:5 of the 5 documents")  # only the vectors count here
 def test_given_vectors_take_the_place_of_a_model(questions):
     with DocumentStore(":memory:", dim=2) as store:
         store.add(["x", "y"], ids=["x", "y"], vectors=[[1, 0], [0, 1]])

@@ -28,6 +28,7 @@ from elanus.schema import (
     FunctionType,
     names_something,
     refuse,
+    text,
 )
 from elanus.text import analyzer_name, build_analyzer
 
@@ -95,6 +96,17 @@ class Layout:
     def copied(self) -> dict[str, str] | None:
         """The text fields that hold what stands under a key of the metadata."""
         return None if self.title is None else {TITLE: self.title}
+
+
+def checked_title(title: Any) -> str | None:
+    """The metadata key of the titles, if there are any.
+
+    Raises:
+        ParamError: if it is no string, or empty.
+    """
+    if title is not None and not text("title", title):
+        refuse("title", "the name of a metadata key", title)
+    return None if title is None else str(title)
 
 
 def check_same(name: str, layout: Layout, properties: Mapping[str, Any]) -> None:
@@ -207,17 +219,17 @@ def _create(client: MilvusClient, name: str, made: Layout, analyzer: Any) -> Non
     if made.title is not None:
         searched |= {TITLE: TITLE_TERMS}
         properties |= {_TITLE: made.title}
-    for text in searched:
+    for each in searched:
         schema.add_field(
-            text, DataType.VARCHAR, max_length=MAX_LENGTH, enable_analyzer=True,
+            each, DataType.VARCHAR, max_length=MAX_LENGTH, enable_analyzer=True,
             enable_match=True, analyzer_params=analyzer,
         )  # fmt: skip
     schema.add_field(METADATA, DataType.JSON)
     indexes = client.prepare_index_params()
-    for text, terms in searched.items():
+    for each, terms in searched.items():
         schema.add_field(terms, DataType.SPARSE_FLOAT_VECTOR)
-        function = "bm25" if text == TEXT else f"bm25_{text}"
-        schema.add_function(Function(function, FunctionType.BM25, [text], [terms]))
+        function = "bm25" if each == TEXT else f"bm25_{each}"
+        schema.add_function(Function(function, FunctionType.BM25, [each], [terms]))
         indexes.add_index(terms, "SPARSE_INVERTED_INDEX", metric_type="BM25")
     if made.dim is not None:
         schema.add_field(VECTOR, DataType.FLOAT_VECTOR, dim=made.dim)

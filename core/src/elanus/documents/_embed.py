@@ -23,7 +23,7 @@ from elanus.errors import (
     shown,
     warn,
 )
-from elanus.schema import as_query, checked_vectors, choice
+from elanus.schema import as_query, checked_vectors, choice, is_blank
 
 Vectors = NDArray[np.float32]
 
@@ -154,7 +154,7 @@ class Embedder:
 
     def _units(self, texts: Sequence[str], places: Sequence[int]) -> list[list[str]]:
         """What to embed for each text: its parts, itself, or nothing if it is blank."""
-        filled = [i for i, text in enumerate(texts) if text.strip()]
+        filled = [i for i, text in enumerate(texts) if not is_blank(text)]
         given = [texts[i] for i in filled]
         found = [[text] for text in given]
         if given and self._long_texts != "cut":

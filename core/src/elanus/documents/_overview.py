@@ -33,6 +33,7 @@ class StoreStats:
         file_size: bytes of the whole file with its log, other collections included.
         settings: what a search goes by where its arguments say nothing.
         kept: those of them that are kept in the file; None for what is not.
+        title: the metadata key of the titles; None if it has none.
     """
 
     documents: int
@@ -43,6 +44,7 @@ class StoreStats:
     file_size: int
     settings: SearchSettings
     kept: SearchSettings
+    title: str | None = None
 
 
 def stats_of(
@@ -54,7 +56,7 @@ def stats_of(
     return StoreStats(
         count, collection, layout.model, layout.dim,
         analyzer_name(layout.analyzer) or layout.analyzer, client.file_size(),
-        kept.over(usual), kept,
+        kept.over(usual), kept, layout.title,
     )  # fmt: skip
 
 

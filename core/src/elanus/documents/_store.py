@@ -23,6 +23,7 @@ from elanus.documents._collection import (
     ClientOptions,
     as_document,
     check_same,
+    checked_title,
     lacks_model,
     lacks_vectors,
     open_client,
@@ -69,6 +70,7 @@ from elanus.schema import (
     as_query,
     checked_vectors,
     flag,
+    is_blank,
     number,
     refuse,
     text,
@@ -100,7 +102,8 @@ class DocumentStore(HasWorker):
         dim: makes a store for vectors that the caller always gives, to ``add`` and to ``search``.
             Such a store names no model: it can be opened with any embedding of this dimension.
         title: for a new collection: the metadata key whose text the search by words finds too,
-            with ``SearchSettings.title_boost``. A collection keeps the one that it was made with.
+            with ``SearchSettings.title_boost``; one of the metadata's own keys, as it is written
+            (``"a.b"`` leads into no nested dict). A collection keeps the one that it was made with.
         client: a client to use instead of opening ``uri``; it is not closed with the store.
         **options: as for ``MilvusClient``: ``read_only``, ``durability``, ``timeout``, ``journal``.
 
@@ -156,7 +159,7 @@ class DocumentStore(HasWorker):
             self._collection = text("collection", collection)
             self._layout = open_collection(
                 self._client, collection, embedding, dim, analyzer,
-                None if title is None else text("title", title),
+                checked_title(title),
             )  # fmt: skip
         except BaseException:
             self.close()
@@ -167,7 +170,8 @@ class DocumentStore(HasWorker):
         self._all_fields = FIELDS if self._layout.dim is None else (*FIELDS, VECTOR)
 
     def __repr__(self) -> str:
-        return f"DocumentStore({self._client!r}, collection={quoted(self._collection)})"
+        title = "" if self._layout.title is None else f", title={quoted(self._layout.title)}"
+        return f"DocumentStore({self._client!r}, collection={quoted(self._collection)}{title})"
 
     def _repr_html_(self) -> str:
         """What is in the store, for notebooks; why it cannot be read, if so."""
@@ -181,6 +185,7 @@ class DocumentStore(HasWorker):
                 ("documents", f"{stats.documents:,}"),
                 ("model", stats.model or "none is named"),
                 ("dimension", stats.dim or "no vectors"),
+                ("title", "no titles" if stats.title is None else stats.title),
                 ("file", f"{stats.file_size:,} bytes"),
             ],
         )
@@ -406,7 +411,7 @@ class DocumentStore(HasWorker):
             known |= embedded(self._embedder, missing, progress=progress)
         for row in rows:
             row[VECTOR] = known[row[TEXT]]
-        return sum(bool(written.strip()) for written in missing)
+        return sum(not is_blank(written) for written in missing)
 
     def update_metadata(
         self,
@@ -418,9 +423,10 @@ class DocumentStore(HasWorker):
         filter_params: Mapping[str, Any] | None = None,
         **unknown: Unpack[Nothing],
     ) -> int:
-        """Set and remove metadata keys of documents, in one commit; how many documents.
+        """Set and remove metadata keys of documents, in one commit; how many were selected.
 
-        Texts and vectors stay as they are stored: nothing is embedded again.
+        Texts and vectors stay as they are stored: nothing is embedded again. A key is taken as it
+        is written: a dot leads into no nested dict.
 
         Args:
             ids: one id or several; those that do not exist are left out.
@@ -848,7 +854,7 @@ class DocumentStore(HasWorker):
         if second is not None:
             hits = second.ordered(search.query, hits, explain=search.explain)[:among]
         # Found by a title. The vector zero is unlike everything.
-        hits = [hit for hit in hits if hit.text.strip() or np.any(hit.vector)]
+        hits = [hit for hit in hits if not is_blank(hit.text) or np.any(hit.vector)]
         vectors = np.array([hit.vector for hit in hits])
         fit = worths(hits, are_cosines=search.mode == "dense" and reranker is None)
         chosen = [hits[i] for i in mmr(fit, vectors, k, lambda_mult)]

@@ -112,7 +112,8 @@ def evaluate(
 
     Args:
         store: where to search.
-        questions: what to search for; its documents are in the store by the same ids.
+        questions: what to search for; its documents are in the store by the same ids. A warning
+            (``ElanusWarning``) says how many that were judged relevant are not.
         methods: the ways; the store's default and each of its legs if they are left out.
         measures: ``nDCG``, ``recall``, ``MRR``, ``MAP``, ``precision`` or ``success``, with ``@k``.
         baseline: the method that others are compared with; the first if it is left out.

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from elanus.documents import Document
-from elanus.errors import ParamError
+from elanus.documents import Document, DocumentStore
+from elanus.errors import ParamError, quoted
 from elanus.evaluation._questions import Questions, of_type
 from elanus.schema import choice, is_mapping, members, refuse, text, whole
 
@@ -38,7 +38,8 @@ def known_item_queries(
 
     Args:
         documents: a ``DocumentStore``, or any documents.
-        made_of: ``"first sentence"`` of the text, or ``"title"``, the metadata of that name.
+        made_of: ``"first sentence"`` of the text, or ``"title"``: the text under the store's
+            own title key, or else under ``"title"`` in the metadata.
         count: how many at most. They are drawn at random from the documents that have such a text,
             of 8 characters at least, that no other document shares. A sentence is cut at 300.
         seed: of the random choice; the same documents in the same order give the same questions.
@@ -51,13 +52,16 @@ def known_item_queries(
     """
     kind = choice("made_of", made_of, _KINDS)
     count, seed = whole("count", count, 1), whole("seed", seed, 0, _SEEDS)
+    own = documents.stats().title if isinstance(documents, DocumentStore) else None
+    key = "title" if own is None else own
     given = members("documents", "a store or a list of documents", documents)
-    found = {d.id: _taken(d, kind) for d in starmap(_checked, enumerate(given))}
+    found = {d.id: _taken(d, kind, key) for d in starmap(_checked, enumerate(given))}
     often = Counter(question.casefold() for question in found.values())
     usable = [id_ for id_, q in found.items() if len(q) >= _SHORTEST and often[q.casefold()] == 1]
     if not usable:
+        where = f" (the metadata {quoted(key)})" if kind == "title" else ""
         raise ParamError(
-            f"documents: none of {len(found)} has a {kind} of {_SHORTEST} characters "
+            f"documents: none of {len(found)} has a {kind}{where} of {_SHORTEST} characters "
             "that no other has"
         )
     drawn = np.random.default_rng(seed).permutation(len(usable))[:count]
@@ -81,9 +85,9 @@ def _checked(at: int, given: Any) -> Document:
     return document
 
 
-def _taken(document: Document, kind: str) -> str:
-    """What a document gives; empty if it has no such text."""
-    title = document.metadata.get("title")
+def _taken(document: Document, kind: str, key: str) -> str:
+    """What a document gives; empty if it has no such text. Its title is under the key."""
+    title = document.metadata.get(key)
     if kind == "title":
         return " ".join(title.split()) if isinstance(title, str) else ""
     body = document.text

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from elanus.documents import Document, DocumentStore
-from elanus.errors import ParamError, quoted, shown
+from elanus.errors import ElanusWarning, ParamError, quoted, shown, warn
 from elanus.schema import mapping, refuse, text, whole
 
 # Grades. trec_eval takes memory for each number up to the largest, and gives wrong values without.
@@ -26,6 +26,20 @@ def of_type(what: str, kind: type[T], value: Any) -> T:
     if not isinstance(value, kind):
         raise ParamError(f"{what} must be of type {kind.__name__}; got {shown(value)}")
     return value
+
+
+def checked_store(store: Any) -> DocumentStore:
+    """The store that is to be searched.
+
+    Raises:
+        ParamError: if it is something else, such as an adapter, which has one.
+    """
+    if not isinstance(store, DocumentStore):
+        raise ParamError(
+            f"store must be of type DocumentStore; got {shown(store)} (LangChain's "
+            "ElanusVectorStore has one as .store)"
+        )
+    return store
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +107,20 @@ def _grades(question: str, given: Any) -> dict[str, int]:
     if not any(grade > 0 for grade in grades.values()):
         raise ParamError(f"{what}: no document has a grade of 1 or more; leave the question out")
     return grades
+
+
+def warn_of_missing(store: DocumentStore, questions: Questions) -> None:
+    """Warn if a store lacks documents that were judged relevant: no search can find them."""
+    judged = sorted(frozenset[str]().union(*map(questions.relevant, questions.ids)))
+    found = {row["id"] for row in store.client.get(store.collection, judged, ["id"])}
+    missing = [id_ for id_ in judged if id_ not in found]
+    if missing:
+        message = (
+            f"{len(missing):,} of the {len(judged):,} documents that were judged relevant are not "
+            f"in the store, such as {quoted(missing[0])}: they count as not found. Are the "
+            "judgements about other ids?"
+        )
+        warn(ElanusWarning(message))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from elanus.documents import DocumentStore, Mode, SearchSettings
 from elanus.errors import EmbeddingError, ParamError, quoted
-from elanus.evaluation._questions import Questions, of_type
+from elanus.evaluation._questions import Questions, checked_store, of_type, warn_of_missing
 from elanus.progress import ProgressBar
 from elanus.schema import (
     as_query,
@@ -121,7 +121,7 @@ class Run:
 
 def usual_methods(store: DocumentStore) -> tuple[Method, ...]:
     """The modes of a store, its default first; those without a leg to it are left out."""
-    if of_type("store", DocumentStore, store).dim is None:
+    if checked_store(store).dim is None:
         return (Method("text", "text"),)
     return (Method("hybrid"), Method("dense", "dense"), Method("text", "text"))
 
@@ -136,6 +136,8 @@ def run_methods(
     progress: bool = False,
 ) -> tuple[Run, ...]:
     """Search for all questions in several ways; each question is embedded once.
+
+    Warns (``ElanusWarning``) if the store lacks documents that were judged relevant.
 
     Args:
         store: where to search.
@@ -153,10 +155,11 @@ def run_methods(
         DataNotMatchException: if the vectors are of another shape.
         EmbeddingMismatchError, EmbeddingError: as ``DocumentStore.search``.
     """
-    of_type("store", DocumentStore, store)
+    checked_store(store)
     chosen = checked_methods(usual_methods(store) if methods is None else methods)
     of_type("questions", Questions, questions)
     k = whole("k", k, 1)
+    warn_of_missing(store, questions)
     embedded = (
         _embedded(store, questions, vectors) if any(m.mode != "text" for m in chosen) else None
     )

@@ -15,7 +15,7 @@ from elanus.documents import DocumentStore, SearchSettings
 from elanus.errors import ParamError, shown
 from elanus.evaluation._compare import Comparison, compare_values
 from elanus.evaluation._measures import as_measures, scores
-from elanus.evaluation._questions import Questions, of_type
+from elanus.evaluation._questions import Questions, checked_store, of_type
 from elanus.evaluation._runs import Method, run_methods
 from elanus.schema import LARGEST_BOOST, flag, members, number, whole
 
@@ -138,7 +138,8 @@ def tune(
 
     Args:
         store: where to search.
-        questions: judged ones; with known items the text leg wins whatever users ask.
+        questions: judged ones; with known items the text leg wins whatever users ask. It warns as
+            ``evaluate`` if the store lacks documents that were judged relevant.
         weights: candidates of ``AdaptiveRanker``'s weight; of no use without vectors.
         k1s: of BM25's k1; all of them are tried with all of the others.
         bs: of BM25's b.
@@ -160,7 +161,7 @@ def tune(
         MissingExtraError: if ir-measures or scipy is not installed.
         EmbeddingMismatchError, EmbeddingError: as ``DocumentStore.search``.
     """
-    stats = of_type("store", DocumentStore, store).stats()
+    stats = checked_store(store).stats()
     before, asked = stats.settings, as_measures([measure])
     axes = _checked_axes(weights, k1s, bs, depths, title_boosts)
     tried = _candidates(before, axes, has_vectors=store.dim is not None)

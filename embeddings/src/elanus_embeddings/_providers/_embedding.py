@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
-from elanus.arguments import flag
+from elanus.arguments import flag, is_blank
 from elanus.errors import ParamError, quoted
 from elanus.progress import ProgressBar
 from elanus_embeddings._base import BaseEmbeddingFunction, Dense, Kind
@@ -22,7 +22,7 @@ from elanus_embeddings._providers._flow import (
     search_fault,
 )
 from elanus_embeddings._providers._provider import checked_name
-from elanus_embeddings._texts import checked_texts, is_blank, positive
+from elanus_embeddings._texts import checked_texts, positive
 from elanus_embeddings._vectors import NotVectors, checked_rows
 
 if TYPE_CHECKING:

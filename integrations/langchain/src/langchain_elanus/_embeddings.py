@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from elanus import ElanusError, Embedder, EmbeddingFunction, ParamError
 from elanus.aio import arun, run
-from elanus.arguments import as_query, checked_vectors, members, refuse, text, whole
+from elanus.arguments import as_query, checked_vectors, is_blank, members, refuse, text, whole
 from elanus.errors import EmbeddingMismatchError, quoted, shown
 
 _NAMING = ("model", "model_name", "model_id", "deployment")
@@ -210,7 +210,7 @@ def reads_as_they_are(function: EmbeddingFunction, texts: list[str]) -> bool:
 
     Those are blank texts, and those that are longer than the model reads.
     """
-    return not hasattr(function, "split_documents") and all(text.strip() for text in texts)
+    return not hasattr(function, "split_documents") and not any(map(is_blank, texts))
 
 
 def _is_function(value: Any) -> bool:

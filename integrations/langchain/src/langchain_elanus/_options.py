@@ -146,6 +146,7 @@ _ELSEWHERE: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("limit", "top_k", "n_results", "similarity_top_k"), ("k",)),
     **dict.fromkeys(("path", "persist_directory", "db_path"), ("uri",)),
     **dict.fromkeys(("where", "expr"), ("filter",)),
+    **dict.fromkeys(("min_relevance", "min_score", "threshold"), ("score_threshold",)),
     **dict.fromkeys(("embedding_function", "embeddings"), ("embedding",)),
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from langchain_core.documents import Document
 from langchain_core.vectorstores import VectorStore
@@ -17,11 +17,25 @@ from langchain_elanus._embeddings import embeds_natively, reads_as_they_are
 from langchain_elanus._options import check_names, checked_documents
 from langchain_elanus._results import as_document
 
+if TYPE_CHECKING:
+    # Type checkers have it built in; nothing that runs needs it.
+    from typing_extensions import Unpack
+
 _EMBEDDED_AT_ONCE = 128
 
 Metadatas = Sequence[Mapping[str, Any]] | None
 Ids = Sequence[str | None] | Literal["content"] | None
 Columns = tuple[list[str], list[Mapping[str, Any] | None], list[str | None] | Literal["content"]]
+
+
+class Nothing(TypedDict):
+    """No keywords: type checkers refuse every one, and a call refuses them with a hint."""
+
+
+class Alias(TypedDict, total=False):
+    """The other name of a filter."""
+
+    expr: str | Mapping[str, Any] | None
 
 
 class WriteCalls(VectorStore):
@@ -136,7 +150,9 @@ class WriteCalls(VectorStore):
         """Asynchronous ``add_documents``."""
         return await super().aadd_documents(checked_documents(documents), **kwargs)
 
-    def sync(self, source: str, documents: Iterable[Document]) -> SyncReport:
+    def sync(
+        self, source: str, documents: Iterable[Document], **unknown: Unpack[Nothing]
+    ) -> SyncReport:
         """Make the documents of one source, such as the chunks of a file, those that are given.
 
         What is new or changed is written and what is gone is deleted, in one commit; a text of
@@ -153,11 +169,16 @@ class WriteCalls(VectorStore):
                 its metadata that is another.
             ParamError: if an argument is wrong, or an id is that of another source's document.
             EmbeddingError: if the embedding fails, as for ``add_texts``.
+            TypeError: naming arguments that do not exist.
         """
+        check_names("sync", unknown, (), self.sync)
         return self._store.sync(source, *_columns_of(documents))
 
-    async def async_(self, source: str, documents: Iterable[Document]) -> SyncReport:
+    async def async_(
+        self, source: str, documents: Iterable[Document], **unknown: Unpack[Nothing]
+    ) -> SyncReport:
         """Asynchronous ``sync``; it embeds on a thread."""
+        check_names("async_", unknown, (), self.async_)
         return await self._store.async_(source, *_columns_of(documents))
 
     def add_embeddings(
@@ -201,6 +222,7 @@ class WriteCalls(VectorStore):
         *,
         remove: Sequence[str] = (),
         filter: Any = None,
+        **kwargs: Unpack[Alias],
     ) -> int:
         """Set and remove metadata keys of documents, in one commit; nothing is embedded.
 
@@ -210,14 +232,18 @@ class WriteCalls(VectorStore):
             remove: keys to take out, where they are.
             filter: a dict or an expression over metadata keys; beside ``ids``, only those of them
                 that it lets pass are changed.
+            **kwargs: ``expr``, an alias of ``filter``.
 
         Returns:
-            How many documents.
+            How many documents there are of them, also of those that were so already.
 
         Raises:
             ParamError: if neither ids nor a filter is given, or an argument is wrong.
+            TypeError: naming arguments that do not exist.
         """
-        return self._store.update_metadata(ids, values, remove=remove, filter=filter)
+        call = "update_metadata"
+        condition = _condition(call, filter, kwargs, self.update_metadata)
+        return self._store.update_metadata(ids, values, remove=remove, filter=condition)
 
     aupdate_metadata = twin(update_metadata)
 
@@ -246,11 +272,7 @@ class WriteCalls(VectorStore):
     def _delete(
         self, call: str, ids: Sequence[str] | None, condition: Any, kwargs: Mapping[str, Any]
     ) -> Flow[bool]:
-        check_names(call, kwargs, ("expr",), getattr(self, call))
-        if "expr" in kwargs:
-            if condition is not None:
-                raise ParamError(f"{call}: filter and expr are one argument; give either")
-            condition = kwargs["expr"]
+        condition = _condition(call, condition, kwargs, getattr(self, call))
         if ids is None and (isinstance(condition, str) or is_mapping(condition)) and not condition:
             raise ParamError(
                 f"{call}: the filter {quoted(condition)} has no conditions; to delete all, use "
@@ -269,6 +291,16 @@ class WriteCalls(VectorStore):
     async def aget_by_ids(self, ids: Sequence[str], /) -> list[Document]:
         """Asynchronous ``get_by_ids``."""
         return [as_document(each) for each in await self._store.aget(ids)]
+
+
+def _condition(call: str, given: Any, kwargs: Mapping[str, Any], own: Any) -> Any:
+    """The filter of a call, which may stand under its other name."""
+    check_names(call, kwargs, ("expr",), own)
+    if "expr" not in kwargs:
+        return given
+    if given is not None:
+        raise ParamError(f"{call}: filter and expr are one argument; give either")
+    return kwargs["expr"]
 
 
 def _check_given(embeddings: Any) -> None:

@@ -12,7 +12,7 @@ from elanus.documents import DocumentStore
 from elanus.evaluation._compare import Comparison
 from elanus.evaluation._evaluate import Evaluation
 from elanus.evaluation._legs import Reliability, overlap, reliability
-from elanus.evaluation._questions import of_type
+from elanus.evaluation._questions import checked_store, of_type
 from elanus.evaluation._runs import Run
 from elanus.evaluation.report._plots import (
     gains_plot,
@@ -48,7 +48,7 @@ def html_report(evaluation: Evaluation, store: DocumentStore | None = None, wors
     """
     of_type("evaluation", Evaluation, evaluation)
     if store is not None:
-        of_type("store", DocumentStore, store)
+        checked_store(store)
     worst = whole("worst", worst, 0)
     parts = [
         _head(evaluation), _means(evaluation), _compared(evaluation), _legs(evaluation),

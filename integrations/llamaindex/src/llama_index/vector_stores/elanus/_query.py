@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Final
 
 from llama_index.core.schema import BaseNode
@@ -30,6 +30,12 @@ _FLAGS = ("explain", "phrases", "prefix", "typos")
 _LEAST_CHOICE = 50
 _PREFETCH_FACTOR = 4.0
 _LEAST_FACTOR, _LARGEST_FACTOR = 1e-6, 1e6
+# What other stores call a field of a query, where its name is not alike.
+_ELSEWHERE: Final = {
+    **dict.fromkeys(("k", "limit", "top_k", "n_results"), "similarity_top_k"),
+    **dict.fromkeys(("where", "expr", "filter"), "filters"),
+    "score_threshold": "min_relevance",
+}
 _OPTIONS = frozenset(
     {
         *("explain", "min_relevance", "ranker", "group_by", "reranker", "rerank_top"),
@@ -149,9 +155,13 @@ def _reranking(
 
 def _check(query: VectorStoreQuery, options: Mapping[str, Any]) -> None:
     if unknown := sorted(options.keys() - _OPTIONS):
+        own = [each.name for each in fields(VectorStoreQuery)]
+        elsewhere = _ELSEWHERE.get(unknown[0])
+        meant = f"; did you mean {elsewhere!r}?" if elsewhere else ""
         raise TypeError(
-            f"query: unknown arguments {listed(unknown)}; known: {sorted(_OPTIONS)}"
-            f"{likely(unknown[0], _OPTIONS)}"
+            f"query: unknown arguments {listed(unknown)}; known: {sorted(_OPTIONS)}; fields of a "
+            f"VectorStoreQuery: {', '.join(own)}"
+            f"{meant or likely(unknown[0], [*_OPTIONS, *own])}"
         )
     if not isinstance(query, VectorStoreQuery):
         refuse("query", "a VectorStoreQuery", query)

@@ -147,7 +147,8 @@ class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
         path = as_path("uri", "a file path or ':memory:'", uri)
         collection_name = check_name(text("collection_name", collection_name), "collection")
         dim = None if dim is None else whole("dim", dim, 1)
-        title = None if title is None else text("title", title)
+        if title is not None and not text("title", title):
+            refuse("title", "the name of a metadata key", title)
         # pydantic would read the text "false" as False, and `if overwrite` as True.
         given = dict[str, Any](fields)
         for name in ("stores_text", "is_embedding_query"):

@@ -161,6 +161,7 @@ def relevance(legs):
     n = max(leg.documents for leg in legs)
     if scores and not all(leg.is_text for leg in legs):
         n = round(n * share_of_answers(sum(leg.standing[key] for leg in legs) for key in scores))
+        n = max(n, 30)
     chance = NormalDist().inv_cdf(1 - 3 / n) if n > 6 else 0.0
     only_text = all(leg.is_text for leg in legs)
     has_text = any(leg.is_text for leg in legs)

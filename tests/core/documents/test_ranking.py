@@ -253,9 +253,10 @@ def test_four_documents_score_what_a_hand_calculation_gives():
     Cosines are 1, 0, 0, -1: mean 0, deviation √½, so z = √2, 0, 0, -√2.
     Only d0 holds the word: t = z = √2, g = √2 / 1.5 = 0.942809, c = 1 / 2.2.
     Score of d0: 1.749546 + 1.1 · 0.942809 · √2^1.5 = 3.493717.
-    Relevance of d0: the others score 0, and four are too few for chance, so that its lead is 1:
-    -1.61 - 1.22 · ln 4.493717 + √(1 / 2.2) · (4.52 + 12.35) + 0.568 · g · (√2 - 3) = 7.081269 are
-    the log odds.
+    Relevance of d0: the others score 0. Of 30 the third best would have 1.281552 by chance, and
+    1.281552 + 1.1 · 1.281552^1.5 = 2.877429 as a score: the lead is 0.176399, and the log odds are
+    -1.61 - 1.22 · ln 4.493717 + √(1 / 2.2) · (4.52 + 12.35 · 0.176399) + 0.568 · g · (√2 - 3) =
+    0.223687.
     """
     with DocumentStore(":memory:", dim=2, analyzer="standard") as store:
         store.add(
@@ -265,5 +266,5 @@ def test_four_documents_score_what_a_hand_calculation_gives():
         first, *others = store.search("fox", vector=[1, 0])
         assert first.id == "d0"
         assert first.score == pytest.approx(3.493717, abs=2e-6)
-        assert first.relevance == pytest.approx(0.999160, abs=2e-6)
+        assert first.relevance == pytest.approx(0.555690, abs=2e-6)
         assert [(hit.id, hit.score) for hit in others] == [("d1", 0.0), ("d2", 0.0), ("d3", 0.0)]

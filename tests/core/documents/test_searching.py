@@ -231,8 +231,8 @@ def test_relevance_does_not_depend_on_how_many_are_asked_for(corpus, mode, k):
 def test_relevance_in_dense_mode_follows_from_cosines_alone(store):
     """Cosines 1, 0 and -1: mean 0, deviation √(2/3), so z = 1.224745 and its opposite.
 
-    The first leads wholly: -5.94 + 0.64 · 1.224745 + 7.65 in log odds. The others are 0 at most,
-    and their best rivals are 1.224745 / 3: -5.94 - 7.65.
+    Of 30 the third best would have 1.281552 by chance, and the first lags behind that: its log odds
+    are -5.94 + 0.64 · 1.224745 - 7.65 · 0.044327. The others are 0 at most: -5.94 - 7.65.
     """
     plus = np.eye(32)[0]
     store.add(
@@ -240,7 +240,7 @@ def test_relevance_in_dense_mode_follows_from_cosines_alone(store):
     )
     hits = store.search("", mode="dense", vector=plus)
     assert [(h.id, h.score) for h in hits] == [("same", 1.0), ("across", 0.0), ("opposite", -1.0)]
-    assert [h.relevance for h in hits] == pytest.approx([0.923762, 1.253e-6, 1.253e-6], rel=1e-3)
+    assert [h.relevance for h in hits] == pytest.approx([0.004089, 1.253e-6, 1.253e-6], rel=1e-3)
 
 
 def test_relevance_in_text_mode_follows_from_words_alone(open_store):
@@ -258,7 +258,7 @@ def test_unknown_words_make_an_answer_less_relevant(birds, mode):
         birds.search(query, k=1, mode=mode)[0].relevance
         for query in ("owl hunts mice", "owl hunts mice in Valparaiso cinemas on Sundays")
     )
-    assert surer > 0.99
+    assert surer > 0.95
     assert 1 - doubtful > 10 * (1 - surer)
 
 

@@ -152,6 +152,17 @@ def test_its_words_are_in_the_identity():
             "do",
             "does",
             "did",
+            "tell",
+            "me",
+            "about",
+            "please",
+            "you",
+            "i",
+            "my",
+            "we",
+            "give",
+            "show",
+            "explain",
         ]
     )
 

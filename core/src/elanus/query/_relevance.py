@@ -23,7 +23,7 @@ Floats: TypeAlias = NDArray[np.float64]
 
 _WEIGHT = AdaptiveRanker().weight
 _RIVALS = 3
-_FEW = 30  # documents: less say too little of what is usual for anything to stand out more surely
+_FEW = 30  # vectors: less say too little of what is usual for any to stand out more surely
 _BEST = 40  # candidates: a store has so many ranked, however few are asked for
 _FAINT = 0.1  # deviations: less is no lead, even over nothing; it may be rounding
 _ALIKE = 1e-4  # deviations: what stands no further apart may be one text that a model rounded twice
@@ -88,7 +88,8 @@ def _relevances(legs: Sequence[Evidence], judgement: Judgement) -> Floats:
         best = np.sort(sum(judgement.standings, 0.0 * strength))[::-1][:_BEST]
         (begins,) = np.nonzero(np.diff(best, prepend=np.inf) < -_ALIKE)
         answers = len(begins) - 1
-        documents = round(documents * (answers / begins[-1] if answers else 1 / len(best)))
+        share = answers / begins[-1] if answers else 1 / len(best)
+        documents = max(round(documents * share), _FEW)
     by_chance = _by_chance(documents)
     certain = 1.0
     if judgement.coverage:
@@ -122,9 +123,11 @@ def _consent(legs: Sequence[Evidence], judgement: Judgement) -> float:
 @lru_cache(maxsize=64)
 def _by_chance(documents: int) -> float:
     """How many deviations the third best of so many answers has if none is right: a normal's."""
+    if documents <= 2 * _RIVALS:
+        return 0.0
     from statistics import NormalDist  # noqa: PLC0415  # with fractions and decimals: 7 ms of ours
 
-    return NormalDist().inv_cdf(1.0 - _RIVALS / max(documents, _FEW))
+    return NormalDist().inv_cdf(1.0 - _RIVALS / documents)
 
 
 def _lead(strength: Floats, floor: float) -> Floats:

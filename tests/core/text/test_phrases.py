@@ -158,3 +158,16 @@ def test_texts_have_to_be_texts():
     analyzer = build_analyzer(None)
     with pytest.raises(ParamError, match=r"texts\[1\] must be a string"):
         analyzer.holding(["a", 5], [(["a"], 0)])
+
+
+@pytest.mark.parametrize(
+    ("text", "phrases"),
+    [
+        ("哈" * 20_000, ["哈", "哈哈"]),
+        ("red " * 19_999 + "red", ["red " * n for n in range(1, 101)]),
+    ],
+)
+def test_what_overlaps_everywhere_is_one_span(text, phrases):
+    """Each place looked at for itself would take hours."""
+    (span,) = build_analyzer("standard").spans(text, (), phrases)
+    assert (span.start, span.end) == (0, len(text))

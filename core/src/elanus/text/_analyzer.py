@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from elanus.errors import ParamError, quoted
 from elanus.text._numbered import numbered_words, numbering
-from elanus.text._phrases import holding
+from elanus.text._phrases import holding, side_by_side
 from elanus.text._unicode import UNSPACED
 from elanus.text.filters._filters import TokenFilter
 
@@ -183,22 +183,33 @@ class Analyzer:
 
     def _side_by_side(self, words: Sequence[tuple[int, str]], phrases: Iterable[str]) -> list[Span]:
         """Where the terms of phrases follow each other, in words of a text and their places."""
-        terms = [(term, at) for at, (_, word) in enumerate(words) for term in self._terms[word]]
-        sequence, found = [term for term, _ in terms], list[Span]()
-        begins: dict[str, list[int]] = {}
-        for at, term in enumerate(sequence):
-            begins.setdefault(term, []).append(at)
+        # Of each term its number, and which word it is of.
+        numbers: dict[str, int] = {}
+        terms, owners = list[int](), list[int]()
+        for at, (_, word) in enumerate(words):
+            for term in self._terms[word]:
+                terms.append(numbers.setdefault(term, len(numbers)))
+                owners.append(at)
+        sequence, one_row = np.array(terms, dtype=np.int64), np.zeros(len(terms), dtype=np.int64)
+        found: list[Span] = []
         for phrase in phrases:
-            asked, wanted = [w for w in self._split(phrase) if self._terms[w]], self.tokens(phrase)
-            held = frozenset(wanted)
-            for at in begins.get(wanted[0], ()) if wanted else ():
-                if sequence[at : at + len(wanted)] == wanted:
-                    (start, first), (end, last) = (
-                        words[terms[at][1]],
-                        words[terms[at + len(wanted) - 1][1]],
-                    )
-                    places = _quoted_inside(start, first, end, last, asked)
-                    found += [Span(*place, held) for place in places]
+            asked, held = [w for w in self._split(phrase) if self._terms[w]], self.tokens(phrase)
+            wanted = np.array([numbers.get(term, -1) for term in held], dtype=np.int64)
+            if not 0 < len(wanted) <= len(terms) or wanted.min() < 0:
+                continue
+            ends = len(wanted) - 1
+            # From which word to which. Once for all that overlap: there may be thousands.
+            runs: list[tuple[int, int]] = []
+            for at in side_by_side(one_row, sequence, wanted).tolist():
+                low, high = owners[at], owners[at + ends]
+                if runs and (low < runs[-1][1] or (low, high) == runs[-1]):
+                    runs[-1] = runs[-1][0], max(high, runs[-1][1])
+                else:
+                    runs.append((low, high))
+            for low, high in runs:
+                (start, first), (end, last) = words[low], words[high]
+                places = _quoted_inside(start, first, end, last, asked)
+                found += [Span(*place, frozenset(held)) for place in places]
         return found
 
     def _inside(self, word: str, start: int, held: frozenset[str]) -> list[Span]:

@@ -45,15 +45,21 @@ def holding(
     if slop and rows.size:
         mask[_scattered(rows, terms, wanted, min(slop, 2 * len(terms)))] = True
     elif rows.size:
-        mask[rows[_side_by_side(rows, terms, wanted)]] = True
+        mask[rows[side_by_side(rows, terms, wanted)]] = True
     return mask
 
 
 # --- without slop --------------------------------------------------------------------------------
 
 
-def _side_by_side(rows: _Places, terms: _Places, wanted: _Places) -> _Places:
-    """The places at which the phrase begins."""
+def side_by_side(rows: _Places, terms: _Places, wanted: _Places) -> _Places:
+    """The places at which a phrase begins, none of which reaches into another row.
+
+    Args:
+        rows: (n,) as for `holding`.
+        terms: (n,) likewise.
+        wanted: (m,) the numbers of the phrase's terms, 1 to n.
+    """
     size = len(wanted)
     begins: _Places = np.flatnonzero(terms[: len(terms) - size + 1] == wanted[0])
     begins = begins[rows[begins] == rows[begins + size - 1]]

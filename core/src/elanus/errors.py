@@ -404,6 +404,22 @@ class UnknownKeyWarning(ElanusWarning):
     """A call asks for a metadata key that no document has: it may be written wrongly."""
 
 
+@contextmanager
+def reading(owner: str, members: str) -> Iterator[None]:
+    """Tell what a property raises as a ``ParamError``; what is one of our errors stays.
+
+    Args:
+        owner: the object, as it is shown.
+        members: what is read of it.
+    """
+    try:
+        yield
+    except ElanusError:
+        raise
+    except Exception as error:  # a property is anybody's code
+        raise ParamError(f"{owner}: its {members} cannot be read: {quoted(error)}") from error
+
+
 def warn(warning: ElanusWarning) -> None:
     """Issue a warning at the line of the caller's that led to it."""
     level, frame = 1, sys._getframe()  # noqa: SLF001  # as warnings' own skip_file_prefixes do

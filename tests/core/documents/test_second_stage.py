@@ -270,6 +270,8 @@ class Unread(NamedTuple):
 
 
 class Unnumbered(list):
+    """A result without values: this is what torch says of a tensor on its device ``meta``."""
+
     def tolist(self):
         raise NotImplementedError("no data!")
 

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from subprocess import PIPE
 
@@ -80,6 +81,17 @@ with MilvusClient(sys.argv[1]) as client:
 """
 
 
+@contextmanager
+def used_elsewhere(path):
+    """Another process that has committed to a file, and commits once more at the end of the block."""
+    command = [sys.executable, "-c", _IN_ITS_PLACE, path]
+    with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True) as other:
+        assert other.stdout.readline() == "there\n"
+        yield
+        other.communicate("go on\n", timeout=60)
+    assert other.returncode == 0
+
+
 @pytest.mark.parametrize("ends", ["at once", "after a read", "after a write"])
 @pytest.mark.parametrize("happening", ["replaced", "deleted", "moved"])
 def test_closing_a_file_that_is_gone_leaves_what_was_committed_in_its_place(
@@ -98,9 +110,7 @@ def test_closing_a_file_that_is_gone_leaves_what_was_committed_in_its_place(
         path.unlink()
     else:
         path.rename(old)
-    command = [sys.executable, "-c", _IN_ITS_PLACE, path]
-    with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True) as other:
-        assert other.stdout.readline() == "there\n"
+    with used_elsewhere(path):
         if ends != "at once":
             time.sleep(1.1)  # until reads look at the place again
             with pytest.raises(DatabaseReplacedError):
@@ -108,8 +118,6 @@ def test_closing_a_file_that_is_gone_leaves_what_was_committed_in_its_place(
                     "c", _row(1)
                 )
         client.close()
-        other.communicate("go on\n", timeout=60)
-    assert other.returncode == 0
     assert _keys(path) == [*(range(300) if happening == "replaced" else ()), *range(1000, 1201)]
     if happening == "moved":
         assert _keys(old) == list(range(300))
@@ -199,12 +207,9 @@ def test_closing_a_moved_file_leaves_it_to_whoever_uses_it_where_it_is_now(tmp_p
     client.compact("c")
     client.insert("c", [_row(i) for i in range(100, 200)])  # in the log, which is not moved
     path.rename(old)
-    command = [sys.executable, "-c", _IN_ITS_PLACE, old]
-    with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True) as other:
-        assert other.stdout.readline() == "there\n"
-        other.communicate("go on\n", timeout=60)
+    with used_elsewhere(old):
+        pass
     client.close()
-    assert other.returncode == 0
     assert _keys(old) == [*range(100), *range(1000, 1201)]
 
 
@@ -223,11 +228,8 @@ def test_a_file_that_is_replaced_in_the_middle_of_a_write_has_none_of_it_in_its_
 
     with pytest.raises(DatabaseReplacedError):
         write()
-    command = [sys.executable, "-c", _IN_ITS_PLACE, path]
-    with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True) as other:
-        assert other.stdout.readline() == "there\n"
+    with used_elsewhere(path):
         client.close()
-        other.communicate("go on\n", timeout=60)
     assert _keys(path) == [*range(10), *range(1000, 1201)]
 
 

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from elanus.aio import Flow, run, step, step_of
 from elanus.documents._values import LONG_TEXTS, EmbeddingFunction
 from elanus.errors import (
-    ElanusError,
     ElanusWarning,
     EmbeddingError,
     ParamError,
     quoted,
+    reading,
     shown,
     warn,
 )
@@ -54,17 +54,12 @@ class Embedder:
         self._embedding = embedding
         self._dim = dim
         name = f"embedding {quoted(embedding.name)}"
-        try:
+        with reading(name, "split_documents or long_texts"):
             splits = callable(getattr(embedding, "split_documents", None))
             asked = getattr(embedding, "long_texts", None) if splits else "cut"
-        except ElanusError:
-            raise
-        except Exception as error:  # a property is anybody's code
-            raise ParamError(
-                f"{name}: its split_documents or long_texts cannot be read: {quoted(error)}"
-            ) from error
-        known = LONG_TEXTS
-        self._long_texts = None if asked is None else choice(f"{name}: long_texts", asked, known)
+        if asked is not None:
+            asked = choice(f"{name}: long_texts", asked, LONG_TEXTS)
+        self._long_texts: str | None = asked
 
     def batches(
         self, texts: Sequence[str], places: Sequence[int] | None = None

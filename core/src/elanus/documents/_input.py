@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, NoReturn, TypeAlias
 import orjson
 
 from elanus.documents._values import EmbeddingFunction
-from elanus.errors import DataNotMatchException, ElanusError, ParamError, quoted, shown
+from elanus.errors import DataNotMatchException, ParamError, quoted, reading, shown
 from elanus.schema import (
     MAX_JSON_DEPTH,
     Rejected,
@@ -175,14 +175,8 @@ def check_embedding(embedding: Any) -> None:
     Raises:
         ParamError: if a member is missing, or its name or dimension could not be kept.
     """
-    try:
+    with reading(f"embedding {quoted(embedding)}", "name or dim"):
         known = isinstance(embedding, EmbeddingFunction) and (embedding.name, embedding.dim)
-    except ElanusError:
-        raise
-    except Exception as error:  # a property is anybody's code
-        raise ParamError(
-            f"embedding {quoted(embedding)}: its name or dim cannot be read: {quoted(error)}"
-        ) from error
     if not known:
         raise ParamError(
             f"embedding {quoted(embedding)} needs encode_documents, encode_queries, dim and name"

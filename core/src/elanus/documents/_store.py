@@ -959,12 +959,13 @@ class DocumentStore(HasWorker):
             return checked_vectors("vector", [vector], 1, dim)
         if embedding is None:
             raise lacks_model(self, self._layout)
-        # It may hold surrogates, which no model reads.
+        # Not by the steps of `Embedder.query_flow`: every search comes here, and none awaits it.
+        # A query may hold surrogates, which no model reads.
         asked = query if query.isascii() else as_query("query", query)
         try:
             found = embedding.encode_queries([asked])
             return checked_vectors(f"{embedding.name}.{call}", found, 1, dim)
-        except Exception:
+        except Exception:  # a function is anybody's code: told as of any other call
             with EmbeddingError.around(embedding.name, call):
                 raise
 

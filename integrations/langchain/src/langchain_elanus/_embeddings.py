@@ -9,10 +9,10 @@ import numpy as np
 from langchain_core.embeddings import Embeddings
 from numpy.typing import NDArray
 
-from elanus import ElanusError, Embedder, EmbeddingFunction, ParamError
+from elanus import Embedder, EmbeddingFunction, ParamError
 from elanus.aio import arun, run
 from elanus.arguments import as_query, checked_vectors, is_blank, members, refuse, text, whole
-from elanus.errors import EmbeddingMismatchError, quoted, shown
+from elanus.errors import EmbeddingMismatchError, quoted, reading, shown
 
 _NAMING = ("model", "model_name", "model_id", "deployment")
 
@@ -219,14 +219,8 @@ def _is_function(value: Any) -> bool:
     Raises:
         ParamError: if one of them fails when it is read.
     """
-    try:
+    with reading(f"embedding {quoted(value)}", "name or dim"):
         return isinstance(value, EmbeddingFunction)
-    except ElanusError:
-        raise
-    except Exception as error:  # a property is anybody's code
-        raise ParamError(
-            f"embedding {quoted(value)}: its name or dim cannot be read: {quoted(error)}"
-        ) from error
 
 
 def _checked_texts(texts: Any) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from elanus.client import MilvusClient
 from elanus.documents._collection import TERMS, TITLE_TERMS, VECTOR
-from elanus.errors import ElanusError, ParamError, quoted
+from elanus.errors import ParamError, quoted, reading
 from elanus.schema import (
     DEFAULT_B,
     DEFAULT_K1,
@@ -100,14 +100,8 @@ def usual_settings(embedding: Any) -> SearchSettings:
     Raises:
         ParamError: if the ``adaptive_weight`` of the embedding function is no weight.
     """
-    try:
+    with reading(f"embedding {quoted(embedding)}", "adaptive_weight"):
         weight = getattr(embedding, "adaptive_weight", None)
-    except ElanusError:
-        raise
-    except Exception as error:  # a property is anybody's code
-        raise ParamError(
-            f"embedding {quoted(embedding)}: its adaptive_weight cannot be read: {quoted(error)}"
-        ) from error
     if weight is None:
         return DEFAULTS
     what = f"embedding {quoted(embedding.name)}: adaptive_weight"

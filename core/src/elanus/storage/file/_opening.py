@@ -84,8 +84,8 @@ class Opening:
         Raises:
             StorageError: if it is.
         """
-        if self._place.lies_beside_anothers_log(db):
-            place = self._place
+        place = self._place
+        if place.lies_beside_anothers_log(db):
             raise StorageError(
                 f"cannot open {place.path}: the log beside it ({place.real}-wal) is of another "
                 "file, which it was put in the place of; close that one where it is open, and if "

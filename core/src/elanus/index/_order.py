@@ -1,6 +1,7 @@
 """The one order of hits: by score, equal scores by primary key; and what each search checks.
 
-Fused hits have it too; only MMR breaks its own ties, by rank.
+Fused hits have it too. Only what orders them once more breaks ties by rank: MMR, and a reranker of
+`documents`.
 """
 
 from __future__ import annotations

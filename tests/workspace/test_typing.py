@@ -83,7 +83,7 @@ SETTINGS = """
 [mypy]
 follow_imports = skip
 follow_imports_for_stubs = True
-[mypy-elanus,elanus.client.*,elanus.documents.*,elanus.aio,langchain_elanus.*,llama_index.vector_stores.elanus.*]
+[mypy-elanus,elanus.client.*,elanus.documents.*,elanus.aio,elanus.arguments,elanus.schema,elanus.schema._arguments,langchain_elanus.*,llama_index.vector_stores.elanus.*]
 follow_imports = silent
 """
 

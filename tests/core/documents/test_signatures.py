@@ -9,7 +9,7 @@ import pytest
 
 from elanus import DocumentStore, MilvusClient, ParamError
 from elanus.documents._collection import ClientOptions
-from elanus.documents._unknown import Nothing
+from elanus.schema import Nothing
 
 CALLS = {
     name: call

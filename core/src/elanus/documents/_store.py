@@ -49,7 +49,7 @@ from elanus.documents._sync import (
     rows_of,
     without_stored,
 )
-from elanus.documents._unknown import Nothing, refuse_unknown
+from elanus.documents._unknown import refuse_unknown
 from elanus.documents._values import Document, EmbeddingFunction, Mode, RankedDocument
 from elanus.documents.search._find import find, make_search, worths
 from elanus.documents.search._scope import Filter, make_scope, selects
@@ -67,6 +67,7 @@ from elanus.notebook import described
 from elanus.progress import ProgressBar
 from elanus.query import mmr
 from elanus.schema import (
+    Nothing,
     as_query,
     checked_vectors,
     flag,

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from inspect import signature
-from typing import Any, NoReturn, TypedDict
+from typing import Any, NoReturn
 
 from elanus.errors import ParamError, quoted
 from elanus.schema import meant
-
-
-class Nothing(TypedDict):
-    """No keywords: type checkers refuse every one of them, as they do where none are taken."""
 
 
 def refuse_unknown(call: Callable[..., Any], unknown: Mapping[str, Any]) -> NoReturn:

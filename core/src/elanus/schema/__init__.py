@@ -3,6 +3,7 @@
 from elanus.schema._arguments import (
     DEFAULT_URI,
     LARGEST,
+    Nothing,
     as_list,
     as_path,
     as_query,
@@ -131,6 +132,7 @@ __all__ = [
     "LoadState",
     "Metric",
     "MinMaxRanker",
+    "Nothing",
     "RRFRanker",
     "Ranker",
     "Rejected",

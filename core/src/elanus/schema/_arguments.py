@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypedDict
 from unicodedata import category
 
 import numpy as np
@@ -172,6 +172,10 @@ def as_query(what: str, value: Any) -> str:
     if not isinstance(value, str):
         refuse(what, "a string", value)
     return repaired(str.__str__(value))
+
+
+class Nothing(TypedDict):
+    """No keywords: type checkers refuse every one of them, and a call refuses them with a hint."""
 
 
 def is_blank(value: str) -> bool:

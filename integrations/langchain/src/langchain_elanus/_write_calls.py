@@ -11,7 +11,7 @@ from langchain_core.vectorstores import VectorStore
 
 from elanus import DocumentStore, Embedder, ParamError, SyncReport
 from elanus.aio import Flow, arun, run, step, step_of, twin
-from elanus.arguments import is_mapping, members, refuse, repaired_texts, whole
+from elanus.arguments import Nothing, is_mapping, members, refuse, repaired_texts, whole
 from elanus.errors import EmbeddingError, quoted
 from langchain_elanus._embeddings import embeds_natively, reads_as_they_are
 from langchain_elanus._options import check_names, checked_documents
@@ -26,10 +26,6 @@ _EMBEDDED_AT_ONCE = 128
 Metadatas = Sequence[Mapping[str, Any]] | None
 Ids = Sequence[str | None] | Literal["content"] | None
 Columns = tuple[list[str], list[Mapping[str, Any] | None], list[str | None] | Literal["content"]]
-
-
-class Nothing(TypedDict):
-    """No keywords: type checkers refuse every one, and a call refuses them with a hint."""
 
 
 class Alias(TypedDict, total=False):

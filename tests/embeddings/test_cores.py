@@ -170,10 +170,10 @@ def test_whoever_leaves_early_stops_the_work():
 
 
 def test_work_is_done_by_the_caller_if_no_thread_can_be_started(monkeypatch):
-    def refuse(self):
+    def refuse(*_):
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(threading.Thread, "start", refuse)
+    monkeypatch.setattr(_cores, "start_new_thread", refuse)
     mine = threading.get_ident()
     assert list(spread(lambda n: (n, threading.get_ident()), ITEMS)) == [
         (i, (i, mine)) for i in ITEMS
@@ -259,9 +259,9 @@ def test_a_handler_that_raises_ends_the_call_and_leaves_blas_as_it_was():
 class Stop(Exception): pass
 def stop(*_): raise Stop
 signal.signal(signal.SIGALRM, stop)
-for i in range(20):
-    signal.setitimer(signal.ITIMER_REAL, 0.002 * (i + 1))
+for moment in [*(2e-3 * (i + 1) for i in range(20)), *(1e-6 * (i + 1) for i in range(500))]:
     try:
+        signal.setitimer(signal.ITIMER_REAL, moment)
         list(_cores.spread(work, range(10_000)))
     except Stop:
         pass

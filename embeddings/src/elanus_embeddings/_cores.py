@@ -6,6 +6,7 @@ import math
 import os
 import threading
 import time
+from _thread import LockType, allocate_lock, start_new_thread
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -65,16 +66,17 @@ def spread(work: Callable[[T], R], items: Sequence[T]) -> Iterator[tuple[int, R]
 
 def _by_threads(work: Callable[[T], R], items: Sequence[T]) -> Iterator[tuple[int, R]]:
     job = _Job(work, deque(enumerate(items)))
-    helpers = job.start(min(thread_count(), len(items)))
+    process = os.getpid()
+    running = job.start(min(thread_count(), len(items)))
     left = set(range(len(items)))
     try:
-        for helper in helpers:
-            # With a limit: the lock that this waits for would never be released in a child.
-            while helper.is_alive():
-                helper.join(_LOOK_SECONDS)
-                for place, result in job.taken():
-                    left.discard(place)
-                    yield place, result
+        # With a limit: the threads, which release these locks, stay in the parent of a fork.
+        while running and os.getpid() == process:
+            if running[-1].acquire(timeout=_LOOK_SECONDS):
+                running.pop()
+            for place, result in job.taken():
+                left.discard(place)
+                yield place, result
     finally:
         job.todo.clear()
     for place, result in job.taken():
@@ -95,27 +97,30 @@ class _Job(Generic[T, R]):
     done: deque[tuple[int, R]] = field(default_factory=deque)
     errors: list[BaseException] = field(default_factory=list)
 
-    def start(self, count: int) -> list[threading.Thread]:
-        """Threads that work until nothing is left; fewer if the system gives no more."""
-        helpers: list[threading.Thread] = []
+    def start(self, count: int) -> list[LockType]:
+        """Start threads that work until nothing is left; fewer if the system gives no more.
+
+        None of `threading`: where a handler raises while one of those starts, the start clears up
+        after a thread that has begun, which then fails over that.
+
+        Returns:
+            Per thread a lock, which its end releases.
+        """
+        running: list[LockType] = []
         with suppress(RuntimeError):
             for _ in range(count):
-                # The end of the interpreter need not wait for it: who wants the results does.
-                helper = threading.Thread(target=self._run, name="elanus-embed", daemon=True)
-                try:
-                    helper.start()
-                except KeyError as error:
-                    # A handler raised while the thread began; it clears up, and fails over that.
-                    raise (error.__context__ or error) from None
-                helpers.append(helper)
-        return helpers
+                lock = allocate_lock()
+                lock.acquire()
+                start_new_thread(self._run, (lock,))
+                running.append(lock)
+        return running
 
     def taken(self) -> Iterator[tuple[int, R]]:
         """What has been finished since the last time."""
         while self.done:
             yield self.done.popleft()
 
-    def _run(self) -> None:
+    def _run(self, running: LockType) -> None:
         try:
             with _blas:
                 while self.todo:
@@ -126,6 +131,10 @@ class _Job(Generic[T, R]):
         except BaseException as error:  # noqa: BLE001  # raised where the results are waited for
             self.errors.append(error)
             self.todo.clear()
+        finally:
+            # threadpoolctl has asked for the current thread: `threading` keeps an entry of it.
+            threading._active.pop(threading.get_ident(), None)  # type: ignore[attr-defined]  # noqa: SLF001
+            running.release()
 
 
 class _SingleThreadedBlas:

@@ -197,6 +197,27 @@ def test_what_others_wrote_after_a_restore_is_no_progress_of_what_was_known(tmp_
             assert client.verify() == other.verify() == []
 
 
+@pytest.mark.parametrize("compacted", [0, 1, 2])
+def test_a_plain_copy_that_went_its_own_way_is_another_state(compacted, tmp_path, restore):
+    path, other = tmp_path / "kb.db", tmp_path / "other.db"
+    begin(tmp_path).close()
+    shutil.copy(path, other)  # unlike a backup, it has the name of the original
+    with MilvusClient(other) as copy:
+        copy.insert(NAME, [note(key, "theta iota") for key in range(20, 40)])
+        for _ in range(compacted):
+            copy.compact()
+        copy.insert(NAME, [note(40, "kappa")])
+        expected = answers(copy)
+    with MilvusClient(path) as client:
+        client.insert(NAME, [note(key, "gamma delta") for key in range(50, 60)])
+        answers(client)
+        restore(other, path)
+        assert answers(client) == expected
+        client.insert(NAME, [note(61, "zeta")])
+        assert len(client.query(NAME)) == len(expected[NAME][0]) + 1
+        assert client.verify() == []
+
+
 def test_a_read_that_meets_other_rows_by_number_is_no_damage(tmp_path, restore):
     with begin(tmp_path) as client:
         _prepare("ahead", tmp_path / "old.db")

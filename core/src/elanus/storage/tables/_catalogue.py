@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 import time
 import uuid
 import zlib
@@ -28,6 +29,7 @@ from elanus.storage.tables._numbers import MOST
 from elanus.storage.tables._writing import LAST_ID
 
 _LAYOUT = "SELECT schema_version FROM pragma_schema_version"
+_MOST_LAYOUTS = 2**31 - 2**16  # those that SQLite counts on fit into 31 bits, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +87,10 @@ class FileState(NamedTuple):
 
     SQLite counts how often the layout of the tables changed (``PRAGMA schema_version``). When a
     program copies another state into the file by the backup API, this does not become the copy's
-    count, but one more than it was here. So we note the count with each change of our own, in
-    ``identity``, and one that is not noted there tells that somebody else has changed the file.
+    count, but one more than it was here. So with each change of our own we set the count to a
+    random number and note that in ``identity``: one that is not noted there tells that somebody
+    else has changed the file. Counted on by ones, it could be that of a copy which was once
+    compacted more often.
 
     Attributes:
         seq: number of the last commit.
@@ -132,14 +136,13 @@ def read_state(db: Connection) -> FileState:
 
 
 def name_file(db: Connection) -> None:
-    """Give the file a random name, as of the layout that it has now."""
-    db.execute(f"UPDATE state SET identity = ? || ({_LAYOUT})", (f"{uuid.uuid4().hex}.",))
+    """Give the file a random name."""
+    _note_layout(db, uuid.uuid4().hex)
 
 
 def begin_history(db: Connection) -> FileState:
-    """Give the file's past another name, as of the layout that it has now."""
-    past = f"{read_state(db).name}-{uuid.uuid4().hex}."
-    db.execute(f"UPDATE state SET identity = ? || ({_LAYOUT})", (past,))
+    """Give the file's past another name."""
+    _note_layout(db, f"{read_state(db).name}-{uuid.uuid4().hex}")
     return read_state(db)
 
 
@@ -148,7 +151,14 @@ def note_vacuum(db: Connection) -> None:
     state = read_state(db)
     before = state._replace(layout=state.layout - 1)
     if before.is_noted:
-        db.execute("UPDATE state SET identity = ?", (f"{before.history}.{state.layout}",))
+        _note_layout(db, before.history)
+
+
+def _note_layout(db: Connection, history: str) -> None:
+    layout = secrets.randbelow(_MOST_LAYOUTS) + 1
+    with db:  # both or neither, also where no transaction was begun
+        db.execute(f"PRAGMA schema_version = {layout}")
+        db.execute("UPDATE state SET identity = ?", (f"{history}.{layout}",))
 
 
 def size_of(db: Connection) -> int:
@@ -170,10 +180,8 @@ def bump(db: Connection, *, catalogue: bool = False) -> None:
     registers a saved view does not: that would send everybody to look, for nothing.
     """
     if catalogue:
-        db.execute(
-            "UPDATE state SET seq = seq + 1, catalogue = catalogue + 1, "
-            f"identity = substr(identity, 1, instr(identity, '.')) || ({_LAYOUT})"
-        )
+        db.execute("UPDATE state SET seq = seq + 1, catalogue = catalogue + 1")
+        _note_layout(db, read_state(db).identity.partition(".")[0])
     else:
         db.execute("UPDATE state SET seq = seq + 1")
 

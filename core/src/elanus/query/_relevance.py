@@ -23,6 +23,7 @@ Floats: TypeAlias = NDArray[np.float64]
 
 _WEIGHT = AdaptiveRanker().weight
 _RIVALS = 3
+_FIRST = np.arange(_RIVALS + 1)
 _FEW = 30  # vectors: less say too little of what is usual for any to stand out more surely
 _BEST = 40  # candidates: a store has so many ranked, however few are asked for
 _FAINT = 0.1  # deviations: less is no lead, even over nothing; it may be rounding
@@ -86,9 +87,8 @@ def _relevances(legs: Sequence[Evidence], judgement: Judgement) -> Floats:
         # How many of the best are no copies: of all others as many may be. The last may go on
         # behind the best. Words alone cannot tell copies from texts that score alike.
         best = np.sort(sum(judgement.standings, 0.0 * strength))[::-1][:_BEST]
-        (begins,) = np.nonzero(np.diff(best, prepend=np.inf) < -_ALIKE)
-        answers = len(begins) - 1
-        share = answers / begins[-1] if answers else 1 / len(best)
+        ends = (best[:-1] - best[1:] > _ALIKE).nonzero()[0]
+        share = len(ends) / (ends[-1] + 1) if len(ends) else 1 / len(best)
         documents = max(round(documents * share), _FEW)
     by_chance = _by_chance(documents)
     certain = 1.0
@@ -138,12 +138,14 @@ def _lead(strength: Floats, floor: float) -> Floats:
     """
     order = np.argsort(-strength, kind="stable")
     ranked = strength[order]
-    begins = np.diff(ranked, prepend=np.inf) < -_ALIKE  # where another answer begins
-    answers, own = ranked[begins], np.cumsum(begins) - 1
+    own = np.zeros(len(ranked), dtype=np.intp)  # which answer each is
+    np.cumsum(ranked[:-1] - ranked[1:] > _ALIKE, out=own[1:])
+    firsts = own.searchsorted(_FIRST)
+    firsts = firsts[firsts < len(own)]
     best = np.zeros(_RIVALS + 1)
-    best[: len(answers)] = answers[: _RIVALS + 1]
+    best[: len(firsts)] = ranked[firsts]
     # Of the first three the fourth is a rival: nobody is his own.
-    instead = np.where(own < _RIVALS, best[_RIVALS] - answers[own], 0.0)
+    instead = np.where(own < _RIVALS, best[_RIVALS] - best[np.minimum(own, _RIVALS)], 0.0)
     rivals = np.maximum((best[:_RIVALS].sum() + instead) / _RIVALS, floor)
     lead = np.empty_like(ranked)
     lead[order] = (ranked - rivals) / np.maximum(np.maximum(ranked, rivals), _FAINT)

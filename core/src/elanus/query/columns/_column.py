@@ -110,7 +110,7 @@ class Column:
         if starts is None or lengths is None or elements is None or at >= elements.n:
             # Here too, because no array of int64 takes a position beyond 2**63.
             return Column(_JSON, self.n, ValueType.MISSING, self.strings)
-        inside = (lengths > at) & (self.all_kinds() == ValueType.ARRAY)
+        inside = (lengths > at) & (self.all_kinds() == ValueType.ARRAY.value)
         index = np.where(inside, starts + at, 0)
         lanes = {name: lane[index] for name, lane in elements.lanes().items()}
         kinds = np.where(inside, elements.all_kinds()[index], np.uint8(ValueType.MISSING))

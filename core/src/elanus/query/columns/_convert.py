@@ -100,7 +100,7 @@ def _mixed(values: Sequence[Any], strings: Strings) -> Converted:
     lanes: dict[str, NDArray[Any]] = {}
     elements: list[Any] | None = None
     for type_ in present:
-        rows = np.flatnonzero(kinds == type_)
+        rows = np.flatnonzero(kinds == type_.value)
         part = _of_type(type_, array[rows].tolist(), strings)
         for name, lane in part.lanes.items():
             lanes[name] = rows[lane] if name == "owners" else _spread(lane, rows, n)
@@ -125,7 +125,7 @@ def type_of(value: Any) -> ValueType:
 
 def _move_large_integers(array: NDArray[Any], kinds: NDArray[np.uint8]) -> None:
     """Turn integers outside of int64 (stored JSON has them up to 2**64) into floats."""
-    rows = np.flatnonzero(kinds == ValueType.INT)
+    rows = np.flatnonzero(kinds == ValueType.INT.value)
     integers = array[rows]
     low, high = -(2**63), 2**63 - 1
     large = rows[np.asarray((integers < low) | (integers > high), dtype=bool)]

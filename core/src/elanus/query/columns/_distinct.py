@@ -43,7 +43,7 @@ def distinct(column: Column, mask: NDArray[np.bool_] | None) -> list[tuple[Any, 
     elements, owners = column.elements, column.owners
     if elements is not None and owners is not None:
         is_counted = np.zeros(column.n, dtype=bool)
-        is_counted[slots[column.all_kinds()[slots] == ValueType.ARRAY]] = True
+        is_counted[slots[column.all_kinds()[slots] == ValueType.ARRAY.value]] = True
         places = np.flatnonzero(is_counted[owners])
         found += _count(elements, places, owners[places])
     found.sort(key=_value_order)
@@ -88,7 +88,7 @@ def by_type(
 ) -> Iterator[tuple[int, NDArray[Any], NDArray[np.intp]]]:
     """Return rank, values and places among ``places``; whole numbers apart from the others."""
     kinds = column.all_kinds()[places]
-    those = {kind: np.flatnonzero(kinds == kind) for kind in ValueType}
+    those = {kind: np.flatnonzero(kinds == kind.value) for kind in ValueType}
     yield NULL, np.zeros(len(those[ValueType.NULL])), those[ValueType.NULL]
     if column.bools is not None:
         yield _BOOL, column.bools[places[those[ValueType.BOOL]]], those[ValueType.BOOL]

@@ -8,7 +8,11 @@ from typing import Final
 
 
 class ValueType(IntEnum):
-    """The type of one value in a column; everything up to ``NULL`` has no value."""
+    """The type of one value in a column; everything up to ``NULL`` has no value.
+
+    Arrays are compared with the number (``.value``). Given a member, numpy asks its class for
+    attributes, which runs code of Python; and what a signal handler raises there, numpy drops.
+    """
 
     MISSING = 0
     NULL = 1

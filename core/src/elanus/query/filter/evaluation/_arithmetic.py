@@ -49,7 +49,7 @@ def arithmetic(operator: str, left: Column, right: Column) -> Column:
     # The quotient of ints needs no estimate, and fmod of floats is slow.
     estimated = known & ~ints if operator in ("/", "%") else known
     ufunc = _FLOAT[operator]
-    kinds = np.full(left.n, ValueType.MISSING, np.uint8)
+    kinds = np.full(left.n, ValueType.MISSING.value, np.uint8)
     exact, floats = np.zeros(left.n, np.int64), np.zeros(left.n)
     with np.errstate(all="ignore"):
         ufunc(one, other, where=estimated, out=floats)
@@ -63,7 +63,7 @@ def arithmetic(operator: str, left: Column, right: Column) -> Column:
 
 
 def _is(column: Column, type_: ValueType) -> NDArray[np.bool_]:
-    return np.asarray(column.all_kinds() == type_)
+    return np.asarray(column.all_kinds() == type_.value)
 
 
 def _as_floats(column: Column) -> NDArray[np.float64]:

@@ -58,7 +58,7 @@ def _combine(
     kinds = column.all_kinds()
     same, certain = np.zeros(column.n, np.bool_), np.zeros(column.n, np.bool_)
     for type_, hits in parts:
-        rows = kinds == type_
+        rows = kinds == type_.value
         same |= rows
         certain |= hits & rows
     return settle(operator, kinds, same, certain)
@@ -184,7 +184,9 @@ def _equal_list(column: Column, values: tuple[Any, ...]) -> NDArray[np.bool_]:
     starts, lengths, elements = column.starts, column.lengths, column.elements
     if starts is None or lengths is None or elements is None:
         return np.zeros(column.n, np.bool_)
-    equal: NDArray[np.bool_] = (lengths == len(values)) & (column.all_kinds() == ValueType.ARRAY)
+    equal: NDArray[np.bool_] = (lengths == len(values)) & (
+        column.all_kinds() == ValueType.ARRAY.value
+    )
     rows = np.flatnonzero(equal)
     for offset, value in enumerate(values):
         if not len(rows):
@@ -203,11 +205,11 @@ def _compare_columns(operator: str, left: Column, right: Column) -> Truth:
     kinds, others = left.all_kinds(), right.all_kinds()
     same, certain = np.zeros(left.n, np.bool_), np.zeros(left.n, np.bool_)
     for type_, other, hits in _pairs(operator, left, right):
-        rows = (kinds == type_) & (others == other)
+        rows = (kinds == type_.value) & (others == other.value)
         same |= rows
         certain |= hits & rows
     # Unknown if either side has no value, and for two arrays or two objects.
-    opaque = null_mask(right) | ((kinds == others) & (kinds >= ValueType.ARRAY))
+    opaque = null_mask(right) | ((kinds == others) & (kinds >= ValueType.ARRAY.value))
     return settle(operator, np.where(opaque, np.uint8(ValueType.NULL), kinds), same, certain)
 
 

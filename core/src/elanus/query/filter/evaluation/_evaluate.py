@@ -176,7 +176,7 @@ class _Evaluation:
 
     def _string_test(self, node: tree.StringTest) -> Truth:
         column, pattern = self._column(node.operand), str(value_of(node.pattern))
-        applies = column.all_kinds() == ValueType.STRING
+        applies = column.all_kinds() == ValueType.STRING.value
         if column.codes is None:
             truth = where(applies, applies)
         else:
@@ -204,7 +204,7 @@ class _Evaluation:
         if column.kinds is None:
             mask = column.bools.copy()  # the caller may change it
             return Truth(mask, mask)
-        return where(column.bools, column.kinds == ValueType.BOOL)
+        return where(column.bools, column.kinds == ValueType.BOOL.value)
 
     def _range(self, node: tree.Range) -> Truth:
         first, second = node.operators
@@ -251,14 +251,14 @@ def _field(node: tree.TextSearch) -> str:
 
 
 def _array_length(column: Column) -> Column:
-    arrays = column.all_kinds() == ValueType.ARRAY
-    kinds = np.where(arrays, ValueType.INT, ValueType.MISSING).astype(np.uint8)
+    arrays = column.all_kinds() == ValueType.ARRAY.value
+    kinds = np.where(arrays, ValueType.INT.value, ValueType.MISSING.value).astype(np.uint8)
     lengths = np.zeros(column.n, np.int64) if column.lengths is None else column.lengths
     return Column.of_numbers(kinds, lengths, np.zeros(column.n))
 
 
 def _contains(quantifier: tree.Quantifier, column: Column, values: tree.Node) -> Truth:
-    arrays = column.all_kinds() == ValueType.ARRAY
+    arrays = column.all_kinds() == ValueType.ARRAY.value
     members = (
         members_of(values) if quantifier == "one" else cast("tree.ListLiteral", values).members
     )

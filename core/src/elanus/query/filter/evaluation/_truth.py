@@ -64,7 +64,7 @@ def where(mask: NDArray[np.bool_] | np.bool_, applies: NDArray[np.bool_]) -> Tru
 
 def null_mask(column: Column) -> NDArray[np.bool_]:
     """Return where a column is null or missing, bool (n,)."""
-    return column.all_kinds() <= ValueType.NULL
+    return column.all_kinds() <= ValueType.NULL.value
 
 
 def settle(
@@ -86,6 +86,6 @@ def settle(
     """
     if operator not in ("==", "!="):
         return where(hits, same)
-    null = kinds <= ValueType.NULL
+    null = kinds <= ValueType.NULL.value
     certain = hits if operator == "==" else hits | ~(same | null)
     return Truth(certain, certain | null)

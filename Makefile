@@ -22,7 +22,9 @@ SOURCES := core/src embeddings/src integrations/langchain/src integrations/llama
 demo: .venv/demo.stamp
 	@$(BIN)/python examples/quickstart.py
 
+# Compiled first, as pip does: the tests start hundreds of processes, which may be told not to.
 test: .venv/test.stamp
+	@$(BIN)/python -m compileall -q $(SOURCES)
 	$(BIN)/python -m pytest
 
 test-long: .venv/test.stamp

@@ -23,7 +23,7 @@ from llama_index.core.schema import (
 from elanus import Document as StoredDocument
 from elanus import ParamError, RankedDocument
 from elanus.arguments import checked_vectors, is_mapping, mapping, names
-from elanus.errors import DataNotMatchException, cut, quoted, shown
+from elanus.errors import DataNotMatchException, cut, quoted, said_by, shown
 
 NODE: Final = "_node"
 """Metadata key under which a node keeps what is neither its text nor its metadata."""
@@ -103,10 +103,9 @@ def to_node(document: StoredDocument | RankedDocument, *, embedded: bool = False
     try:
         return _made(kind, content, document.id, document.text)
     except Exception as error:  # a class of the user's may raise anything
-        said = " ".join(str(error).split())
         raise ParamError(
             f"node {quoted(document.id)}: the class {cut(_path_of(kind))} does not take what was "
-            f"kept of it: {cut(said)}"
+            f"kept of it: {said_by(error)}"
         ) from error
 
 
@@ -242,7 +241,7 @@ def _dumped(part: BaseNode | RelatedNodeInfo, node_id: str) -> dict[str, Any]:
     except (RecursionError, TypeError, ValueError) as error:
         raise DataNotMatchException(
             f"node {quoted(node_id)}: what it holds beside its metadata has no form in JSON: "
-            f"{cut(str(error))}"
+            f"{said_by(error)}"
         ) from error
 
 

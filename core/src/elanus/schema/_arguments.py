@@ -149,14 +149,24 @@ def text(what: str, value: Any) -> str:
 
 
 def as_path(what: str, rule: str, value: Any) -> str:
-    """The path that a string or a path object names; one that names bytes is refused."""
+    """The path that a string or a path object names; bytes, and what names no path, are refused."""
     try:
         found = os.fspath(value)
     except TypeError:
         found = None
     if not isinstance(found, str):
         refuse(what, rule, value)
+    if "\0" in found or not _is_named(found):
+        raise ParamError(f"{cut(what)} {quoted(found)} holds a character that no path can hold")
     return str.__str__(found)
+
+
+def _is_named(path: str) -> bool:
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def as_query(what: str, value: Any) -> str:

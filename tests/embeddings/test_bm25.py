@@ -230,6 +230,32 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
         BM25EmbeddingFunction().load(tmp_path / "none.json")
 
 
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("a\0b.json", "path 'a.x00b.json' holds a character that no path can hold"),
+        ("\ud800", "no path can hold"), ("", "path must be that of a file"),
+        (b"a.json", "path must be that of a file"),
+    ],
+    ids=["NUL", "surrogate", "empty", "bytes"],
+)  # fmt: skip
+def test_what_is_no_path_is_refused(path, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    bm25 = BM25EmbeddingFunction(corpus=CORPUS)
+    for call in (bm25.save, bm25.load):
+        with pytest.raises(ParamError, match=said):
+            call(path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_cannot_be_written_is_an_error_of_the_system(tmp_path):
+    bm25 = BM25EmbeddingFunction(corpus=CORPUS)
+    with pytest.raises(IsADirectoryError):
+        bm25.save(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        bm25.save(tmp_path / "none" / "a.json")
+
+
 def test_without_statistics_nothing_is_encoded_or_saved(tmp_path):
     bm25 = BM25EmbeddingFunction()
     assert bm25.dim == 0

@@ -18,6 +18,18 @@ class Long:
         return MEGA
 
 
+class Mute(Exception):
+    """As a client library's error whose text needs what a subclass lost."""
+
+    def __str__(self):
+        return f"status {self.response.status}"
+
+
+class Muter(Mute):
+    def __repr__(self):
+        return str(self)
+
+
 def endless():
     found = {}
     found["again"] = [found, MEGA]

@@ -37,6 +37,17 @@ def quoted(value: object) -> str:
     return cut(_written(value, _LEVELS), LONGEST)
 
 
+def said_by(error: BaseException) -> str:
+    """What an error says, in one line of at most 200 characters.
+
+    An error of somebody else's may have a ``__str__`` that fails; it is ``quoted`` then.
+    """
+    try:
+        return cut(" ".join(str.__str__(str(error)).split()))
+    except Exception:  # noqa: BLE001  # a str is anybody's code
+        return quoted(error)
+
+
 def listed(names: Iterable[str], most: int = 20) -> str:
     """The first of some names, plain and separated by commas; each may be of any length."""
     first = list(islice(names, most + 1))

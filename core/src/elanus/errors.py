@@ -35,8 +35,8 @@ The names on the right of ``=`` are those that pymilvus users catch already; the
 classes, so a change of import is enough. Codes are Milvus's where Milvus has one.
 
 ``quoted``, ``shown``, ``listed`` and ``cut`` put a caller's value into a message: short whatever
-it is, and never an error of its own. ``likely`` adds the name that was meant instead of an unknown
-one.
+it is, and never an error of its own; ``said_by`` does so for what somebody else's error says.
+``likely`` adds the name that was meant instead of an unknown one.
 """
 
 # ruff: noqa: PLC0414  # the alias marks a name that is meant for those who import this module
@@ -57,6 +57,7 @@ from elanus._shown import encodable
 from elanus._shown import likely as likely
 from elanus._shown import listed as listed
 from elanus._shown import quoted as quoted
+from elanus._shown import said_by as said_by
 from elanus._shown import shown as shown
 
 _OWN = re.compile(
@@ -244,8 +245,9 @@ class EmbeddingError(ElanusError):
             raise
         except Exception as error:  # a function is anybody's code
             given = " with {texts}" if count else ""
-            said = f"{type(error).__name__}: {cut(str(error))}"
-            raise cls(f"{quoted(name)}.{call} failed{given}: {said}", range(count)) from error
+            raise cls(
+                f"{quoted(name)}.{call} failed{given}: {_told(error)}", range(count)
+            ) from error
 
     @property
     def places(self) -> tuple[int, ...]:
@@ -299,6 +301,10 @@ class EmbeddingError(ElanusError):
         self.args = (self._message,)
 
 
+def _told(error: Exception) -> str:
+    return f"{cut(type(error).__name__)}: {said_by(error)}"
+
+
 def _as_text(given: Any) -> str:
     return given if isinstance(given, str) else quoted(given)
 
@@ -342,8 +348,7 @@ class RerankError(ElanusError):
     @classmethod
     def failed(cls, reranker: Any, error: Exception, hits: Sequence[Any]) -> RerankError:
         """The error for a reranker's own one, be it raised while its answer is read."""
-        why = f"{type(error).__name__}: {cut(str(error))}"
-        return cls.of(reranker, f"failed with {len(hits)} texts: {why}", hits)
+        return cls.of(reranker, f"failed with {len(hits)} texts: {_told(error)}", hits)
 
 
 class MissingExtraError(ElanusError, ImportError):

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from elanus import build_analyzer
-from elanus.arguments import as_path, flag
+from elanus.arguments import as_path, flag, refuse
 from elanus.errors import ParamError, shown
 from elanus.progress import ProgressBar
 from elanus_embeddings._base import BaseEmbeddingFunction, Kind
@@ -126,7 +126,8 @@ class BM25EmbeddingFunction(BaseEmbeddingFunction[Sparse]):
         One key is added, ``analyzer``, by which ``load`` recognises another analyzer's file.
 
         Raises:
-            ParamError: there are none yet.
+            ParamError: there are none yet, or ``path`` is none.
+            OSError: the file cannot be written: ``FileNotFoundError`` if there is no such folder.
         """
         self._check_fitted()
         _checked_path(path).write_text(json.dumps(self._state()), encoding="utf-8")
@@ -212,4 +213,7 @@ def _analysis(analyzer: Any) -> tuple[Tokens, Tokens, str | None]:
 
 
 def _checked_path(path: Any) -> Path:
-    return Path(as_path("path", "that of a file", path))
+    found = as_path("path", "that of a file", path)
+    if not found:  # which pathlib takes for the current folder
+        refuse("path", "that of a file", path)
+    return Path(found)

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 from elanus.arguments import flag
-from elanus.errors import MissingExtraError, ParamError, cut, quoted
+from elanus.errors import MissingExtraError, ParamError, quoted, said_by
 
 # Files that do not change a vector.
 _ASIDE = {".md", ".gitattributes", ".lock"}
@@ -43,14 +43,14 @@ def load_package(module: str, extra: str, needed_by: str) -> ModuleType:
         return import_module(module)
     except ImportError as error:
         raise MissingExtraError(
-            f"{needed_by} needs {module.partition('.')[0]} ({cut(str(error))}): "
+            f"{needed_by} needs {module.partition('.')[0]} ({said_by(error)}): "
             f"{how_to_install(extra)}"
         ) from error
 
 
 def not_found(model: str, error: Exception) -> ParamError:
     """The error for a model that is not on this machine, or is none."""
-    reason = cut((str(error).strip() or type(error).__name__).splitlines()[0])
+    reason = said_by(error) or type(error).__name__
     if is_folder(model):
         return ParamError(f"folder {quoted(model)} holds no model that can be loaded: {reason}")
     return ParamError(

@@ -3,13 +3,23 @@
 import enum
 import os
 import tracemalloc
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from elanus import DataType, DocumentStore, ElanusError, MilvusClient
-from elanus.errors import EmbeddingError, FilterError, cut, listed, quoted, shown
-from unwieldy import MEGA, Failing, Long, endless
+from elanus.errors import (
+    EmbeddingError,
+    FilterError,
+    RerankError,
+    cut,
+    listed,
+    quoted,
+    said_by,
+    shown,
+)
+from unwieldy import MEGA, Failing, Long, Mute, Muter, endless
 
 
 @pytest.fixture(autouse=True)
@@ -95,6 +105,38 @@ def test_every_message_can_be_written_in_utf_8(tmp_path):
     for error in errors:
         for text in (str(error), error.message, repr(error), *map(str, error.args)):
             text.encode()
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (ValueError("no\n\n  5"), "no 5"), (KeyError("a"), "'a'"), (OSError(), ""),
+        (Mute("status"), "Mute('status')"), (Muter(), "a value that cannot be shown"),
+        (ValueError(MEGA), MEGA[:199] + "…"),
+    ],
+    ids=["plain", "key", "empty", "mute", "muter", "long"],
+)  # fmt: skip
+def test_an_error_says_something_whatever_its_text_does(error, text):
+    assert said_by(error) == text
+
+
+@pytest.mark.parametrize("error", [Mute, Muter])
+def test_an_error_without_a_text_hides_neither_who_failed_nor_the_hits(error):
+    def fails(*_):
+        raise error
+
+    function = SimpleNamespace(encode_documents=fails, encode_queries=fails, name="n", dim=2)
+    with pytest.raises(EmbeddingError, match=r"'n'.encode_documents failed .*Mute") as caught:
+        DocumentStore(":memory:", function).add(["kite"])
+    assert type(caught.value.__cause__) is error
+    store = DocumentStore(":memory:")
+    store.add(["kite"])
+    with pytest.raises(RerankError, match=r"failed with 1 texts: Mute") as lost:
+        store.search("kite", mode="text", reranker=fails)
+    assert [hit.text for hit in lost.value.hits] == ["kite"]
+    column = type("Column", (), {"__array__": fails})()
+    with pytest.raises(ElanusError, match=r"numpy cannot read it as numbers: .+"):
+        DocumentStore(":memory:", dim=2).search("", vector=column, mode="dense")
 
 
 def test_a_list_of_names_is_short():

@@ -179,7 +179,9 @@ def test_a_folder_is_named_by_text(folder):
 
 @pytest.mark.parametrize("name", ["a" * 5_000, "a/" * 5_000, "a\0b", "\ud800"])
 def test_a_folder_that_cannot_be_is_not_there(name):
-    with pytest.raises(ParamError, match=r"folder '.*there is none of this name") as caught:
+    with pytest.raises(
+        ParamError, match=r"folder '.*(there is none of this name|no path can hold)"
+    ) as caught:
         read_beir(name)
     assert len(str(caught.value)) < 400
 

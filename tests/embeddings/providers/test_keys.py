@@ -97,6 +97,8 @@ WAYS = {
     "HTML, decimal": _every(lambda c: f"&#{ord(c)};"),
     "HTML, hexadecimal": _every(lambda c: f"&#x{ord(c):x};"),
     "HTML, padded": _every(lambda c: f"&#{ord(c):010d};"),
+    "HTML, decimal, open": _every(lambda c: f"&#{ord(c)}"),
+    "HTML, hexadecimal, open": _every(lambda c: f"&#x{ord(c):x}"),
     "HTML, capital": _every(lambda c: f"&#X{ord(c):06X};"),
     "octal": _every(lambda c: f"\\{ord(c):03o}"),
     "long": _every(lambda c: f"\\U{ord(c):08x}"),
@@ -122,6 +124,10 @@ CODES = {
     "base64, for URLs": lambda text: base64.urlsafe_b64encode(text.encode()).decode(),
     "hexadecimal": lambda text: text.encode().hex(),
 }
+UNSEEN = [
+    "\0", "\u00ad", "\u034f", "\u115f", "\u1160", "\u17b4", "\u180b", "\u180f", "\u200b", "\u2028",
+    "\u2065", "\u2800", "\u3164", "\ufe0f", "\ufeff", "\uffa0", "\ufff0", "\U0001d173", "\U000e0100",
+]  # fmt: skip
 KEYS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=16, max_size=60)
 
 
@@ -164,10 +170,26 @@ def test_four_ways_on_top_of_each_other_do_not_hide_a_key():
     assert redact(f"no: {written} is it", "sk-Proj_aB3dE5") == "no: [API key] is it"
 
 
-@pytest.mark.parametrize("unseen", ["\0", "\u00ad", "\u200b", "\ufeff", "\x1b", "\u2028"])
-def test_letters_that_are_not_seen_do_not_hide_a_key(unseen):
-    said = f"no: {unseen.join('sk-0123456789')} is it"
+@pytest.mark.parametrize("unseen", UNSEEN)
+@pytest.mark.parametrize("way", [str, *(WAYS[f"HTML, {way}"] for way in ("decimal", "capital"))])
+def test_letters_that_are_not_seen_do_not_hide_a_key(unseen, way):
+    said = f"no: {way(unseen).join('sk-0123456789')} is it"
     assert redact(said, "sk-0123456789") == "no: [API key] is it"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "sk&#450123456789", "sk&#x2d0123456789", "&#x73k&#000450123456789", "sk-&#x30 123456789",
+        "s&#8203k&#x200b-0123456789", "sk&ZeroWidthSpace;-01&NoBreak;23456789",
+    ],
+)  # fmt: skip
+def test_references_that_are_hard_to_end_do_not_hide_a_key(written):
+    assert redact(f"no: {written} is it", "sk-0123456789") == "no: [API key] is it"
+
+
+def test_names_of_signs_need_no_semicolon():
+    assert redact("a&lt012345&amp, a&LT012345&AMP;.", "a<012345&") == "[API key], [API key]."
 
 
 @given(KEYS, st.integers(8, 60))

@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from elanus.chunking._blocks import Block, trimmed
-from elanus.errors import MissingExtraError, cut
+from elanus.errors import MissingExtraError, said_by
 
 # Characters that are given to the splitter at a time, for each unit of the size: the work of a
 # call grows with the square of the text.
@@ -30,7 +30,7 @@ def load(module: str) -> ModuleType:
         return importlib.import_module(module)
     except ImportError as error:
         raise MissingExtraError(
-            f"chunking needs {module} ({cut(str(error))}): "
+            f"chunking needs {module} ({said_by(error)}): "
             "pip install markdown-it-py semantic-text-splitter (the extra elanus[chunking])"
         ) from error
 

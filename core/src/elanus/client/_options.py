@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -42,8 +41,6 @@ def local_path(uri: Any) -> str:
     address = as_path("uri", rule, uri)
     if not address:
         refuse("uri", rule, uri)
-    if "\0" in address or not _is_unicode(address):
-        raise ParamError(f"uri {quoted(address)} holds a character that no path can hold")
     if len(address) > _LONGEST_PATH:
         raise ParamError(
             f"uri {quoted(address)} is longer than a path can be: {len(address)} characters"
@@ -54,14 +51,6 @@ def local_path(uri: Any) -> str:
             "give a path such as './milvus.db', or ':memory:'"
         )
     return address
-
-
-def _is_unicode(address: str) -> bool:
-    try:
-        os.fsencode(address)
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def keys_of(what: str, ids: Any) -> list[Any]:

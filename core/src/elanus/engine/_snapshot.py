@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from elanus.engine._parts import ColumnKey, Path, TextKey, TextPart, column_key
 from elanus.engine._state import CollectionState, OutdatedSnapshotError
 from elanus.engine._view import PartKey, View
+from elanus.errors import said_by
 from elanus.query import Column, Expression, evaluate
 from elanus.schema import DEFAULT_B, DEFAULT_K1
 from elanus.storage import CollectionInfo, Connection, Reader, read_state
@@ -221,7 +222,7 @@ class Snapshot:
             found = read(self._reader.db, *what)
         except Exception as error:
             # The collection was dropped, and its tables with it.
-            if not self._reader.has_begun and "no such table" in str(error):
+            if not self._reader.has_begun and "no such table" in said_by(error):
                 raise OutdatedSnapshotError from None
             raise
         try:

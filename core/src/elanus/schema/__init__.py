@@ -11,7 +11,6 @@ from elanus.schema._arguments import (
     check_options,
     choice,
     flag,
-    is_blank,
     is_whole,
     mapping,
     meant,
@@ -64,6 +63,7 @@ from elanus.schema._types import (
     LoadState,
     Metric,
 )
+from elanus.schema._unseen import is_blank, is_unseen
 from elanus.schema._values import converter
 from elanus.schema._vectors import (
     DenseColumn,
@@ -164,6 +164,7 @@ __all__ = [
     "is_blank",
     "is_data",
     "is_mapping",
+    "is_unseen",
     "is_whole",
     "make_batch",
     "make_field",

@@ -11,7 +11,6 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from typing import Any, NoReturn, TypedDict
-from unicodedata import category
 
 import numpy as np
 
@@ -45,10 +44,6 @@ _HARMLESS = frozenset(
      "replica_number", "resource_groups", "refresh", "skip_load_dynamic_field", "sync",
      "num_shards", "num_partitions", "is_clustering", "is_l0", "context"}
 )  # fmt: skip
-
-# Unicode's categories of spaces, of what ends a line, a paragraph or a page, and of what only tells
-# how the rest is set: a zero-width space, a soft hyphen, a byte order mark.
-_INVISIBLE = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})
 
 _KEYS = frozenset({"ids", "pks"})  # where the empty text is a key
 
@@ -154,14 +149,24 @@ def text(what: str, value: Any) -> str:
 
 
 def as_path(what: str, rule: str, value: Any) -> str:
-    """The path that a string or a path object names; one that names bytes is refused."""
+    """The path that a string or a path object names; bytes, and what names no path, are refused."""
     try:
         found = os.fspath(value)
     except TypeError:
         found = None
     if not isinstance(found, str):
         refuse(what, rule, value)
+    if "\0" in found or not _is_named(found):
+        raise ParamError(f"{cut(what)} {quoted(found)} holds a character that no path can hold")
     return str.__str__(found)
+
+
+def _is_named(path: str) -> bool:
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def as_query(what: str, value: Any) -> str:
@@ -176,15 +181,6 @@ def as_query(what: str, value: Any) -> str:
 
 class Nothing(TypedDict):
     """No keywords: type checkers refuse every one of them, and a call refuses them with a hint."""
-
-
-def is_blank(value: str) -> bool:
-    """Whether nothing of a text can be seen: all of it is space, control or format characters.
-
-    Looks no further than the first character that can be seen. One that this version of Unicode
-    does not know, or that is for private use, may well be.
-    """
-    return all(category(each) in _INVISIBLE for each in value)
 
 
 def is_encodable(value: str) -> bool:

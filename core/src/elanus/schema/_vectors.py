@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from elanus.errors import DataNotMatchException, ParamError, cut, shown
+from elanus.errors import DataNotMatchException, ParamError, cut, said_by, shown
 from elanus.schema._arguments import as_list, is_number, is_whole
 from elanus.schema._json import Rejected
 from elanus.schema._values import reject
@@ -203,7 +203,7 @@ def _as_array(value: Any) -> NDArray[Any]:
         try:
             return np.asarray(value)
         except Exception as error:  # noqa: BLE001  # that is up to the library
-            raise Rejected(f"numpy cannot read it as numbers: {cut(str(error))}") from None
+            raise Rejected(f"numpy cannot read it as numbers: {said_by(error)}") from None
     if isinstance(value, _TEXTS) or not isinstance(value, Sequence):
         raise Rejected("a FLOAT_VECTOR must be a list or numpy array of numbers")
     return _as_numbers(list(value))

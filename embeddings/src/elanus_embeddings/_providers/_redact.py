@@ -7,7 +7,8 @@ import html
 import re
 import string
 import sys
-import unicodedata
+
+from elanus.arguments import is_unseen
 
 REDACTED = "[API key]"
 
@@ -20,11 +21,18 @@ _LEVELS = 4
 # Ways to write one character: in a URL, in HTML, in JSON or in programming languages.
 _WRITTEN = re.compile(
     r"%(?P<url>[0-9a-fA-F]{2})"
-    r"|&(?:#[xX]0*(?P<hex>[0-9a-fA-F]{1,6})|#0*(?P<dec>[0-9]{1,7})|(?P<name>[a-zA-Z]{2,10}));"
+    # As browsers read it: a number may do without its semicolon, and so may four of the names.
+    r"|&(?:#[xX]0*(?P<hex>[0-9a-fA-F]{1,6})|#0*(?P<dec>[0-9]{1,7}));?"
+    r"|(?P<name>&(?:[a-zA-Z]{2,31};|amp|lt|gt|quot|AMP|LT|GT|QUOT))"
     r"|[\\%]u(?P<u>[0-9a-fA-F]{4})|\\x(?P<x>[0-9a-fA-F]{2})|\\U00(?P<U>[0-9a-fA-F]{6})"
     r"|\\u\{0*(?P<braced>[0-9a-fA-F]{1,6})\}|\\(?P<octal>[0-3][0-7]{2})"
     r"|\\(?P<plain>[\\\"'/])|(?P<blank>\\[nrt])|.",
     re.DOTALL,
+)
+# A reference without a semicolon to a visible character of ASCII, and digits of the text perhaps.
+_OPEN = re.compile(
+    r"&#(?:[xX]0*(?P<hex>[2-7][0-9a-fA-F])(?=[0-9a-fA-F]*$)"
+    r"|0*(?P<dec>3[3-9]|[4-9][0-9]|1[01][0-9]|12[0-6])(?=[0-9]*$))"
 )
 _BLANK = re.compile(r"\\[nrt]")
 _SMALL = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
@@ -76,12 +84,7 @@ def _folded(text: str, size: int) -> str:
 
 
 def _letters(text: str) -> list[_Letter]:
-    return [(letter, i, i + 1) for i, letter in enumerate(text) if not _is_unseen(letter)]
-
-
-def _is_unseen(letter: str) -> bool:
-    """Whether a letter is white space, a control or a format character, as NUL or a soft hyphen."""
-    return letter.isspace() or unicodedata.category(letter) in {"Cc", "Cf"}
+    return [(letter, i, i + 1) for i, letter in enumerate(text) if not is_unseen(letter)]
 
 
 def _in_one_line(letters: list[_Letter]) -> list[_Letter]:
@@ -97,9 +100,14 @@ def _decoded(letters: list[_Letter]) -> list[_Letter]:
     text = "".join(letter for letter, _, _ in letters)
     found = []
     for match in _WRITTEN.finditer(text):
-        letter = _letter(match)
+        letter, start, end = _letter(match), *match.span()
+        # What is unseen stands between letters of a key; any other letter is of none.
+        is_other = letter == "\0" or letter > "~"
+        if is_other and (short := _OPEN.match(text, start, end)):
+            letter, end = chr(int(short["dec"] or int(short["hex"], 16))), short.end()
         if letter:
-            found.append((letter, letters[match.start()][1], letters[match.end() - 1][2]))
+            found.append((letter, letters[start][1], letters[end - 1][2]))
+        found += letters[end : match.end()]
     return found
 
 
@@ -119,7 +127,7 @@ def _letter(match: re.Match[str]) -> str:
     # What is longer, as an entity that does not exist, is no letter of a key.
     if len(letter) != 1:
         return letter and "\0"
-    return "" if _is_unseen(letter) else letter
+    return "" if is_unseen(letter) else letter
 
 
 def _hide_decoded(letters: list[_Letter], pieces: set[str], size: int, hidden: bytearray) -> None:

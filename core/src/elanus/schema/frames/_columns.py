@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from elanus.errors import DataNotMatchException, ElanusError, cut, shown
+from elanus.errors import DataNotMatchException, ElanusError, said_by, shown
 from elanus.schema.frames._libraries import (
     ARROW,
     PANDAS,
@@ -50,7 +50,7 @@ def reading(name: str) -> Iterator[None]:
         raise
     except Exception as error:  # the libraries' errors have no base in common
         raise DataNotMatchException(
-            f"column {name!r:.80} cannot be read: {cut(' '.join(str(error).split()))}"
+            f"column {name!r:.80} cannot be read: {said_by(error)}"
         ) from error
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from elanus.errors import DataNotMatchException
+from elanus.errors import DataNotMatchException, said_by
 from elanus.schema.frames._libraries import is_polars_extension
 
 # Their values in Python are not only storage.
@@ -104,9 +104,9 @@ def _values(name: str, column: Any, method: str, options: dict[str, Any]) -> lis
         if not isinstance(reason, list):
             raise DataNotMatchException(
                 f"row {row}, field {name!r:.80}: a value of type {_type_name(column):.80} has no "
-                f"form in Python: {reason!s:.200}"
+                f"form in Python: {said_by(reason)}"
             )
-    raise DataNotMatchException(f"column {name!r:.80} cannot be read: {found!s:.200}")
+    raise DataNotMatchException(f"column {name!r:.80} cannot be read: {said_by(found)}")
 
 
 def _type_name(column: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
 from llama_index.core.bridge.pydantic import AnyUrl, BaseModel, ValidationError
@@ -22,8 +23,8 @@ from llama_index.core.schema import (
 
 from elanus import Document as StoredDocument
 from elanus import ParamError, RankedDocument
-from elanus.arguments import checked_vectors, is_mapping, mapping, names
-from elanus.errors import DataNotMatchException, cut, quoted, shown
+from elanus.arguments import as_json, checked_vectors, is_mapping, mapping, names
+from elanus.errors import DataNotMatchException, cut, quoted, said_by, shown
 
 NODE: Final = "_node"
 """Metadata key under which a node keeps what is neither its text nor its metadata."""
@@ -35,6 +36,8 @@ _CLASS = "class_name"
 # Of a class that is none of LlamaIndex's own: a name that no field can have.
 _PATH = "__class__"
 _DEEPEST = 100  # as in the store
+# A model must see the same text of a node whatever a query says of it.
+_HIDING = ("excluded_llm_metadata_keys", "excluded_embed_metadata_keys")
 _RESOURCES = ("text_resource", "image_resource", "audio_resource", "video_resource")
 _TYPES: Final[dict[str, type[BaseNode]]] = {
     each.class_name(): each
@@ -52,8 +55,12 @@ class NewDocuments:
     vectors: list[list[float]]
 
 
-def to_documents(nodes: list[BaseNode]) -> NewDocuments:
+def to_documents(nodes: list[BaseNode], source: str | None = None) -> NewDocuments:
     """Nodes as documents.
+
+    Args:
+        nodes: in their order.
+        source: of which they are all nodes, if the store is to add that to their metadata.
 
     Raises:
         ParamError: naming the node, if it has no embedding, or a metadata key that is reserved.
@@ -65,7 +72,10 @@ def to_documents(nodes: list[BaseNode]) -> NewDocuments:
     return NewDocuments(
         [node.node_id for node in nodes],
         [_text_of(node) for node in nodes],
-        [_metadata_of(node) for node in nodes],
+        [
+            _metadata_of(node, {} if source is None else {"source": source, "position": i})
+            for i, node in enumerate(nodes)
+        ],
         [_embedding_of(node) for node in nodes],
     )
 
@@ -80,12 +90,20 @@ def dim_of(new: NewDocuments) -> int:
     return int(checked_vectors(source, new.vectors[:1], 1).shape[1])
 
 
-def to_node(document: StoredDocument | RankedDocument, *, embedded: bool = False) -> BaseNode:
+def to_node(
+    document: StoredDocument | RankedDocument,
+    *,
+    embedded: bool = False,
+    only: Collection[str] | None = None,
+    said: Mapping[str, Any] = MappingProxyType({}),
+) -> BaseNode:
     """The node that a document was made of; a ``TextNode`` if something else wrote it.
 
     Args:
         document: from the store.
         embedded: whether the node carries the document's vector.
+        only: the metadata keys that it has; None for all.
+        said: further metadata, which no model sees.
 
     Raises:
         ParamError: naming the node and its class, if this process does not know the class, or the
@@ -97,16 +115,18 @@ def to_node(document: StoredDocument | RankedDocument, *, embedded: bool = False
         content = dict(metadata.pop(NODE))
         del metadata[REF_DOC_ID]
     kind = _class_of(document.id, content.get(_PATH), content[_CLASS])
-    content["metadata"] = metadata
+    kept = {key: each for key, each in metadata.items() if only is None or key in only}
+    content["metadata"] = {**kept, **said}
     if embedded and document.vector is not None:
         content["embedding"] = document.vector.tolist()
     try:
-        return _made(kind, content, document.id, document.text)
+        hidden = {field: [*_value(kind, content, field), *said] for field in _HIDING if said}
+        return _made(kind, content | hidden, document.id, document.text)
     except Exception as error:  # a class of the user's may raise anything
-        said = " ".join(str(error).split())
+        asked = "" if only is None and not said else ", with the metadata that the query asks for"
         raise ParamError(
             f"node {quoted(document.id)}: the class {cut(_path_of(kind))} does not take what was "
-            f"kept of it: {cut(said)}"
+            f"kept of it{asked}: {said_by(error)}"
         ) from error
 
 
@@ -129,6 +149,13 @@ def _made(kind: type[BaseNode], content: Mapping[str, Any], node_id: str, text: 
     else:
         own["text"] = text
     return kind.from_dict({**own, "id_": node_id})
+
+
+def _value(kind: type[BaseNode], content: Mapping[str, Any], field: str) -> Any:
+    """What was kept of a field; if nothing, its default."""
+    if field in content:
+        return content[field]
+    return kind.model_fields[field].get_default(call_default_factory=True)
 
 
 def _put_text(content: dict[str, Any], text: str) -> None:
@@ -209,7 +236,7 @@ def _embedding_of(node: BaseNode) -> list[float]:
     return node.embedding
 
 
-def _metadata_of(node: BaseNode) -> dict[str, Any]:
+def _metadata_of(node: BaseNode, added: Mapping[str, Any]) -> dict[str, Any]:
     # Not LlamaIndex's own node_to_metadata_dict: it keeps the metadata twice, spends five keys of
     # the user's, drops the bytes of images, and gives a Document back as a TextNode.
     what = f"node {quoted(node.node_id)}"
@@ -224,9 +251,10 @@ def _metadata_of(node: BaseNode) -> dict[str, Any]:
     content |= _resources_of(node, content)
     if type(node) not in _TYPES.values():
         content[_PATH] = _path_of(type(node))
-    _check_kept(node, content)
+    metadata = plain(node.metadata, what)
+    _check_kept(node, content, {**metadata, **added})
     return {
-        **plain(node.metadata, what),
+        **metadata,
         REF_DOC_ID: node.ref_doc_id or node.node_id,
         NODE: content,
     }
@@ -242,41 +270,63 @@ def _dumped(part: BaseNode | RelatedNodeInfo, node_id: str) -> dict[str, Any]:
     except (RecursionError, TypeError, ValueError) as error:
         raise DataNotMatchException(
             f"node {quoted(node_id)}: what it holds beside its metadata has no form in JSON: "
-            f"{cut(str(error))}"
+            f"{said_by(error)}"
         ) from error
 
 
-def _check_kept(node: BaseNode, content: Mapping[str, Any]) -> None:
+def _check_kept(node: BaseNode, content: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
     """Refuse a node that would not come back as it is: JSON mode turns NaN into null, say.
 
-    Its metadata and those of its links have a form of their own, and the store checks them.
+    It is made again with its metadata and links, as its class may ask for them. These are not
+    compared: they have a form of their own, and the store checks them.
 
     Raises:
         DataNotMatchException: naming the node and the field.
     """
-    others = {name: part for name, part in content.items() if name != "relationships"}
-    kind = type(node)
     try:
-        back = _made(kind, others, node.node_id, _text_of(node))
-    except ValidationError as error:
-        path = tuple(map(str, error.errors()[0]["loc"]))
+        back = _made(type(node), _as_kept(content, metadata), node.node_id, _text_of(node))
     except Exception as error:  # a class of the user's may raise anything
-        raise DataNotMatchException(
-            f"node {quoted(node.node_id)}: the class {cut(_path_of(kind))} does not take back what "
-            f"is kept of it: {quoted(error)}"
-        ) from error
-    else:
-        skipped = {"metadata", "relationships", "embedding"}
-        if isinstance(node, IndexNode) and not isinstance(node.obj, BaseNode):
-            skipped.add("obj")  # LlamaIndex keeps it as text
-        found = _difference(node, back, skipped)
-        if found is None:
-            return
-        path = found
-    raise DataNotMatchException(
-        f"node {quoted(node.node_id)}, field {cut('.'.join(path))}: it would not come back as it "
-        "is, since JSON has no NaN, infinity, dates, bytes, sets, objects, or keys that are no "
-        f"strings; got {shown(_inside(node, path))}"
+        said = f"{cut(type(error).__name__)}: {said_by(error)}"
+        raise _refusal(node, _changed(node, error), said) from error
+    skipped = {"metadata", "relationships", "embedding"}
+    if isinstance(node, IndexNode) and not isinstance(node.obj, BaseNode):
+        skipped.add("obj")  # LlamaIndex keeps it as text
+    path = _difference(node, back, skipped)
+    if path is not None:
+        raise _refusal(node, path, f"it makes {shown(back)} of it")
+
+
+def _as_kept(content: Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Content and metadata as they will be read."""
+    given = {**content, "metadata": metadata}
+    try:
+        return dict(as_json("node", given, wide=True))
+    except ParamError:  # the store says what it refuses, and mends surrogates
+        return given
+
+
+def _changed(node: BaseNode, error: Exception) -> tuple[str, ...]:
+    """The path to what a class refuses as JSON made another of it; nothing if it is as it was."""
+    if not isinstance(error, ValidationError):
+        return ()
+    first = error.errors()[0]
+    path = tuple(map(str, first["loc"]))
+    # What the store makes of metadata is no fault of the node's: the class says what it lacks.
+    is_kept = path[:1] == ("metadata",) or _is_same(_inside(node, path), first["input"])
+    return () if is_kept else path
+
+
+def _refusal(node: BaseNode, path: tuple[str, ...], said: str) -> DataNotMatchException:
+    what = f"node {quoted(node.node_id)}"
+    if not path:
+        return DataNotMatchException(
+            f"{what}: the class {cut(_path_of(type(node)))} does not take back what is kept of it: "
+            f"{said}"
+        )
+    return DataNotMatchException(
+        f"{what}, field {cut('.'.join(path))}: it would not come back as it is, since JSON has no "
+        "NaN, infinity, dates, bytes, sets, objects, or keys that are no strings, or since the "
+        f"class makes something else of it; got {shown(_inside(node, path))}"
     )
 
 

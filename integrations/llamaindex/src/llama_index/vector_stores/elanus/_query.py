@@ -71,21 +71,14 @@ class Plan:
         )
 
     def _node(self, hit: RankedDocument) -> BaseNode:
-        node = to_node(hit)
-        if self.output_fields is not None:
-            kept = set(self.output_fields)
-            node.metadata = {key: value for key, value in node.metadata.items() if key in kept}
         said: dict[str, Any] = {}
         if self.arguments["explain"]:
             legs = [asdict(leg) for leg in hit.explanation]
             said[EXPLANATION] = {"score": hit.score, "relevance": hit.relevance, "legs": legs}
         if self.arguments["context"]:
             said[PASSAGE] = "\n".join([*_texts(hit.before), hit.text, *_texts(hit.after)])
-        node.metadata |= said
-        # A model must see the same text as without them.
-        node.excluded_llm_metadata_keys += said
-        node.excluded_embed_metadata_keys += said
-        return node
+        # Given to the class with all else: it need not take a change of a node that is made.
+        return to_node(hit, only=self.output_fields, said=said)
 
 
 def _texts(documents: Sequence[Document]) -> list[str]:

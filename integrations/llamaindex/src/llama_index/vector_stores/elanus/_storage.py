@@ -25,7 +25,7 @@ from elanus import (
 )
 from elanus.aio import twin
 from elanus.arguments import as_json, is_mapping, members, refuse, text, whole
-from elanus.errors import cut, listed, quoted, shown
+from elanus.errors import listed, quoted, said_by, shown
 from llama_index.vector_stores.elanus._nodes import plain
 from llama_index.vector_stores.elanus._store import ElanusVectorStore
 
@@ -253,7 +253,7 @@ def _dumped(key: str, value: Any) -> str:
     except ElanusError:
         raise
     except (RecursionError, TypeError, ValueError) as error:
-        raise ParamError(f"{what} has no form in JSON: {cut(str(error))}") from error
+        raise ParamError(f"{what} has no form in JSON: {said_by(error)}") from error
 
 
 def _check_parts(what: str, value: Any) -> None:

@@ -310,7 +310,8 @@ class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
                 source's node.
             DataNotMatchException: naming what does not fit; nothing is written.
         """
-        name, new = text("source", source), to_documents(_checked_nodes(nodes))
+        name = text("source", source)
+        new = to_documents(_checked_nodes(nodes), name)
         store = self._opened((self.dim or dim_of(new)) if new.vectors else None)
         if store is None:
             return SyncReport([])

@@ -13,7 +13,8 @@ import pytest
 import elanus
 from elanus import MilvusClient, _shown
 from elanus.errors import DatabaseCorruptError, StorageError, shown
-from elanus.storage import Apart, decode_row, ending
+from elanus.storage import Apart, decode_row, ending, faults
+from elanus.storage._sqlite import InterruptError
 from elanus.storage.file import _apart
 from elanus.storage.tables import _catalogue, _verify
 
@@ -200,3 +201,11 @@ def test_json_that_finds_no_memory_is_no_damaged_row(monkeypatch):
     monkeypatch.setattr(orjson, "loads", refuse)
     with pytest.raises(MemoryError, match="row 5 of the file: Not enough memory"):
         decode_row(5, b"{}")
+
+
+def test_checking_a_file_ends_when_it_is_given_up(client, world):
+    client.insert(world.NAME, world.rows(100, 2000))
+    with client._database.file.read() as db:
+        with pytest.raises(InterruptError):
+            faults(db, lambda: True)
+        assert faults(db, lambda: False) == []

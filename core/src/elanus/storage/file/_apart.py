@@ -172,7 +172,7 @@ class Apart:
                         StorageError(
                             "no thread can be started, which each call of the main thread needs "
                             f"({error}); raise the limit of processes (ulimit -u, or pids.max of "
-                            "the container)"
+                            "the container), or of memory (ulimit -v)"
                         )
                     )
                     self._waiting.remove(call)

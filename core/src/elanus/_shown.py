@@ -18,6 +18,7 @@ _LONGEST_NAME = 40
 _MEMBERS = 4
 _LEVELS = 3
 _MOST_BITS = 256
+_PLAIN = frozenset({str, bytes, bool, int, float, type(None), dict, list, tuple, set, frozenset})
 _BRACKETS: tuple[tuple[type[Iterable[Any]], str, str], ...] = (
     (list, "[", "]"),
     (tuple, "(", ")"),
@@ -79,6 +80,9 @@ def encodable(text: str) -> str:
 
 
 def _written(value: object, levels: int) -> str:
+    if type(value) in _PLAIN:
+        # They raise nothing: so what is raised here is a signal handler's, and not to be lost.
+        return _by_type(value, levels)
     try:
         return _by_type(value, levels)
     except Exception:  # noqa: BLE001  # a repr is anybody's code

@@ -123,7 +123,7 @@ class _Threads:
         try:
             thread = ending.AwaitedThread(target=self._run, name=self._name, daemon=True)
             ending.begin(thread)
-        except RuntimeError as error:
+        except ending.NoThreadError as error:
             if not (self._busy or self._idle) and self.withdraw(job):
                 raise StorageError(
                     f"no thread can be started, which a coroutine needs ({error}); raise the limit "

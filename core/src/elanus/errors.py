@@ -43,6 +43,8 @@ it is, and never an error of its own; ``said_by`` does so for what somebody else
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import sys
 import warnings
@@ -423,6 +425,32 @@ def reading(owner: str, members: str) -> Iterator[None]:
         raise
     except Exception as error:  # a property is anybody's code
         raise ParamError(f"{owner}: its {members} cannot be read: {quoted(error)}") from error
+
+
+@contextmanager
+def loading(package: str, missing: str) -> Iterator[None]:
+    """Tell as ours why a package cannot be loaded, or the files that it reads at first.
+
+    Args:
+        package: its name.
+        missing: what is said if it is not installed; ``{error}`` in it stands for the error.
+
+    Raises:
+        MissingExtraError: if it is not installed.
+        StorageError: if this process may open no more files.
+    """
+    try:
+        yield
+    except (ImportError, OSError) as error:
+        # A library in C that cannot be opened is an ImportError, with the system's words in it.
+        if any(os.strerror(code) in str(error) for code in (errno.EMFILE, errno.ENFILE)):
+            raise StorageError(
+                f"cannot load {package}: this process has too many files open; close some, or "
+                "raise the limit (ulimit -n)"
+            ) from error
+        if isinstance(error, ImportError):
+            raise MissingExtraError(missing.replace("{error}", said_by(error))) from error
+        raise
 
 
 def warn(warning: ElanusWarning) -> None:

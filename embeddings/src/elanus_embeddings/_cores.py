@@ -9,7 +9,6 @@ import time
 from _thread import LockType, allocate_lock, start_new_thread
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -22,6 +21,7 @@ R = TypeVar("R")
 # tenth of the work. More threads than this would wait for each other.
 _MOST_THREADS = 8
 _LOOK_SECONDS = 0.05
+_REFUSED = "can't start new thread", "can't create new thread"  # the beginnings of what Python says
 # Processes of others that had a core over the last minute, on average: fewer are none.
 _IDLE = 0.5
 _MINUTE = 60.0
@@ -107,12 +107,15 @@ class _Job(Generic[T, R]):
             Per thread a lock, which its end releases.
         """
         running: list[LockType] = []
-        with suppress(RuntimeError):
+        try:
             for _ in range(count):
                 lock = allocate_lock()
                 lock.acquire()
                 start_new_thread(self._run, (lock,))
                 running.append(lock)
+        except RuntimeError as error:
+            if not str(error).startswith(_REFUSED):  # a signal handler's
+                raise
         return running
 
     def taken(self) -> Iterator[tuple[int, R]]:

@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from elanus.chunking._blocks import Block, trimmed
-from elanus.errors import MissingExtraError, said_by
+from elanus.errors import loading
 
 # Characters that are given to the splitter at a time, for each unit of the size: the work of a
 # call grows with the square of the text.
@@ -25,14 +25,14 @@ def load(module: str) -> ModuleType:
 
     Raises:
         MissingExtraError: it is not installed.
+        StorageError: no more files can be opened.
     """
-    try:
+    missing = (
+        f"chunking needs {module} ({{error}}): "
+        "pip install markdown-it-py semantic-text-splitter (the extra elanus[chunking])"
+    )
+    with loading(module, missing):
         return importlib.import_module(module)
-    except ImportError as error:
-        raise MissingExtraError(
-            f"chunking needs {module} ({said_by(error)}): "
-            "pip install markdown-it-py semantic-text-splitter (the extra elanus[chunking])"
-        ) from error
 
 
 def without_surrogates(text: str) -> str:

@@ -67,6 +67,7 @@ from elanus.storage import (
     Reader,
     ending,
     faults,
+    is_abandoned,
     load_catalogue,
     read_state,
     size_of,
@@ -273,7 +274,8 @@ class Commits:
         """The commit that a connection sees, published if it says more than what is known."""
         catalogue, collections = known.catalogue, known.collections
         if catalogue.version != state.version:
-            catalogue, collections = load_catalogue(db), {}
+            # Apart: what a handler raised in the middle of decoding would be taken for damage.
+            catalogue, collections = self.file.apart.run(lambda: load_catalogue(db)), {}
         found = replace(
             known, mark=mark, seq=state.seq, catalogue=catalogue, collections=collections,
             past=state[2:],
@@ -323,7 +325,7 @@ class Commits:
     def file_faults(self) -> list[str]:
         """Where the file contradicts itself."""
         with self.file.read() as db:
-            return faults(db)
+            return faults(db, is_abandoned)
 
     @_reading
     def size(self) -> int:

@@ -70,6 +70,7 @@ from elanus.storage import (
     add_collection,
     bump,
     ending,
+    is_refusal,
     load_catalogue,
     next_generation,
     on_fork,
@@ -147,12 +148,16 @@ class Database:
         for state in self.commits.states.values():
             state.after_fork_in_child()
 
+    @_apart
     def verify(self) -> list[str]:
         """Check the file against itself, and the newest views against the file.
+
+        Apart, so that no error here is a signal handler's.
 
         Raises:
             StorageError: if it cannot be checked now, as it is closed, locked or replaced, or the
                 system refuses what reading needs; what is damaged is a fault, not an error.
+            MemoryError, RecursionError: if there is too little memory or stack.
         """
         found: list[str] = []
         for check in (self.commits.file_faults, self._view_faults):
@@ -165,8 +170,10 @@ class Database:
                 if not (damaged or found):
                     raise
                 found = found or [str(error)]
-            except Exception as error:  # noqa: BLE001  # whatever a damaged page can do
+            except Exception as error:  # whatever a damaged page can do
                 # What the first check has found says more.
+                if is_refusal(error) and not found:
+                    raise
                 found = found or [f"{type(error).__name__}: {error!s:.200}"]
         return found
 

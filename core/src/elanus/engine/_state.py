@@ -444,6 +444,8 @@ def _known_analyzer(info: CollectionInfo, name: str) -> Analyzer:
     try:
         analyzer = build_analyzer(stored)
     except ParamError as error:
+        if isinstance(error.__cause__, RecursionError):
+            raise error.__cause__ from None  # it was read before: the stack is too full just now
         raise _unknown_analyzer(info, name) from error
     if analyzer.identity != stored:  # what is left out would stand for today's defaults
         raise _unknown_analyzer(info, name)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from elanus.errors import MissingExtraError, ParamError
+from elanus.errors import ParamError, loading
 
 _FEWEST = 2  # questions
 _RESAMPLES = 9_999
@@ -75,12 +75,9 @@ def compare_values(
 
 
 def _stats() -> Any:
-    try:
+    missing = "comparisons need the package scipy: pip install scipy (the extra elanus[evaluation])"
+    with loading("scipy", missing):
         return importlib.import_module("scipy.stats")
-    except ImportError as error:
-        raise MissingExtraError(
-            "comparisons need the package scipy: pip install scipy (the extra elanus[evaluation])"
-        ) from error
 
 
 def _p_value(differences: NDArray[np.float64]) -> float:

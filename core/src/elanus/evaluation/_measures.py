@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from elanus.errors import MissingExtraError, ParamError, quoted
+from elanus.errors import ParamError, loading, quoted
 from elanus.evaluation._questions import Questions
 from elanus.evaluation._runs import Run
 from elanus.schema import members, refuse
@@ -99,13 +99,12 @@ def check_cutoffs(measures: Sequence[Measure], k: int, whose: str) -> None:
 
 
 def _library() -> ModuleType:
-    try:
+    missing = (
+        "measures need the package ir-measures: pip install ir-measures "
+        "(the extra elanus[evaluation])"
+    )
+    with loading("ir_measures", missing):
         return importlib.import_module("ir_measures")
-    except ImportError as error:
-        raise MissingExtraError(
-            "measures need the package ir-measures: pip install ir-measures "
-            "(the extra elanus[evaluation])"
-        ) from error
 
 
 def _theirs(library: ModuleType, measure: Measure) -> Any:

@@ -5,6 +5,7 @@ full disk meets a write in `file/_file`, a checkpoint in `file/_turns`, the mark
 """
 
 from elanus.storage import _ending as ending
+from elanus.storage._errors import is_refusal
 from elanus.storage._options import OpenOptions
 from elanus.storage._sqlite import Connection
 from elanus.storage.cache._container import (
@@ -26,7 +27,7 @@ from elanus.storage.cache._folder import (
     register,
     unregister,
 )
-from elanus.storage.file._apart import Apart, give_up_when
+from elanus.storage.file._apart import Apart, give_up_when, is_abandoned
 from elanus.storage.file._file import DatabaseFile
 from elanus.storage.file._fork import on_fork
 from elanus.storage.file._reader import Reader
@@ -98,7 +99,9 @@ __all__ = [
     "faults",
     "find_saved",
     "give_up_when",
+    "is_abandoned",
     "is_cut",
+    "is_refusal",
     "is_sound",
     "load_catalogue",
     "map_matrix",

@@ -14,13 +14,14 @@ import threading
 import time
 from collections.abc import Callable
 
-from elanus.native import wait_before_the_end
+from elanus.native import awaited, wait_before_the_end
 
 _PATIENCE = 2.0  # seconds, for whoever computes when the end comes
 _HOLD_SECONDS = (
     10.0  # the interpreter ends meanwhile; if it does not, somebody waits for the thread
 )
 _LOOK_SECONDS = 0.001
+_REFUSED = "can't start new thread", "can't create new thread"  # the beginnings of what Python says
 
 
 class _Process:
@@ -64,24 +65,36 @@ class AwaitedThread(threading.Thread):
     """A daemon thread that somebody waits for when the end has begun: it may go on."""
 
 
+class NoThreadError(Exception):
+    """The system gives this process no more threads, or the interpreter ends."""
+
+
 def begin(thread: threading.Thread) -> None:
     """Start a thread; what a signal handler raises meanwhile comes out.
 
     ``Thread.start`` clears up after any exception, and fails over that if the thread has begun.
 
     Raises:
-        RuntimeError: if the system gives no more threads, or the interpreter ends.
+        NoThreadError: if it cannot be started.
     """
     try:
         thread.start()
     except KeyError as error:
         raise (error.__context__ or error) from None
+    except RuntimeError as error:
+        raise as_refusal(error) from None
+
+
+def as_refusal(error: RuntimeError) -> Exception:
+    """The error for a thread that did not start: a signal handler's of this class is its own."""
+    return NoThreadError(str(error)) if str(error).startswith(_REFUSED) else error
 
 
 def hold() -> None:
     """Keep this thread from reading, now that the end has begun, if the end could kill it."""
     thread = threading.current_thread()
-    if thread.daemon and not isinstance(thread, AwaitedThread):
+    is_awaited = isinstance(thread, AwaitedThread) or threading.get_ident() in awaited
+    if thread.daemon and not is_awaited:
         reading.pop(threading.get_ident(), None)
         time.sleep(_HOLD_SECONDS)
 

@@ -43,6 +43,9 @@ _BY_CLASS: dict[type[apsw.Error], tuple[type[ElanusError], str]] = {
         StorageError,
         "reading or writing {path} failed; check its disk, and the limit of sizes (ulimit -f)",
     ),
+    apsw.NoMemError: (
+        StorageError, "too little memory for reading or writing {path}; give the process more",
+    ),
     apsw.TooBigError: (DataNotMatchException, "a value is too big for {path} ({error})"),
     apsw.ConnectionClosedError: (ClosedError, "{path} is closed; open it again"),
 }  # fmt: skip
@@ -53,19 +56,20 @@ _NO_ROOM = frozenset({apsw.SQLITE_IOERR_SHMSIZE, apsw.SQLITE_IOERR_SHMMAP})
 _PIPES = 4
 
 DECODING = (
-    ArithmeticError, AssertionError, AttributeError, BufferError, LookupError, MemoryError,
-    RuntimeError, TypeError, ValueError,
+    ArithmeticError, AssertionError, AttributeError, BufferError, LookupError, RuntimeError,
+    TypeError, ValueError,
 )  # fmt: skip
-"""What decoding damaged bytes or text can raise."""
+"""What decoding damaged bytes or text can raise; of these too deep a recursion is a refusal."""
 
 DAMAGE = (
-    *DECODING,
+    *DECODING, MemoryError,
     apsw.ConstraintError, apsw.FormatError, apsw.FullError, apsw.InternalError, apsw.IOError,
     apsw.MismatchError, apsw.NoMemError, apsw.RangeError, apsw.SchemaChangeError, apsw.SQLError,
     apsw.TooBigError,
 )  # fmt: skip
 """What reading a damaged file can raise, besides SQLite's own error for it. So can a mistake of
-ours, or of the system; only the file can tell."""
+ours, or of the system; only the file can tell. A length that a damaged number says may be too much
+for the memory; checking the file allocates nothing by such numbers."""
 
 
 # What a damaged file can be the cause of, among what fails for reading or writing.
@@ -79,13 +83,16 @@ def is_refusal(error: Exception) -> bool:
     """Whether the system refuses something, which says nothing about the file.
 
     Reading can need writing: what a writer that died has left half-written is taken back first.
+    Nor does a lack of memory or stack: what is decoded is no longer than what SQLite has read, and
+    what a number in it says is never allocated before it was checked.
     """
     if isinstance(error, apsw.IOError):
         return getattr(error, "extendedresult", None) not in _READING
     return isinstance(
         error,
         apsw.BusyError | apsw.CantOpenError | apsw.ConnectionClosedError | apsw.FullError
-        | apsw.LockedError | apsw.PermissionsError | apsw.ReadOnlyError,
+        | apsw.LockedError | apsw.NoMemError | apsw.PermissionsError | apsw.ReadOnlyError
+        | MemoryError | RecursionError,
     )  # fmt: skip
 
 

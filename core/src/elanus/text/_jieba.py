@@ -11,13 +11,18 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any, Literal
 
-from elanus.errors import MissingExtraError
+from elanus.errors import loading
 from elanus.text._cjk import ngrams
 from elanus.text._tokenizers import Tokenizer, standard
 from elanus.text._unicode import HAN
 
 CutMode = Literal["exact", "search"]
 
+_MISSING = (
+    "the analyzer's tokenizer 'jieba' needs the package jieba: "
+    "pip install jieba (the extra elanus[jieba]), or use the analyzer 'standard', "
+    "which splits Chinese into single characters and pairs"
+)
 _HAN_RUN = f"([{HAN}]+)"
 # One that a signal handler may take again, on top of the call that holds it.
 _loading = threading.RLock()
@@ -36,6 +41,7 @@ def jieba_tokenizer(words: tuple[str, ...], mode: CutMode, hmm: bool) -> Tokeniz
 
     Raises:
         MissingExtraError: jieba is not installed.
+        StorageError: no more files can be opened.
     """
     dictionary = _dictionary(words)
     cut = dictionary.cut_for_search if mode == "search" else dictionary.cut
@@ -64,10 +70,10 @@ def _dictionary(words: tuple[str, ...]) -> Any:
 
 @lru_cache(maxsize=4)
 def _load(words: tuple[str, ...]) -> Any:
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), loading("jieba", _MISSING):
         # jieba 0.42 has invalid escapes in its source, and asks pkg_resources for its data.
         warnings.simplefilter("ignore")
-        tokenizer = _import().Tokenizer()
+        tokenizer = importlib.import_module("jieba").Tokenizer()
         # Not tokenizer.initialize(): that logs to stderr, and trusts and writes a file of a fixed
         # name in the shared temporary folder. Reading the dictionary itself takes a second.
         tokenizer.FREQ, tokenizer.total = tokenizer.gen_pfdict(tokenizer.get_dict_file())
@@ -75,14 +81,3 @@ def _load(words: tuple[str, ...]) -> Any:
     for word in words:
         tokenizer.add_word(word)
     return tokenizer
-
-
-def _import() -> Any:
-    try:
-        return importlib.import_module("jieba")
-    except ImportError as error:
-        raise MissingExtraError(
-            "the analyzer's tokenizer 'jieba' needs the package jieba: "
-            "pip install jieba (the extra elanus[jieba]), or use the analyzer 'standard', "
-            "which splits Chinese into single characters and pairs"
-        ) from error

@@ -170,7 +170,7 @@ class Background:
         thread = threading.Thread(target=self._run, name="elanus-background", daemon=True)
         try:
             ending.begin(thread)
-        except RuntimeError as error:  # no more threads, or the interpreter ends
+        except ending.NoThreadError as error:
             _log.warning("no background work: %s", error)
             return False
         return True

@@ -10,12 +10,17 @@ import numpy as np
 from elanus.engine._parts import DenseKey, TextKey, TextPart, pieces
 from elanus.engine._snapshot import Snapshot
 from elanus.index import DenseIndex
+from elanus.storage import is_abandoned
 
 
 def view_faults(snapshot: Snapshot) -> list[str]:
     """Where a view and its indexes differ from the tables of the same commit."""
     name = snapshot.info.name
-    return [f"collection {name!r}: {fault}" for fault in _faults(snapshot)]
+    snapshot.db.give_up_when(is_abandoned)
+    try:
+        return [f"collection {name!r}: {fault}" for fault in _faults(snapshot)]
+    finally:
+        snapshot.db.give_up_when(None)
 
 
 def _faults(snapshot: Snapshot) -> Iterator[str]:

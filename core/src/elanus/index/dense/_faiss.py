@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from elanus import native
-from elanus.errors import MissingExtraError, ParamError
+from elanus.errors import ParamError, loading
 from elanus.index.dense._faiss_learning import learn_codes, learn_lists
 from elanus.index.dense._nodes import (
     Growth,
@@ -59,14 +59,14 @@ def load_faiss() -> Any:
 
     Raises:
         MissingExtraError: it is not installed.
+        StorageError: no more files can be opened.
     """
-    try:
+    missing = (
+        "the index types IVF_FLAT, IVF_SQ8, IVF_PQ and SCANN need the package faiss-cpu: "
+        "pip install faiss-cpu (the extra elanus[faiss])"
+    )
+    with loading("faiss", missing):
         return importlib.import_module("faiss")
-    except ImportError as error:
-        raise MissingExtraError(
-            "the index types IVF_FLAT, IVF_SQ8, IVF_PQ and SCANN need the package faiss-cpu: "
-            "pip install faiss-cpu (the extra elanus[faiss])"
-        ) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from typing import Any, Generic, TypeVar
 
 from elanus import native
 from elanus.errors import ForkedHandleError, StorageError
+from elanus.storage._ending import NoThreadError, as_refusal
 from elanus.storage._sqlite import Connection
 from elanus.storage.file._fork import on_fork
 
@@ -32,10 +33,6 @@ T = TypeVar("T")
 
 _PATIENCE = 1.0  # seconds
 _current = threading.local()
-
-
-class _NoThreadError(Exception):
-    """The system lets this process start no more threads."""
 
 
 class _Call(Generic[T]):
@@ -141,8 +138,13 @@ class Apart:
                 if not made.sent:
                     self._send(made)
                 made.running.acquire()
-            except BaseException as error:  # noqa: BLE001  # a handler's; it is raised below
+            except BaseException as error:  # noqa: BLE001  # a handler's, mostly; raised below
                 raised = raised or error
+                if isinstance(error, MemoryError | RecursionError) and made.claim():
+                    # It cannot be sent from here, however often that is tried.
+                    if made in self._waiting:
+                        self._waiting.remove(made)
+                    break
                 made.abandon()
         failed, made.error = raised or made.error, None
         if failed is None:
@@ -163,10 +165,16 @@ class Apart:
         except IndexError:
             try:
                 helper = _Helper(self._idle, self._waiting)
-            except _NoThreadError as error:
+            except NoThreadError as error:
                 # Unless it was sent before a handler struck: then it runs, and is waited for.
                 if call.claim():
-                    call.fail(StorageError(str(error)))
+                    call.fail(
+                        StorageError(
+                            "no thread can be started, which each call of the main thread needs "
+                            f"({error}); raise the limit of processes (ulimit -u, or pids.max of "
+                            "the container), or of memory (ulimit -v)"
+                        )
+                    )
                     self._waiting.remove(call)
                 call.sent = True
                 return
@@ -229,10 +237,7 @@ class _Helper:
         try:
             self._number = start_new_thread(self._run, ())
         except RuntimeError as error:
-            raise _NoThreadError(
-                f"no thread can be started, which each call of the main thread needs ({error}); "
-                "raise the limit of processes (ulimit -u, or pids.max of the container)"
-            ) from error
+            raise as_refusal(error) from None
 
     def join(self, seconds: float) -> None:
         """Wait for its end, after None was put into the inbox."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from elanus.errors import DatabaseCorruptError, ElanusError
 from elanus.storage._errors import DAMAGE, damaged, translate
 from elanus.storage._sqlite import Connection, Error
+from elanus.storage.file._apart import is_abandoned
 from elanus.storage.tables._verify import first_fault
 
 if TYPE_CHECKING:
@@ -124,7 +125,9 @@ class Reader:
             place.check_media(place.media)  # nothing kept others from changing what was being read
         try:
             if isinstance(error, DAMAGE) and not isinstance(error, ElanusError):
-                fault = self._fault(db)
+                # Apart: what a handler raised in the middle of it would be taken for a fault, and
+                # after an error of too deep a stack there is a fresh one.
+                fault = self._file.apart.run(lambda: self._fault(db))
                 if fault is not None:
                     raise damaged(path, fault) from error
         except Error as refused:
@@ -138,4 +141,4 @@ class Reader:
         if db.in_transaction:
             # What was half written contradicts itself, and is no damage.
             db.execute("ROLLBACK")
-        return first_fault(db)
+        return first_fault(db, is_abandoned)

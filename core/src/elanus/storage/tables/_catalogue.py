@@ -23,7 +23,7 @@ from elanus.errors import (
     quoted,
 )
 from elanus.schema import IndexSpec, Schema
-from elanus.storage._errors import DECODING
+from elanus.storage._errors import DECODING, is_refusal
 from elanus.storage._sqlite import Connection
 from elanus.storage.tables._numbers import MOST
 from elanus.storage.tables._writing import LAST_ID
@@ -217,6 +217,8 @@ def collections_of(db: Connection) -> Iterator[CollectionInfo | DatabaseCorruptE
         try:
             yield _collection(row, indexes.pop(collection, []))
         except (ElanusError, *DECODING) as error:
+            if is_refusal(error):
+                raise
             yield _damaged(f"collection {name!r:.100}", error)
     if indexes:
         yield _damaged("indexes", f"no collection {next(iter(indexes))!r:.40}")

@@ -20,6 +20,7 @@ COMPONENT = np.dtype([("index", "<u4"), ("value", "<f4")])
 
 DENSE = np.dtype("<f4")
 _MOST = 255
+_WITHOUT_MEMORY = "Not enough memory"  # as orjson says it, by its error for bad JSON
 
 
 def decode_row(row: int, data: bytes) -> dict[str, Any]:
@@ -27,10 +28,13 @@ def decode_row(row: int, data: bytes) -> dict[str, Any]:
 
     Raises:
         DatabaseCorruptError: if they are no JSON object.
+        MemoryError: if there is too little memory for them.
     """
     try:
         fields = orjson.loads(data)
     except orjson.JSONDecodeError as error:
+        if error.msg.startswith(_WITHOUT_MEMORY):
+            raise MemoryError(f"row {row} of the file: {error.msg}") from None
         raise DatabaseCorruptError(f"row {row} of the file is damaged: {error}") from error
     if not isinstance(fields, dict):
         raise DatabaseCorruptError(f"row {row} of the file is damaged: it is no JSON object")

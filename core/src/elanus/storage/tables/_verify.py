@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -23,31 +24,43 @@ MOST_FAULTS = 100
 _AT_ONCE = 2_000
 _MOST_LETTERS = 200
 _SECONDS = 10.0
+_WITHOUT_MEMORY = re.compile(r"error code[= ](7|3082)\b")  # SQLITE_NOMEM, SQLITE_IOERR_NOMEM
 
 
-def faults(db: Connection) -> list[str]:
+def faults(db: Connection, is_given_up: Callable[[], bool]) -> list[str]:
     """The first faults of a file: damaged pages, and tables that contradict each other.
 
     Never raises for damage: what cannot be read is a fault, and the rest is checked.
 
+    Args:
+        db: a connection.
+        is_given_up: asked while SQLite reads.
+
     Raises:
-        Error: SQLite's, if the system refuses what reading needs.
+        Error: SQLite's, if the system refuses what reading needs, or it is given up.
+        MemoryError, RecursionError: if there is too little memory or stack.
     """
-    found = list(islice(_faults(db), MOST_FAULTS + 1))
+    db.give_up_when(is_given_up)
+    try:
+        found = list(islice(_faults(db), MOST_FAULTS + 1))
+    finally:
+        db.give_up_when(None)
     return found if len(found) <= MOST_FAULTS else [*found[:MOST_FAULTS], "and more"]
 
 
-def first_fault(db: Connection) -> str | None:
+def first_fault(db: Connection, is_given_up: Callable[[], bool]) -> str | None:
     """The first fault of a file, if one is found in a few seconds.
 
     Args:
         db: a connection outside a transaction.
+        is_given_up: asked while SQLite reads.
 
     Raises:
-        Error: as `faults`.
+        Error: as `faults`; not if it is given up.
+        MemoryError, RecursionError: as `faults`.
     """
     end = time.monotonic() + _SECONDS
-    db.give_up_when(lambda: time.monotonic() > end)
+    db.give_up_when(lambda: time.monotonic() > end or is_given_up())
     try:
         db.execute("BEGIN")
         return next(_faults(db), None)
@@ -69,7 +82,8 @@ def _faults(db: Connection) -> Iterator[str]:
 def _guarded(name: str, found: Iterator[str]) -> Iterator[str]:
     """Faults with the name of where they are; an error ends the search there, and is one.
 
-    But for the system's: were a full disk taken for a fault, a sound file would be given up.
+    But for the system's: were a full disk taken for a fault, or too little memory, a sound file
+    would be given up.
     """
     try:
         for fault in found:
@@ -87,6 +101,8 @@ def _guarded(name: str, found: Iterator[str]) -> Iterator[str]:
 
 def _pages(db: Connection) -> Iterator[str]:
     for (text,) in db.execute("PRAGMA integrity_check"):
+        if _WITHOUT_MEMORY.search(text):
+            raise MemoryError(f"too little memory to check the pages of the file: {text:.100}")
         if text != "ok":
             yield text
 

@@ -10,7 +10,8 @@
 #   make bench-long DATA=folder [SYSTEMS="ours zvec"]   beside other stores; benchmarks/README.md
 #   make clean   remove .venv
 #
-# Needed on the machine: Python 3.10 or later, pip, make and a C++ compiler.
+# Needed on the machine: Python 3.10 or later, pip and make; for the tests a C++ compiler as well,
+# which builds hnswlib.
 
 PYTHON ?= python3
 BIN := .venv/bin

@@ -116,7 +116,7 @@ def machine(*packages: str) -> str:
     arguments = [Path(a).name if Path(a).is_absolute() else a for a in sys.argv[1:]]
     script = Path(sys.argv[0]).name
     load = ", ".join(f"{value:.2f}" for value in os.getloadavg())
-    names = ("elanus", "numpy", "apsw", "hnswlib", "orjson", "PyStemmer", *packages)
+    names = ("elanus", "numpy", "apsw", "turbovec", "orjson", "PyStemmer", *packages)
     lines = [
         f"Machine: {_cpu()}, {os.cpu_count()} cores, {memory_gb:.0f} GB",
         f"System: {platform.platform()}",

@@ -194,7 +194,7 @@ def _ids(hits: Any) -> list[int]:
 class Elanus(MilvusSystem):
     """Ours, with the index that a user of Milvus would name."""
 
-    modules = ("elanus",)
+    modules = ("elanus", "hnswlib")
     package = "elanus"
 
     @classmethod
@@ -223,6 +223,7 @@ class Elanus(MilvusSystem):
 class ElanusAuto(Elanus):
     """Ours, with the index that a user gets who names none, and its own width of search."""
 
+    modules = ("elanus",)
     index: ClassVar[dict[str, Any]] = {"index_type": "AUTOINDEX"}
 
     def params(self, ef: int) -> dict[str, Any]:

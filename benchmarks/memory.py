@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     Rows = list[list[str | float]]
 
 SAMPLE_SECONDS = 0.02
-DELETED = 0.3  # more than a quarter of dead rows, so that the graph is built afresh
+DELETED = 0.6  # more than half of the rows are dead then, so that codes are made afresh
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ import numpy as np
 from _data import K, synthetic_vectors
 from _measure import figure, machine, table, timed
 
-from elanus.index import DenseIndex, list_length
+from elanus.index import DenseIndex, over_fetched
 from elanus.schema import Metric
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def main() -> None:
     parser.add_argument("--dim", type=int, nargs="+", default=[64, 384, 1024])
     parser.add_argument("--queries", type=int, default=50)
     arguments = parser.parse_args()
-    print(machine(), flush=True)
+    print(machine("hnswlib"), flush=True)
     costs = [
         measure(n, dim, arguments.queries) for dim in arguments.dim for n in sorted(arguments.n)
     ]
@@ -103,7 +103,7 @@ def measure(n: int, dim: int, queries: int) -> Costs:
     def walk(fetch: int) -> float:
         return _median(lambda query: graph.knn_query(query, min(fetch, n), num_threads=1), asked)
 
-    fetches = sorted({*EFS, *(list_length(K, EF, share) for share in SHARES)})
+    fetches = sorted({*EFS, *(over_fetched(K, EF, share).fetch for share in SHARES)})
     masks = {share: random.permutation(n) < share * n for share in {*GATHERED, *SHARES}}
     return Costs(
         n,
@@ -150,7 +150,7 @@ def filter_table(costs: Sequence[Costs]) -> str:
     head = ["n", "dim", *(f"{s:.0%} pass: scan, graph ms" for s in SHARES), "equal at"]
     rows = []
     for c in costs:
-        pairs = [(c.gather[s], c.graph(list_length(K, EF, s))) for s in SHARES]
+        pairs = [(c.gather[s], c.graph(over_fetched(K, EF, s).fetch)) for s in SHARES]
         cells = [f"{figure(scan)}, {figure(graph)}" for scan, graph in pairs]
         side, share = _crossing(SHARES, [graph - scan for scan, graph in pairs])
         # Shares fall along the row.

@@ -71,7 +71,16 @@ def test_the_short_benchmark_prints_the_machine_and_every_row():
     assert set(SEARCHES + WHOLE) <= rows.keys()
     assert rows["dense, ef 64"][2] == "1"  # so few rows are scanned
     assert rows["hits that filters lack"] == ["0"]
-    for word in ("Machine:", "System:", "numpy", "hnswlib", "Commit:", "Date:", "Load", "Command:"):
+    for word in (
+        "Machine:",
+        "System:",
+        "numpy",
+        "turbovec",
+        "Commit:",
+        "Date:",
+        "Load",
+        "Command:",
+    ):
         assert word in page
 
 

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "core" / "src" / "elanus"
 BELOW = {
-    "schema": set(),
+    "schema": {"native"},
     "storage": {"native"},
     "index": {"native"},
     "text": {"normal"},
@@ -24,7 +24,7 @@ BELOW = {
 # Modules beside the rooms.
 MODULES_BELOW = {
     "aio": {"errors", "storage"},
-    "native": set(),
+    "native": {"errors"},
     "arguments": {"schema"},
     "normal": set(),
     "notebook": {"errors"},

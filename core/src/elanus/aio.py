@@ -87,8 +87,8 @@ class _Threads:
     """Threads that run jobs, as many as are busy at once, up to a limit.
 
     Not an executor: its threads are waited for before the end of the interpreter is announced, so
-    one that waits for a graph would keep the process until the graph is built. These are told the
-    end like the background, and waited for after that.
+    one that waits for a graph or codes would keep the process until they are made. These are told
+    the end like the background, and waited for after that.
 
     Who submits may be struck by a signal handler between any two steps, so nothing is counted
     there: each thread notes itself, where no handler strikes, and a job that is in the queue is run

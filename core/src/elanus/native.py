@@ -1,4 +1,6 @@
-"""Who is inside of hnswlib, FAISS or BLAS: none of them survives to be left there.
+"""Packages that not everybody has; and who is inside of foreign code.
+
+That is turbovec, hnswlib, FAISS or BLAS, and none of them survives to be left there.
 
 A thread that is inside when the interpreter ends is killed on its way out, by an exception that
 C++ code cannot let through: the process would be aborted. A thread that is inside when another one
@@ -16,7 +18,11 @@ import threading
 import time
 from _thread import LockType, allocate_lock
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from functools import lru_cache
+from importlib import import_module
+from typing import Any, ParamSpec, TypeVar
+
+from elanus.errors import MissingExtraError, loading
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -33,6 +39,45 @@ Emptied when the fork is over, by one call of C, which no signal handler can int
 
 awaited: dict[int, None] = {}
 """The threads whose every call the main thread waits for: it does not end the interpreter then."""
+
+
+_HOW = {
+    "faiss": "the package faiss-cpu: pip install faiss-cpu (the extra elanus[faiss])",
+    "hnswlib": (
+        "the package hnswlib, which a C++ compiler has to build: pip install hnswlib (the extra "
+        "elanus[hnsw]); AUTOINDEX needs neither"
+    ),
+    "turbovec": (
+        "the package turbovec, which has wheels for Linux with glibc, Windows, and macOS on arm64: "
+        "pip install turbovec"
+    ),
+}
+
+
+@lru_cache(maxsize=len(_HOW))
+def load(package: str) -> Any:
+    """A package that not everybody has.
+
+    Raises:
+        MissingExtraError: it is not installed.
+        StorageError: no more files can be opened.
+    """
+    with loading(package, f"this index needs {_HOW[package]}"):
+        return import_module(package)
+
+
+def is_there(package: str) -> bool:
+    """Whether a package is installed, and can be loaded."""
+    try:
+        load(package)
+    except MissingExtraError:
+        return False
+    return True
+
+
+def how_to_install(package: str) -> str:
+    """What to do where a package is missing."""
+    return _HOW[package]
 
 
 class _All:

@@ -5,10 +5,11 @@ import sys
 
 import numpy as np
 import pytest
+from tiers import prefer_candidates
 
-from elanus import MilvusClient
+from elanus import MilvusClient, native
 from elanus.errors import MissingExtraError, ParamError
-from elanus.index import FaissIndex, load_faiss
+from elanus.index import FaissIndex
 
 N, DIM, NAME = 1500, 16, "listed"
 TYPES = [
@@ -22,7 +23,7 @@ TYPES = [
 @pytest.fixture(autouse=True)
 def low_thresholds(thresholds, monkeypatch):
     thresholds(graph_rows=1_000, graph_values=0)
-    monkeypatch.setattr("elanus.index.dense._index.FETCH_COST", 0.001)
+    prefer_candidates(monkeypatch)
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +187,7 @@ def test_without_the_package_creating_and_searching_name_the_extra(path, vectors
         "elanus.schema._index.find_spec", lambda n: None if n == "faiss" else find_spec(n)
     )
     monkeypatch.setitem(sys.modules, "faiss", None)
-    load_faiss.cache_clear()
+    native.load.cache_clear()
     with MilvusClient(path) as client:
         with pytest.raises(MissingExtraError, match=r"elanus\[faiss\]"):
             client.search(NAME, [vectors[0]])

@@ -5,11 +5,12 @@ from itertools import product
 
 import numpy as np
 import pytest
+from tiers import prefer_candidates
 
 from elanus import DataType, Function, FunctionType, MilvusClient
 from elanus.engine.upkeep._tasks import BackgroundUpkeep
 from elanus.engine.upkeep._thresholds import Thresholds
-from elanus.index import Graph
+from elanus.index import Codes, Graph
 
 N, D, NAME = 2_000, 16, "many"
 WORDS = ["red", "sea", "fox", "blue", "owl", "tea", "ash", "ink"]
@@ -74,11 +75,11 @@ def low_thresholds():
     """Make graphs worth while at a fiftieth of the usual size."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(BackgroundUpkeep, "thresholds", Thresholds(graph_rows=100, graph_values=0))
-        patch.setattr("elanus.index.dense._index.FETCH_COST", 2)
+        prefer_candidates(patch, 2)
         yield
 
 
-KINDS = [(i, m) for i in ("FLAT", "HNSW") for m in ("COSINE", "L2", "IP")]
+KINDS = [(i, m) for i in ("FLAT", "HNSW", "AUTOINDEX") for m in ("COSINE", "L2", "IP")]
 
 
 @pytest.fixture(scope="module", params=KINDS, ids="-".join)
@@ -90,7 +91,7 @@ def stored(request, low_thresholds):
         client.insert(NAME, list(rows.values()))
         client.delete(NAME, ids=list(range(100, 200)))
         client.load_collection(NAME)
-        assert (graph_of(client) is not None) == (index_type == "HNSW")
+        assert (graph_of(client) is not None) == (index_type != "FLAT")
         client.delete(NAME, filter="id >= 1000 and id < 1200 or id in [0, 50]")
         # The tail is not in the graph.
         late = {i: {**rows[i - 1900], "id": i} for i in range(2_000, 2_060)}
@@ -222,7 +223,8 @@ def test_hybrid_hits_all_match_and_are_as_many_as_the_legs_can_give(world, store
 def test_a_graph_answers_where_there_is_one_and_never_under_flat(stored, monkeypatch):
     client, _, _ = stored
     asked = []
-    candidates = Graph.candidates
-    monkeypatch.setattr(Graph, "candidates", lambda *a: asked.append(1) or candidates(*a))
+    for kind in (Graph, Codes):
+        candidates = kind.candidates
+        monkeypatch.setattr(kind, "candidates", lambda *a, f=candidates: asked.append(1) or f(*a))
     found(client, "v", queries(1)[0], 10)
     assert bool(asked) == (graph_of(client) is not None)

@@ -6,19 +6,20 @@ import threading
 
 import numpy as np
 import pytest
+from tiers import prefer_candidates
 
 from elanus import MilvusClient, native
 from elanus.engine._parts import DenseKey
 
 N, DIM = 2_000, 16
 REPEATS = int(os.environ.get("ELANUS_REPEATS", "5"))
-TYPES = ["HNSW", "IVF_FLAT"]
+TYPES = ["HNSW", "IVF_FLAT", "AUTOINDEX"]
 
 
 @pytest.fixture(autouse=True)
 def low_thresholds(thresholds, monkeypatch):
     thresholds(graph_rows=1_000, graph_values=0)
-    monkeypatch.setattr("elanus.index.dense._index.FETCH_COST", 0.001)
+    prefer_candidates(monkeypatch)
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import pytest
+from tiers import prefer_candidates
 
 from elanus import MilvusClient
 from elanus.engine import Snapshot
@@ -19,7 +20,7 @@ THREAD = "elanus-background"
 def low_thresholds(thresholds, monkeypatch):
     """Graphs from 100 rows on, extended after 50 more, and taken whenever there is one."""
     thresholds(graph_rows=100, graph_values=0, longest_tail=50)
-    monkeypatch.setattr("elanus.index.dense._index.FETCH_COST", 0.001)
+    prefer_candidates(monkeypatch)
 
 
 @pytest.fixture

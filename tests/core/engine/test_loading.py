@@ -72,7 +72,7 @@ def test_a_graph_is_built_of_an_index_that_is_behind_its_view(path, monkeypatch)
         assert (state.view.n, index.n) == (N + 89, N)  # one came and went unseen
         (info,) = client._database.catalogue().collections.values()
         spec = info.indexes["vector"]
-        for index_type in ("HNSW", "IVF_FLAT", "SCANN"):
+        for index_type in ("HNSW", "IVF_FLAT", "SCANN", "AUTOINDEX"):
             asked = replace(spec, index_type=IndexType(index_type), params={})
             assert _graphs._build(state, key, asked, lambda: False)
             assert part_of(client)[1].graph.covered == N

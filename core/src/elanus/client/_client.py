@@ -412,13 +412,17 @@ class MilvusClient:
         timeout: float | None = None,
         **kwargs: Unpack[Keywords],
     ) -> dict[str, Any] | None:
-        """Type, metric, parameters and coverage of an index; None if there is none."""
+        """Type, metric, parameters and coverage of an index; None if there is none.
+
+        Of one on dense vectors also ``index_bytes``: the memory that it takes in this process,
+        besides the vectors.
+        """
         _check_options("describe_index", kwargs, timeout)
         info = self._database.catalogue().collection(collection_name)
         spec = info.indexes.get(text("index_name", index_name))
         if spec is None:
             return None
-        total, indexed = self._database.index_coverage(info.name, spec)
+        total, indexed, nbytes = self._database.index_coverage(info.name, spec)
         described = {
             "index_type": spec.index_type.value,
             "field_name": spec.field,
@@ -431,6 +435,8 @@ class MilvusClient:
         }
         if spec.metric is not None:
             described["metric_type"] = spec.metric.value
+        if nbytes is not None:
+            described["index_bytes"] = nbytes
         return described
 
     def drop_index(
@@ -450,10 +456,12 @@ class MilvusClient:
     def load_collection(
         self, /, collection_name: str, timeout: float | None = None, **kwargs: Unpack[Keywords]
     ) -> None:
-        """Read vectors into memory, and wait until no graph is still to be built.
+        """Read vectors into memory, and wait until nothing is still to be made of them.
+
+        That is codes (AUTOINDEX), a graph (HNSW) or lists (FAISS), of collections that are large.
 
         Never needed: the first search reads what it needs, terms and columns too, and answers
-        exactly while a graph is built.
+        exactly meanwhile.
         """
         _check_options("load_collection", kwargs, timeout)
         self._database.load(self._name(collection_name))

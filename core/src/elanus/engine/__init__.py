@@ -1,7 +1,7 @@
 """Collections kept in step with their file: transactions over storage, searches over indexes.
 
 Here begins every call on rows: a read in `_commit`, a write in `_database`. Beside them ``saved``
-has the views on disk, and ``upkeep`` the background thread, which builds graphs.
+has the views on disk, and ``upkeep`` the background thread, which makes graphs and codes.
 """
 
 from elanus.engine._database import Database

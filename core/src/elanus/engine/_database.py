@@ -10,7 +10,7 @@ from functools import partial, wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from elanus.engine._commit import Commits
-from elanus.engine._dense import coverage, load_parts
+from elanus.engine._dense import Coverage, coverage, load_parts
 from elanus.engine._parts import DenseKey, Path
 from elanus.engine._search import Hits, Leg, hybrid_search, search
 from elanus.engine._select import (
@@ -369,10 +369,10 @@ class Database:
         """Whether a collection was not released since it was last used."""
         return self.commits.state_of(self.commits.newest, info).is_loaded
 
-    def index_coverage(self, name: str, spec: IndexSpec) -> tuple[int, int]:
+    def index_coverage(self, name: str, spec: IndexSpec) -> Coverage:
         """Rows of a collection, and how many of them an index answers for as it should.
 
-        All, if scanning is what it does; those in the graph, if one is due.
+        All, if scanning is what it does; those in the graph, or codes, if they are due.
         """
         return self.commits.read(name, coverage, spec)
 

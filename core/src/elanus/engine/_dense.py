@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
+from elanus import native
 from elanus.engine._parts import DenseKey
 from elanus.engine._snapshot import Snapshot
 from elanus.engine._state import CollectionState
 from elanus.engine.upkeep._graphs import is_scanned, needs_work
-from elanus.index import DenseIndex, FaissIndex, load_faiss
+from elanus.index import Codes, DenseIndex, FaissIndex
 from elanus.schema import DEFAULT_EF, DataType, IndexSpec, IndexType, SearchParams
 
 DEFAULT_REORDER = 100
@@ -34,11 +36,11 @@ def request_upkeep(
     database is closed, and what was made may have become too little meanwhile.
 
     Raises:
-        MissingExtraError: if the graph is one of FAISS, which is not installed.
+        MissingExtraError: if the index needs a package that is not installed.
     """
     view = snapshot.view
-    if spec is not None and spec.index_type.needs_faiss:
-        load_faiss()  # says what to install
+    if spec is not None and spec.index_type.package:
+        native.load(spec.index_type.package)  # says what to install
     if (
         spec is not None
         and spec.metric is key.metric
@@ -49,25 +51,38 @@ def request_upkeep(
         view.derived.settled.add(key)
 
 
-def coverage(snapshot: Snapshot, spec: IndexSpec) -> tuple[int, int]:
-    """Rows of a collection, and how many of them an index answers for as it should."""
+class Coverage(NamedTuple):
+    """How far an index has come.
+
+    Attributes:
+        total: rows of the collection.
+        indexed: those that it answers for as it should.
+        nbytes: bytes of memory that it takes besides the vectors; None for what has none of its
+            own.
+    """
+
+    total: int
+    indexed: int
+    nbytes: int | None
+
+
+def coverage(snapshot: Snapshot, spec: IndexSpec) -> Coverage:
+    """How far an index has come."""
     f, count = snapshot.schema.by_name[spec.field], snapshot.view.count
-    is_dense = f.dtype is DataType.FLOAT_VECTOR
-    if (
-        not is_dense
-        or spec.metric is None
-        or is_scanned(snapshot.state.thresholds, spec, count, f.dim or 0)
-    ):
-        return count, count
+    if f.dtype is not DataType.FLOAT_VECTOR or spec.metric is None:
+        return Coverage(count, count, None)
+    if is_scanned(snapshot.state.thresholds, spec, count, f.dim or 0):
+        return Coverage(count, count, 0)
     # Whoever asks waits for the graph: so it is asked for.
     key = DenseKey(f.name, f.dim or 0, spec.metric)
     index = dense_index(snapshot, key, spec)
     request_upkeep(snapshot, key, spec, index)
     view = snapshot.view
+    nbytes = index.graph.nbytes if index.graph else 0
     if not needs_work(snapshot.state.thresholds, view, index, spec):
-        return view.count, view.count
+        return Coverage(view.count, view.count, nbytes)
     covered = index.graph.covered if index.graph else 0
-    return view.count, int(np.count_nonzero(view.alive[:covered]))
+    return Coverage(view.count, int(np.count_nonzero(view.alive[:covered])), nbytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +131,11 @@ def load_parts(snapshot: Snapshot, known: dict[DenseKey, tuple[object, int]]) ->
 def with_effort(
     index: DenseIndex, params: SearchParams, spec: IndexSpec | None, limit: int
 ) -> tuple[DenseIndex, int]:
-    """The index set to read as many lists as were asked for, and the number of candidates."""
+    """The index set to look as hard as was asked for, and the number of candidates."""
     usual = spec.params if spec else {}
-    if spec is None or not spec.index_type.needs_faiss:
+    if params.confidence is not None and isinstance(index.graph, Codes):
+        index = index.with_graph(index.graph.trusting(params.confidence))
+    if spec is None or spec.index_type.package != "faiss":
         return index, params.ef or int(usual.get("ef", DEFAULT_EF))
     nprobe = params.nprobe or usual.get("nprobe")
     if nprobe and isinstance(index.graph, FaissIndex):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
+from elanus import native
 from elanus.errors import (
     MissingExtraError,
     ParamError,
@@ -35,7 +36,7 @@ from elanus.schema._types import VECTOR_TYPES, DataType, IndexType, Metric
 from elanus.schema.frames._libraries import is_mapping
 
 DEFAULT_EF = 64
-"""Candidates that a graph gives where nobody asks for a number: recall against time."""
+"""Candidates that a graph gives, and codes at first, where nobody asks for a number."""
 
 DEFAULT_K1, DEFAULT_B = 1.2, 0.75
 """BM25's parameters where nobody chooses: how counts saturate, and how much length weighs."""
@@ -76,9 +77,9 @@ class IndexParams(list[IndexParam]):
 
         Args:
             field_name: the field to index.
-            index_type: FLAT, HNSW or AUTOINDEX for dense vectors, with FAISS also IVF_FLAT,
-                IVF_SQ8, IVF_PQ or SCANN; SPARSE_INVERTED_INDEX or
-                AUTOINDEX for sparse ones; empty means AUTOINDEX.
+            index_type: FLAT or AUTOINDEX for dense vectors, with hnswlib also HNSW, with FAISS
+                IVF_FLAT, IVF_SQ8, IVF_PQ or SCANN; SPARSE_INVERTED_INDEX or AUTOINDEX for sparse
+                ones; empty means AUTOINDEX.
             index_name: the name it gets; empty means the field's name.
             **options: ``metric_type`` and the parameters of the index type, plain or in
                 ``params={…}``.
@@ -171,7 +172,7 @@ def as_index_specs(params: Any, schema: Schema) -> list[IndexSpec]:
     Raises:
         ParamError: if a field, metric or parameter is unknown or wrong.
         UnsupportedError: if the index type is one that this engine does not have.
-        MissingExtraError: if it needs FAISS, which is not installed.
+        MissingExtraError: if it needs hnswlib or FAISS, which is not installed.
     """
     if params is None:
         return []
@@ -218,21 +219,19 @@ def make_spec(schema: Schema, f: FieldSchema, options: IndexParam) -> IndexSpec:
         )
     metric = _metric_for(schema, f, configs.pop("metric_type", None))
     params = _check_params(f.name, index_type, configs, {**types[index_type], **_HINTS})
-    if index_type.needs_faiss:
-        _check_faiss(f, index_type, params)
+    _check_feasible(f, index_type, params)
     given: Any = options.index_name
     name = check_name(given if names_something(given) else f.name, "index")
     return IndexSpec(name, f.name, index_type, metric, params)
 
 
-def _check_faiss(f: FieldSchema, index_type: IndexType, params: Mapping[str, Any]) -> None:
+def _check_feasible(f: FieldSchema, index_type: IndexType, params: Mapping[str, Any]) -> None:
     if (f.dim or 0) % params.get("m", 1):
         raise ParamError(f"index on {f.name!r}: m={params['m']} must divide the dimension, {f.dim}")
-    if not find_spec("faiss"):
-        raise MissingExtraError(
-            f"index on {f.name!r}: {index_type.value} needs the package faiss-cpu: "
-            "pip install faiss-cpu (the extra elanus[faiss])"
-        )
+    package = index_type.package
+    if package and not find_spec(package):
+        how = native.how_to_install(package)
+        raise MissingExtraError(f"index on {f.name!r}: {index_type.value} needs {how}")
 
 
 def _types_for(f: FieldSchema) -> Mapping[IndexType, Rules]:

@@ -152,10 +152,10 @@ class IndexType(str, Enum):
     """What stands on a field. Users write the names; here they are members.
 
     Attributes:
-        needs_faiss: whether the extra ``faiss`` has to be installed.
+        package: the module that has to be installed besides; empty if none has.
     """
 
-    needs_faiss: bool
+    package: str
 
     AUTOINDEX = "AUTOINDEX"
     FLAT = "FLAT"
@@ -172,4 +172,5 @@ class IndexType(str, Enum):
     BITMAP = "BITMAP"
 
     def __init__(self, name: str) -> None:
-        self.needs_faiss = name in ("IVF_FLAT", "IVF_SQ8", "IVF_PQ", "SCANN")
+        is_of_lists = name in ("IVF_FLAT", "IVF_SQ8", "IVF_PQ", "SCANN")
+        self.package = "faiss" if is_of_lists else "hnswlib" if name == "HNSW" else ""

@@ -30,7 +30,13 @@ def rows():
 
 
 @pytest.fixture
-def fill(rows):
+def index_type():
+    """What stands on the vectors."""
+    return "HNSW"
+
+
+@pytest.fixture
+def fill(rows, index_type):
     """Make a collection of ``n`` rows with a graph, and wait until it was saved."""
 
     def make(path, n=600, key_type=DataType.INT64, key=int):
@@ -43,7 +49,7 @@ def fill(rows):
         schema.add_field("terms", DataType.SPARSE_FLOAT_VECTOR)
         schema.add_function(Function("bm25", FunctionType.BM25, ["text"], ["terms"]))
         params = client.prepare_index_params()
-        params.add_index("vector", "HNSW", metric_type="COSINE")
+        params.add_index("vector", index_type, metric_type="COSINE")
         client.create_collection("c", schema=schema, index_params=params)
         client.insert("c", rows(0, n, key))
         client.load_collection("c")

@@ -49,6 +49,11 @@ def _files(path):
     }
 
 
+@pytest.fixture(params=["HNSW", "AUTOINDEX"])
+def index_type(request):
+    return request.param
+
+
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "a.db"

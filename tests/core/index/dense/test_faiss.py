@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from scores import canonical_scores
 
+from elanus import native
 from elanus.errors import MissingExtraError, ParamError
 from elanus.index import (
     DENSE_METRICS,
     DenseIndex,
     FaissIndex,
     FaissParams,
-    load_faiss,
 )
 from elanus.index.dense import _index as dense
 from elanus.index.dense import _rerank as rerank
@@ -31,7 +31,7 @@ KINDS = [
 @pytest.fixture(autouse=True)
 def cheap_candidates(monkeypatch):
     """5,000 rows would rather be scanned."""
-    monkeypatch.setattr(dense, "FETCH_COST", 1)
+    monkeypatch.setattr(rerank, "FETCH_COST", 1)
 
 
 @pytest.fixture
@@ -209,7 +209,7 @@ def test_what_does_not_fit_is_refused(big):
 
 
 def test_without_the_package_the_error_names_the_extra(monkeypatch):
-    load_faiss.cache_clear()
+    native.load.cache_clear()
     monkeypatch.setitem(sys.modules, "faiss", None)
     with pytest.raises(MissingExtraError, match=r"elanus\[faiss\]"):
-        load_faiss()
+        native.load("faiss")

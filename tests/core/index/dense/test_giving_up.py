@@ -5,7 +5,8 @@ import time
 import numpy as np
 import pytest
 
-from elanus.index import DenseIndex, FaissIndex, FaissParams, Graph, GraphParams, load_faiss
+from elanus import native
+from elanus.index import DenseIndex, FaissIndex, FaissParams, Graph, GraphParams
 from elanus.index.dense import _faiss_learning as learning
 from elanus.schema import Metric
 
@@ -28,7 +29,7 @@ def vectors():
 
 
 def learned(recipe, vectors, metric, how):
-    faiss = load_faiss()
+    faiss = native.load("faiss")
     made = faiss.index_factory(DIM, recipe, metric)
     threads = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(1)
@@ -46,7 +47,7 @@ def learned(recipe, vectors, metric, how):
 
 
 def recall(made, vectors, metric):
-    faiss = load_faiss()
+    faiss = native.load("faiss")
     queries = vectors[::40] + np.float32(0.01)
     exact = faiss.knn(queries, vectors, 10, metric=metric)[1]
     found = made.search(queries, 100, params=faiss.SearchParametersIVF(nprobe=16))[1]

@@ -77,7 +77,7 @@ class Restored:
     Attributes:
         view: with indexes that map the saved vectors.
         saved: the files that it was made from.
-        graphs: arrays of graphs, not yet assembled.
+        graphs: arrays of graphs and codes, not yet assembled.
         texts: terms of text fields, not yet checked.
         maps: of the files that the view reads from, by what they hold.
     """
@@ -90,7 +90,7 @@ class Restored:
 
 
 def graph_kind(key: DenseKey) -> str:
-    """The kind of file that holds the graph of a dense index."""
+    """The kind of file that holds the graph of a dense index, or its codes."""
     return f"graph:{key.field}:{key.metric.value}"
 
 

@@ -18,7 +18,7 @@ from elanus.engine._parts import DenseKey, MomentsKey, TextKey, TextPart
 from elanus.engine._view import View
 from elanus.engine.saved._saved import SLOTS, SavedMatrix, array_name, graph_kind, text_kind
 from elanus.errors import DatabaseCorruptError
-from elanus.index import DenseIndex, Graph, Moments, bm25_to_arrays
+from elanus.index import Codes, DenseIndex, Graph, Moments, bm25_to_arrays
 from elanus.storage import CacheFolder, SavedFile, checksum, extend_matrix, write_arrays
 
 _ROWS_AT_ONCE = 16_384
@@ -51,9 +51,9 @@ class Draft:
 
 
 def graph_drafts(view: View) -> Iterator[Draft]:
-    """The graphs of a view."""
+    """The graphs and codes of a view."""
     for key, index in dense_parts(view):
-        if isinstance(index.graph, Graph):
+        if isinstance(index.graph, (Codes, Graph)):
             yield Draft(graph_kind(key), index.graph.to_arrays())
 
 

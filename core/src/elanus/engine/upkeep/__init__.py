@@ -1,1 +1,1 @@
-"""The background thread and its tasks: when a graph is built, saved views checked, texts merged."""
+"""The background thread and its tasks: when graphs are made, saved views checked, texts merged."""

@@ -1,5 +1,7 @@
 """When a graph is needed, and how one comes about: adopted, assembled, extended or built.
 
+The codes of AUTOINDEX and the lists of FAISS are graphs here, too.
+
 From which size on is told by `wants_graph` of the index, the rest by `Thresholds`; searches ask for
 what is missing by `request_upkeep`.
 """
@@ -9,10 +11,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from typing import cast
 
 import numpy as np
 
+from elanus import native
 from elanus.engine._parts import DenseKey
 from elanus.engine._state import CollectionState
 from elanus.engine._view import View
@@ -20,9 +24,11 @@ from elanus.engine.saved._cache import SavedCache
 from elanus.engine.saved._saving import Stopped
 from elanus.engine.upkeep._background import Stop
 from elanus.engine.upkeep._thresholds import Thresholds
-from elanus.errors import DatabaseCorruptError
+from elanus.errors import DatabaseCorruptError, MissingExtraError
 from elanus.index import (
     Approximate,
+    Codes,
+    CodesParams,
     DenseIndex,
     FaissIndex,
     FaissKind,
@@ -43,7 +49,19 @@ def is_scanned(limits: Thresholds, spec: IndexSpec, count: int, dim: int) -> boo
     """Whether so many vectors are scanned by design."""
     if spec.index_type is IndexType.FLAT:
         return True
-    return not wants_graph(count, dim, limits.graph_rows, limits.graph_values)
+    if not wants_graph(count, dim, limits.graph_rows, limits.graph_values):
+        return True
+    return spec.index_type is IndexType.AUTOINDEX and not _can_be_indexed()
+
+
+@lru_cache(maxsize=1)
+def _can_be_indexed() -> bool:
+    """Whether there is a package for what needs none by name; says once if there is not."""
+    if native.is_there("turbovec"):
+        return True
+    instead = "graphs" if native.is_there("hnswlib") else "exact scans, which take longer"
+    _log.warning("AUTOINDEX searches by %s: %s", instead, native.how_to_install("turbovec"))
+    return native.is_there("hnswlib")
 
 
 def needs_work(
@@ -68,27 +86,35 @@ def needs_work(
         return not is_scanned(limits, spec, view.count, index.dim)
     # The tail is scanned at every search: fold it in when that starts to be felt.
     wanted = index.n if slots is None else slots
-    has_tail = wanted - index.graph.covered > limits.longest_tail
+    has_tail = wanted - index.graph.covered > _longest_tail(limits, index.graph)
     return has_tail or _is_unfit(limits, view, index, spec)
+
+
+def _longest_tail(limits: Thresholds, graph: Approximate) -> float:
+    if not isinstance(graph, Codes):
+        return limits.longest_tail
+    share = limits.codes_share * graph.covered
+    return min(limits.longest_tail, max(limits.codes_tail, share))
 
 
 def _is_unfit(limits: Thresholds, view: View, index: DenseIndex, spec: IndexSpec) -> bool:
     """Whether the graph must be built afresh."""
     assert index.graph is not None
     # Another index may have stood on the field when it was built.
-    return index.graph.params != _params(spec) or _is_stale(limits.most_dead, view, index)
+    return index.graph.params != _params(spec) or _is_stale(limits, view, index)
 
 
-def _is_stale(most_dead: float, view: View, index: DenseIndex) -> bool:
+def _is_stale(limits: Thresholds, view: View, index: DenseIndex) -> bool:
     """Whether too many of the slots that the graph links are dead.
 
     Slots that were dead before it was built keep their numbers, but are not in it.
     """
     assert index.graph is not None
     covered, present = index.graph.covered, index.rows.present
+    most = limits.codes_dead if isinstance(index.graph, Codes) else limits.most_dead
     linked = len(index.graph.nodes.slots) + len(index.graph.stragglers)
     alive = view.alive[:covered] if present is None else view.alive[:covered] & present[:covered]
-    return linked - int(np.count_nonzero(alive)) > most_dead * linked
+    return linked - int(np.count_nonzero(alive)) > most * linked
 
 
 def make_graph(
@@ -155,14 +181,18 @@ def _assembled(
             return False
         read = saved.read()
         read.check()
-        graph = Graph.from_arrays(read.arrays, index, stop=stop)
+        graph: Approximate | None
+        if "codes" in read.arrays:
+            graph = Codes.from_arrays(read.arrays, index)
+        else:
+            graph = Graph.from_arrays(read.arrays, index, stop=stop)
         if graph is None:
             return False
         published = state.publish_graph(view, key, graph, is_saved=True)
         if published and cache is not None:
             # Searches until now, and the graph itself, have read all of the map.
             cache.map_again(state, key)
-    except (OSError, DatabaseCorruptError, KeyError, ValueError) as error:
+    except (OSError, DatabaseCorruptError, KeyError, MissingExtraError, ValueError) as error:
         _log.warning("ignoring a saved graph, and building another: %s", error)
         return False
     finally:
@@ -190,13 +220,17 @@ def _build(
         params = _params(spec)
         if isinstance(params, FaissParams):
             graph = FaissIndex.build(index, params, mask=mask, stop=stop)
+        elif isinstance(params, CodesParams):
+            graph = Codes.build(index, params, mask=mask, stop=stop)
         else:
             graph = Graph.build(index, params, mask=mask, stop=stop)
     return graph is not None and state.publish_graph(view, key, graph)
 
 
-def _params(spec: IndexSpec) -> GraphParams | FaissParams:
-    if spec.index_type.needs_faiss:
+def _params(spec: IndexSpec) -> GraphParams | FaissParams | CodesParams:
+    if spec.index_type is IndexType.AUTOINDEX and native.is_there("turbovec"):
+        return CodesParams()
+    if spec.index_type.package == "faiss":
         given = {name: spec.params[name] for name in ("nlist", "m", "nbits") if name in spec.params}
         return FaissParams(cast("FaissKind", spec.index_type.value), **given)
     usual = GraphParams()

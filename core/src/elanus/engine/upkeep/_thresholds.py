@@ -35,6 +35,11 @@ class Thresholds:
         graph_rows, graph_values: of a dense field that is searched through a graph.
         longest_tail: rows behind a graph that are scanned; more of them are folded in.
         most_dead: share of the slots of a graph that may be dead.
+        codes_tail, codes_share: likewise behind codes, the larger of a number and a share of what
+            they cover, but no more than behind a graph: to fold 1,000 rows in takes 60 ms among
+            100,000.
+        codes_dead: share of the slots of codes that may be dead: each costs as much as another to
+            be read, and nothing else.
         text_rows: rows of a text index that are saved once a quarter of it is not: reading them
             takes 0.1 s.
         most_segments: pieces of a text index above which they are put together; each costs a query
@@ -47,6 +52,9 @@ class Thresholds:
     graph_values: int = GRAPH_MIN_VALUES
     longest_tail: int = 10_000
     most_dead: float = 0.25
+    codes_tail: int = 1_000
+    codes_share: float = 1 / 16
+    codes_dead: float = 0.5
     text_rows: int = 10_000
     most_segments: int = 4
     rebuild_slots: int = 10_000

@@ -1,1 +1,1 @@
-"""Nearest vectors: scans, graphs, lists, and the exact scores of what they find."""
+"""Nearest vectors: scans, codes, graphs, lists, and the exact scores of what they find."""

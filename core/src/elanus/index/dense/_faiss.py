@@ -7,16 +7,14 @@ anisotropic vector quantization*, 2020. FAISS gives candidates only; scores come
 
 from __future__ import annotations
 
-import importlib
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from elanus import native
-from elanus.errors import ParamError, loading
+from elanus.errors import ParamError
 from elanus.index.dense._faiss_learning import learn_codes, learn_lists
 from elanus.index.dense._nodes import (
     Growth,
@@ -27,7 +25,7 @@ from elanus.index.dense._nodes import (
     node_blocks,
     node_vectors,
 )
-from elanus.index.dense._rerank import check_fits
+from elanus.index.dense._rerank import Plan, check_fits, over_fetched
 from elanus.schema import Metric
 
 if TYPE_CHECKING:
@@ -51,22 +49,6 @@ _SLICE = 2048  # rows at most between two looks at `stop`,
 _LEAST_SLICE = 32  # and at least,
 _SLICE_PRODUCTS = 2_000_000_000  # of so many products: 0.1 to 0.4 s
 _STALE_GROWTH = 2  # lists found for half of the vectors no longer fit them
-
-
-@lru_cache(maxsize=1)
-def load_faiss() -> Any:
-    """The package.
-
-    Raises:
-        MissingExtraError: it is not installed.
-        StorageError: no more files can be opened.
-    """
-    missing = (
-        "the index types IVF_FLAT, IVF_SQ8, IVF_PQ and SCANN need the package faiss-cpu: "
-        "pip install faiss-cpu (the extra elanus[faiss])"
-    )
-    with loading("faiss", missing):
-        return importlib.import_module("faiss")
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +171,7 @@ class FaissIndex:
             grown = Growth.of(NodeTable.empty(), 1.0, rows, 0, mask, stop)
         except Stopped:
             return None
-        made = load_faiss().index_factory(
+        made = native.load("faiss").index_factory(
             rows.dim, params.recipe(rows.dim, len(grown.added)), _faiss_metric(rows.metric)
         )
         if not made.is_trained and not _trained(made, rows, grown, params, stop):
@@ -221,7 +203,7 @@ class FaissIndex:
             return None
         if len(grown.nodes) > _STALE_GROWTH * self.trained:
             return FaissIndex.build(index, self.params, mask=mask, stop=stop)
-        made = load_faiss().clone_index(self._faiss)
+        made = native.load("faiss").clone_index(self._faiss)
         if not _filled(made, rows, grown, stop):
             return None
         wilds = np.concatenate([self.stragglers, grown.wild])
@@ -240,6 +222,10 @@ class FaissIndex:
     def probing(self, nprobe: int) -> FaissIndex:
         """The same index, of which a search reads ``nprobe`` lists."""
         return replace(self, nprobe=nprobe)
+
+    def plan(self, k: int, ef: int, count: int, n: int) -> Plan:
+        """See `over_fetched`."""
+        return over_fetched(k, ef, count / n)
 
     def candidates(
         self,
@@ -265,7 +251,7 @@ class FaissIndex:
         params = None
         lists = getattr(self._faiss, "nlist", 0)
         if lists:
-            params = load_faiss().SearchParametersIVF(nprobe=min(self.nprobe, lists))
+            params = native.load("faiss").SearchParametersIVF(nprobe=min(self.nprobe, lists))
         with _usual_threads():
             _, nodes = native.call(self.busy, self._faiss.search, wanted, fetch, params=params)
         found: NDArray[np.int64] = nodes
@@ -280,7 +266,7 @@ class FaissIndex:
 
 
 def _faiss_metric(metric: Metric) -> int:
-    faiss = load_faiss()
+    faiss = native.load("faiss")
     return int(faiss.METRIC_L2 if metric is Metric.L2 else faiss.METRIC_INNER_PRODUCT)
 
 
@@ -301,7 +287,7 @@ def _one_thread(faiss: Any) -> Iterator[None]:
 
 def _usual_threads() -> AbstractContextManager[None]:
     """As many threads as FAISS takes by itself, where that is possible."""
-    return _one_thread(load_faiss()) if native.is_forked() else nullcontext()
+    return _one_thread(native.load("faiss")) if native.is_forked() else nullcontext()
 
 
 def _trained(
@@ -310,7 +296,7 @@ def _trained(
     """Learn lists and codes from a fixed sample; False when it was stopped before."""
     count = max(params.learners, _TRAINING_PER_LIST * made.nlist)
     sample = np.random.default_rng(0).permutation(len(grown.added))[:count]
-    faiss, slots = load_faiss(), grown.added[np.sort(sample)]
+    faiss, slots = native.load("faiss"), grown.added[np.sort(sample)]
     vectors = np.empty((len(slots), rows.dim), dtype=np.float32)
     try:
         for first, block in node_blocks(rows, slots, grown.scale, stop):

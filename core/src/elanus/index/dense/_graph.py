@@ -12,7 +12,6 @@ from bisect import bisect_right
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import hnswlib
 import numpy as np
 
 from elanus import native
@@ -29,13 +28,12 @@ from elanus.index.dense._nodes import (
     Growth,
     NodeTable,
     Stopped,
-    are_wild,
     direction,
     never,
     node_blocks,
     node_vectors,
 )
-from elanus.index.dense._rerank import check_fits
+from elanus.index.dense._rerank import Plan, check_fits, check_slots, over_fetched
 from elanus.schema import Metric
 
 if TYPE_CHECKING:
@@ -191,6 +189,10 @@ class Graph:
         upper = len(self.nodes) * 4 * (self.params.m + 1) // (self.params.m - 1)
         return int(len(self.nodes) * per_node + upper + self.nodes.nbytes + self.stragglers.nbytes)
 
+    def plan(self, k: int, ef: int, count: int, n: int) -> Plan:
+        """See `over_fetched`."""
+        return over_fetched(k, ef, count / n)
+
     def candidates(
         self,
         rows: Rows,
@@ -315,7 +317,7 @@ class Graph:
         )
         nodes, scale = NodeTable(start, slots), float(arrays["scale"][0])
         blank = cls(params, rows.metric, rows.dim, header.covered, nodes, stragglers, scale, None)
-        _check_slots(blank, rows)
+        check_slots(blank, scale, rows)
         hnsw = blank._copied(len(nodes))
         if len(nodes):
             blocks = node_blocks(rows, nodes.leaders[arrays["labels"]], scale, stop)
@@ -333,25 +335,10 @@ class Graph:
         """
         if self._hnsw is not None and len(self.nodes):
             return HnswState.of(self._hnsw, self.params.m, self.dim).assembled(capacity)
-        hnsw = hnswlib.Index("l2" if self.metric is Metric.L2 else "ip", self.dim)
+        hnsw = native.load("hnswlib").Index("l2" if self.metric is Metric.L2 else "ip", self.dim)
         hnsw.init_index(
             max_elements=max(1, capacity),
             M=self.params.m,
             ef_construction=self.params.ef_construction,
         )
         return hnsw
-
-
-def _check_slots(graph: Graph, rows: Rows) -> None:
-    """Each slot once, covered, and present."""
-    slots = np.concatenate([graph.nodes.slots, graph.stragglers])
-    known = rows.present
-    if (
-        len(np.unique(slots)) != len(slots)
-        or (slots >= graph.covered).any()
-        or (known is not None and not known[slots].all())
-        or are_wild(rows, graph.nodes.slots, graph.scale).any()
-    ):
-        raise DatabaseCorruptError(
-            "graph: a slot is out of range, doubled, null or too long for its node; rebuild it"
-        )

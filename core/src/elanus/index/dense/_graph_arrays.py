@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import hnswlib
 import numpy as np
 
+from elanus import native
 from elanus.errors import DatabaseCorruptError
 from elanus.index.dense._lengths import TAME_MAX, TAME_MIN, Float32s
 
@@ -97,7 +97,8 @@ class HnswState:
             # grows by single rows would give each of them the same level.
             "seed": 100 + nodes,
         }
-        hnsw = hnswlib.Index.__new__(hnswlib.Index)
+        index = native.load("hnswlib").Index
+        hnsw = index.__new__(index)
         hnsw.__setstate__((state,))
         return hnsw
 

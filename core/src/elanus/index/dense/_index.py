@@ -16,7 +16,6 @@ others work:
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -27,15 +26,12 @@ from elanus.index._order import Keys, Ranking, check_search
 from elanus.index.dense._exact import GATHER_COST, QueryVector, scan, score_slots
 from elanus.index.dense._lengths import DENSE_METRICS, Float32s, Float64s, Slots
 from elanus.index.dense._moments import Moments
-from elanus.index.dense._rerank import Approximate, Wanted, check_fits, ranked
+from elanus.index.dense._rerank import FETCH_COST, Approximate, Wanted, check_fits, ranked
 from elanus.index.dense._rows import Rows
 from elanus.schema import DEFAULT_EF, Metric
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-FETCH_COST = 60
-"""A candidate fetched from the graph (2.2 µs at 384 d), against a row read in sequence."""
 
 GRAPH_MIN_ROWS = FETCH_COST * DEFAULT_EF + 1
 """With fewer rows than its candidates are worth, a search would not take the graph at all."""
@@ -48,7 +44,6 @@ Measured, k = 10, graph at ef 64: 8,000 rows of 384 d 0.20 ms scanned, 0.11 thro
 1,536 d 0.88 and 0.32.
 """
 
-_LIST_POWER = 2 / 3  # measured: docs/planner.md
 _FOUND_BYTES = 16 << 20  # what the graph gives for a batch of queries
 _CANDIDATE_BYTES = 8 + 4  # a node and its distance
 
@@ -61,17 +56,6 @@ def wants_graph(
     All index types but ``FLAT`` switch here: below that size an exact answer costs no more.
     """
     return n_alive >= rows and n_alive * dim >= values
-
-
-def list_length(k: int, ef: int, share: float) -> int:
-    """How many candidates to ask of a graph when a share of the slots may be found.
-
-    So many that ``k`` of them pass, with three standard deviations to spare, if the mask treats all
-    slots alike. And more than ``ef``, but not in proportion: a longer list finds the few nearest
-    with greater certainty. With this power recall is what it is without a mask, or better.
-    """
-    enough = (k + 3 * math.sqrt(k * (1 - share))) / share
-    return math.ceil(max(ef / math.pow(share, _LIST_POWER), enough))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -262,7 +246,7 @@ class DenseIndex:
         queries = [QueryVector.of(vector, self.dim) for vector in vectors]
         if self.graph is not None:
             wanted = Wanted(k, self._count(mask), mask, keys)
-            fetch = self._fetch(k, ef, wanted.count)
+            fetch = self._fetch(self.graph, k, ef, wanted.count)
             if fetch is not None:
                 return self._through(self.graph, queries, fetch, wanted)
         return scan(self.rows, queries, k, mask, keys)
@@ -286,13 +270,9 @@ class DenseIndex:
             return self.rows.n_present
         return int(np.count_nonzero(mask if present is None else mask & present))
 
-    def _fetch(self, k: int, ef: int, count: int) -> int | None:
-        """How many nodes to ask the graph for, or None when scanning ``count`` rows is cheaper.
-
-        hnswlib's own filter was not taken: it calls Python, under the GIL, for every node that
-        it visits, and is slower than to fetch more and to mask in numpy.
-        """
+    def _fetch(self, graph: Approximate, k: int, ef: int, count: int) -> int | None:
+        """How many candidates to ask for, or None when scanning ``count`` rows is cheaper."""
         if count == 0:
             return None
-        fetch = list_length(k, ef, count / self.n)
-        return fetch if fetch * FETCH_COST < min(count * GATHER_COST, self.n) else None
+        plan = graph.plan(k, ef, count, self.n)
+        return plan.fetch if plan.cost < min(count * GATHER_COST, self.n) else None

@@ -79,7 +79,8 @@ class SearchParams:
 
     Attributes:
         metric: name of the metric that the caller expects, or None.
-        ef: how many candidates a graph search looks at.
+        ef: how many candidates of a graph are looked at, and how many of codes at first.
+        confidence: how many standard deviations an estimate by codes may be too low.
         nprobe: how many lists a search of inverted lists reads.
         reorder_k: how many candidates such a search compares exactly.
         bm25_k1, bm25_b: of a search by BM25, in place of those of the index.
@@ -90,6 +91,7 @@ class SearchParams:
 
     metric: str | None = None
     ef: int | None = None
+    confidence: float | None = None
     nprobe: int | None = None
     reorder_k: int | None = None
     bm25_k1: float | None = None
@@ -110,6 +112,7 @@ _OTHER_INDEXES = frozenset(
 _LATER = frozenset({"radius", "range_filter", "group_by_field", "group_size", "strict_group_size"})
 
 LARGEST_BOOST = 1e6
+MOST_CONFIDENCE = 10  # standard deviations
 
 _PAGE = frozenset({"offset", "round_decimal"})
 
@@ -157,6 +160,12 @@ def _saturation(name: str, value: Any) -> float | None:
     return None if value is None else BM25_RULES[name](f"search parameter {name}", value)
 
 
+def _confidence(name: str, value: Any) -> float | None:
+    if value is None:
+        return None
+    return float(number(f"search parameter {name}", as_written(value), 0, MOST_CONFIDENCE))
+
+
 def _flag(name: str, value: Any) -> bool:
     return flag(f"search parameter {name}", value)
 
@@ -174,6 +183,7 @@ def _boosts(name: str, value: Any) -> tuple[tuple[str, float], ...]:
 
 _READERS: dict[str, Callable[[str, Any], Any]] = {
     "ef": _count, "nprobe": _count, "reorder_k": _count,
+    "confidence": _confidence,
     "bm25_k1": _saturation, "bm25_b": _saturation,
     "prefix": _flag, "typos": _flag, "boosts": _boosts,
 }  # fmt: skip

@@ -229,6 +229,15 @@ def test_the_planner_s_costs_are_measured_for_each_size():
     assert list(cells(sizes))[2:] == ["8"]
 
 
+def test_codes_are_measured_by_size_and_by_kind_of_vectors():
+    page, _ = run("codes.py", "--n", 1000, 5000, "--queries", 4)
+    sizes, kinds = page.split("\n\n")[1:]
+    assert list(cells(sizes))[2:] == ["1,000", "5,000"]
+    recalls = [line.split("|")[3].strip() for line in kinds.splitlines()[2:] if line]
+    assert len(recalls) == 18
+    assert all(float(recall) >= 0.9 for recall in recalls)
+
+
 # --- what they are made of ---------------------------------------------------------------------
 
 

@@ -18,7 +18,8 @@ _ENGLISH = (
 # rare among the documents, "what" is as rare as a name.
 _QUESTIONS = (
     "what which who whom whose when where why how do does did "
-    "tell me about please you i my we give show explain"
+    "tell me about please you i my we give show explain "
+    "have has had get got"
 )
 
 _LISTS = {

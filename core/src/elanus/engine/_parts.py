@@ -6,6 +6,7 @@ are no longer in the file; their slots are dead, and hold nothing.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -14,10 +15,28 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from elanus.engine._view import PartKey, View
+from elanus.engine._view import KeptKey, PartKey, View
 from elanus.errors import DatabaseCorruptError
-from elanus.index import Bm25Index, DenseIndex, Moments, SparseIndex, SparseRows
-from elanus.query import Column, FieldKind, FieldType, Step, extract_path, first_keys, type_of
+from elanus.index import (
+    Bm25Index,
+    DenseIndex,
+    Moments,
+    SparseIndex,
+    SparseRows,
+    bm25_from_arrays,
+    bm25_to_arrays,
+)
+from elanus.query import (
+    Column,
+    FieldKind,
+    FieldType,
+    Step,
+    column_from_arrays,
+    column_to_arrays,
+    extract_path,
+    first_keys,
+    type_of,
+)
 from elanus.schema import DYNAMIC, INTEGER_TYPES, DataType, FieldSchema, Metric, Schema
 from elanus.storage import Connection, Tables, decode_row
 
@@ -25,6 +44,9 @@ Path = tuple[Step, ...]
 
 _Piece = TypeVar("_Piece", bound=tuple[Any, ...])  # row numbers first
 _Csr = tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[Any]]
+
+TEXT, COLUMN = "text:", "column:"
+"""How the kinds of files begin that hold the terms of a text field, and a column."""
 
 _AT_ONCE = 4_096
 """Rows read at a time: as Python's objects they take more memory than the arrays made of them."""
@@ -135,7 +157,7 @@ class TextPart:
 
 
 @dataclass(frozen=True, slots=True)
-class TextKey(PartKey):
+class TextKey(KeptKey):
     """The terms of an analysed field with BM25's parameters; the part is a `TextPart`."""
 
     field: str
@@ -171,6 +193,27 @@ class TextKey(PartKey):
             )
         return TextPart(index, view.last_delete)
 
+    @property
+    def file_kind(self) -> str:
+        """See `KeptKey`: counts alone are saved, which serve any parameters."""
+        return f"{TEXT}{self.field}"
+
+    def covered(self, part: TextPart) -> int:
+        """See `KeptKey`."""
+        return part.index.n
+
+    def known_delete(self, part: TextPart) -> int:
+        """See `KeptKey`."""
+        return part.last_delete
+
+    def to_arrays(self, part: TextPart) -> dict[str, NDArray[Any]]:
+        """See `KeptKey`."""
+        return bm25_to_arrays(part.index)
+
+    def from_arrays(self, arrays: Mapping[str, NDArray[Any]], last_delete: int) -> TextPart:
+        """See `KeptKey`."""
+        return TextPart(bm25_from_arrays(arrays, k1=self.k1, b=self.b), last_delete)
+
     def _without_deleted(
         self, db: Connection, tables: Tables, view: View, part: TextPart
     ) -> Bm25Index:
@@ -183,9 +226,13 @@ class TextKey(PartKey):
         return part.index.remove(view.slots_of(rows[real]), removed)
 
 
-@dataclass(frozen=True, slots=True)
-class ColumnKey(PartKey):
-    """The values of a scalar field or of a JSON path; the part is a `Column`."""
+class StoredColumn(KeptKey):
+    """A column that is read from the rows in the tables, which takes 10 µs a row; a `Column`.
+
+    Attributes:
+        path: what is read of each row.
+        kind: what the column holds.
+    """
 
     path: Path
     kind: FieldKind
@@ -193,6 +240,35 @@ class ColumnKey(PartKey):
     def is_current(self, part: Column, view: View) -> bool:
         """See `PartKey`."""
         return part.n == view.n
+
+    def covered(self, part: Column) -> int:
+        """See `KeptKey`."""
+        return part.n
+
+    def known_delete(self, part: Column) -> None:
+        """See `KeptKey`: the slots of deleted rows are masked, whatever they hold."""
+
+    def to_arrays(self, part: Column) -> dict[str, NDArray[Any]]:
+        """See `KeptKey`."""
+        return column_to_arrays(part)
+
+    def from_arrays(self, arrays: Mapping[str, NDArray[Any]], last_delete: int) -> Column:
+        """See `KeptKey`."""
+        del last_delete
+        return column_from_arrays(self.kind, arrays)
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnKey(StoredColumn):
+    """The values of a scalar field or of a JSON path; the part is a `Column`."""
+
+    path: Path
+    kind: FieldKind
+
+    @property
+    def file_kind(self) -> str:
+        """See `KeptKey`."""
+        return f"{COLUMN}{self.kind}:{json.dumps(self.path)}"
 
     def follow(self, db: Connection, tables: Tables, view: View, part: Column | None) -> Column:
         """See `PartKey`."""
@@ -217,28 +293,30 @@ class PrimaryKeyColumn(PartKey):
         return column.append(view.keys[column.n :].tolist())
 
 
+_NAMES = FieldKind(FieldType.ARRAY, FieldType.STRING)
+
+
 @dataclass(frozen=True, slots=True)
-class NamesKey(PartKey):
+class NamesKey(StoredColumn):
     """The keys of the objects at a JSON path; the part is a `Column` of arrays.
 
     The entries are texts, ``TYPE key``: a key with values of two types has two of them.
     """
 
     path: Path
+    kind: FieldKind = _NAMES
 
-    def is_current(self, part: Column, view: View) -> bool:
-        """See `PartKey`."""
-        return part.n == view.n
+    @property
+    def file_kind(self) -> str:
+        """See `KeptKey`."""
+        return f"{COLUMN}names:{json.dumps(self.path)}"
 
     def follow(self, db: Connection, tables: Tables, view: View, part: Column | None) -> Column:
         """See `PartKey`."""
-        column = Column.empty(_NAMES) if part is None else part
+        column = Column.empty(self.kind) if part is None else part
         for documents in documents_since(db, tables, view, column.n):
             column = column.append([_names(v) for v in extract_path(documents, self.path)])
         return column
-
-
-_NAMES = FieldKind(FieldType.ARRAY, FieldType.STRING)
 
 
 def _names(value: Any) -> list[str]:

@@ -36,6 +36,7 @@ from typing import Any, Protocol
 
 from elanus import native
 from elanus.engine._parts import (
+    COLUMN,
     ColumnKey,
     DenseKey,
     MomentsKey,
@@ -45,13 +46,13 @@ from elanus.engine._parts import (
     field_kinds,
     follow_columns,
 )
-from elanus.engine._view import PartKey, View, empty_view, follow
+from elanus.engine._view import KeptKey, PartKey, View, empty_view, follow
 from elanus.engine.saved._held import SavedView
 from elanus.engine.saved._saved import Restored, SavedFiles
 from elanus.engine.upkeep._memory import return_free_memory
 from elanus.engine.upkeep._thresholds import Thresholds
 from elanus.errors import DatabaseCorruptError, DatabaseFormatError, ParamError, quoted
-from elanus.index import Approximate, DenseIndex, bm25_from_arrays
+from elanus.index import Approximate, DenseIndex
 from elanus.query import Column, FieldKind
 from elanus.schema import DataType, IndexSpec, Schema
 from elanus.storage import (
@@ -259,16 +260,14 @@ class CollectionState:
             part = view.parts.get(key)
             if part is None and isinstance(key, TextKey):
                 view, part = self._other_text(key, view)
-                part = part or self._saved_text(key, view)
+            if part is None and isinstance(key, KeptKey):
+                part = self._saved_part(key, view)
             if part is None or not key.is_current(part, view):
                 part = self._follow(db, view, key, part)
             if part is not view.parts.get(key):
                 view = view.with_part(key, part)
             self.view = view
-            if isinstance(key, TextKey):
-                self._tidy(key, view.parts[key])
-            elif isinstance(key, MomentsKey) and self._wants_moments_saved(key, view):
-                self.upkeep.request_save(self)
+            self._tidy(key, view)
             return view
 
     def with_columns(
@@ -286,19 +285,21 @@ class CollectionState:
     ) -> View:
         with self._lock:
             view = self._followed(db, info, seq)
-            known: dict[ColumnKey, Column | None] = {key: view.parts.get(key) for key in keys}
-            behind = {
+            known: dict[ColumnKey, Column | None] = {
+                key: view.parts.get(key) or self._saved_part(key, view) for key in keys
+            }
+            columns = {
                 key: Column.empty(key.kind) if column is None else column
                 for key, column in known.items()
-                if column is None or not key.is_current(column, view)
             }
-            if behind:
-                parts = dict(view.parts)
-                parts.update(follow_columns(db, self.tables, view, behind).items())
-                view = view.with_parts(parts)
-                if None in known.values():
-                    self._return_memory(view)
-            self.view = view
+            behind = {key: c for key, c in columns.items() if not key.is_current(c, view)}
+            columns |= follow_columns(db, self.tables, view, behind)
+            parts = dict(view.parts)
+            parts.update(columns.items())
+            self.view = view = view.with_parts(parts)
+            if None in known.values():
+                self._return_memory(view)
+            self._request_save(view)
             return view
 
     def _follow(self, db: Connection, view: View, key: PartKey, part: Any) -> Any:
@@ -325,32 +326,51 @@ class CollectionState:
                 return view.with_parts(rest), TextPart(index, part.last_delete)
         return view, None
 
-    def _saved_text(self, key: TextKey, view: View) -> TextPart | None:
-        """The text index that was saved, if it fits the view and is sound."""
-        saved = self.saved.take_text(key.field, view.lineage)
+    def _saved_part(self, key: KeptKey, view: View) -> Any | None:
+        """A text index or column that was saved, if it fits the view and is sound."""
+        saved = self.saved.take(key.file_kind, view.lineage)
         if saved is None:
             return None
         try:
             saved.container.check()
-            index = bm25_from_arrays(saved.container.arrays, k1=key.k1, b=key.b)
+            part = key.from_arrays(saved.container.arrays, saved.last_delete)
         except (DatabaseCorruptError, KeyError, ValueError) as error:
-            _log.warning("ignoring the saved terms of %r, and reading them: %s", key.field, error)
-            self.saved.drop_text(key.field)
+            _log.warning("ignoring what was saved as %r, and reading it: %s", key.file_kind, error)
+            self.saved.drop(key.file_kind)
             return None
         self.saved.hold(key, saved.container.map)
-        return TextPart(index, saved.last_delete)
+        return part
 
-    def _tidy(self, key: TextKey, part: TextPart) -> None:
+    def _tidy(self, key: PartKey, view: View) -> None:
         """Have many small pieces, which small writes leave, put together, and much saved."""
-        if len(part.index.segments) > self.thresholds.most_segments:
+        part, most = view.parts[key], self.thresholds.most_segments
+        if isinstance(key, TextKey) and len(part.index.segments) > most:
             self.upkeep.request_merge(self, key)
-        if self.wants_saving(key, part):
+        if isinstance(key, MomentsKey) and self._wants_moments_saved(key, view):
+            self.upkeep.request_save(self)
+        if isinstance(key, KeptKey):
+            self._request_save(view)
+
+    def _request_save(self, view: View) -> None:
+        if self.unsaved(view):
             self.upkeep.request_save(self)
 
-    def wants_saving(self, key: TextKey, part: TextPart) -> bool:
-        """Whether much of a text index would have to be read again at the next opening."""
-        known = self.saved.text_slots(key.field, self.view.lineage)
-        return part.index.n - known >= max(self.thresholds.text_rows, part.index.n // 4)
+    def unsaved(self, view: View) -> list[tuple[KeptKey, Any]]:
+        """Text indexes and columns, much of which would have to be read at the next opening.
+
+        A process that asks for ever other keys of JSON objects does not have a file for each: the
+        first columns have one.
+        """
+        known = self.saved.covered(view.lineage)
+        found: dict[str, tuple[KeptKey, Any]] = {}
+        for key, part in view.parts.items():
+            if isinstance(key, KeptKey):
+                n, kind = key.covered(part), key.file_kind
+                if n - known.get(kind, 0) >= max(self.thresholds.text_rows, n // 4):
+                    found[kind] = key, part
+        columns = [kind for kind in {**known, **found} if kind.startswith(COLUMN)]
+        too_many = columns[self.thresholds.most_columns :]
+        return [each for kind, each in found.items() if kind not in too_many]
 
     def _wants_moments_saved(self, key: MomentsKey, view: View) -> bool:
         """Whether much of them would have to be added up again, if they go with saved vectors."""

@@ -116,6 +116,35 @@ class PartKey(ABC):
         """Whether a part needs nothing more for this view."""
 
 
+class KeptKey(PartKey):
+    """Names a part that is saved in a file of its own, as reading the tables for it takes long."""
+
+    @property
+    @abstractmethod
+    def file_kind(self) -> str:
+        """The kind of file that holds the part; of one kind there is one file."""
+
+    @abstractmethod
+    def covered(self, part: Any) -> int:
+        """How many slots a part covers."""
+
+    @abstractmethod
+    def known_delete(self, part: Any) -> int | None:
+        """The last delete that a part knows; None if it does not look at deletes."""
+
+    @abstractmethod
+    def to_arrays(self, part: Any) -> dict[str, NDArray[Any]]:
+        """All that a part holds, for `from_arrays`."""
+
+    @abstractmethod
+    def from_arrays(self, arrays: Mapping[str, NDArray[Any]], last_delete: int) -> Any:
+        """The part that was saved as these arrays, which are not copied.
+
+        Raises:
+            DatabaseCorruptError, KeyError, ValueError: if they are damaged.
+        """
+
+
 def empty_view(generation: int, *, text_keys: bool) -> View:
     """A view of nothing, older than any commit."""
     return View(

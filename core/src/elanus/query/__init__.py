@@ -7,6 +7,7 @@ from elanus.query._adaptive import (
 from elanus.query._fusion import Fusion, RankedLeg, fuse
 from elanus.query._mmr import mmr
 from elanus.query._relevance import fuse_by_evidence
+from elanus.query.columns._arrays import column_from_arrays, column_to_arrays
 from elanus.query.columns._column import Column, extract_path, first_keys
 from elanus.query.columns._convert import type_of
 from elanus.query.columns._distinct import distinct
@@ -39,6 +40,8 @@ __all__ = [
     "as_filter",
     "bind",
     "check",
+    "column_from_arrays",
+    "column_to_arrays",
     "distinct",
     "evaluate",
     "extract_path",

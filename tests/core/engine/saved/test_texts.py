@@ -225,7 +225,7 @@ def test_a_process_that_is_killed_while_it_saves_leaves_what_was_saved(path, sav
         client = MilvusClient({os.fspath(path)!r})
         client.search("c", [{QUERY!r}], anns_field="terms", limit=5)
         state = next(iter(client._database.commits.states.values()))
-        state.saved.drop_text("text")
+        state.saved.drop("text:text")
         client._database._upkeep.cache.save(state)
         """
     )
@@ -235,7 +235,7 @@ def test_a_process_that_is_killed_while_it_saves_leaves_what_was_saved(path, sav
         assert text(client, k=400) == before
         assert client.verify() == []
         state = state_of(client)
-        state.saved.drop_text("text")
+        state.saved.drop("text:text")
         client._database._upkeep.cache.save(state)
     assert len(text_files(path)) == 1
     assert not [f for f in path.parent.glob("a.db-cache/*.arrays") if f.stat().st_size == 8]

@@ -30,21 +30,19 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from elanus.engine._parts import DenseKey
+from elanus.engine._parts import DenseKey, TextKey
 from elanus.engine._state import CollectionState
 from elanus.engine.saved._loading import open_saved
-from elanus.engine.saved._saved import SLOTS, Restored, SavedFiles, SavedMatrix, text_kind
+from elanus.engine.saved._saved import SLOTS, Restored, SavedFiles, SavedMatrix
 from elanus.engine.saved._saving import (
-    Draft,
     Saving,
     Stopped,
     dense_parts,
     graph_drafts,
     missing_bytes,
     moments_of,
+    part_draft,
     slots_draft,
-    text_draft,
-    text_parts,
 )
 from elanus.engine.upkeep._background import Stop
 from elanus.errors import DatabaseCorruptError
@@ -138,7 +136,7 @@ class SavedCache:
             return
         saved = before if before.lineage == view.lineage else SavedFiles(view.lineage)
         drafts = list(graph_drafts(view)) if graphs else []
-        drafts += [text_draft(k, p) for k, p in text_parts(view) if state.wants_saving(k, p)]
+        drafts += [part_draft(key, part) for key, part in state.unsaved(view)]
         # What is scanned in any case is soon read, and need not be on the disk twice.
         indexes = {
             key: index
@@ -163,18 +161,19 @@ class SavedCache:
         if files is None:
             return
         self._sweep()
-        texts = {**saved.texts, **_covered(drafts)}
-        kept = {name: slots for name, slots in texts.items() if text_kind(name) in files}
+        parts = {**saved.parts, **{d.kind: d.slots for d in drafts if d.slots is not None}}
+        kept = {kind: slots for kind, slots in parts.items() if kind in files}
         covered = dict.fromkeys(moments, view.n)
         now = SavedFiles(view.lineage, files, {**saved.matrices, **matrices}, kept, covered)
         if state.note_saved(before, now):
             for key in matrices:
                 self.map_again(state, key)
 
-    def save_texts(self, state: CollectionState, stop: Stop) -> None:
-        """Save the text indexes of a collection, unless another process is writing here."""
-        for key, _ in text_parts(state.view):
-            state.merge(key, stop.is_late)
+    def save_parts(self, state: CollectionState, stop: Stop) -> None:
+        """Save all of a collection but its graphs, unless another process is writing here."""
+        for key in state.view.parts:
+            if isinstance(key, TextKey):
+                state.merge(key, stop.is_late)
         if not stop.is_late() and self.folder.try_lock():
             try:
                 self.save(state, graphs=False, stop=stop.is_late)
@@ -341,9 +340,3 @@ def _entry(key: DenseKey, matrix: SavedMatrix) -> dict[str, Any]:
         "rows": matrix.rows,
         "blocks": matrix.blocks,
     }
-
-
-def _covered(drafts: Sequence[Draft]) -> dict[str, int]:
-    """How many slots the drafts of terms cover, by field."""
-    prefix = text_kind("")
-    return {d.kind.removeprefix(prefix): d.slots for d in drafts if d.slots is not None}

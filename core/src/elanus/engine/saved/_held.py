@@ -17,7 +17,7 @@ What another may leave at any point:
   looks first (`is_cut`), and long work each time that it looks whether to stop (`until_cut`).
 * A fork: the child has the maps and the files, and may go on using them. A graph that the parent
   was about to put in place is still here, as it is dropped only once it is in place or was found to
-  be of no use. Terms are taken at once; should they be lost so, they are read from the tables.
+  be of no use. Terms and columns are taken at once; if they are lost so, the tables are read.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping
 
 from elanus.engine._parts import DenseKey
-from elanus.engine.saved._saved import SLOTS, Restored, SavedFiles, SavedText
+from elanus.engine.saved._saved import SLOTS, Restored, SavedFiles, SavedPart
 from elanus.storage import Connection, Container, FileMap, find_saved, is_cut
 
 
@@ -47,19 +47,19 @@ class SavedView:
 
     def take_over(self, restored: Restored) -> None:
         """Hold what was saved by this process before, or by another one."""
-        self._begin(restored.saved, restored.graphs, restored.texts, restored.maps)
+        self._begin(restored.saved, restored.graphs, restored.parts, restored.maps)
 
     def _begin(
         self,
         files: SavedFiles,
         graphs: Mapping[DenseKey, Container],
-        texts: Mapping[str, SavedText],
+        parts: Mapping[str, SavedPart],
         maps: Mapping[Hashable, FileMap],
     ) -> None:
         self.files = files
         self.maps = maps
         self._graphs = dict(graphs)
-        self._texts = dict(texts)
+        self._parts = dict(parts)
         self._registered = files.name  # what was, when we last looked
 
     def note_saved(self, before: SavedFiles, now: SavedFiles) -> bool:
@@ -117,20 +117,20 @@ class SavedView:
         else:
             self._unsaved.add(key)
 
-    # --- terms -----------------------------------------------------------------------------
+    # --- terms and columns -----------------------------------------------------------------
 
-    def take_text(self, field: str, lineage: str) -> SavedText | None:
-        """The saved terms of a field, once, if they number the slots alike."""
-        saved = self._texts.pop(field, None)
+    def take(self, kind: str, lineage: str) -> SavedPart | None:
+        """A saved part, by the kind of its file, once, if it numbers the slots alike."""
+        saved = self._parts.pop(kind, None)
         return saved if saved is not None and saved.container.meta["lineage"] == lineage else None
 
-    def drop_text(self, field: str) -> None:
-        """The saved terms of a field are damaged."""
-        self.files = self.files.without_text(field)
+    def drop(self, kind: str) -> None:
+        """The file of a saved part is damaged."""
+        self.files = self.files.without(kind)
 
-    def text_slots(self, field: str, lineage: str) -> int:
-        """How many slots of a view the saved terms of a field cover."""
-        return self.files.texts.get(field, 0) if self.files.lineage == lineage else 0
+    def covered(self, lineage: str) -> Mapping[str, int]:
+        """How many slots of a view the saved parts cover, by the kind of their files."""
+        return self.files.parts if self.files.lineage == lineage else {}
 
     # --- moments ---------------------------------------------------------------------------
 

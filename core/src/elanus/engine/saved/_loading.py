@@ -8,17 +8,16 @@ from collections.abc import Hashable, Mapping
 import numpy as np
 import orjson
 
-from elanus.engine._parts import DenseKey, MomentsKey, MomentsPart, with_direction
+from elanus.engine._parts import COLUMN, TEXT, DenseKey, MomentsKey, MomentsPart, with_direction
 from elanus.engine._view import View, as_keys
 from elanus.engine.saved._saved import (
     SLOTS,
     Restored,
     SavedFiles,
     SavedMatrix,
-    SavedText,
+    SavedPart,
     array_name,
     graph_kind,
-    text_kind,
 )
 from elanus.errors import DatabaseCorruptError
 from elanus.index import DenseIndex, Keys, Moments
@@ -54,7 +53,7 @@ def open_saved(
         OSError, DatabaseCorruptError, KeyError, ValueError: if slots or vectors are damaged or
             gone.
     """
-    # All but the vectors, the terms and the graphs; about 25 bytes a row. Not mapped: everybody
+    # All but the vectors, terms, columns and graphs; about 25 bytes a row. Not mapped: everybody
     # reads them all the time, and would be killed if another program made the file shorter.
     slots = folder.open(saved).read()
     slots.check()
@@ -76,15 +75,15 @@ def open_saved(
                 view = view.with_part(MomentsKey(key), _moments_of(index, key, view, slots))
     files = _open_others(folder, others, view)
     graphs = {key: files[kind] for key in matrices if (kind := graph_kind(key)) in files}
-    texts = {
-        f.name: SavedText(files[kind], others[kind].last_delete)
-        for f in info.schema.analysed
-        if (kind := text_kind(f.name)) in files
+    parts = {
+        kind: SavedPart(file, others[kind].last_delete)
+        for kind, file in files.items()
+        if kind.startswith((TEXT, COLUMN))
     }
     kept = {SLOTS: saved, **{kind: row for kind, row in others.items() if kind in files}}
-    covered = {name: int(text.container.meta["slots"]) for name, text in texts.items()}
+    covered = {kind: int(part.container.meta["slots"]) for kind, part in parts.items()}
     known = SavedFiles(view.lineage, kept, matrices, covered, moments)
-    return Restored(view, known, graphs, texts, maps)
+    return Restored(view, known, graphs, parts, maps)
 
 
 def _index_over(mapped: MappedMatrix, key: DenseKey, slots: Container) -> DenseIndex:

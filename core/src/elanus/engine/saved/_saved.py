@@ -39,14 +39,14 @@ class SavedFiles:
         lineage: the numbering. Files of another one say nothing about a view of this one.
         by_kind: what is registered.
         matrices: the files that the vectors are in.
-        texts: how many slots the saved terms of a text field cover.
+        parts: how many slots the parts cover that have files of their own, by kind.
         moments: how many the saved moments of a dense index cover.
     """
 
     lineage: str
     by_kind: Mapping[str, SavedFile] = field(default_factory=dict)
     matrices: Mapping[DenseKey, SavedMatrix] = field(default_factory=dict)
-    texts: Mapping[str, int] = field(default_factory=dict)
+    parts: Mapping[str, int] = field(default_factory=dict)
     moments: Mapping[DenseKey, int] = field(default_factory=dict)
 
     @property
@@ -55,16 +55,16 @@ class SavedFiles:
         slots = self.by_kind.get(SLOTS)
         return None if slots is None else slots.id
 
-    def without_text(self, name: str) -> SavedFiles:
-        """The same but for the terms of a field, which were damaged."""
-        files = {kind: file for kind, file in self.by_kind.items() if kind != text_kind(name)}
-        texts = {field: slots for field, slots in self.texts.items() if field != name}
-        return replace(self, by_kind=files, texts=texts)
+    def without(self, kind: str) -> SavedFiles:
+        """The same but for the file of one part, which was damaged."""
+        files = {of: file for of, file in self.by_kind.items() if of != kind}
+        parts = {of: slots for of, slots in self.parts.items() if of != kind}
+        return replace(self, by_kind=files, parts=parts)
 
 
 @dataclass(frozen=True, slots=True)
-class SavedText:
-    """The mapped terms of a text field, and the last delete that their statistics know."""
+class SavedPart:
+    """The mapped arrays of a part of a view, and the last delete that it knows."""
 
     container: Container
     last_delete: int
@@ -78,25 +78,20 @@ class Restored:
         view: with indexes that map the saved vectors.
         saved: the files that it was made from.
         graphs: arrays of graphs and codes, not yet assembled.
-        texts: terms of text fields, not yet checked.
+        parts: terms of text fields and columns, by kind; not yet checked.
         maps: of the files that the view reads from, by what they hold.
     """
 
     view: View
     saved: SavedFiles
     graphs: Mapping[DenseKey, Container]
-    texts: Mapping[str, SavedText]
+    parts: Mapping[str, SavedPart]
     maps: Mapping[Hashable, FileMap]
 
 
 def graph_kind(key: DenseKey) -> str:
     """The kind of file that holds the graph of a dense index, or its codes."""
     return f"graph:{key.field}:{key.metric.value}"
-
-
-def text_kind(field: str) -> str:
-    """The kind of file that holds the terms of a text field."""
-    return f"text:{field}"
 
 
 def array_name(what: str, key: DenseKey) -> str:

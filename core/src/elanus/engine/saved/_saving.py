@@ -14,11 +14,11 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from elanus.engine._parts import DenseKey, MomentsKey, TextKey, TextPart
-from elanus.engine._view import View
-from elanus.engine.saved._saved import SLOTS, SavedMatrix, array_name, graph_kind, text_kind
+from elanus.engine._parts import DenseKey, MomentsKey
+from elanus.engine._view import KeptKey, View
+from elanus.engine.saved._saved import SLOTS, SavedMatrix, array_name, graph_kind
 from elanus.errors import DatabaseCorruptError
-from elanus.index import Codes, DenseIndex, Graph, Moments, bm25_to_arrays
+from elanus.index import Codes, DenseIndex, Graph, Moments
 from elanus.storage import CacheFolder, SavedFile, checksum, extend_matrix, write_arrays
 
 _ROWS_AT_ONCE = 16_384
@@ -36,7 +36,7 @@ class Draft:
         kind: what it holds.
         arrays: its content.
         last_delete: number of the last delete that the content knows; None for the view's.
-        slots: how many slots the terms of a text field cover.
+        slots: how many slots the content covers, if it is a part that covers some only.
     """
 
     kind: str
@@ -57,10 +57,9 @@ def graph_drafts(view: View) -> Iterator[Draft]:
             yield Draft(graph_kind(key), index.graph.to_arrays())
 
 
-def text_draft(key: TextKey, part: TextPart) -> Draft:
-    """The terms of a text field."""
-    arrays = bm25_to_arrays(part.index)
-    return Draft(text_kind(key.field), arrays, part.last_delete, part.index.n)
+def part_draft(key: KeptKey, part: Any) -> Draft:
+    """A part that has a file of its own."""
+    return Draft(key.file_kind, key.to_arrays(part), key.known_delete(part), key.covered(part))
 
 
 def slots_draft(
@@ -99,13 +98,6 @@ def dense_parts(view: View) -> Iterator[tuple[DenseKey, DenseIndex]]:
     """The dense indexes of a view."""
     for key, part in view.parts.items():
         if isinstance(key, DenseKey):
-            yield key, part
-
-
-def text_parts(view: View) -> Iterator[tuple[TextKey, TextPart]]:
-    """The text indexes of a view."""
-    for key, part in view.parts.items():
-        if isinstance(key, TextKey):
             yield key, part
 
 

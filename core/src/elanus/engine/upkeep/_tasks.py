@@ -67,7 +67,7 @@ class BackgroundUpkeep:
         cache = self.cache
         if cache is not None:
             self.background.request(
-                (state.number, "save"), lambda stop: cache.save_texts(state, stop), self._is_quiet
+                (state.number, "save"), lambda stop: cache.save_parts(state, stop), self._is_quiet
             )
 
     def _is_quiet(self) -> bool:

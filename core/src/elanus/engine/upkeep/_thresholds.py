@@ -40,8 +40,10 @@ class Thresholds:
             100,000.
         codes_dead: share of the slots of codes that may be dead: each costs as much as another to
             be read, and nothing else.
-        text_rows: rows of a text index that are saved once a quarter of it is not: reading them
-            takes 0.1 s.
+        text_rows: rows of a text index or a column that are saved once a quarter of it is not:
+            reading them takes 0.1 s.
+        most_columns: columns of a collection that are saved; the files are mapped, and each map
+            holds a descriptor.
         most_segments: pieces of a text index above which they are put together; each costs a query
             about 0.05 ms.
         rebuild_slots: slots of a view that is read afresh once most of them are dead.
@@ -56,6 +58,7 @@ class Thresholds:
     codes_share: float = 1 / 16
     codes_dead: float = 0.5
     text_rows: int = 10_000
+    most_columns: int = 32
     most_segments: int = 4
     rebuild_slots: int = 10_000
     pauses: Pauses = field(default_factory=Pauses)

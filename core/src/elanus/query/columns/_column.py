@@ -158,7 +158,7 @@ class Column:
         }
         elements = self.elements
         if batch.elements is not None:
-            elements = (elements or Column.empty(_element_kind(self.kind))).append(batch.elements)
+            elements = (elements or Column.empty(element_kind(self.kind))).append(batch.elements)
         type_ = batch.type if self.n == 0 else self.type
         n = self.n + batch.n
         arrays: dict[str, Any] = {name: each.array for name, each in grown.items()}
@@ -174,7 +174,8 @@ class Column:
         return (self._grown.get(name) or Growing.of(shown)).append(more)
 
 
-def _element_kind(kind: FieldKind) -> FieldKind:
+def element_kind(kind: FieldKind) -> FieldKind:
+    """Return what the elements of a field's arrays are."""
     return _JSON if kind.element is None else FieldKind(kind.element)
 
 

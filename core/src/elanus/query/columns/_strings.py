@@ -17,13 +17,16 @@ class Strings:
 
     All versions of a column share one dictionary: an older version just never uses the newer
     codes. One writer at a time may call ``encode``; readers need no lock.
+
+    Args:
+        texts: the first strings, by code, which should be all different.
     """
 
     __slots__ = ("_array", "_codes", "_texts")
 
-    def __init__(self) -> None:
-        self._texts: list[str] = []
-        self._codes: dict[str, int] = {}
+    def __init__(self, texts: Iterable[str] = ()) -> None:
+        self._texts = [*texts]
+        self._codes = dict(zip(self._texts, range(len(self._texts)), strict=True))
         self._array: NDArray[Any] = np.empty(0, dtype=np.dtypes.StringDType())
 
     def __len__(self) -> int:
@@ -31,6 +34,11 @@ class Strings:
 
     def __getitem__(self, code: int) -> str:
         return self._texts[code]
+
+    @property
+    def are_distinct(self) -> bool:
+        """Whether no two strings are equal, as none are but for a fault in those first given."""
+        return len(self._codes) == len(self._texts)
 
     def encode(self, values: Sequence[str]) -> NDArray[np.int32]:
         """Return the codes of the values, int32 of the same length; new strings are added."""

@@ -6,7 +6,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elanus.errors import ParamError
-from elanus.query import MISSING, Column, FieldKind, FieldType, ValueType, extract_path
+from elanus.query import (
+    MISSING,
+    Column,
+    FieldKind,
+    FieldType,
+    ValueType,
+    column_from_arrays,
+    column_to_arrays,
+    distinct,
+    extract_path,
+)
 
 
 def values_of(column):
@@ -72,6 +82,20 @@ def test_a_column_gives_back_what_was_appended(data):
     for column, held in zip(versions, expected, strict=True):
         assert column.n == len(held)
         assert repr(values_of(column)) == repr(held)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_a_column_comes_back_from_arrays_and_goes_on(data):
+    kind, value = data.draw(st.sampled_from(KINDS))
+    before, more = (data.draw(st.lists(value, max_size=8)) for _ in range(2))
+    column = Column.empty(kind).append(before)
+    arrays = column_to_arrays(column)
+    column.append(more)  # what comes while it is written stays out of it
+    again = column_from_arrays(kind, arrays)
+    assert values_of(again) == values_of(column)
+    assert values_of(again.append(more)) == values_of(column.append(more))
+    assert distinct(again.append(more), None) == distinct(column.append(more), None)
 
 
 @settings(max_examples=200, deadline=None)

@@ -299,7 +299,8 @@ class CollectionState:
             self.view = view = view.with_parts(parts)
             if None in known.values():
                 self._return_memory(view)
-            self._request_save(view)
+            if self.unsaved(view, columns):
+                self.upkeep.request_save(self)
             return view
 
     def _follow(self, db: Connection, view: View, key: PartKey, part: Any) -> Any:
@@ -348,24 +349,25 @@ class CollectionState:
             self.upkeep.request_merge(self, key)
         if isinstance(key, MomentsKey) and self._wants_moments_saved(key, view):
             self.upkeep.request_save(self)
-        if isinstance(key, KeptKey):
-            self._request_save(view)
-
-    def _request_save(self, view: View) -> None:
-        if self.unsaved(view):
+        if self.unsaved(view, [key]):
             self.upkeep.request_save(self)
 
-    def unsaved(self, view: View) -> list[tuple[KeptKey, Any]]:
+    def unsaved(self, view: View, keys: Iterable[PartKey]) -> list[tuple[KeptKey, Any]]:
         """Text indexes and columns, much of which would have to be read at the next opening.
 
         A process that asks for ever other keys of JSON objects does not have a file for each: the
         first columns have one.
+
+        Args:
+            view: what they are parts of.
+            keys: which of them to look at.
         """
         known = self.saved.covered(view.lineage)
         found: dict[str, tuple[KeptKey, Any]] = {}
-        for key, part in view.parts.items():
+        for key in keys:
             if isinstance(key, KeptKey):
-                n, kind = key.covered(part), key.file_kind
+                part, kind = view.parts[key], key.file_kind
+                n = key.covered(part)
                 if n - known.get(kind, 0) >= max(self.thresholds.text_rows, n // 4):
                     found[kind] = key, part
         columns = [kind for kind in {**known, **found} if kind.startswith(COLUMN)]

@@ -324,7 +324,8 @@ def test_only_the_first_columns_have_files(path, thresholds):
         found(client)
         wait(client)
         assert len(column_files(path)) == 2
-        assert state_of(client).unsaved(state_of(client).view) == []
+        state = state_of(client)
+        assert state.unsaved(state.view, state.view.parts) == []
 
 
 def test_small_columns_and_databases_in_memory_save_nothing(path, thresholds):

@@ -136,7 +136,7 @@ class SavedCache:
             return
         saved = before if before.lineage == view.lineage else SavedFiles(view.lineage)
         drafts = list(graph_drafts(view)) if graphs else []
-        drafts += [part_draft(key, part) for key, part in state.unsaved(view)]
+        drafts += [part_draft(key, part) for key, part in state.unsaved(view, view.parts)]
         # What is scanned in any case is soon read, and need not be on the disk twice.
         indexes = {
             key: index

@@ -166,15 +166,14 @@ def test_its_words_are_in_the_identity():
             "have",
             "has",
             "had",
-            "get",
-            "got",
         ]
     )
 
 
-def test_what_a_question_has_or_gets_is_not_looked_for():
+def test_what_a_question_has_is_not_looked_for():
     assert MULTILINGUAL.query_tokens("How many days do I have?") == ["mani", "day"]
-    assert MULTILINGUAL.query_tokens("have got") == ["have", "got"]  # it says nothing else
+    assert MULTILINGUAL.query_tokens("have had") == ["have", "had"]  # it says nothing else
+    assert "get" in MULTILINGUAL.query_tokens("what does dict.get do")
 
 
 @pytest.mark.parametrize("wrong", [None, 5, b"owl", ["owl"]])

@@ -19,7 +19,7 @@ _ENGLISH = (
 _QUESTIONS = (
     "what which who whom whose when where why how do does did "
     "tell me about please you i my we give show explain "
-    "have has had get got"
+    "have has had"
 )
 
 _LISTS = {

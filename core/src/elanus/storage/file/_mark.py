@@ -37,11 +37,14 @@ class CommitMark:
     Args:
         path: its file; None for a number of this process alone.
         writable: whether this process commits.
+        needed: whether others trust it. With ``journal="delete"`` nobody does, and a commit that
+            cannot move it, where no file can be mapped, is as good as any.
     """
 
-    def __init__(self, path: Path | None, *, writable: bool) -> None:
+    def __init__(self, path: Path | None, *, writable: bool, needed: bool = True) -> None:
         self._path = path
         self._writable = writable
+        self._needed = needed
         self._inode: tuple[int, int] | None = None
         self._map: mmap.mmap | None = None
         self._word = memoryview(array("Q", [0])) if path is None else None
@@ -152,7 +155,7 @@ class CommitMark:
                         f"no space left for {self._path}; nothing was written"
                     ) from error
             self._follow()
-        if self._word is None and _may_be_there(self._path):
+        if self._word is None and self._needed and _may_be_there(self._path):
             if lacks_descriptors():
                 raise too_many_files(self._path)
             raise StorageError(

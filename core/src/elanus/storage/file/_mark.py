@@ -100,7 +100,7 @@ class CommitMark:
     def _remap(self, path: Path, inode: tuple[int, int]) -> None:
         access = mmap.ACCESS_WRITE if self._writable else mmap.ACCESS_READ
         try:
-            descriptor = os.open(path, os.O_RDWR if self._writable else os.O_RDONLY)
+            descriptor = self._open(path)
         except OSError:
             return
         try:
@@ -111,6 +111,18 @@ class CommitMark:
             os.close(descriptor)
         self._file += 1  # first: with the old number, it is one that nobody has seen
         self._word, self._inode = memoryview(self._map).cast("Q"), inode
+
+    def _open(self, path: Path) -> int:
+        # For writing also by who only reads, as SQLite opens its shared memory: an overlay (of a
+        # container) copies a file of its lower layer when it is first opened so, and whoever has
+        # mapped it before keeps the pages of the lower one, which no writer moves. It is still
+        # mapped for reading only. Where this is refused by a medium, nobody writes there.
+        try:
+            return os.open(path, os.O_RDWR)
+        except OSError:
+            if self._writable:
+                raise
+        return os.open(path, os.O_RDONLY)
 
     def _unmap(self) -> None:
         if self._map is not None and self._word is not None:

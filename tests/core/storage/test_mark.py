@@ -97,6 +97,29 @@ def test_read_only_handles_notice_commits(client, world, path):
         assert world.found(other, "late") == [900]
 
 
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS])
+def test_a_mark_that_may_only_be_read_is_mapped_by_who_only_reads(tmp_path, monkeypatch, number):
+    path, opened = tmp_path / "commits", os.open
+
+    def refuse(name, flags, *arguments):
+        if flags & os.O_RDWR:
+            raise OSError(number, os.strerror(number))
+        return opened(name, flags, *arguments)
+
+    writer = CommitMark(path, writable=True)
+    with writer.moving():
+        pass
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", refuse)
+        reader = CommitMark(path, writable=False)
+        assert CommitMark(path, writable=True).look() is None
+    before = reader.look()
+    assert before is not None
+    with writer.moving():
+        assert reader.look() is None
+    assert reader.look() not in (before, None)
+
+
 def test_a_deleted_folder_is_noticed_within_a_second(client, world, path):
     with MilvusClient(path) as other:
         assert len(world.found(other, "common")) == 100

@@ -7,6 +7,7 @@ log is taken back by `DatabaseFile.write`; saved views keep a reserve free (`Cac
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,8 +51,7 @@ _BY_CLASS: dict[type[apsw.Error], tuple[type[ElanusError], str]] = {
     apsw.ConnectionClosedError: (ClosedError, "{path} is closed; open it again"),
 }  # fmt: skip
 
-# Shared memory that cannot grow; SQLite does not say so by its code for a full disk.
-_NO_ROOM = frozenset({apsw.SQLITE_IOERR_SHMSIZE, apsw.SQLITE_IOERR_SHMMAP})
+_SHARED = 1 << 15  # bytes of shared memory that SQLite maps at once
 
 _PIPES = 4
 
@@ -102,8 +102,16 @@ def translate(error: apsw.Error, path: str) -> ElanusError:
         cause = _cause(path)
         if cause == errno.EMFILE:
             return too_many_files(path)
-        if cause == errno.ENOSPC or getattr(error, "extendedresult", None) in _NO_ROOM:
+        code = getattr(error, "extendedresult", None)
+        # Shared memory that cannot grow; SQLite does not say so by its code for a full disk.
+        if cause == errno.ENOSPC or code == apsw.SQLITE_IOERR_SHMSIZE:
             return DatabaseFullError(f"no space left for {path}; nothing was written")
+        # It has grown, and cannot be mapped: the process may map no more, or the files of this
+        # system cannot be.
+        if code == apsw.SQLITE_IOERR_SHMMAP:
+            if _can_map():
+                return without_log(path, "no memory can be shared")
+            error = apsw.NoMemError(str(error))
     if isinstance(error, apsw.ReadOnlyError) and (journal := _holds(path, "-journal")):
         return StorageError(
             f"cannot read {path} without writing: a writer died in the middle of a change, which "
@@ -128,6 +136,15 @@ def damaged(path: str, what: object) -> DatabaseCorruptError:
     return DatabaseCorruptError(text)
 
 
+def without_log(path: str, why: str) -> StorageError:
+    """The error for a file system on which SQLite can have no log."""
+    return StorageError(
+        f"{path}: the file system does not support SQLite's write-ahead log ({why}); open it with "
+        "journal='delete', from one host at a time; a file that was opened with a log before, open "
+        "so where it lay then, and copy it when it is closed"
+    )
+
+
 def too_many_files(path: object) -> StorageError:
     """The error for a file that cannot be opened because too many are."""
     return StorageError(
@@ -149,6 +166,15 @@ def lacks_descriptors() -> bool:
         for end in ends:
             os.close(end)
     return False
+
+
+def _can_map() -> bool:
+    """Whether this process may map more memory, as a limit (ulimit -v) can forbid."""
+    try:
+        mmap.mmap(-1, _SHARED).close()
+    except (OSError, MemoryError):
+        return False
+    return True
 
 
 def _cause(path: str) -> int | None:

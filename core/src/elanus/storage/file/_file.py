@@ -76,9 +76,11 @@ class DatabaseFile:
         self._turns = Turns(self.place, options)
         folder = self.cache_folder
         self._mark = CommitMark(
-            None if folder is None else folder / "commits", writable=not options.read_only
+            None if folder is None else folder / "commits",
+            writable=not options.read_only,
+            needed=options.journal == "wal",
         )
-        opening = Opening(self.place, options, self._turns, self.check_usable)
+        opening = self._opening = Opening(self.place, options, self._turns, self.check_usable)
         self.pool: Connections = (
             MemoryPool(self.path, opening)
             if self.in_memory
@@ -165,9 +167,10 @@ class DatabaseFile:
         """
         before = self._look_at
         self.check_usable()
-        # Where memory is not shared, which is what "delete" is for, nor is the mark. And once a
-        # second the file is asked in any case: other programs, which restore a copy, move no mark.
-        if self.options.journal != "wal" or self._look_at != before:
+        # Where memory is not shared, which is what "delete" is for, nor is the mark, and who writes
+        # may be unable to move it. And once a second the file is asked in any case: other programs,
+        # which restore a copy, move no mark.
+        if not self._opening.has_log or self._look_at != before:
             return None
         return self._mark.look()
 

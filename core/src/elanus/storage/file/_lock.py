@@ -9,7 +9,9 @@ could not be given up when the file is closed or a signal strikes. What makes it
 lock, of the folder, for which all who wait poll with growing pauses. Its holder, the head, polls
 the lock file alone and often, so that who has just written finds it taken.
 
-A process that dies lets go of both, whichever it held: they are the system's, not the file's.
+A process that dies lets go of both, whichever it held: they are the system's, not the file's. And
+whatever fails here, each lock is let go: what cannot be unlocked is closed. So letting go raises
+nothing; when it is done, a commit is on the disk, and has to be acknowledged.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ _LOOK_SECONDS = 0.05
 _FIRST_PAUSE = 0.0005
 _LONGEST_PAUSE = 0.02
 _HEAD_PAUSE = 0.002  # the head of the queue is one process, and may look often
+_TRIES = 20  # to lock a file that others delete and make again all the time
 
 # Locks that threads of this process hold or wait for: what names the lock, and the thread's number.
 _held: set[tuple[object, int]] = set()
@@ -97,18 +100,21 @@ class _LockFile:
             raise StorageError(f"cannot lock {self.path}: {error.strerror}") from error
 
     def unlock(self) -> None:
-        """Let another lock it."""
+        """Let another lock it; a system that fails to unlock it has it closed, which unlocks it."""
         if self._descriptor is not None:
-            _unlock(self._descriptor)
+            try:
+                _unlock(self._descriptor)
+            except OSError:
+                self.close()
 
     def is_current(self) -> bool:
         """Whether it is the one that others find by its name."""
         assert self._descriptor is not None
         try:
             there = os.stat(self.path)  # noqa: PTH116  # one system call
-        except OSError:
+            return os.path.samestat(there, os.fstat(self._descriptor))
+        except OSError:  # a server that has forgotten this descriptor (ESTALE) knows the next one
             return False
-        return os.path.samestat(there, os.fstat(self._descriptor))
 
     def write(self, text: str) -> None:
         """Write a text of a few hundred bytes, if there is room."""
@@ -122,7 +128,9 @@ class _LockFile:
         """Close it, and so unlock it unless a forked process has it open too."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
-            os.close(descriptor)
+            # It is closed also if that fails; what a lock file says is for an error's text only.
+            with suppress(OSError):
+                os.close(descriptor)
 
 
 class WriterLock:
@@ -178,10 +186,17 @@ class WriterLock:
                 self._write_holder(operation)
                 return True
         except BaseException:
-            self._end()
+            self._let_go()
             raise
         self._end()
         return False
+
+    def _let_go(self) -> None:
+        try:
+            if self._lock is not None:
+                self._lock.unlock()
+        finally:
+            self._end()
 
     def _end(self) -> None:
         if self._closed:
@@ -208,14 +223,19 @@ class WriterLock:
     def _is_locked(self, lock: _LockFile) -> bool:
         if not lock.open():
             return True
-        while lock.try_lock():
+        for _ in range(_TRIES):
+            if not lock.try_lock():
+                return False
             if lock.is_current():
                 return True
             # The folder was deleted, and perhaps made again: others wait at another file.
             lock.close()
             if not lock.open():
                 return True
-        return False
+        raise StorageError(
+            f"cannot lock {lock.path}: each time that it is locked, it is no longer the file of "
+            "this name, or the system does not say whether it is"
+        )
 
     def _poll(
         self, attempt: Callable[[], bool], longest: float, deadline: float, closing: bool
@@ -235,7 +255,7 @@ class WriterLock:
             # For an error's text only: a full disk must not stop the writer here.
             holder = {
                 "pid": os.getpid(),
-                "host": socket.gethostname(),
+                "host": _host(),
                 "operation": operation,
                 "since": time.time(),
             }
@@ -247,10 +267,10 @@ class WriterLock:
 
     def release(self) -> None:
         """Let the next writer in."""
-        if self._lock is not None:
-            self._lock.unlock()
-        self._end()
-        _held.discard((self._name, threading.get_ident()))
+        try:
+            self._let_go()
+        finally:
+            _held.discard((self._name, threading.get_ident()))
 
     def holder(self) -> str:
         """Who holds the lock, in words, for an error's text."""
@@ -286,6 +306,13 @@ class WriterLock:
         """Let go of the inherited files: while one is open here, the parent's lock outlives it."""
         self._threads = threading.Lock()
         self._close_files()
+
+
+def _host() -> str:
+    try:
+        return socket.gethostname()
+    except OSError:
+        return "a host without a name"
 
 
 def _pause_until(deadline: float) -> float:

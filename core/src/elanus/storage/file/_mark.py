@@ -37,11 +37,14 @@ class CommitMark:
     Args:
         path: its file; None for a number of this process alone.
         writable: whether this process commits.
+        needed: whether others trust it. With ``journal="delete"`` nobody does, and a commit that
+            cannot move it, where no file can be mapped, is as good as any.
     """
 
-    def __init__(self, path: Path | None, *, writable: bool) -> None:
+    def __init__(self, path: Path | None, *, writable: bool, needed: bool = True) -> None:
         self._path = path
         self._writable = writable
+        self._needed = needed
         self._inode: tuple[int, int] | None = None
         self._map: mmap.mmap | None = None
         self._word = memoryview(array("Q", [0])) if path is None else None
@@ -97,7 +100,7 @@ class CommitMark:
     def _remap(self, path: Path, inode: tuple[int, int]) -> None:
         access = mmap.ACCESS_WRITE if self._writable else mmap.ACCESS_READ
         try:
-            descriptor = os.open(path, os.O_RDWR if self._writable else os.O_RDONLY)
+            descriptor = self._open(path)
         except OSError:
             return
         try:
@@ -108,6 +111,18 @@ class CommitMark:
             os.close(descriptor)
         self._file += 1  # first: with the old number, it is one that nobody has seen
         self._word, self._inode = memoryview(self._map).cast("Q"), inode
+
+    def _open(self, path: Path) -> int:
+        # For writing also by who only reads, as SQLite opens its shared memory: an overlay (of a
+        # container) copies a file of its lower layer when it is first opened so, and whoever has
+        # mapped it before keeps the pages of the lower one, which no writer moves. It is still
+        # mapped for reading only. Where this is refused by a medium, nobody writes there.
+        try:
+            return os.open(path, os.O_RDWR)
+        except OSError:
+            if self._writable:
+                raise
+        return os.open(path, os.O_RDONLY)
 
     def _unmap(self) -> None:
         if self._map is not None and self._word is not None:
@@ -152,7 +167,7 @@ class CommitMark:
                         f"no space left for {self._path}; nothing was written"
                     ) from error
             self._follow()
-        if self._word is None and _may_be_there(self._path):
+        if self._word is None and self._needed and _may_be_there(self._path):
             if lacks_descriptors():
                 raise too_many_files(self._path)
             raise StorageError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from elanus.errors import DatabaseLockedError, StorageError
-from elanus.storage._errors import translate
+from elanus.storage._errors import translate, without_log
 from elanus.storage._options import SYNCHRONOUS, OpenOptions
 from elanus.storage._sqlite import Connection, Error
 from elanus.storage.file._apart import is_abandoned
@@ -24,6 +24,10 @@ class Opening:
         options: how to open it.
         turns: its writers' turns; a new file is laid out in one.
         check_usable: see `Turns.turn`.
+
+    Attributes:
+        has_log: whether the file has a write-ahead log, and so memory is shared. Who only reads
+            takes the file as it is; and while it has a connection, nobody can end the log.
     """
 
     def __init__(
@@ -33,6 +37,7 @@ class Opening:
         self._options = options
         self._turns = turns
         self._check_usable = check_usable
+        self.has_log = options.journal == "wal"
 
     def connect(self, db: Connection, *, first: bool) -> None:
         """Open a connection.
@@ -62,6 +67,8 @@ class Opening:
             self._check(db)
         elif self._options.read_only:
             db.row("PRAGMA schema_version")  # looks whether it can be read: see `take_as_media`
+        if self._options.read_only and self._place.media is None:
+            self.has_log = db.row("PRAGMA journal_mode")[0] == "wal"
         db.log_files = self._place.log_inodes()
 
     def take_as_media(self, error: Error) -> None:
@@ -126,7 +133,4 @@ class Opening:
                 f"{wanted!r}; close it there first, or open it here in the same way"
             ) from error
         if got != wanted:
-            raise StorageError(
-                f"{path}: the file system does not support SQLite's write-ahead log "
-                f"(journal mode is {got!r}); open it with journal='delete', from one host at a time"
-            )
+            raise without_log(path, f"journal mode is {got!r}")

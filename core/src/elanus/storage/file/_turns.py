@@ -9,9 +9,9 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
-from elanus.errors import DatabaseLockedError
+from elanus.errors import DatabaseLockedError, StorageError
 from elanus.storage._options import OpenOptions
 from elanus.storage._sqlite import Connection, Error
 from elanus.storage.file._apart import is_abandoned
@@ -105,9 +105,13 @@ class Turns:
         """Close the last connection of this process in a turn; that of all processes ends the log.
 
         SQLite removes the log only if it is the last of all, so a checkpoint that fails here, or a
-        turn that does not come, loses nothing: the log stays part of the database.
+        turn that does not come, loses nothing: the log stays part of the database. So a system that
+        refuses to lock ends no close.
         """
-        if self._lock.acquire(_CLOSE_SECONDS, "close the file", closing=True):
+        has_turn = False
+        with suppress(StorageError):
+            has_turn = self._lock.acquire(_CLOSE_SECONDS, "close the file", closing=True)
+        if has_turn:
             try:
                 if self._place.has_log_of(db):
                     self.fold_if_long(db, whole=True)

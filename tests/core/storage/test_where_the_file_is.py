@@ -15,8 +15,8 @@ from subprocess import PIPE
 import apsw
 import pytest
 
-from elanus import AsyncMilvusClient, MilvusClient
-from elanus.errors import DatabaseCorruptError, DatabaseReplacedError
+from elanus import AsyncMilvusClient, DocumentStore, MilvusClient
+from elanus.errors import DatabaseCorruptError, DatabaseReplacedError, StorageError
 
 
 def _row(key):
@@ -46,6 +46,25 @@ def test_a_relative_path_means_the_same_file_after_a_change_of_folder(tmp_path, 
     assert _keys(tmp_path / "a" / "kb.db") == list(range(1, 9))
     assert _keys(tmp_path / "b" / "kb.db") == []
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "b"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a folder in use cannot be deleted there")
+def test_a_relative_path_in_a_working_folder_that_was_deleted_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    for opened in (MilvusClient, DocumentStore):
+        with pytest.raises(
+            StorageError, match=r"kb\.db: the path is relative, and the working fold"
+        ):
+            opened("kb.db")
+    with MilvusClient(tmp_path / "kb.db") as client:
+        client.create_collection("c", dimension=2)
+        client.insert("c", _row(1))
+        client.compact("c")
+        with pytest.raises(StorageError, match=r"copy\.db"):
+            client.backup("copy.db")
+    assert _keys(tmp_path / "kb.db") == [1]
 
 
 @pytest.mark.parametrize("happening", ["replaced", "deleted", "moved"])

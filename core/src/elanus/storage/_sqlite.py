@@ -15,6 +15,7 @@ import ctypes
 import gc
 import os
 import time
+import uuid
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NoReturn, TypeAlias
 
@@ -54,11 +55,14 @@ class Connection(apsw.Connection):
         self.log_files: tuple[tuple[int, int] | None, ...] = ()
         self.forbidden: Exception | None = None
 
-    def connect(self, address: str) -> None:
-        """Open a file by its URI."""
+    def connect(self, address: str, vfs: str | None = None) -> None:
+        """Open a file by its URI, with SQLite's access to the file system or another one."""
         if self.forbidden is not None:
             raise self.forbidden
-        super().__init__(address, flags=_FLAGS, statementcachesize=_STATEMENTS)
+        super().__init__(address, flags=_FLAGS, vfs=vfs, statementcachesize=_STATEMENTS)
+        # Also what takes back a statement that fails: else a write of some dozens of rows would
+        # need a folder for temporary files with room in it, which a container need not have.
+        self.execute("PRAGMA temp_store=MEMORY")
         self.cursor_factory = _Cursor
         # In place of SQLite's own hook, which checkpoints.
         self.set_wal_hook(_note_log)
@@ -247,3 +251,55 @@ def copy(source: Connection, target: str, is_given_up: Callable[[], bool]) -> bo
         return True
     finally:
         copied.close()
+
+
+class _FilesBeside(apsw.VFS):
+    """SQLite's access to the file system, but files that it wants without a name go to a folder."""
+
+    def __init__(self, folder: str) -> None:
+        self.name = f"beside-{uuid.uuid4().hex}"
+        self._folder = folder
+        super().__init__(self.name, "")
+
+    def xOpen(  # noqa: N802  # SQLite's name
+        self, name: str | apsw.URIFilename | None, flags: list[int]
+    ) -> apsw.VFSFile:
+        """Open a file; the flags of one without a name have its name deleted at once."""
+        if name is None:
+            made = f"compact-{uuid.uuid4().hex}.part"
+            name = os.path.join(self._folder, made)  # noqa: PTH118  # names, not paths
+        return apsw.VFSFile("", name, flags)
+
+
+def vacuum(
+    address: str, folder: str, synchronous: str, seconds: float, is_given_up: Callable[[], bool]
+) -> None:
+    """Write a database anew, without the pages that it does not use.
+
+    SQLite makes a copy first, in a file without a name. Where that goes is up to the connection's
+    own access to the file system, not to that of what is attached to it. So it is made in a folder
+    with room for it, and the database itself read and written as always.
+
+    Args:
+        address: the database as a URI with a query.
+        folder: where the copy is made.
+        synchronous: how surely the outcome is on the disk.
+        seconds: how long to wait for another program's lock.
+        is_given_up: what ends that sooner.
+
+    Raises:
+        Error: if it fails; then the database is as before.
+    """
+    beside = _FilesBeside(folder)
+    db = Connection()
+    try:
+        db.connect("file::memory:", beside.name)
+        db.wait_for(seconds, is_given_up)
+        db.execute("PRAGMA trusted_schema=OFF")
+        db.execute("PRAGMA temp_store=FILE")
+        db.execute("ATTACH ? AS vacuumed", (f"{address}&vfs={apsw.vfs_names()[0]}",))
+        db.execute(f"PRAGMA vacuumed.synchronous={synchronous}")
+        db.execute("VACUUM vacuumed")
+    finally:
+        db.close()
+        beside.unregister()

@@ -14,6 +14,7 @@ import pytest
 from elanus import DataType, MilvusClient
 from elanus.engine._parts import DenseKey
 from elanus.engine.saved import _cache
+from elanus.storage._sqlite import copy as copy_file
 
 DIM = 16
 
@@ -225,9 +226,26 @@ def test_a_restored_copy_does_not_trust_what_was_saved_after_it(path, fill, rows
         assert client.verify() == []
 
 
+def test_a_copy_made_by_backup_registers_nothing_of_its_original(path, fill, query, caplog):
+    copy = path.parent / "copy.db"
+    with fill(path, n=400) as client:
+        before = _search(client, query)
+        with client._database.file.read() as db:
+            assert db.row("SELECT count(*) FROM snapshots")[0]
+        client.backup(copy)
+    with MilvusClient(copy, read_only=True) as client, client._database.file.read() as db:
+        assert db.row("SELECT count(*) FROM snapshots") == (0,)
+    with MilvusClient(copy) as client:
+        assert _search(client, query) == before
+        assert client.verify() == []
+    assert caplog.messages == []
+
+
 def test_a_diverged_copy_with_its_own_folder_begins_a_new_vector_file(path, fill, rows, query):
     with fill(path, n=400) as client:
-        client.backup(path.parent / "copy.db")
+        # Not `backup()`, after which nothing of the folder counts.
+        with client._database.file.read() as db:
+            copy_file(db, str(path.parent / "copy.db"), lambda: False)
         first = _files(path)
         client.insert("c", rows(400, 11_000))
         client.load_collection("c")

@@ -50,7 +50,7 @@ def is_unnamed(name: str) -> bool:
 
 
 def give_identity(made: str) -> None:
-    """Tell a copy from its original, whose log could come to lie beside it.
+    """Tell a copy from its original, whose log could come to lie beside it, and whose cache not.
 
     Args:
         made: the copy, which nobody else knows yet.
@@ -63,7 +63,9 @@ def give_identity(made: str) -> None:
         db.connect(Path(made).absolute().as_uri() + "?mode=rw")
         # A log without shared memory, which the place of a copy need not have.
         db.execute("PRAGMA locking_mode=EXCLUSIVE")
-        name_file(db)
+        with db:
+            db.execute("DELETE FROM snapshots")  # files that lie beside the original
+            name_file(db)
         db.fold(whole=True)
     finally:
         db.close()

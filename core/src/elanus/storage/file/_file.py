@@ -24,8 +24,8 @@ from elanus.errors import (
     StorageError,
 )
 from elanus.storage._errors import sqlite_errors, translate
-from elanus.storage._options import OpenOptions
-from elanus.storage._sqlite import Connection, Error, copy
+from elanus.storage._options import SYNCHRONOUS, OpenOptions
+from elanus.storage._sqlite import Connection, Error, copy, vacuum
 from elanus.storage.file._apart import Apart, is_abandoned, note_writing
 from elanus.storage.file._backup import give_identity, named_when_whole
 from elanus.storage.file._fork import hold_connections, living, on_fork
@@ -289,7 +289,7 @@ class DatabaseFile:
         with self._holding("compact") as db:
             note_writing(db)
             try:
-                db.execute("VACUUM")
+                self._vacuum(db)
                 note_vacuum(db)
             except Error as error:
                 self._give_room_back(db, error)
@@ -298,6 +298,15 @@ class DatabaseFile:
                 note_writing(None)
             self._check_place()
             self._turns.fold_if_long(db, whole=True)
+
+    def _vacuum(self, db: Connection) -> None:
+        if self.in_memory:
+            db.execute("VACUUM")
+            return
+        place, options = self.place, self.options
+        folder = os.path.dirname(place.real)  # noqa: PTH120  # a name, not a path
+        synchronous = SYNCHRONOUS[options.durability]
+        vacuum(place.address(), folder, synchronous, options.timeout, is_abandoned)
 
     def fold(self) -> None:
         """Take the log into the file, unless somebody writes just now."""

@@ -38,6 +38,9 @@ class Place:
         path: the file, or ``:memory:``.
         options: how it is opened.
 
+    Raises:
+        StorageError: if the path is relative to a folder that is gone.
+
     Attributes:
         path: absolute from the start, links kept: connections are opened later too, from wherever
             the program is then.
@@ -51,7 +54,7 @@ class Place:
 
     def __init__(self, path: str, options: OpenOptions) -> None:
         self.in_memory = path == MEMORY
-        self.path = path if self.in_memory else os.path.abspath(path)  # noqa: PTH100  # keeps links
+        self.path = path if self.in_memory else _absolute(path)
         self.real = os.path.realpath(self.path)
         real = Path(self.real)
         self.cache_folder = None if self.in_memory else real.with_name(f"{real.name}-cache")
@@ -314,6 +317,16 @@ class Place:
 
     def _has_log(self) -> bool:
         return bool(_size(self.real + "-wal") or _size(self.real + "-journal"))
+
+
+def _absolute(path: str) -> str:
+    try:
+        return os.path.abspath(path)  # noqa: PTH100  # keeps links
+    except OSError as error:  # asks for the working folder, if the path is relative
+        raise StorageError(
+            f"cannot open {path}: the path is relative, and the working folder was deleted or "
+            f"cannot be found ({error.strerror}); give an absolute path"
+        ) from error
 
 
 def _inode_of(path: str) -> _Inode | None:

@@ -39,6 +39,7 @@ from elanus.documents._input import (
     checked_ids,
     checked_values,
     is_by_content,
+    warn_repeated,
 )
 from elanus.documents._overview import StoreStats, facets_of, keys_of, stats_of
 from elanus.documents._sync import (
@@ -245,6 +246,7 @@ class DocumentStore(HasWorker):
     ) -> list[str]:
         """Add documents; one whose id exists is replaced.
 
+        Of several with one id in a call the last is kept, with a warning (``ElanusWarning``).
         Everything is checked before the first text is embedded. Documents are committed as they
         are embedded, so that an interrupted call loses no vector that was computed; with
         ``vectors``, or without an embedding, all are committed at once or none.
@@ -285,7 +287,9 @@ class DocumentStore(HasWorker):
             for d in documents
         ]
         made = [str(row[ID]) for row in rows]
-        if must_embed and is_by_content(ids):
+        if not is_by_content(ids):
+            warn_repeated(made)
+        elif must_embed:
             rows = without_stored(self._client, self._collection, rows)
         if rows and must_embed:
             try:

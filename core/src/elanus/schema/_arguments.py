@@ -294,7 +294,7 @@ _SYNONYMS = (
 
 
 def meant(name: str, known: Iterable[str]) -> str:
-    """As ``likely``, of the argument of a call: also one that other libraries name so, or nearly."""
+    """As ``likely``, of the argument of a call: also one that other libraries name nearly so."""
     every = list(known)
     stand_for = {
         other: each

@@ -291,3 +291,10 @@ def test_whoever_adds_or_syncs_again_sets_the_metadata_again(open_store, make_em
     assert store.sync("s", ["an owl"]).written == 1
     assert store.get(synced)[0].metadata == {"source": "s", "position": 0}
     assert embedding.document_calls == 3
+
+
+def test_a_key_that_is_to_be_set_and_removed_is_refused_by_name(store):
+    store.add(["one"], [{"q": 0}], ["a"])
+    with pytest.raises(ParamError, match="values and remove both name 'q'"):
+        store.update_metadata("a", {"p": 1, "q": 1}, remove=["r", "q"])
+    assert store.get("a")[0].metadata == {"q": 0}

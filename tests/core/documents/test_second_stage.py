@@ -316,6 +316,7 @@ async def later(query, texts):
         ({"reranker": Predicting}, "reranker must be an object with predict"),
         ({"reranker": later}, "is a coroutine function; give a blocking one"),
         ({"rerank_top": 0}, "rerank_top must be"),
+        ({"rerank_top": 20}, "rerank_top=20 needs a reranker"),
         ({"context": -1}, "context must be"),
         ({"context": True}, "context must be"),
         ({"group_by": []}, "group_by must be a metadata key"),

@@ -642,10 +642,10 @@ class DocumentStore(HasWorker):
         """Whether there is a document of this id.
 
         Raises:
-            TypeError: if it is no string.
+            ParamError: if it is no string.
         """
         if not isinstance(id, str):
-            raise TypeError(f"a store holds documents by id: ask for a string, not {shown(id)}")
+            raise ParamError(f"a store holds documents by id: ask for a string, not {shown(id)}")
         return bool(self._client.get(self._collection, [id], [ID]))
 
     def __iter__(self) -> Iterator[Document]:
@@ -731,7 +731,8 @@ class DocumentStore(HasWorker):
                 ``reranker(query, texts)``, with ``top_k`` if it takes that, such as those of
                 ``elanus_embeddings``. It gives a number a text, or results with ``index`` and
                 ``score``. The hits' scores are its scores then; relevances stay.
-            rerank_top: how many of the best hits it is shown; ``k`` if that is more.
+            rerank_top: how many of the best hits it is shown; ``k`` if that is more. Without a
+                reranker it is refused.
             context: how many documents before and after each hit come along, as ``before`` and
                 ``after``: those of its ``source`` with the next positions, as ``sync`` enters
                 them, whatever the filter says.

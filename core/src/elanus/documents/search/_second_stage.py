@@ -24,6 +24,9 @@ _CALLABLE = (
     "an object with predict(pairs), or one that is called as reranker(query, texts), with top_k if "
     "it takes that"
 )
+USUAL_TOP = 50
+"""How many hits a reranker is shown where nothing is said."""
+
 _LARGEST_SCORE = sys.float_info.max
 
 

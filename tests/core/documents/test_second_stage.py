@@ -347,9 +347,8 @@ def test_variety_is_chosen_among_the_first_groups_as_they_are_ordered(corpus, mo
     if mode != "dense" or reranker is not None:
         scores = judging.spread_out(scores)
     chosen = judging.mmr(scores, [hit.vector.tolist() for hit in among], 5, 0.6)
-    found = corpus.search_mmr(
-        QUERY, 5, 9, 0.6, mode, group_by="source", reranker=reranker, rerank_top=12
-    )
+    shown = {} if reranker is None else {"reranker": reranker, "rerank_top": 12}
+    found = corpus.search_mmr(QUERY, 5, 9, 0.6, mode, group_by="source", **shown)
     assert found == [among[i] for i in chosen]
 
 

@@ -209,7 +209,7 @@ def extract_path(
 
 
 def _held(first: Any, second: Any) -> Any:
-    """The first value; the second one if that says more: null is less than any, and missing least."""
+    """The first value; the second if that says more: null says less than a value, missing least."""
     is_less = first is MISSING or (first is None and second is not MISSING)
     return second if is_less else first
 

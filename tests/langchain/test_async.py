@@ -9,6 +9,7 @@ import pytest
 from langchain_core.documents import Document
 
 from elanus import ElanusError
+from elanus.errors import ElanusWarning
 from langchain_elanus import ElanusRetriever, ElanusVectorStore
 
 TEXTS = [f"{bird} number {i} over the {place}" for i, (bird, place) in enumerate(
@@ -149,3 +150,14 @@ async def test_a_failed_afrom_texts_leaves_the_file_free(tmp_path, embeddings):
     with pytest.raises(ElanusError):
         await ElanusVectorStore.afrom_texts(["a"], embeddings, [{"x": object()}], uri=path)
     path.unlink()
+
+
+async def test_an_id_that_is_given_twice_is_told_with_both_its_places(make_store):
+    texts, ids = [f"text {i}" for i in range(200)], [str(i) for i in range(199)] + ["7"]
+    store = make_store(dim=32)
+    with pytest.warns(ElanusWarning, match=r"^ids\[7\] and ids\[199\] are both '7'") as said:
+        await store.aadd_texts(texts, ids=ids)
+    assert len(said) == 1
+    assert [d.page_content for d in store.get_by_ids(["7"])] == ["text 199"]
+    with pytest.warns(ElanusWarning, match=r"^ids\[0\] and ids\[1\] are both 'a'"):
+        store.add_documents([Document("one", id="a"), Document("two", id="a")])

@@ -19,7 +19,7 @@ def opened(**arguments):
     [
         ("limit", "k"), ("top_k", "k"), ("n_results", "k"), ("kk", "k"), ("filters", "filter"),
         ("where", "filter"), ("phrase", "phrases"), ("querry", "query"),
-        ("min_relevance", "score_threshold"),
+        ("min_relevance", "score_threshold"), ("limt", "k"), ("min_scor", "score_threshold"),
     ],
 )  # fmt: skip
 def test_a_search_names_its_own_arguments_and_its_options(wrong, meant):

@@ -25,6 +25,7 @@ from elanus.errors import (
     ClosedError,
     DatabaseNotFoundError,
     DataNotMatchException,
+    ElanusWarning,
     EmbeddingMismatchError,
     FilterError,
     ParamError,
@@ -65,6 +66,12 @@ def test_a_node_whose_id_exists_is_replaced(filled, make_node):
     assert (node.text, node.embedding, node.ref_doc_id) == ("new words", [0.0, 1.0], "third")
     assert node.metadata == {}
     assert filled.store.count() == 4
+
+
+def test_of_two_nodes_of_one_id_the_last_is_kept_with_a_warning(store, make_node):
+    with pytest.warns(ElanusWarning, match=r"^ids\[0\] and ids\[1\] are both 'n'"):
+        store.add([make_node("n", [1, 0], "first"), make_node("n", [1, 0], "second")])
+    assert [node.text for node in store.get_nodes(["n"])] == ["second"]
 
 
 def test_before_the_first_node_everything_is_empty(store):

@@ -57,10 +57,15 @@ def listed(names: Iterable[str], most: int = 20) -> str:
 
 def likely(name: object, known: Iterable[str]) -> str:
     """For the end of an error: ``"; did you mean 'limit'?"``, or nothing if no name is like it."""
+    found = closest(name, known)
+    return "" if found is None else f"; did you mean {found!r}?"
+
+
+def closest(name: object, known: Iterable[str]) -> str | None:
+    """The one of some names that is most like another; None if none is."""
     if not isinstance(name, str) or len(name) > _LONGEST_NAME:
-        return ""
-    found = get_close_matches(str.__str__(name), list(known), 1)
-    return f"; did you mean {found[0]!r}?" if found else ""
+        return None
+    return next(iter(get_close_matches(str.__str__(name), list(known), 1)), None)
 
 
 def cut(text: str, most: int = LONGEST) -> str:

@@ -54,6 +54,7 @@ from enum import IntEnum
 from operator import index
 from typing import Any
 
+from elanus._shown import closest as closest
 from elanus._shown import cut as cut
 from elanus._shown import encodable
 from elanus._shown import likely as likely

@@ -15,6 +15,7 @@ from elanus import Document, DocumentStore
 from elanus.errors import (
     ClosedError,
     DataNotMatchException,
+    ElanusWarning,
     EmbeddingError,
     ParamError,
 )
@@ -61,8 +62,12 @@ def test_an_existing_id_is_replaced_whole(birds):
 
 
 def test_the_last_of_two_documents_of_one_id_wins(store):
-    assert store.add(["first", "second"], ids=["x", "x"]) == ["x", "x"]
-    assert [d.text for d in store] == ["second"]
+    # For whoever meant two documents: the first id that is there again, and where; it is said once.
+    with pytest.warns(ElanusWarning, match=r"^ids\[1\] and ids\[3\] are both 'x'") as said:
+        made = store.add(["y", "first", "z", "second", "z"], ids=["y", "x", "z", "x", "z"])
+    assert made == ["y", "x", "z", "x", "z"]
+    assert (len(said), said[0].filename) == (1, __file__)
+    assert [d.text for d in store] == ["second", "y", "z"]
 
 
 def test_an_empty_list_adds_nothing_and_embeds_nothing(store, embedding):

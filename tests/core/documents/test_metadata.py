@@ -291,3 +291,35 @@ def test_whoever_adds_or_syncs_again_sets_the_metadata_again(open_store, make_em
     assert store.sync("s", ["an owl"]).written == 1
     assert store.get(synced)[0].metadata == {"source": "s", "position": 0}
     assert embedding.document_calls == 3
+
+
+def test_a_key_that_is_to_be_set_and_removed_is_refused_by_name(store):
+    store.add(["one"], [{"q": 0}], ["a"])
+    with pytest.raises(ParamError, match="values and remove both name 'q'"):
+        store.update_metadata("a", {"p": 1, "q": 1}, remove=["r", "q"])
+    assert store.get("a")[0].metadata == {"q": 0}
+
+
+@pytest.mark.parametrize("operator", ["$in", "$any", "$all"])
+def test_lists_of_values_may_be_arrays(store, operator):
+    store.add(
+        ["document one", "document two"], [{"k": 3, "l": [3, 4]}, {"k": 5, "l": [5]}], ["a", "b"]
+    )
+    values = np.array([3, 4])
+    assert found(store, {"k" if operator == "$in" else "l": {operator: values}}) == ["a"]
+    assert found(store, {"k": {"$nin": values}}) == ["b"]
+    with pytest.raises(FilterError, match="needs a list"):
+        store.count({"k": {operator: np.array(3)}})
+
+
+def test_what_could_find_nothing_is_refused_in_filters(store):
+    store.add(["one"], [{"l": [1.0, float("nan")], "s": 1}], ["a"])
+    nan = float("nan")
+    for wrong in ({1}, frozenset({1})):
+        with pytest.raises(FilterError, match=r"key 's' is .*nothing that is stored equals a set"):
+            store.count({"s": wrong})
+    for wrong in ([1.0, nan], [1, [nan, "x"]]):
+        with pytest.raises(FilterError, match=r"'l' is or holds NaN"):
+            store.count({"l": wrong})
+    assert store.count({"s": {"$in": [nan, 1]}}) == 1
+    assert store.count({"missing": nan}) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import warnings
 
 import pytest
 
@@ -266,3 +267,23 @@ def test_what_is_closed_says_so(tmp_path):
         assert "a.db" in shown
     with pytest.raises(ClosedError):
         store.stats()
+
+
+def test_a_null_under_a_key_with_a_dot_is_there(store):
+    metadatas = [{"a.b": None}, {"a": {"b": None}}, {"a.b": None, "a": {"b": 1}}, {"a": 1}]
+    store.add(["kite"] * 4, metadatas, list("wxyz"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert store.facets("a.b") == [(None, 2), (1, 1)]
+        assert store.facets("a.b", {"a.b": None}) == [(None, 2)]
+        assert store.count({"a.b": 2}) == 0
+        assert len(store.search("kite", mode="text", group_by="a.b")) == 4
+
+
+def test_a_lone_null_under_a_key_with_a_dot_is_no_unknown_key(store):
+    store.add(["kite"], [{"a.b": None}])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert store.facets("a.b") == [(None, 1)]
+        assert store.count({"a.b": 1}) == 0
+        assert len(store.search("kite", mode="text", group_by="a.b")) == 1

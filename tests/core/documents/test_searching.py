@@ -459,7 +459,7 @@ def test_membership_is_by_id(store):
     store.add(["one"], ids=["a"])
     assert "a" in store
     assert "b" not in store
-    with pytest.raises(TypeError, match="ask for a string"):
+    with pytest.raises(ParamError, match="ask for a string"):
         _ = 5 in store
 
 

@@ -316,6 +316,7 @@ async def later(query, texts):
         ({"reranker": Predicting}, "reranker must be an object with predict"),
         ({"reranker": later}, "is a coroutine function; give a blocking one"),
         ({"rerank_top": 0}, "rerank_top must be"),
+        ({"rerank_top": 20}, "rerank_top=20 needs a reranker"),
         ({"context": -1}, "context must be"),
         ({"context": True}, "context must be"),
         ({"group_by": []}, "group_by must be a metadata key"),
@@ -346,9 +347,8 @@ def test_variety_is_chosen_among_the_first_groups_as_they_are_ordered(corpus, mo
     if mode != "dense" or reranker is not None:
         scores = judging.spread_out(scores)
     chosen = judging.mmr(scores, [hit.vector.tolist() for hit in among], 5, 0.6)
-    found = corpus.search_mmr(
-        QUERY, 5, 9, 0.6, mode, group_by="source", reranker=reranker, rerank_top=12
-    )
+    shown = {} if reranker is None else {"reranker": reranker, "rerank_top": 12}
+    found = corpus.search_mmr(QUERY, 5, 9, 0.6, mode, group_by="source", **shown)
     assert found == [among[i] for i in chosen]
 
 
@@ -401,7 +401,19 @@ def test_positions_may_have_gaps_and_be_there_twice(open_store):
     )
     found = around(store.search("kite", 9, "text", context=2))
     assert found == {"u": ("", "zw"), "y": ("", "")}
-    assert around(store.search("kite", 1, "text", context=4))["u"] == ("t", "zwx")
+    # -2 to 0, and 3 and 4, no document has.
+    assert around(store.search("kite", 1, "text", context=4))["u"] == ("", "zw")
+
+
+def test_neighbours_end_where_a_document_was_deleted(open_store):
+    store = open_store()
+    ids = store.sync("s", ["kite", "one", "two", "three", "kite", "five"]).ids
+    store.delete([ids[1], ids[3]])
+    hits = store.search("kite", 9, "text", context=5)
+    assert {h.id: ([d.text for d in h.before], [d.text for d in h.after]) for h in hits} == {
+        ids[0]: ([], []),
+        ids[4]: ([], ["five"]),
+    }
 
 
 def test_neighbours_are_what_a_look_at_all_documents_finds(open_store):
@@ -416,8 +428,14 @@ def test_neighbours_are_what_a_look_at_all_documents_finds(open_store):
         for hit in hits:
             source, position = places[hit.id]
             near = sorted((p, id_) for id_, (s, p) in places.items() if s == source)
-            before = [id_ for p, id_ in near if position - context <= p < position]
-            after = [id_ for p, id_ in near if position < p <= position + context]
+            there = {p for p, _ in near}
+            first, last = position, position
+            while first - 1 in there and first > position - context:
+                first -= 1
+            while last + 1 in there and last < position + context:
+                last += 1
+            before = [id_ for p, id_ in near if first <= p < position]
+            after = [id_ for p, id_ in near if position < p <= last]
             assert [document.id for document in hit.before] == before
             assert [document.id for document in hit.after] == after
 

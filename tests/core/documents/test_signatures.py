@@ -43,6 +43,7 @@ def test_the_options_are_those_of_the_client_and_of_the_same_types():
 UNKNOWN = [
     ("search", "limit", "k"), ("search", "top_k", "k"), ("search", "n_results", "k"),
     ("search", "min_relevence", "min_relevance"), ("search", "score_threshold", "min_relevance"),
+    ("search", "limt", "k"), ("search_mmr", "n_result", "k"), ("search", "wher", "filter"),
     ("search", "where", "filter"), ("search", "embedding", "vector"), ("search", "zzz", None),
     ("search_mmr", "fetchk", "fetch_k"), ("add", "metadata", "metadatas"),
     ("add", "documents", "texts"), ("add", "embeddings", "vectors"), ("sync", "id", "ids"),

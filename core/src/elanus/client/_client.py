@@ -908,6 +908,9 @@ class MilvusClient:
             raise ParamError("change_json: give either ids or a filter")
         given = as_json("values", mapping("values", values))
         removed = frozenset(names("remove", remove))
+        for key in given:
+            if key in removed:
+                raise ParamError(f"values and remove both name {quoted(key)}; set it, or remove it")
         name = self._name(collection_name)
         schema = self._database.catalogue().collection(name).schema
         field = json_field(schema, field_name)

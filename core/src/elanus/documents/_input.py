@@ -9,7 +9,15 @@ from typing import Any, Final, Literal, NoReturn, TypeAlias
 import orjson
 
 from elanus.documents._values import EmbeddingFunction
-from elanus.errors import DataNotMatchException, ParamError, quoted, reading, shown
+from elanus.errors import (
+    DataNotMatchException,
+    ElanusWarning,
+    ParamError,
+    quoted,
+    reading,
+    shown,
+    warn,
+)
 from elanus.schema import (
     MAX_JSON_DEPTH,
     Rejected,
@@ -75,6 +83,25 @@ def checked_documents(
 def is_by_content(ids: Any) -> bool:
     """Whether ids are to be made from the documents."""
     return isinstance(ids, str) and ids == CONTENT
+
+
+def warn_repeated(ids: Sequence[str]) -> None:
+    """Say of ids that are given twice in one call which document is kept; of others nothing.
+
+    Before anything is written: a program may make an error of the warning.
+    """
+    if len(set(ids)) == len(ids):
+        return
+    places: dict[str, int] = {}
+    for place, key in enumerate(ids):
+        first = places.setdefault(key, place)
+        if first != place:
+            message = (
+                f"ids[{first}] and ids[{place}] are both {quoted(key)}: of documents with one id "
+                "in a call the last is kept"
+            )
+            warn(ElanusWarning(message))
+            return
 
 
 def content_id(*content: Any) -> str:

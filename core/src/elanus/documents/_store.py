@@ -39,6 +39,7 @@ from elanus.documents._input import (
     checked_ids,
     checked_values,
     is_by_content,
+    warn_repeated,
 )
 from elanus.documents._overview import StoreStats, facets_of, keys_of, stats_of
 from elanus.documents._sync import (
@@ -245,6 +246,7 @@ class DocumentStore(HasWorker):
     ) -> list[str]:
         """Add documents; one whose id exists is replaced.
 
+        Of several with one id in a call the last is kept, with a warning (``ElanusWarning``).
         Everything is checked before the first text is embedded. Documents are committed as they
         are embedded, so that an interrupted call loses no vector that was computed; with
         ``vectors``, or without an embedding, all are committed at once or none.
@@ -285,7 +287,9 @@ class DocumentStore(HasWorker):
             for d in documents
         ]
         made = [str(row[ID]) for row in rows]
-        if must_embed and is_by_content(ids):
+        if not is_by_content(ids):
+            warn_repeated(made)
+        elif must_embed:
             rows = without_stored(self._client, self._collection, rows)
         if rows and must_embed:
             try:
@@ -638,10 +642,10 @@ class DocumentStore(HasWorker):
         """Whether there is a document of this id.
 
         Raises:
-            TypeError: if it is no string.
+            ParamError: if it is no string.
         """
         if not isinstance(id, str):
-            raise TypeError(f"a store holds documents by id: ask for a string, not {shown(id)}")
+            raise ParamError(f"a store holds documents by id: ask for a string, not {shown(id)}")
         return bool(self._client.get(self._collection, [id], [ID]))
 
     def __iter__(self) -> Iterator[Document]:
@@ -727,7 +731,8 @@ class DocumentStore(HasWorker):
                 ``reranker(query, texts)``, with ``top_k`` if it takes that, such as those of
                 ``elanus_embeddings``. It gives a number a text, or results with ``index`` and
                 ``score``. The hits' scores are its scores then; relevances stay.
-            rerank_top: how many of the best hits it is shown; ``k`` if that is more.
+            rerank_top: how many of the best hits it is shown; ``k`` if that is more. Without a
+                reranker it is refused.
             context: how many documents before and after each hit come along, as ``before`` and
                 ``after``: those of its ``source`` with the next positions, as ``sync`` enters
                 them, whatever the filter says.

@@ -18,8 +18,8 @@ from elanus.errors import (
     ElanusWarning,
     ParamError,
     UnsupportedError,
+    closest,
     cut,
-    likely,
     quoted,
     shown,
     warn,
@@ -294,14 +294,21 @@ _SYNONYMS = (
 
 
 def meant(name: str, known: Iterable[str]) -> str:
-    """As ``likely``, of the argument of a call: also one that other libraries name so."""
+    """As ``likely``, of the argument of a call: also one that other libraries name nearly so."""
     every = list(known)
-    for names_of_one in _SYNONYMS:
-        if name in names_of_one:
-            found = next((each for each in every if each in names_of_one), None)
-            if found is not None:
-                return f"; did you mean {found!r}?"
-    return likely(name, every)
+    stand_for = {
+        other: each
+        for names_of_one in reversed(_SYNONYMS)
+        for each in reversed(every)
+        if each in names_of_one
+        for other in names_of_one
+    }
+    # What is an argument itself means itself, and comes first among those that are alike.
+    stand_for = {each: each for each in every} | {
+        other: each for other, each in stand_for.items() if other not in every
+    }
+    found = stand_for.get(closest(name, stand_for) or "")
+    return "" if found is None else f"; did you mean {found!r}?"
 
 
 def check_options(

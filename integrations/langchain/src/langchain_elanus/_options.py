@@ -11,7 +11,7 @@ from langchain_core.documents import Document
 
 from elanus import ParamError
 from elanus.arguments import choice, flag, members, number, refuse, whole
-from elanus.errors import likely, listed, quoted, shown
+from elanus.errors import closest, listed, quoted, shown
 from langchain_elanus._where import with_text
 
 Mode = Literal["hybrid", "dense", "text"]
@@ -142,12 +142,12 @@ _SHARED = (
 _ALIASES = ("expr", "where_document")
 _NAMES = tuple(field.name for field in fields(SearchOptions))
 # What other stores call an argument, where its name here is not alike.
-_ELSEWHERE: Mapping[str, tuple[str, ...]] = {
-    **dict.fromkeys(("limit", "top_k", "n_results", "similarity_top_k"), ("k",)),
-    **dict.fromkeys(("path", "persist_directory", "db_path"), ("uri",)),
-    **dict.fromkeys(("where", "expr"), ("filter",)),
-    **dict.fromkeys(("min_relevance", "min_score", "threshold"), ("score_threshold",)),
-    **dict.fromkeys(("embedding_function", "embeddings"), ("embedding",)),
+_ELSEWHERE: Mapping[str, str] = {
+    **dict.fromkeys(("limit", "top_k", "n_results", "similarity_top_k"), "k"),
+    **dict.fromkeys(("path", "persist_directory", "db_path"), "uri"),
+    **dict.fromkeys(("where", "expr"), "filter"),
+    **dict.fromkeys(("min_relevance", "min_score", "threshold"), "score_threshold"),
+    **dict.fromkeys(("embedding_function", "embeddings"), "embedding"),
 }
 
 
@@ -203,8 +203,13 @@ def check_names(call: str, given: Mapping[Any, Any], known: Collection[str], own
     if unknown:
         names = [*_own_names(own), *sorted(known)]
         first = min(unknown)
-        meant = [name for name in _ELSEWHERE.get(first, ()) if name in names]
-        hint = f"; did you mean {meant[0]!r}?" if meant else likely(first, names)
+        stand_for = {name: name for name in names} | {
+            other: meant
+            for other, meant in _ELSEWHERE.items()
+            if meant in names and other not in names
+        }
+        found = stand_for.get(closest(first, stand_for) or "")
+        hint = "" if found is None else f"; did you mean {found!r}?"
         raise TypeError(
             f"{call}() got unexpected arguments: {listed(sorted(unknown))}; known: "
             f"{', '.join(dict.fromkeys(names))}{hint}"

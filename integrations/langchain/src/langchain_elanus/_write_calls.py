@@ -50,6 +50,7 @@ class WriteCalls(VectorStore):
     ) -> list[str]:
         """Embed texts and add them; one whose id exists is replaced.
 
+        Of several with one id in a call, or in a batch, the last is kept, with a warning.
         Each batch is committed when it is embedded. Without ``batch_size`` all are checked before
         the first is embedded; with it, each batch is checked before it is.
 
@@ -102,8 +103,9 @@ class WriteCalls(VectorStore):
 
     async def _aadd(self, texts: list[str], metadatas: Metadatas, ids: Ids) -> list[str]:
         function = self._store.embedding
-        by_content = isinstance(ids, str)
-        if function is None or by_content or not embeds_natively(function):
+        # Of ids that are there twice the store warns, and has to see them all for that.
+        at_once = isinstance(ids, str) or _are_repeated(ids)
+        if function is None or at_once or not embeds_natively(function):
             return await self._store.aadd(texts, metadatas, ids)
         await self._store.acheck_add(texts, metadatas, ids)
         if not reads_as_they_are(function, texts):
@@ -335,6 +337,11 @@ def _checked_ids(ids: Ids, count: int) -> list[str | None] | Literal["content"]:
     if isinstance(ids, str) and ids == "content":
         return "content"
     return members("ids", "a list with one entry a document, or 'content'", ids)
+
+
+def _are_repeated(ids: Sequence[str | None] | None) -> bool:
+    given = [each for each in ids or () if isinstance(each, str)]
+    return len(set(given)) < len(given)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from elanus.client import MilvusClient
 from elanus.documents._collection import FIELDS, ID, METADATA, TERMS, TEXT, VECTOR
 from elanus.documents._values import MODES, Mode, RankedDocument
 from elanus.documents.search._scope import key_path
-from elanus.documents.search._second_stage import SecondStage, check_reranker
+from elanus.documents.search._second_stage import USUAL_TOP, SecondStage, check_reranker
 from elanus.documents.search._settings import (
     DEPTH,
     NOTHING,
@@ -106,7 +106,7 @@ def make_search(
     group_by: Any = None,
     wording: Wording,
     reranker: Any = None,
-    rerank_top: Any = 50,
+    rerank_top: Any = USUAL_TOP,
     context: Any = 0,
     min_relevance: Any = None,
 ) -> Search:
@@ -134,7 +134,7 @@ def make_search(
         asked, scope = words.taken_from(asked, scope)
     least = None if min_relevance is None else float(number("min_relevance", min_relevance, 0, 1))
     are_plain = type(context) is type(rerank_top) is int
-    if not (reranker is None and are_plain and context == 0 < rerank_top):
+    if not (reranker is None and are_plain and context == 0 and rerank_top == USUAL_TOP):
         second = _checked_second_stage(reranker, rerank_top, context)
     ranked = k if second is None else second.depth(k)
     return Search(
@@ -147,6 +147,8 @@ def _checked_second_stage(reranker: Any, rerank_top: Any, context: Any) -> Secon
     if reranker is not None:
         check_reranker(reranker)
     top, reach = whole("rerank_top", rerank_top, 1), whole("context", context, 0)
+    if reranker is None and top != USUAL_TOP:
+        raise ParamError(f"rerank_top={top} needs a reranker, which is shown so many hits")
     return SecondStage(reranker, top, reach)
 
 

@@ -24,6 +24,9 @@ _CALLABLE = (
     "an object with predict(pairs), or one that is called as reranker(query, texts), with top_k if "
     "it takes that"
 )
+USUAL_TOP = 50
+"""How many hits a reranker is shown where nothing is said."""
+
 _LARGEST_SCORE = sys.float_info.max
 
 
@@ -34,7 +37,8 @@ class SecondStage:
     Attributes:
         reranker: gives hits new scores; None for none.
         rerank_top: how many hits it is shown, or more if more are wanted.
-        context: how many documents before and after each hit come along.
+        context: how many documents before and after each hit come along, up to the first position
+            that no document has.
     """
 
     reranker: Any
@@ -103,13 +107,21 @@ class _Source:
 
     def __init__(self, documents: list[Document]) -> None:
         self._documents = sorted(documents, key=_position_of)
-        self._positions = [_position_of(document) for document in self._documents]
+        self._positions = places = [_position_of(document) for document in self._documents]
+        # Where a stretch without a missing position begins, and where the last one ends.
+        begins = [i for i in range(1, len(places)) if places[i] - places[i - 1] > 1]
+        self._stretches = [0, *begins, len(places)]
 
     def surrounded(
         self, hit: RankedDocument, position: int, span: tuple[int, int]
     ) -> RankedDocument:
         first, last = bisect_left(self._positions, span[0]), bisect_right(self._positions, span[1])
         own = bisect_left(self._positions, position), bisect_right(self._positions, position)
+        if own[0] == own[1]:
+            return hit  # deleted since it was found
+        stretch = bisect_right(self._stretches, own[0])
+        first = max(first, self._stretches[stretch - 1])
+        last = min(last, self._stretches[stretch])
         before, after = self._documents[first : own[0]], self._documents[own[1] : last]
         return replace(hit, before=tuple(before), after=tuple(after))
 

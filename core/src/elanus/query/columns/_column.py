@@ -194,8 +194,8 @@ def extract_path(
         documents: decoded JSON values, usually dicts.
         path: keys of objects (str), positions in arrays (int, from 0), and keys that may be
             written as one (a tuple): what stands under the key with dots between them, and if
-            that is missing or null, what stands at the end of the way; an empty path gives the
-            documents themselves.
+            that is missing or null, what stands at the end of the way, if anything does; an empty
+            path gives the documents themselves.
     """
     values = list(documents)
     for step in path:
@@ -205,12 +205,14 @@ def extract_path(
             values = _indexed(values, step)
         else:
             pairs = zip(_keyed(values, ".".join(step)), extract_path(values, step), strict=True)
-            values = [first if _is_held(first) else second for first, second in pairs]
+            values = [_held(first, second) for first, second in pairs]
     return values
 
 
-def _is_held(value: Any) -> bool:
-    return value is not None and value is not MISSING
+def _held(first: Any, second: Any) -> Any:
+    """The first value; the second if that says more: null says less than a value, missing least."""
+    is_less = first is MISSING or (first is None and second is not MISSING)
+    return second if is_less else first
 
 
 def first_keys(step: str | int | tuple[str, ...]) -> tuple[str | int, ...]:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final, TypeAlias
 
+import numpy as np
+
 from elanus.errors import FilterError, likely, shown
 from elanus.query.filter import _tree as tree
 from elanus.query.filter._bind import plain_value
@@ -234,7 +236,7 @@ def key_step(key: str) -> tree.Step:
 
 def _comparison(path: tree.Path, key: str, operator: str, operand: Any) -> tree.Node:
     types, what, make = _TESTS[operator]
-    operand = _plain(key, operand)
+    operand = _members(operand) if types is _LIST[0] else _plain(key, operand)
     _require(key, operator, operand, types, what)
     if operator == "$substring":
         operand = f"%{operand.translate(_LITERAL)}%"
@@ -249,10 +251,21 @@ def _comparison(path: tree.Path, key: str, operator: str, operand: Any) -> tree.
 def _equal(path: tree.Path, key: str, value: Any) -> tree.Node:
     if _is_nothing(plain := _plain(key, value)):
         return tree.IsNull(None, path)
+    if isinstance(value, (set, frozenset)):
+        raise FilterError(
+            f"the value of key {key!r:.80} is {shown(value)}: nothing that is stored equals a set; "
+            "give a list, or ask for one of several values by $in"
+        )
     return tree.Compare(None, "==", path, _value(key, plain))
 
 
+def _members(values: Any) -> Any:
+    """The members of an array of numpy; anything else as it is."""
+    return list(values) if isinstance(values, np.ndarray) and values.ndim else values
+
+
 def _one_of(path: tree.Path, key: str, operator: str, values: Any) -> tree.Node:
+    values = _members(values)
     _require(key, operator, values, *_LIST)
     given = [value for value in values if not _is_nothing(_plain(key, value))]
     listed = tree.In(None, path, _value(key, given))
@@ -275,9 +288,19 @@ def _plain(key: str, value: Any) -> Any:
 
 def _value(key: str, value: Any) -> tree.Node:
     try:
-        return tree.literal(None, plain_value(value))
+        plain = plain_value(value)
     except TypeError as error:
         raise FilterError(f"the value of key {key!r:.80} {error}") from None
+    if _holds_nan(plain):
+        raise FilterError(
+            f"the value of key {key!r:.80} is or holds NaN, which is stored as null, and nothing "
+            f"but null itself can be asked for: {shown(value)}"
+        )
+    return tree.literal(None, plain)
+
+
+def _holds_nan(value: Any) -> bool:
+    return any(map(_holds_nan, value)) if type(value) is tuple else _is_nothing(value)
 
 
 def _require(key: str, operator: str, value: Any, types: tuple[type, ...], what: str) -> None:

@@ -277,6 +277,8 @@ class ElanusVectorStore(ShortRepr, BasePydanticVectorStore):
     def add(self, /, nodes: Sequence[BaseNode], **kwargs: Any) -> list[str]:
         """Add nodes with their embeddings, all or none; one whose id exists is replaced.
 
+        Of several with one id in a call the last is kept, with a warning (``ElanusWarning``).
+
         Returns:
             The ids, in order.
 

@@ -30,6 +30,7 @@ SOURCE = Path(elanus.__file__).parent
 MAY_OPEN_FILES = {
     "storage/file/_lock.py", "storage/file/_mark.py", "storage/cache/_container.py", "storage/cache/_folder.py",
     "storage/file/_backup.py",  # the folder of a copy, to sync it
+    "storage/_errors.py",  # maps memory of no file, to see whether there is any
     "evaluation/_folder.py",  # reads folders of judged questions, and never one of a database
 }  # fmt: skip
 OPENERS = {

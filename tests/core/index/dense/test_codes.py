@@ -412,8 +412,14 @@ def test_the_codes_estimate_what_the_formula_says(name, metric):
         query = QueryVector.of(row, index.dim)
         estimates, nodes = graph._coded.search(graph._direction(query)[None], k=N)
         slots, values = graph._slots(nodes[0], estimates[0], None)
+        exact, wrong = graph._nearness(index.rows, slots, query)
         scores = canonical_scores(metric, matrix[slots], row)
-        errors = (graph._nearness(scores, query) - values) / graph._length_of(query)
+        if metric is Metric.IP:
+            scores *= graph.scale / query.norm
+        elif metric is Metric.L2:
+            scores = ((query.square - scores) * graph.scale**2 + graph.centre) / 2
+        np.testing.assert_allclose(exact, scores, atol=wrong + 2e-7 * np.abs(scores).max(), rtol=0)
+        errors = (exact - values) / graph._length_of(query)
         assert abs(errors.mean()) < 0.01 * graph.longest
         assert errors.std() < 1.25 * graph.error * graph.longest
         if name == "random":

@@ -331,3 +331,12 @@ def test_a_cancelled_call_leaves_nothing_behind(make, server, reply):
 
     asyncio.run(main())
     assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize("letter", ["\u200b", "\u00a0", "\u00ad", "\ufeff", "\ufe0f"])
+def test_a_key_that_an_invisible_letter_breaks_is_found_percent_encoded(letter):
+    key = "sk-proj-abcdefghij1234567890"
+    broken = letter.join(key[i : i + 7] for i in range(0, len(key), 7))
+    for written in (once := urllib.parse.quote(broken, safe=""), urllib.parse.quote(once)):
+        assert redact(f"given {written}", key) == "given [API key]"
+    assert redact(f"given {str(broken.encode())[2:-1]}", key) == "given [API key]"

@@ -116,6 +116,8 @@ def _letter(match: re.Match[str]) -> str:
     code = next(filter(None, map(match.group, _HEXADECIMAL)), None)
     number = int(code, 16) if code else int(match["dec"] or -1)
     number = int(match["octal"], 8) if match["octal"] else number
+    if (match["url"] or match["x"] or match["octal"]) and number > 0x7F:
+        return ""  # a byte of what is no ASCII, as an invisible letter may be; keys are
     if 0 <= number <= sys.maxunicode:
         letter = chr(number)
     elif match["name"]:

@@ -129,6 +129,7 @@ class _Asked:
 
     def index(self, index: DenseIndex) -> DenseIndex:
         """The index, searched through this."""
+        # It has what codes have by `__getattr__`, which a type checker does not see.
         return index.with_graph(self)  # type: ignore[arg-type]
 
     def plan(self, *_: Any) -> Any:
